@@ -1,0 +1,91 @@
+"""`pflow-lower` and `python -m pflow_lower`.
+
+What needs no workflow (`--version`, `--help`) is answered before anything is imported that takes time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import TextIO
+
+
+def main() -> None:
+    """The command; its exit status is 0 (done), 1 (found what it looked for) or 2 (could not)."""
+    _open_closed()
+    _write_utf_8()
+    arguments = sys.argv[1:]
+    if "_PFLOW_LOWER_COMPLETE" not in os.environ:
+        if arguments == ["--version"]:
+            from . import __version__
+
+            _say(f"pflow-lower {__version__}\n")
+            return
+        if arguments in ([], ["--help"], ["-h"]):
+            _say(_help())
+            return
+    from .cli import run
+
+    run(arguments)
+
+
+def let_go() -> None:
+    """Stop writing to what takes nothing more (a pipe that nobody reads, a full disk).
+
+    Or Python complains when it flushes at its end.
+    """
+    _let_go(sys.stdout)
+    _let_go(sys.stderr)
+
+
+def cannot_write(error: OSError) -> int:
+    """The exit status after `error` in writing what was asked for; says so, if it can be said."""
+    let_go()
+    if isinstance(error, BrokenPipeError):  # whoever reads the output has enough of it
+        return 0
+    with contextlib.suppress(OSError):
+        print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr, flush=True)
+    let_go()
+    return 2
+
+
+def _let_go(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_closed() -> None:
+    """Where a standard stream is closed (`>&-`), Python has None: read nothing, and write to nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  until the end
+
+
+def _write_utf_8() -> None:
+    """What is printed into a file or a pipe is the text of a file, and those are UTF-8 whatever the locale."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="backslashreplace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        raise SystemExit(cannot_write(error)) from None
+
+
+def _help() -> str:
+    """What click would print; a test holds the two together."""
+    with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as file:
+        return file.read()
+
+
+if __name__ == "__main__":
+    main()

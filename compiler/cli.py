@@ -1,0 +1,237 @@
+"""The command line. `pflow-lower WORKFLOW` is short for `pflow-lower lower WORKFLOW`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+import click
+
+from . import __version__, pipeline
+from .__main__ import cannot_write
+from .diagnostics import Diagnostic, LowerError, Severity
+from .pflow.commands import COMMANDS
+
+DONE, FOUND, FAILED = 0, 1, 2
+"""Exit status: done; found what it was asked to look for; could not do it."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+_EXAMPLES = """
+\b
+Examples:
+  pflow-lower workflow.json               show the expanded IR
+  pflow-lower workflow.json --emit both   ... and the generated code
+  pflow-lower workflow.pflow.md -o out    write lowered.json and nodes.py
+  pflow-lower workflow.json -o out --program --standalone
+                                          ... and a program to run anywhere
+  cat workflow.json | pflow-lower -       read from standard input
+"""
+
+
+def _folder(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    """The value of -o: an empty one is a variable that was not set, never this folder."""
+    if value == "":
+        raise click.BadParameter("is empty; for this folder, write `.`")
+    return None if value is None else Path(value)
+
+
+class Commands(click.Group):
+    """A group of commands in which `lower` may be left out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `lower` before arguments that name no command."""
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
+            args = ["lower", *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what stops it from outside becomes an exit status."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except OSError as error:
+            raise click.exceptions.Exit(cannot_write(error)) from None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Commands, and what may stand where a command does: a workflow, or an option of `lower`."""
+        from click.shell_completion import CompletionItem
+
+        found = super().shell_complete(ctx, incomplete)
+        if not incomplete.startswith("-"):
+            return [*found, CompletionItem(incomplete, type="file")]
+        known = {item.value for item in found}
+        return found + [item for item in lower.shell_complete(ctx, incomplete) if item.value not in known]
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+    epilog=_EXAMPLES,
+    invoke_without_command=True,
+    subcommand_metavar="WORKFLOW | COMMAND ...",
+)
+@click.version_option(__version__, message="pflow-lower %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Compile batch-annotated workflow nodes into readable Python.
+
+    `pflow-lower WORKFLOW` prints the workflow with its batch nodes expanded; WORKFLOW is a .json or
+    .pflow.md file, or - for standard input. Its options: `pflow-lower lower --help`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@cli.command(epilog=_EXAMPLES)
+@click.argument("workflow", type=click.Path(path_type=str))
+@click.option(
+    "--emit", type=click.Choice(["ir", "python", "both"]), default="ir", show_default=True, help="What to print."
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="DIR",
+    callback=_folder,
+    help="Write the files into DIR; print nothing.",
+)
+@click.option("--program", is_flag=True, help="Also make flow.py, the whole workflow as a PocketFlow program.")
+@click.option("--standalone", is_flag=True, help="Also copy the runtime, so that pflow-lower is not needed to run.")
+@click.option(
+    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
+)
+@click.option(
+    "--print-after",
+    metavar="STAGE",
+    multiple=True,
+    type=click.Choice(pipeline.STAGES),
+    help=f"Show on stderr what a stage gave: {', '.join(pipeline.STAGES)}.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How findings are printed on stderr.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print no warnings and no notes.")
+def lower(
+    workflow: str,
+    emit: str,
+    out: Path | None,
+    program: bool,
+    standalone: bool,
+    nodes: Path | None,
+    print_after: tuple[str, ...],
+    form: str,
+    quiet: bool,
+) -> None:
+    """Expand the batch nodes of WORKFLOW (the default command).
+
+    Prints the expanded IR, or writes it and the generated code with -o. Findings go to stderr. The
+    exit status is 0 if the workflow could be lowered and 2 if not.
+    """
+
+    def watch(stage: str, result: Any) -> None:
+        if stage in print_after:
+            from .stage_dump import dump_stage
+
+            click.echo(f"--- after {stage}\n{dump_stage(result)}", err=True)
+
+    if (program or standalone) and out is None and emit == "ir" and not print_after:
+        raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
+    code = out is not None or emit != "ir" or "emit" in print_after or program or standalone
+    options = pipeline.Options(nodes_file=nodes, out=out, code=code, program=program, standalone=standalone)
+    try:
+        compiled = pipeline.run(workflow, options, watch=watch)
+        written = _write(compiled.files, out, workflow) if out is not None else None
+    except LowerError as error:
+        _report(error.diagnostics, form, quiet=False)
+        raise SystemExit(FAILED) from None
+    _report(compiled.diagnostics, form, quiet)
+    if written is not None and out is not None:
+        if not quiet and form == "text":
+            from .output import left_over
+
+            click.echo(_said(written, out), err=True)
+            for path in left_over(compiled.files, out):
+                click.echo(f"{path} is left from an earlier run; nothing uses it now", err=True)
+        return
+    if emit in ("ir", "both"):
+        _show(compiled.files["lowered.json"], "json")
+    if emit in ("python", "both"):
+        modules = [name for name in compiled.files if name.endswith(".py") and "/" not in name]
+        for name in modules:
+            if emit == "both" or len(modules) > 1:
+                title = f"\n# --- {name}"
+                click.echo(click.style(title, dim=True) if _in_colour(sys.stdout) else title)
+            _show(compiled.files[name], "python")
+
+
+@cli.command(short_help="Print the completion script of a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for SHELL; source it in the shell's start-up file."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None  # click knows the three shells of the choice above
+    click.echo(found(cli, {}, "pflow-lower", "_PFLOW_LOWER_COMPLETE").source())
+
+
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def run(arguments: list[str]) -> NoReturn:
+    """Run the command with `arguments` and exit."""
+    cli.main(arguments, prog_name="pflow-lower")
+    raise SystemExit(DONE)
+
+
+def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
+    from .output import write
+
+    return write(files, folder, source=None if workflow == "-" else Path(workflow))
+
+
+def _said(written: Iterable[Path], folder: Path | None) -> str:
+    names = [str(path) for path in written]
+    return f"wrote {', '.join(names)}" if names else f"{folder} is up to date"
+
+
+def _report(found: Iterable[Diagnostic], form: str, quiet: bool) -> None:
+    shown = [finding for finding in found if not quiet or finding.severity is Severity.ERROR]
+    if form == "json":
+        click.echo(json.dumps([finding.to_json() for finding in shown], indent=2, ensure_ascii=False), err=True)
+        return
+    for finding in shown:
+        head, *help_ = finding.render().splitlines()
+        if _in_colour(sys.stderr):
+            colour = "red" if finding.severity is Severity.ERROR else "yellow"
+            tag = f"{finding.severity.value}[{finding.code}]"
+            head = head.replace(tag, click.style(tag, fg=colour, bold=True), 1)
+        click.echo("\n".join([head, *help_]), err=True)
+
+
+def _show(text: str, language: str) -> None:
+    """Print `text`, in colour where a terminal shows it."""
+    if _in_colour(sys.stdout):
+        from pygments import highlight
+        from pygments.formatters import TerminalFormatter
+        from pygments.lexers import get_lexer_by_name
+
+        text = highlight(text, get_lexer_by_name(language), TerminalFormatter())
+    click.echo(text, nl=False)
+
+
+def _in_colour(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal whose user has not asked for plain text (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,171 @@
+"""What the compiler has to say: one finding is one `Diagnostic`, never an exception of its own.
+
+Stages return or collect diagnostics; `LowerError` carries them all when a workflow cannot be
+lowered. The first digit of a code is the stage that found it:
+
+    PFL1xx load    PFL2xx validate    PFL3xx analyse    PFL4xx lower    PFL6xx link and write
+
+`CODES` lists them all. A code keeps its meaning for good; one that is no longer used is not reused.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import NamedTuple
+
+CODES: dict[str, str] = {
+    # load
+    "PFL101": "file cannot be read",
+    "PFL102": "file too large",
+    "PFL103": "not UTF-8 text",
+    "PFL104": "empty file",
+    "PFL105": "JSON syntax",
+    "PFL106": "duplicate key",
+    "PFL107": "number that JSON cannot hold",
+    "PFL108": "half of a surrogate pair",
+    "PFL109": "nested too deeply",
+    "PFL110": "top level is not an object",
+    "PFL111": "Markdown syntax",
+    "PFL112": "pflow is not installed",
+    "PFL113": "value that JSON cannot hold",
+    "PFL114": "key that is not a string",
+    "PFL115": "referenced file cannot be read",
+    "PFL116": "remark of pflow's parser",
+    # validate: the schema
+    "PFL201": "missing key",
+    "PFL202": "unknown key",
+    "PFL203": "wrong type",
+    "PFL204": "value not allowed",
+    "PFL205": "batch.items of the wrong kind",
+    # validate: what the schema cannot say
+    "PFL206": "duplicate node id",
+    "PFL207": "reserved name",
+    "PFL208": "edge to or from nowhere",
+    "PFL209": "start_node names no node",
+    "PFL210": "batch written inside params",
+    "PFL211": "batch together with loop",
+    "PFL212": "batch together with approval",
+    "PFL213": "loop that cannot run",
+    "PFL214": "number that is not finite",
+    "PFL215": "several stdin inputs",
+    "PFL216": "several stdout outputs",
+    "PFL217": "prompt cache misused",
+    "PFL218": "name with characters that pflow refuses",
+    # analyse: references
+    "PFL301": "reference to nothing",
+    "PFL302": "malformed template",
+    "PFL303": "reference to a node that runs later",
+    "PFL304": "node that refers to itself",
+    "PFL305": "cycle of edges",
+    "PFL306": "reserved reference",
+    "PFL307": "path into a counter",
+    "PFL308": "node without an output key",
+    "PFL309": "output that a batch node does not have",
+    "PFL310": "index into the results of a continue batch",
+    "PFL311": "input never used",
+    "PFL312": "output source without a reference",
+    "PFL313": "cache chunk that cannot be filled",
+    "PFL314": "list or object inside a shell command",
+    "PFL320": "alias that shadows another name",
+    "PFL321": "item reference outside its batch",
+    "PFL322": "reference that fails at run time",
+    # analyse: node types
+    "PFL330": "unknown node type",
+    # lower
+    "PFL401": "prompt cache that is not carried over",
+    # lower: node types
+    "PFL410": "table of node types cannot be read",
+    "PFL411": "wrong entry in the table of node types",
+    "PFL412": "pflow's registry cannot be read",
+    # lower: programs
+    "PFL450": "step that needs an engine",
+    "PFL451": "node class in a module that a generated file hides",
+    # write
+    "PFL601": "file of the user's in the way",
+    "PFL602": "folder that cannot be written",
+}
+"""Every code with its title. Others add theirs here, under their stage."""
+
+
+class Severity(enum.Enum):
+    """How bad a finding is: errors stop the pipeline after the stage that found them."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Position(NamedTuple):
+    """A place in a source file: line and column, both counted from 1."""
+
+    line: int
+    column: int
+
+
+class Diagnostic(NamedTuple):
+    """One finding.
+
+    `where` addresses the thing by node id (`classify.batch.items`), or is "" for the whole file.
+    `file` is the source's name as the user gave it. `help` says what to do, one line or several.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    where: str = ""
+    file: str = ""
+    position: Position | None = None
+    help: str = ""
+
+    def render(self) -> str:
+        """The finding as text: location first, then what is wrong, then a way out."""
+        location = self.file or "<workflow>"
+        if self.position is not None:
+            location += f":{self.position.line}:{self.position.column}"
+        where = f" {self.where}:" if self.where else ""
+        head = f"{location}: {self.severity.value}[{self.code}]{where} {self.message}"
+        return "\n".join(printable(line) for line in [head, *(f"  {line}" for line in self.help.splitlines())])
+
+    def to_json(self) -> dict[str, object]:
+        """The finding as plain data, for `--format json`."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message,
+            "where": self.where,
+            "file": self.file,
+            "line": self.position.line if self.position else None,
+            "column": self.position.column if self.position else None,
+            "help": self.help,
+        }
+
+
+def printable(text: str) -> str:
+    """`text` on one line, control characters as escapes: ids and keys are the author's, not ours."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def by_position(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """`found` without repetitions, sorted by place in the source; what has no place comes first."""
+    start = Position(0, 0)
+    return tuple(sorted(dict.fromkeys(found), key=lambda d: (d.position or start, d.code, d.where)))
+
+
+class LowerError(Exception):
+    """The workflow cannot be lowered. `diagnostics` holds every finding, warnings included."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = by_position(diagnostics)
+        super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+
+def refusal(
+    code: str, file: str, message: str, position: Position | None = None, *, where: str = "", help: str = ""
+) -> LowerError:
+    """A LowerError that holds one error."""
+    finding = Diagnostic(
+        code=code, severity=Severity.ERROR, message=message, where=where, file=file, position=position, help=help
+    )
+    return LowerError([finding])

@@ -1,0 +1,14 @@
+"""The pre-compile step inside pflow: batch nodes run as generated code, everything else as ever.
+
+    import pflow_lower.pflow
+
+    pflow_lower.pflow.install()    # from now on, in this process
+    pflow_lower.pflow.uninstall()  # as it was before
+
+Nothing is written to the user's disk. A batch that cannot be lowered faithfully stays with pflow's own
+interpreter, and so does everything if the step itself fails.
+"""
+
+from .seam import Unsupported, install, is_installed, uninstall
+
+__all__ = ["Unsupported", "install", "is_installed", "uninstall"]

@@ -1,0 +1,56 @@
+"""The trace events of a batch's items, kept small until pflow's collector reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class Events(list[Any]):
+    """A list of events that makes those of ordinary items when they are read.
+
+    pflow's collector reads each event once, after the batch, and keeps a copy of its own. Until then
+    an ordinary item costs a place in three lists, where its event would be half a dozen dicts, which
+    Python's garbage collector had to visit again and again.
+    """
+
+    def __init__(self, resolutions: Callable[[Iterator[Any]], dict[str, Any]]) -> None:
+        """`resolutions` makes an event's `template_resolutions` of the next of the values that were kept."""
+        super().__init__()
+        self._resolutions = resolutions
+        self._seconds: list[float | None] = []  # None: the event is in the list as it is
+        self._values: list[Any] = []
+
+    def keep(self, result: dict[str, Any], seconds: float, values: tuple[Any, ...]) -> None:
+        """Append the event of an ordinary item."""
+        list.append(self, result)
+        self._seconds.append(seconds)
+        self._values += values
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Append an event that is not ordinary."""
+        list.append(self, event)
+        self._seconds.append(None)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        values = iter(self._values)
+        for kept, seconds in zip(super().__iter__(), self._seconds, strict=True):
+            if seconds is None:
+                yield kept
+                continue
+            event = {
+                "index": kept["original_index"],
+                "item": kept["item"],
+                "status": "success",
+                "duration_ms": int(seconds * 100_000 + 0.5) / 100,  # two decimals, as by `round`, which is slow
+                "node_output": kept.copy(),
+            }
+            if resolutions := self._resolutions(values):
+                event["template_resolutions"] = resolutions
+            yield event
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return list, (list(self),)

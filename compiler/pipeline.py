@@ -1,0 +1,150 @@
+"""The stages in their order. Each takes what the one before gave and says all that it has to say.
+
+This file is the table of contents of the compiler: what a stage does is in the module of its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from .diagnostics import Diagnostic, LowerError, Severity, by_position
+from .ir import LoweredIR, SourceIR, Workflow
+
+Watch = Callable[[str, Any], None]
+"""Called after each stage with the stage's name and what it gave."""
+
+STAGES = (
+    "load",  # bytes -> plain data that knows its positions
+    "validate",  # -> SourceIR: the schema, and what a schema cannot say
+    "analyse",  # -> Facts: node types, shapes, whether references resolve
+    "lower",  # -> LoweredIR: closure conversion; its dump is the expanded IR
+    "emit",  # -> the text of every file, rendered through templates/
+)
+
+
+class Options(NamedTuple):
+    """What the user chose."""
+
+    nodes_file: Path | None = None
+    """A TOML file that says which class a node type is."""
+    out: Path | None = None
+    """The folder that the files are for; their header names the workflow relative to it."""
+    code: bool = True
+    """Whether generated code is wanted; without it there is `lowered.json` only, in less time."""
+    program: bool = False
+    """Whether to emit `flow.py`, the whole workflow as a program, too."""
+    standalone: bool = False
+    """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
+
+
+class Compiled(NamedTuple):
+    """What the pipeline gives: the expanded IR, the files, and every finding (none is an error)."""
+
+    source: SourceIR
+    lowered: LoweredIR
+    files: Mapping[str, str]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector from looking, again and again, at trees that are all still in use.
+
+    With it, a node of a large workflow takes half as long again as a node of a small one.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_collector_at_rest()
+def run(
+    workflow: Workflow,
+    options: Options | None = None,
+    *,
+    stdin: BinaryIO | None = None,
+    watch: Watch | None = None,
+) -> Compiled:
+    """Take `workflow` (a path, "-" for standard input, or the data itself) through every stage.
+
+    A stage that finds errors is the last one, but for `validate`, whose findings do not keep `analyse`
+    from saying what is wrong with the references.
+
+    Raises: LowerError with everything that was found.
+    """
+    from . import analyse, load, lowering, node_types, validate
+    from .verify import verify_files, verify_lowered
+
+    options = options or Options()
+    watch = watch or (lambda stage, result: None)
+    found: list[Diagnostic] = []
+
+    document = load.load(workflow, stdin=stdin)
+    watch("load", document)
+
+    source, said = validate.validate(document)
+    found += said
+    if source is None:
+        raise LowerError(found)
+    watch("validate", source)
+
+    types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
+    facts, said = analyse.analyse(source, types)
+    found += [*said, *types.warnings]
+    _stop_at_errors(found)
+    watch("analyse", facts)
+
+    lowered, said = lowering.lower(source, facts)
+    found += said
+    _stop_at_errors(found)
+    verify_lowered(lowered)
+    watch("lower", lowered)
+
+    files = _emit(source, lowered, types, workflow, options)
+    if options.code:
+        verify_files(lowered, files)
+    watch("emit", files)
+    return Compiled(source=source, lowered=lowered, files=files, diagnostics=by_position(found))
+
+
+def _emit(source: SourceIR, lowered: LoweredIR, types: Any, workflow: Workflow, options: Options) -> Mapping[str, str]:
+    from . import emit
+    from .origin import origin_of
+
+    if not options.code:
+        return {"lowered.json": emit.dump(lowered.document)}
+    runtime = emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
+    origin = origin_of(workflow, options)
+    files = emit.emit(lowered, origin, runtime=runtime)
+    if options.program:
+        from .program import emit_program
+        from .verify import verify_program
+
+        program = emit_program(source, lowered, types, origin, runtime=runtime)
+        verify_program(program["flow.py"])
+        files |= program
+    if options.standalone:
+        files |= emit.runtime_copy()
+    return files
+
+
+def _folder(workflow: Workflow) -> Path | None:
+    """Where the workflow's own pyproject.toml is looked for."""
+    if isinstance(workflow, Mapping):
+        return None
+    name = os.fspath(workflow)
+    return Path.cwd() if name == "-" else Path(name).absolute().parent
+
+
+def _stop_at_errors(found: list[Diagnostic]) -> None:
+    if any(finding.severity is Severity.ERROR for finding in found):
+        raise LowerError(found)

@@ -1,0 +1,119 @@
+"""One item's attempts, and what is said about it when the last one failed.
+
+PocketFlow's own retry loops are not used: they count on the node, which concurrent items share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from time import perf_counter
+from typing import Any
+
+from .batch import Call, Result
+from .inner import result_of
+from .values import ParameterError, Unresolved
+
+
+def attempt(node: Any, call: Call) -> Result | None:
+    """Call `node.exec` until it succeeds, at most `max_retries` times; None if the last one raised.
+
+    Only exceptions are worth another attempt: an error that the inner node answered is an answer.
+
+    Raises: an exception that aborts the batch.
+    """
+    begun = perf_counter()
+    try:
+        while True:
+            call.attempt += 1
+            try:
+                try:
+                    result: Result = node.exec(call)
+                except ParameterError as exc:
+                    result = call.batch.host.unresolved(node, call, exc)
+            except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
+                if not _is_worth_another(call, exc) or call.batch.pause():
+                    return _fall_back(node, call, exc)
+            else:
+                return result
+    finally:
+        call.seconds = perf_counter() - begun
+
+
+async def attempt_async(node: Any, call: Call) -> Result | None:
+    """`attempt` for `node.exec_async`, inside a running event loop."""
+    begun = perf_counter()
+    try:
+        while True:
+            call.attempt += 1
+            try:
+                try:
+                    result: Result = await node.exec_async(call)
+                except ParameterError as exc:
+                    result = call.batch.host.unresolved(node, call, exc)
+            except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
+                if not _is_worth_another(call, exc):
+                    return await _fall_back_async(node, call, exc)
+                await asyncio.sleep(call.batch.retry_wait)
+            else:
+                return result
+    finally:
+        call.seconds = perf_counter() - begun
+
+
+def fail(call: Call, exc: Exception, said: str | None = None) -> None:
+    """Note on `call` that `exc` is its outcome, and on `exc` where it comes from."""
+    if isinstance(exc, Unresolved):
+        _name(call, exc)
+    call.error = str(exc) if said is None else said
+    call.exception = exc
+    _note(call, exc)
+
+
+def _is_worth_another(call: Call, exc: Exception) -> bool:
+    """Raises: `exc`, if it aborts the batch."""
+    if call.batch.host.aborts(exc):
+        _note(call, exc)
+        raise exc
+    if call.attempt >= call.batch.max_retries:
+        return False
+    return getattr(exc, "retriable", True) and not getattr(exc, "cancelled", False)
+
+
+def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
+    """PocketFlow's `exec_fallback` after the last attempt: unless overridden, it raises `exc` again."""
+    try:
+        return result_of(call, node.exec_fallback(call, exc))
+    except Exception as final:  # noqa: BLE001  as in `attempt`
+        fail(call, final)
+        return None
+
+
+async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | None:
+    try:
+        return result_of(call, await node.exec_fallback_async(call, exc))
+    except Exception as final:  # noqa: BLE001  as in `attempt`
+        fail(call, final)
+        return None
+
+
+def _note(call: Call, exc: Exception) -> None:
+    """Say on `exc` which item and attempt raised it: once, even if every item raises the same object."""
+    batch = call.batch
+    where = f"{batch.host.place(batch)}{batch.node_id}: item ["
+    if hasattr(exc, "add_note") and not any(  # Python 3.11
+        str(note).startswith(where) for note in getattr(exc, "__notes__", ())
+    ):
+        with contextlib.suppress(TypeError, AttributeError):  # a class that forbids notes keeps its own text
+            exc.add_note(f"{where}{call.index}], attempt {call.attempt} of {batch.max_retries}")
+
+
+def _name(call: Call, exc: Unresolved) -> None:
+    """Say which reference found nothing: the item's, or those captured values that it can be."""
+    if exc.start is call.item:
+        exc.tell(f"${{{call.batch.alias}{exc.where()}}}")
+    elif exc.start is not None:
+        captured = vars(call.captured).items()
+        names = [f"given.{name}{exc.where()}" for name, value in captured if value is exc.start]
+        if names:
+            exc.tell(", ".join(names))

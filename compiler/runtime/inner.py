@@ -1,0 +1,125 @@
+"""Running the wrapped node for one item: its own store, its parameters, what counts as a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from .batch import Call, Result
+
+
+def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:
+    """Run the node `inner` for one item with `params`; return its outputs, `item` and `original_index`.
+
+    The node writes to a store of its own (what it does to the items themselves is visible, as ever).
+    A truthy `error` output, or an action that starts with "error", makes it a failed call.
+
+    Raises: whatever the node raises.
+    """
+    batch = call.batch
+    view = _enter(inner, call, params)
+    action = batch.run_blocking(inner._run_async(view)) if batch.is_async else inner._run(view)
+    return _outcome(call, action)
+
+
+async def run_inner_async(inner: Any, call: Call, params: dict[str, Any]) -> Result:
+    """`run_inner` for an asynchronous node, inside a running event loop."""
+    return _outcome(call, await inner._run_async(_enter(inner, call, params)))
+
+
+def with_inputs(call: Call, inputs: Any) -> dict[str, Any]:
+    """The names that an item's parameters may refer to, where `inputs` adds its own keys to them."""
+    store = item_store(call)
+    return {**store, **inputs} if isinstance(inputs, dict) else store
+
+
+def result_of(call: Call, outputs: Any) -> Result:
+    """What a node wrote (or a fallback answered) as the result of one item."""
+    result: Result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
+    result["item"] = call.item
+    result["original_index"] = call.index
+    return result
+
+
+class NodeStore(MutableMapping[str, Any]):
+    """The shared store as one node sees it: it reads everything and writes under its own id.
+
+    Names of the form `__x__` belong to the engine and are read and written at the root.
+    """
+
+    __slots__ = ("_name", "_own", "_root")
+
+    def __init__(self, root: MutableMapping[str, Any], name: str) -> None:
+        """See `root` as the node `name`, for which `root[name]` must be there, and stay."""
+        self._root = root
+        self._name = name
+        self._own = root[name]
+
+    # The first three are by far the most frequent, and ask themselves what `_home` asks.
+
+    def __getitem__(self, key: Any) -> Any:
+        own = self._root if isinstance(key, str) and key[:2] == "__" == key[-2:] else self._own
+        return own[key] if key in own else self._root[key]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        own = self._root if isinstance(key, str) and key[:2] == "__" == key[-2:] else self._own
+        return own[key] if key in own else self._root.get(key, default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        own = self._root if isinstance(key, str) and key[:2] == "__" == key[-2:] else self._own
+        own[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._home(key)[key]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and (key in self._root or key in self._home(key))
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (key for key in self._root if key != self._name and key not in self._own)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _home(self, key: Any) -> MutableMapping[str, Any]:
+        """Where `key` is written."""
+        special = isinstance(key, str) and key[:2] == "__" == key[-2:]
+        return self._root if special else self._own
+
+
+def _enter(inner: Any, call: Call, params: dict[str, Any]) -> MutableMapping[str, Any]:
+    """Make `inner` ready for the call; answers the item's store as the node is to see it."""
+    batch = call.batch
+    store = item_store(call)
+    inner.set_params(batch.host.prepare(call, inner, store, params))
+    call.inner = inner
+    call.entered = call.attempt
+    return NodeStore(store, batch.node_id) if batch.namespaced else store
+
+
+def item_store(call: Call) -> dict[str, Any]:
+    """The item's private copy of the shared store, ready for an attempt.
+
+    What earlier attempts wrote besides the node's own outputs is still there.
+    """
+    batch = call.batch
+    store = call.store
+    if store is None:
+        store = call.store = batch.host.store(call)
+    store["__warnings__"] = {}
+    store[batch.node_id] = {}
+    store[batch.alias] = call.item
+    store["__index__"] = call.index
+    return store
+
+
+def _outcome(call: Call, action: Any) -> Result:
+    """What the call gave, now that its node has run."""
+    assert call.store is not None
+    result = call.result = result_of(call, call.store.get(call.batch.node_id))
+    if error := result.get("error"):
+        call.error = str(error)
+    elif isinstance(action, str) and action.startswith("error"):
+        call.error = "Node returned error action"
+    return result

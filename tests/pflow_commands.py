@@ -1,0 +1,67 @@
+"""Run a list of `pflow` commands, each in a process of its own, with or without the step.
+
+    python pflow_commands.py plain|lowered < COMMANDS
+
+COMMANDS is a JSON list of argument lists. Prints a JSON list of [exit status, stdout, stderr]. pflow is
+imported once and then forked, which makes a command five times as fast as starting Python for it.
+"""
+
+from __future__ import annotations
+
+import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
+import json
+import os
+import sys
+import tempfile
+import traceback
+
+
+def run(arguments: list[str], lowered: bool) -> tuple[int, str, str]:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if not child:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            status = 70
+            try:
+                status = command(arguments, lowered)
+            except BaseException:  # noqa: BLE001  it is shown, and the child ends below
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+        return status, texts[0], texts[1]
+
+
+def command(arguments: list[str], lowered: bool) -> int:
+    from pflow.cli import cli_main
+
+    sys.argv = ["pflow", *arguments]
+    try:
+        if lowered:
+            from pflow_lower.pflow.command import run_pflow
+
+            run_pflow(arguments)
+        cli_main()
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    return 0
+
+
+def main() -> None:
+    import pflow.cli
+    import pflow.execution.plan
+    import pflow.runtime.workflow_executor  # noqa: F401
+
+    lowered = sys.argv[1] == "lowered"
+    json.dump([run(arguments, lowered) for arguments in json.load(sys.stdin)], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

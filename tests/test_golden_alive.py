@@ -1,0 +1,318 @@
+"""golden/ok is alive: it compiles, is clean to formatter, linter and type checker, and runs as pflow does."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pocketflow
+import pytest
+
+import pflow_lower
+from pflow_lower.load import load
+
+TESTS = Path(__file__).parent
+GOLDEN = TESTS.parent / "golden" / "ok"
+STORES = TESTS / "golden_stores"
+HAS_PFLOW = importlib.util.find_spec("pflow") is not None
+CASES = sorted(path.name for path in GOLDEN.iterdir() if HAS_PFLOW or (path / "workflow.json").exists())
+GENERATED = sorted(GOLDEN.glob("*/*.py"))
+
+INTERPRETED = {
+    "batch-index-and-total": "pflow knows only __index__",
+    "sub-workflow": "pflow runs a child workflow itself, whatever the registry says",
+    "warnings": "pflow finds no item outside a batch, and fails there",
+}
+"""Cases that pflow cannot run with stand-ins; their stores hold the parameters that each item must get."""
+
+
+def installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="needs pflow-lower[pflow]")
+needs_tools = pytest.mark.skipif(not (installed("ruff") and installed("mypy")), reason="needs pflow-lower[dev]")
+
+
+def source(name: str) -> Path:
+    return next(path for path in GOLDEN.joinpath(name).iterdir() if path.stem.partition(".")[0] == "workflow")
+
+
+def lower(name: str) -> pflow_lower.Lowered:
+    case = GOLDEN / name
+    command = case / "command.json"
+    flags = json.loads(command.read_bytes())["flags"] if command.exists() else []
+    nodes = case / "nodes.toml" if "--nodes" in flags else None
+    return pflow_lower.lower(source(name), nodes=nodes, out=case, program="--program" in flags)
+
+
+def tool(*arguments: object, cwd: Path | None = None) -> None:
+    """Run a tool of Python's; it must have nothing to say."""
+    run = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+# --- What the files are
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_module_compiles(path: Path) -> None:
+    compile(path.read_bytes(), path, "exec", dont_inherit=True)
+
+
+@needs_tools
+@pytest.mark.parametrize("command", [("format", "--diff"), ("check",)], ids=lambda command: command[0])
+def test_ruff_has_nothing_to_say(command: tuple[str, ...]) -> None:
+    options = [*command, "--isolated", "--no-cache"]
+    tool("ruff", *options, *(path for path in GENERATED if path.name != "flow.py"))
+    for path in GENERATED:
+        if path.name == "flow.py":  # it imports its neighbour `nodes`, which ruff knows as such only in its folder
+            tool("ruff", *options, ".", cwd=path.parent)
+
+
+@needs_tools
+def test_mypy_has_nothing_to_say(tmp_path: Path) -> None:
+    """Against the runtime itself: mypy does not see editable installs, so the package is linked in."""
+    (tmp_path / "pflow_lower").symlink_to(Path(pflow_lower.__file__).parent, target_is_directory=True)
+    for path in GENERATED:
+        # A module needs a name of its own here, as every folder has a `nodes`.
+        prefix = re.sub(r"\W", "_", path.parent.name)
+        text = path.read_text(encoding="utf-8").replace("\nfrom nodes import", f"\nfrom {prefix}_nodes import")
+        tmp_path.joinpath(f"{prefix}_{path.name}").write_text(text, encoding="utf-8")
+    settings = tmp_path / "mypy.ini"
+    settings.write_text(
+        "[mypy]\nstrict = true\npython_version = 3.10\nignore_missing_imports = true\n"
+        "disallow_subclassing_any = false\nwarn_return_any = false\n"
+        "[mypy-pflow_lower.*]\nignore_errors = true\n"
+    )
+    cache = tmp_path / ".cache"
+    tool("mypy", "--config-file", settings, "--cache-dir", cache, *sorted(tmp_path.glob("*.py")), cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "warnings"])  # refers to items outside batches
+def test_the_expanded_ir_has_no_batch_and_lowers_to_itself(name: str) -> None:
+    path = GOLDEN / name / "lowered.json"
+    ir = json.loads(path.read_bytes())
+    assert not [node["id"] for node in ir["nodes"] if "batch" in node]
+    again = pflow_lower.lower(path)
+    assert again.ir == ir
+    assert again.files["lowered.json"].encode() == path.read_bytes()
+
+
+@needs_pflow
+@pytest.mark.parametrize("name", CASES)
+def test_the_expanded_ir_is_valid_for_pflow(name: str) -> None:
+    from pflow.core.ir_schema import validate_ir
+
+    validate_ir(json.loads((GOLDEN / name / "lowered.json").read_bytes()))
+
+
+SCRIPT = """
+import json, sys, pflow_lower
+for path, nodes, program in json.load(sys.stdin):
+    out = path.rpartition("/")[0]
+    print(json.dumps(pflow_lower.lower(path, nodes=nodes, out=out, program=program).files))
+"""
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_hash_seed_and_folder_do_not_matter(seed: str, tmp_path: Path) -> None:
+    requests = []
+    for name in CASES:
+        case = GOLDEN / name
+        nodes = case / "nodes.toml"
+        program = (case / "flow.py").exists()
+        requests.append((source(name).as_posix(), nodes.as_posix() if nodes.exists() else None, program))
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        check=True,
+    )
+    for name, line in zip(CASES, run.stdout.splitlines(), strict=True):
+        for path, text in json.loads(line).items():
+            assert text.encode() == (GOLDEN / name / path).read_bytes(), f"{name}/{path}"
+
+
+# --- What the classes do
+
+
+def load_echo() -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("golden_echo", TESTS / "golden_echo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ECHO = load_echo()
+
+
+class Echo(pocketflow.Node):  # type: ignore[misc]
+    def prep(self, shared: Any) -> Any:
+        return dict(self.params)
+
+    def exec(self, params: Any) -> Any:
+        return ECHO.echo(params)
+
+    def post(self, shared: Any, params: Any, outputs: Any) -> str:
+        for key, value in outputs.items():
+            shared[key] = value
+        return "default"
+
+
+class AsyncEcho(pocketflow.AsyncNode):  # type: ignore[misc]
+    async def prep_async(self, shared: Any) -> Any:
+        return dict(self.params)
+
+    async def exec_async(self, params: Any) -> Any:
+        await asyncio.sleep(0)
+        return ECHO.echo(params)
+
+    async def post_async(self, shared: Any, params: Any, outputs: Any) -> str:
+        for key, value in outputs.items():
+            shared[key] = value
+        return "default"
+
+
+def run_lowered(name: str, store: Mapping[str, Any], *, in_a_loop: bool) -> dict[str, Any]:
+    """What each batch node of the case writes, run one after the other over the case's store."""
+    lowered = lower(name)
+    ir = load(source(name)).data
+    shared = {key: spec["default"] for key, spec in ir.get("inputs", {}).items() if "default" in spec}
+    shared |= {**store["inputs"], **store["nodes"]}
+    ECHO.forget()
+    for cls in lowered.load().values():
+        is_async = issubclass(cls, pocketflow.AsyncNode)
+        node = cls(AsyncEcho() if is_async else Echo())
+        if is_async and in_a_loop:
+            asyncio.run(node.run_async(shared))
+        else:
+            node.run(shared)
+    return {node_id: ECHO.comparable(shared[node_id]) for node_id in lowered.load()}
+
+
+BATCHES = [name for name in CASES if any("batch" in node for node in load(source(name)).data["nodes"])]
+
+
+@pytest.fixture(scope="session")
+def in_pflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What pflow's own batches write in every case that it can run."""
+    home = str(tmp_path_factory.mktemp("pflow"))
+    requests = [
+        {"name": name, "ir": load(source(name)).data, "store": json.loads((STORES / f"{name}.json").read_bytes())}
+        for name in BATCHES
+        if name not in INTERPRETED
+    ]
+    run = subprocess.run(
+        [sys.executable, TESTS / "golden_in_pflow.py"],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": home, "USERPROFILE": home, "OPENAI_API_KEY": "looked for, never used"},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return cast("dict[str, Any]", json.loads(run.stdout))
+
+
+@needs_pflow
+@pytest.mark.parametrize("name", [name for name in BATCHES if name not in INTERPRETED])
+def test_results_are_those_of_pflow(name: str, in_pflow: dict[str, Any]) -> None:
+    store = json.loads((STORES / f"{name}.json").read_bytes())
+    expected = in_pflow[name]
+    assert isinstance(expected, dict), expected
+    for in_a_loop in (False, True):
+        found = json.loads(json.dumps(run_lowered(name, store, in_a_loop=in_a_loop)))
+        assert found == {node_id: expected[node_id] for node_id in found}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_every_item_gets_its_parameters(name: str) -> None:
+    """As a plain loop over the items would do it; this needs no pflow."""
+    store = json.loads((STORES / f"{name}.json").read_bytes())
+    found = run_lowered(name, store, in_a_loop=False)
+    for node_id, expected in store.get("expected", {}).items():
+        assert [result["params"] for result in found[node_id]["results"]] == expected
+    assert (name in INTERPRETED) <= ("expected" in store)
+    for outcome in found.values():
+        assert outcome["success_count"] + outcome["error_count"] == outcome["count"] > 0
+
+
+PROGRAMS = [path.parent.name for path in GENERATED if path.name == "flow.py"]
+
+
+@needs_pflow
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "hostile-strings"])
+def test_programs_do_what_pflow_does(
+    name: str, in_pflow: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = json.loads((STORES / f"{name}.json").read_bytes())
+    flow = load_program(name, store, monkeypatch)
+    shared: dict[str, Any] = {key: spec["default"] for key, spec in flow.INPUTS.items() if "default" in spec}
+    shared |= store["inputs"]
+    ECHO.forget()
+    flow.build_flow().run(shared)
+    outputs = flow.outputs(shared)
+    found = {key: ECHO.comparable(outputs[key] if key in outputs else shared[key]) for key in in_pflow[name]}
+    assert json.loads(json.dumps(found)) == in_pflow[name]
+
+    ECHO.forget()
+    arguments = [f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in store["inputs"].items()]
+    assert flow.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out).keys() == outputs.keys()
+
+
+def test_a_program_says_which_class_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = load_program("hostile-strings", {}, monkeypatch)
+    with pytest.raises(LookupError, match="no class is known for the type"):
+        flow.build_flow()
+
+
+def load_program(name: str, store: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module `flow` of a case. Instead of real nodes it imports one that gives what the store says."""
+
+    class StandIn(Echo):
+        def exec(self, params: Any) -> Any:
+            return store["nodes"].get(self.name) or ECHO.echo(params)
+
+        def prep(self, shared: Any) -> Any:
+            self.name = shared._name
+            return super().prep(shared)
+
+    text = (GOLDEN / name / "flow.py").read_text(encoding="utf-8")
+    for module, class_name in re.findall(
+        r"^from (?!pflow_lower|pocketflow|typing|nodes)(\S+) import (\w+)$", text, re.M
+    ):
+        parts = module.split(".")
+        for n in range(1, len(parts) + 1):
+            monkeypatch.setitem(sys.modules, ".".join(parts[:n]), types.ModuleType(".".join(parts[:n])))
+        setattr(sys.modules[module], class_name, StandIn)
+    for module in ("nodes", "flow"):
+        loaded = types.ModuleType(module)
+        exec(compile((GOLDEN / name / f"{module}.py").read_bytes(), module, "exec"), loaded.__dict__)  # noqa: S102
+        monkeypatch.setitem(sys.modules, module, loaded)
+    return sys.modules["flow"]
+
+
+def test_every_store_has_its_case() -> None:
+    assert sorted(path.stem for path in STORES.iterdir() if path.stem in CASES or HAS_PFLOW) == BATCHES

@@ -1,0 +1,419 @@
+"""node_types: where a type is found, what is known of it, and what must not happen on the way."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pflow_lower.diagnostics import LowerError
+from pflow_lower.node_types import ACTED_ON, NodeTypes, Origin
+
+HAS_PFLOW = importlib.util.find_spec("pflow") is not None
+needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="pflow is not installed")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own: nobody's ~/.pflow may decide a test."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    return home
+
+
+@pytest.fixture
+def with_pflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if pflow were installed; it is never imported, so finding it is all it takes."""
+    monkeypatch.setattr("pflow_lower.node_types._pflow_is_installed", lambda: True)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_registry(home: Path, nodes: object, version: str = "0.16.0") -> None:
+    write(home / ".pflow" / "registry.json", json.dumps({"version": version, "nodes": nodes}))
+
+
+def registered(module: str, class_name: str, **more: Any) -> dict[str, Any]:
+    return {"module": module, "class_name": class_name, **more}
+
+
+def interface(params: dict[str, str], inputs: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "params": [{"key": key, "type": declared} for key, declared in params.items()],
+        "inputs": [{"key": key, "type": declared} for key, declared in (inputs or {}).items()],
+    }
+
+
+def refused(folder: Path | None, nodes_file: Path | None = None) -> list[str]:
+    with pytest.raises(LowerError) as caught:
+        NodeTypes.for_workflow(folder, nodes_file)
+    return [f"{found.code} {found.where}: {found.message}" for found in caught.value.diagnostics]
+
+
+class TestOrder:
+    def test_a_class_named_in_the_ir_needs_no_table(self) -> None:
+        found = NodeTypes.for_workflow(None).resolve("shop.nodes:Shout")
+        assert (found.module, found.class_name, found.origin) == ("shop.nodes", "Shout", Origin.IR)
+        assert not found.is_async
+        assert found.param_types == {}
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            ":",
+            "a:",
+            ":B",
+            "a:b:c",
+            "a b:C",
+            "a..b:C",
+            "class:C",
+            "a:None",
+            "a:B.C",
+            "a-b:C",
+            "ａ:B",
+            "a:B\n",
+            '"a:B"',
+        ],
+    )
+    def test_what_an_import_cannot_name_is_unknown(self, name: str) -> None:
+        found = NodeTypes.for_workflow(None).resolve(name)
+        assert (found.module, found.class_name, found.origin) == (None, None, Origin.UNKNOWN)
+
+    def test_the_table_goes_before_the_registry_and_that_before_the_core_types(
+        self, tmp_path: Path, home: Path, with_pflow: None
+    ) -> None:
+        write(tmp_path / "pyproject.toml", '[tool.pflow-lower.nodes]\nshell = "mine:Shell"\n')
+        write_registry(home, {name: registered("theirs", "Node") for name in ("shell", "http")})
+        types = NodeTypes.for_workflow(tmp_path)
+        found = {name: (types.resolve(name).module, types.resolve(name).origin) for name in ("shell", "http", "llm")}
+        assert found == {
+            "shell": ("mine", Origin.CONFIG),
+            "http": ("theirs", Origin.REGISTRY),
+            "llm": ("pflow.nodes.llm.llm", Origin.CORE),
+        }
+
+    def test_a_type_is_looked_up_once(self, tmp_path: Path) -> None:
+        types = NodeTypes.for_workflow(tmp_path)
+        assert types.resolve("shell") is types.resolve("shell")
+
+    def test_names_lists_every_source(self, tmp_path: Path, home: Path, with_pflow: None) -> None:
+        write_registry(home, {"from-registry": registered("a", "B")})
+        names = NodeTypes.for_workflow(None, write(tmp_path / "n.toml", 'from-table = "a:B"')).names()
+        assert {"from-registry", "from-table", "shell"} <= set(names)
+        assert names == sorted(names)
+
+
+class TestTable:
+    def test_the_nearest_pyproject_with_the_table_counts(self, tmp_path: Path) -> None:
+        write(tmp_path / "pyproject.toml", '[tool.pflow-lower.nodes]\na = "outer:A"\nb = "outer:B"\n')
+        write(tmp_path / "x" / "pyproject.toml", "[tool.pflow-lower.nodes]\na = 'inner:A'\n")
+        write(tmp_path / "x" / "y" / "pyproject.toml", "[project]\nname = 'no-table-here'\n")
+        types = NodeTypes.for_workflow(tmp_path / "x" / "y" / "z")
+        assert types.resolve("a").module == "inner"
+        assert types.resolve("b").origin is Origin.UNKNOWN
+
+    def test_a_broken_pyproject_that_is_not_about_us_is_nobodys_business(self, tmp_path: Path) -> None:
+        write(tmp_path / "pyproject.toml", "= broken")
+        assert NodeTypes.for_workflow(tmp_path).resolve("shell").origin is Origin.CORE
+
+    @pytest.mark.parametrize("header", ["", "[nodes]\n"])
+    def test_a_nodes_file_wins_over_pyproject(self, tmp_path: Path, header: str) -> None:
+        write(tmp_path / "pyproject.toml", '[tool.pflow-lower.nodes]\na = "project:A"\nb = "project:B"\n')
+        types = NodeTypes.for_workflow(tmp_path, write(tmp_path / "nodes.toml", header + 'a = "file:A"\n'))
+        assert [types.resolve(name).module for name in "ab"] == ["file", "project"]
+
+    def test_a_nodes_file_may_start_with_a_byte_order_mark(self, tmp_path: Path) -> None:
+        types = NodeTypes.for_workflow(None, write(tmp_path / "nodes.toml", '\ufeffa = "file:A"\n'))
+        assert types.resolve("a").module == "file"
+
+    def test_a_type_may_be_called_nodes(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "nodes.toml", 'nodes = { class = "file:A" }\nb = "file:B"\n')
+        types = NodeTypes.for_workflow(None, file)
+        assert [types.resolve(name).class_name for name in ("nodes", "b")] == ["A", "B"]
+
+    def test_the_long_form_says_asynchrony_and_parameter_types(self, tmp_path: Path) -> None:
+        file = write(
+            tmp_path / "nodes.toml",
+            '[fetch]\nclass = "m:Fetch"\nasync = true\n'
+            'params = { url = "str", tags = "list[str]", body = "dict|str", n = "int" }\n',
+        )
+        found = NodeTypes.for_workflow(None, file).resolve("fetch")
+        assert found.is_async
+        assert found.param_types == {"url": "str", "tags": "list"}
+
+    @pytest.mark.parametrize(
+        ("text", "finding"),
+        [
+            ("a = 1", "PFL411 a: a node type is a string or a table"),
+            ('a = "no-class"', "PFL411 a: 'no-class' names no class"),
+            ('a = "m:x y"', "PFL411 a: 'm:x y' names no class"),
+            ('my.type = "m:A"', "PFL411 my: the class is missing"),
+            ('a = { class = "m:A", asinc = true }', "PFL411 a: unknown key 'asinc'"),
+            ('a = { class = "m:A", async = "yes" }', "PFL411 a.async: 'yes' is neither true nor false"),
+            ('a = { class = "m:A", params = ["x"] }', "PFL411 a.params: not a table"),
+            ('a = { class = "m:A", params = { x = "strr" } }', "PFL411 a.params.x: 'strr' is no parameter type"),
+            ('a = { class = "m:A", params = { x = 1 } }', "PFL411 a.params.x: 1 is no parameter type"),
+            ('other = "m:A"\n[nodes]\na = "m:A"', "PFL411 : beside [nodes] there is other"),
+        ],
+    )
+    def test_wrong_entries_are_named(self, tmp_path: Path, text: str, finding: str) -> None:
+        assert finding in refused(None, write(tmp_path / "nodes.toml", text))
+
+    def test_every_wrong_entry_is_reported(self, tmp_path: Path) -> None:
+        assert len(refused(None, write(tmp_path / "nodes.toml", 'a = 1\nb = 2\nc = "m:C"\n'))) == 2
+
+    def test_the_section_of_pyproject_is_in_the_address(self, tmp_path: Path) -> None:
+        write(tmp_path / "pyproject.toml", "[tool.pflow-lower]\nnodes = 3\n")
+        assert refused(tmp_path) == ["PFL411 tool.pflow-lower.nodes: not a table of node types"]
+
+    def test_a_syntax_error_has_its_place(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "nodes.toml", 'a = "m:A"\nb = = 1\n')
+        with pytest.raises(LowerError) as caught:
+            NodeTypes.for_workflow(None, file)
+        (found,) = caught.value.diagnostics
+        assert found.code == "PFL410"
+        assert found.position is not None
+        assert (found.position.line, found.position.column) == (2, 5)
+
+    def test_a_file_that_cannot_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "latin.toml").write_bytes(b'a = "\xe9:A"')
+        assert refused(None, tmp_path / "latin.toml") == ["PFL410 : not UTF-8 text"]
+        (missing,) = refused(None, tmp_path / "nowhere.toml")
+        assert missing.startswith("PFL410 : cannot be read:")
+
+
+@pytest.mark.usefixtures("with_pflow")
+class TestRegistry:
+    def test_the_registry_declares_parameter_types(self, home: Path) -> None:
+        declared = {"a": "list[str]", "b": "any", "c": "dict|str", "d": "Str", "default": "30)"}
+        write_registry(home, {"x": registered("m", "X", interface=interface(declared, {"a": "str", "e": "dict"}))})
+        assert NodeTypes.for_workflow(None).resolve("x").param_types == {"a": "list", "e": "dict", "d": "Str"}
+
+    def test_a_later_declaration_hides_an_earlier_one(self, home: Path) -> None:
+        write_registry(home, {"x": registered("m", "X", interface=interface({"a": "any"}, {"a": "str"}))})
+        assert NodeTypes.for_workflow(None).resolve("x").param_types == {}
+
+    def test_a_missing_or_empty_registry_is_nothing_to_speak_of(self, home: Path) -> None:
+        for make in (lambda: None, lambda: write(home / ".pflow" / "registry.json", "")):
+            make()
+            types = NodeTypes.for_workflow(None)
+            assert types.resolve("shell").origin is Origin.CORE
+            assert types.warnings == ()
+
+    @pytest.mark.parametrize("text", ["{", "[]", '{"nodes": []}', "[" * 100_000, "\x00", '"x"'])
+    def test_a_broken_registry_is_a_warning(self, home: Path, text: str) -> None:
+        write(home / ".pflow" / "registry.json", text)
+        types = NodeTypes.for_workflow(None)
+        assert types.resolve("shell").origin is Origin.CORE
+        assert types.resolve("http").origin is Origin.CORE
+        assert [found.code for found in types.warnings] == ["PFL412"]
+
+    @pytest.mark.parametrize("entry", [None, [], {}, {"module": "m"}, {"module": 1, "class_name": "C"}])
+    def test_a_broken_entry_is_no_entry(self, home: Path, entry: object) -> None:
+        write_registry(home, {"shell": entry, "mine": entry})
+        types = NodeTypes.for_workflow(None)
+        assert types.resolve("shell").origin is Origin.CORE
+        assert types.resolve("mine").origin is Origin.UNKNOWN
+
+    @pytest.mark.parametrize("shape", [{"params": 1}, {"params": [1, {}, {"key": 1, "type": "str"}]}, 1, None])
+    def test_a_broken_interface_declares_nothing(self, home: Path, shape: object) -> None:
+        write_registry(home, {"x": registered("m", "X", interface=shape)})
+        assert NodeTypes.for_workflow(None).resolve("x").param_types == {}
+
+    def test_a_module_that_cannot_be_imported_by_name_is_left_out(self, home: Path) -> None:
+        write_registry(home, {"x": registered("os; evil()", "X", interface=interface({"a": "str"}))})
+        found = NodeTypes.for_workflow(None).resolve("x")
+        assert (found.module, found.class_name, found.origin) == (None, None, Origin.REGISTRY)
+        assert found.param_types == {"a": "str"}
+
+    def test_the_old_flat_registry_is_read_too(self, home: Path) -> None:
+        flat = {"x": registered("m", "X"), "__metadata__": {"version": "0.1"}}
+        write(home / ".pflow" / "registry.json", json.dumps(flat))
+        assert NodeTypes.for_workflow(None).resolve("x").origin is Origin.REGISTRY
+
+    def test_core_types_that_another_pflow_wrote_are_stale(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.metadata.version", lambda _name: "0.16.0")
+        nodes = {"shell": registered("shell", "ShellNode", type="core"), "x": registered("m", "X", type="user")}
+        write_registry(home, nodes, version="0.8.0")
+        types = NodeTypes.for_workflow(None)
+        assert types.resolve("shell").module == "pflow.nodes.shell.shell"
+        assert types.resolve("x").origin is Origin.REGISTRY
+
+    def test_the_registry_of_a_newer_installed_pflow_is_not_stale(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("importlib.metadata.version", lambda _name: "0.16.9")
+        write_registry(home, {"shell": registered("pflow.nodes.new", "ShellNode", type="core")}, version="0.16.9")
+        assert NodeTypes.for_workflow(None).resolve("shell").module == "pflow.nodes.new"
+
+    def test_a_user_node_is_read_from_its_file(self, home: Path, tmp_path: Path) -> None:
+        file = write(tmp_path / "far" / "fetch.py", "class Fetch(AsyncNode): pass\nclass Plain(Node): pass\n")
+        nodes = {
+            name: registered("fetch", class_name, type="user", file_path=str(file))
+            for name, class_name in (("fetch", "Fetch"), ("plain", "Plain"))
+        }
+        write_registry(home, nodes)
+        types = NodeTypes.for_workflow(None)
+        assert [types.resolve(name).is_async for name in ("fetch", "plain")] == [True, False]
+
+    def test_an_mcp_tool_has_pflows_own_parameter_too(self, home: Path) -> None:
+        tool = registered("pflow.nodes.mcp.node", "MCPNode", type="mcp", interface=interface({"title": "str"}))
+        write_registry(home, {"mcp-git-hub-create": tool})
+        found = NodeTypes.for_workflow(None).resolve("mcp-git-hub-create")
+        assert found.param_types == {"result_format": "str", "title": "str"}
+
+
+class TestCore:
+    def test_without_pflow_its_registry_is_not_read(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pflow", None)
+        write(home / ".pflow" / "registry.json", "broken")
+        types = NodeTypes.for_workflow(None)
+        assert types.resolve("shell").origin is Origin.CORE
+        assert types.warnings == ()
+
+    def test_sub_workflows_are_never_looked_up(self, home: Path, with_pflow: None) -> None:
+        write_registry(home, {"workflow": registered("theirs", "Workflow")})
+        found = NodeTypes.for_workflow(None).resolve("workflow")
+        assert (found.module, found.class_name) == ("pflow.runtime.workflow_executor", "WorkflowExecutor")
+
+    @pytest.mark.parametrize(("name", "is_core"), [("mcp-a-b", True), ("mcp-a-b-c", True), ("mcp-a", False)])
+    def test_an_unsynced_mcp_tool_is_the_mcp_node(self, name: str, is_core: bool) -> None:
+        found = NodeTypes.for_workflow(None).resolve(name)
+        assert found.origin is (Origin.CORE if is_core else Origin.UNKNOWN)
+        assert found.class_name == ("MCPNode" if is_core else None)
+
+    @needs_pflow
+    def test_the_shipped_table_is_what_pflow_declares(self, home: Path) -> None:
+        script = (
+            "import http.client, json\n"  # first: pflow's scan puts a module named http on the path
+            "from pflow.registry import Registry\n"
+            "from pflow.runtime.engine.template_resolution import build_type_cache\n"
+            "nodes = Registry().load(include_filtered=True)\n"
+            "print(json.dumps({name: [node['module'], node['class_name'], build_type_cache(node['interface'])]"
+            " for name, node in nodes.items()}))\n"
+        )
+        run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        before, after = NodeTypes({}), NodeTypes({})
+        before._registry = {}
+        seen = json.loads(run.stdout)
+        assert seen
+        for name, (module, class_name, declared) in seen.items():
+            shipped, found = before.resolve(name), after.resolve(name)
+            acted_on = {key: kind for key, kind in declared.items() if kind.lower() in ACTED_ON}
+            assert (shipped.module, shipped.class_name, shipped.param_types) == (module, class_name, acted_on)
+            assert (found.module, found.class_name, found.param_types) == (module, class_name, acted_on)
+            assert (shipped.origin, found.origin) == (Origin.CORE, Origin.REGISTRY)
+
+
+class TestAsynchrony:
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            ("class N:\n async def exec_async(self, x): ...", True),
+            ("class N:\n async def prep_async(self, x): ...", True),
+            ("class N:\n async def other(self, x): ...", False),
+            ("class N:\n def exec_async(self, x): ...", False),
+            ("class N:\n if True:\n  async def post_async(self, s, p, e): ...", True),
+            ("class N(Node): ...", False),
+            ("from pocketflow import AsyncNode\nclass N(AsyncNode): ...", True),
+            ("import pocketflow\nclass N(pocketflow.AsyncParallelBatchNode): ...", True),
+            ("from pocketflow import AsyncBatchNode as Base\nclass N(Base): ...", True),
+            ("class N(AsyncFlow[int]): ...", True),
+            ("class Base:\n async def exec_async(self, x): ...\nclass N(Mixin, Base): ...", True),
+            ("try:\n from pocketflow import AsyncNode as B\nexcept ImportError:\n B = object\nclass N(B): ...", True),
+            ("if True:\n class N(AsyncNode): ...", True),
+            ("from base import Slow\nclass N(Slow): ...", True),
+            ("import base\nclass N(base.Slow): ...", True),
+            ("import kit.deep.nodes\nclass N(kit.deep.nodes.Slow): ...", True),
+            ("import kit.deep.nodes as k\nclass N(k.Slow): ...", True),
+            ("from kit.deep import nodes\nclass N(nodes.Slow): ...", True),
+            ("from kit.deep import Slow\nclass N(Slow): ...", True),
+            ("from kit.deep.nodes import Quick\nclass N(Quick): ...", False),
+            ("from kit import *\nclass N(Slow): ...", True),
+            ("from base import Slow as N", True),
+            ("from base import *", False),
+            ("class N(N): ...", False),
+            ("from m import N", False),
+            ("class N(make()): ...", False),
+            ("from nowhere import Base\nclass N(Base): ...", False),
+            ("class N(AsyncNode) ...", False),
+            ("N = 1", False),
+            ("x = '\\d'\nraise RuntimeError('user code was run')\nclass N(AsyncNode): ...", True),
+        ],
+    )
+    def test_it_is_read_from_the_source(self, tmp_path: Path, source: str, expected: bool) -> None:
+        write(tmp_path / "m.py", source)
+        write(tmp_path / "base.py", "class Slow:\n async def exec_async(self, x): ...\n")
+        write(tmp_path / "kit" / "__init__.py", "from .deep import *\nraise RuntimeError('a package was imported')\n")
+        write(tmp_path / "kit" / "deep" / "__init__.py", "from .nodes import Slow\n")
+        write(
+            tmp_path / "kit" / "deep" / "nodes.py",
+            "from ...base import X\nclass Slow(AsyncNode): ...\nclass Quick: ...",
+        )
+        assert NodeTypes.for_workflow(tmp_path).resolve("m:N").is_async is expected
+        assert not {"m", "base", "kit"} & set(sys.modules)
+
+    def test_the_table_has_the_last_word(self, tmp_path: Path) -> None:
+        write(tmp_path / "m.py", "class N(AsyncNode): ...")
+        file = write(tmp_path / "n.toml", 'a = "m:N"\nb = { class = "m:N", async = false }\n')
+        types = NodeTypes.for_workflow(tmp_path, file)
+        assert [types.resolve(name).is_async for name in "ab"] == [True, False]
+
+    def test_modules_are_found_beside_the_table_and_on_the_path(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(tmp_path / "pyproject.toml", '[tool.pflow-lower.nodes]\na = "src.m:N"\nb = "on_path.m:N"\n')
+        write(tmp_path / "src" / "m.py", "class N(AsyncNode): ...")  # a folder without __init__.py
+        write(tmp_path / "lib" / "on_path" / "m.py", "class N(AsyncNode): ...")
+        monkeypatch.syspath_prepend(tmp_path / "lib")
+        types = NodeTypes.for_workflow(tmp_path / "flows" / "today")
+        assert [types.resolve(name).is_async for name in "ab"] == [True, True]
+
+    @pytest.mark.parametrize("content", [b"\x00", b"\xff\xfe", b"(" * 10_000, b"# -*- coding: nonsense -*-\n"])
+    def test_a_file_that_is_no_python_is_not_asynchronous(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "m.py").write_bytes(content)
+        assert not NodeTypes.for_workflow(tmp_path).resolve("m:N").is_async
+
+    @pytest.mark.parametrize("name", ["sys:N", "math:N", "json.decoder.deeper:N", "__main__:N", "os.path:N"])
+    def test_modules_without_such_a_class(self, name: str) -> None:
+        assert not NodeTypes.for_workflow(None).resolve(name).is_async
+
+    def test_pocketflows_own_classes(self) -> None:
+        types = NodeTypes.for_workflow(None)
+        assert types.resolve("pocketflow:AsyncNode").is_async
+        assert not types.resolve("pocketflow:Node").is_async
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    """pflow above all: importing it takes seconds, and a .json workflow has no need of it."""
+    write(tmp_path / "pyproject.toml", '[tool.pflow-lower.nodes]\nshout = "m:Shout"\n')
+    write(tmp_path / "m.py", "class Shout(AsyncNode): ...")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from pflow_lower.node_types import NodeTypes\n"
+        "early = {'tomllib', 'tomli', 'ast', 'difflib', 'importlib.util'} & set(sys.modules)\n"
+        "types = NodeTypes.for_workflow(Path('.'))\n"
+        "print([types.resolve(name).is_async for name in ('shell', 'shout', 'no-such')])\n"
+        "print(sorted({'pflow', 'pocketflow', 'm', 'jinja2', 'jsonschema', 'click'} & set(sys.modules)))\n"
+        "print(sorted(early))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    answers, loaded, _early = run.stdout.splitlines()
+    assert (answers, loaded) == ("[False, True, False]", "[]")

@@ -1,0 +1,472 @@
+"""The step inside pflow's own command line and in programs: nothing changes but how batches run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pflow")
+
+import pflow_lower.pflow
+
+FLOWS = Path(__file__).parent / "pflow_flows"
+REPORT = "report.pflow.md"
+
+# --- pflow's command line, byte by byte
+
+TIMES = [
+    (r"\b\d{8}-\d{6}(-\d+)?\b", "<stamp>"),
+    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[\d.]+)?(Z|\+00:00)?", "<time>"),
+    (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<id>"),
+    (r'("[\w-]+": )\d+\.\d+', r"\1<number>"),
+    (r"\b\d+(\.\d+)?(ms|s)\b", "<duration>"),
+]
+
+SESSIONS: dict[str, list[list[str]]] = {
+    "run": [
+        [REPORT, "--dry-run"],
+        [REPORT, "--validate-only"],
+        [REPORT],
+        [REPORT, "style=calm", "--output-format", "json"],
+        [REPORT, "--only", "greet"],
+        [REPORT, "--only", "spell", "--output-format", "json"],
+        [REPORT, "-p", "-o", "page"],
+        [REPORT, "--dry-run", "--output-format", "json"],
+        ["run", REPORT, "people=[]", "--output-format", "json"],
+        [REPORT, "people=nonsense"],
+        ["no-such-file.pflow.md"],
+        ["--version"],
+    ],
+    "report": [
+        [REPORT, "--no-cache", "--report"],
+        ["report"],
+        [REPORT, "--no-trace"],
+        ["mermaid", REPORT],
+        ["analyze-cache", REPORT],
+    ],
+    "saved": [
+        ["save", REPORT, "--name", "greetings"],
+        ["greetings", "style=odd", "--output-format", "json"],
+        ["greetings", "--only", "count"],
+        ["history", "greetings"],
+        ["describe", "greetings"],
+    ],
+    "resume": [
+        ["fails.pflow.md", "key={tmp}/key"],
+        ["fails.pflow.md", "key={tmp}/key", "--output-format", "json"],
+        ["resume"],
+        ["resume", "--force"],
+        ["fails.pflow.md", "key=/", "--output-format", "json"],
+        ["fails.pflow.md", "key=/", "--output-format", "json"],  # cached, where it may be
+        ["fails.pflow.md", "key=/", "--dry-run"],
+    ],
+}
+
+
+def session(commands: list[list[str]], how: str, home: Path) -> tuple[list[Any], dict[str, list[str]]]:
+    """Run `commands` in a home of their own: what each printed, and the files that are in the home then."""
+    home.mkdir()
+    filled = [[argument.replace("{tmp}", str(home)) for argument in command] for command in commands]
+    done = subprocess.run(
+        [sys.executable, str(FLOWS.parent / "pflow_commands.py"), how],
+        input=json.dumps(filled),
+        capture_output=True,
+        encoding="utf-8",
+        cwd=FLOWS,
+        env={**os.environ, "HOME": str(home), "USERPROFILE": str(home), "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        check=True,
+    )
+    printed = [[status, lines(out, home), lines(err, home)] for status, out, err in json.loads(done.stdout)]
+    files = sorted(path for path in home.rglob("*") if path.is_file())
+    texts = {
+        lines(path.relative_to(home).as_posix(), home)[0]: lines(path.read_text(), home) if path.suffix == ".md" else []
+        for path in files
+    }
+    return printed, texts
+
+
+def lines(text: str, home: Path) -> list[str]:
+    """The lines of `text` without times, sorted: what runs in parallel is listed as it ends."""
+    text = text.replace(str(home), "~")
+    for pattern, instead in TIMES:
+        text = re.sub(pattern, instead, text)
+    return sorted(text.splitlines())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")
+@pytest.mark.parametrize("name", SESSIONS)
+def test_pflow_commands_give_the_same(name: str, tmp_path: Path) -> None:
+    plain = session(SESSIONS[name], "plain", tmp_path / "plain")
+    lowered = session(SESSIONS[name], "lowered", tmp_path / "lowered")
+    for command, one, other in zip(SESSIONS[name], plain[0], lowered[0], strict=True):
+        assert one == other, command
+    assert plain[1] == lowered[1]
+    assert any(status == 0 for status, _, _ in plain[0])
+
+
+@pytest.mark.parametrize("start", ["pflow", "run"])
+def test_the_commands(start: str, tmp_path: Path) -> None:
+    """`pflow-lower pflow` and `pflow-lower run` as they are typed; JSON output is the same, times aside."""
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONUTF8": "1"}
+    arguments = [REPORT, "style=calm", "--output-format", "json"]
+    printed = []
+    for command in (["pflow.cli"], ["pflow_lower", start]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            cwd=FLOWS,
+            env={**env, "PFLOW_LOWER_DUMP": str(tmp_path / "dump")},
+            check=True,
+        )
+        printed.append([re.sub(r'("[\w-]+": )\d+\.\d+', r"\1<number>", line) for line in done.stdout.splitlines()])
+    assert printed[0] == printed[1]
+    written = sorted(path.relative_to(tmp_path / "dump").as_posix() for path in (tmp_path / "dump").rglob("*.py"))
+    assert written == ["letter/nodes.py", "report/nodes.py", "spell/nodes.py"]
+    assert "class GreetBatch(BatchNode):" in (tmp_path / "dump" / "report" / "nodes.py").read_text()
+
+
+def test_usage_is_pflows() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", "pflow", "--help"], capture_output=True, encoding="utf-8", check=True
+    )
+    assert done.stdout.startswith("Usage: pflow [OPTIONS] COMMAND")
+
+
+# --- In process
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without anything in it; and whatever a test switches on is off after it."""
+    import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
+
+    folder = tmp_path / "a home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return folder
+
+
+@pytest.fixture
+def step(home: Path) -> Iterator[None]:
+    pflow_lower.pflow.install()
+    yield
+    pflow_lower.pflow.uninstall()
+
+
+def run(ir: Any, cache: bool = False, **inputs: Any) -> Any:
+    from pflow.execution.result import RunnerConfig
+    from pflow.execution.runner import WorkflowRunner
+
+    if isinstance(ir, dict):
+        ir = json.loads(json.dumps(ir))
+    return WorkflowRunner().run(ir, inputs, RunnerConfig(trace_enabled=False, cache_enabled=cache))
+
+
+def batch(params: dict[str, Any], type: str = "shell", **node: Any) -> dict[str, Any]:
+    """A workflow of one batch node, `b`."""
+    node = {"id": "b", "type": type, "params": params, "batch": {"items": ["x", "y"]}, **node}
+    return {"nodes": [node], "edges": []}
+
+
+def told(result: Any) -> list[Any]:
+    return [found["stdout"] for found in result.shared_after["b"]["results"]]
+
+
+def test_install_is_idempotent(home: Path) -> None:
+    from pflow.core.workflow.validator import WorkflowValidator
+    from pflow.runtime import workflow_executor
+    from pflow.runtime.compilation import compiler
+
+    def functions() -> list[Any]:
+        return [compiler.compile_workflow, workflow_executor.compile_workflow, vars(WorkflowValidator)["validate"]]
+
+    before = functions()
+    assert not pflow_lower.pflow.is_installed()
+    pflow_lower.pflow.install()
+    once = functions()
+    pflow_lower.pflow.install()
+    assert functions() == once and pflow_lower.pflow.is_installed()
+    assert not any(one is other for one, other in zip(before, once, strict=True))
+    pflow_lower.pflow.uninstall()
+    pflow_lower.pflow.uninstall()
+    assert functions() == before and not pflow_lower.pflow.is_installed()
+
+
+def test_install_refuses_another_pflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pflow.runtime.engine import batch_executor
+
+    monkeypatch.delattr(batch_executor, "execute_batch")
+    with pytest.raises(
+        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*knows pflow 0\.16"
+    ):
+        pflow_lower.pflow.install()
+    assert not pflow_lower.pflow.is_installed()
+
+
+def test_nothing_is_written_to_the_users_home(home: Path) -> None:
+    """What pflow itself writes there, the same with the step as without, and none of it is of ours."""
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in home.rglob("*") if path.suffix == ".json"}
+
+    assert run(batch({"command": "echo ${item}"})).success
+    before = files()
+    pflow_lower.pflow.install()
+    try:
+        assert run(batch({"command": "echo ${item}"})).success
+    finally:
+        pflow_lower.pflow.uninstall()
+    assert files() == before
+    assert not any(b"pflow_lower" in content or b"Batch(BatchNode)" in content for content in before.values())
+
+
+# --- The memo cache
+
+STYLED = {
+    "inputs": {"style": {"type": "string", "required": True}},
+    **batch({"command": "echo '${style}: ${item}'"}, cache=True),
+}
+
+
+def test_the_stale_answers_of_pflows_cache_are_gone(home: Path) -> None:
+    """pflow keys a cached batch on the template's text and the items: not on what else the text refers to."""
+    assert told(run(STYLED, True, style="odd")) == ["odd: x", "odd: y"]
+    assert told(run(STYLED, True, style="calm")) == ["odd: x", "odd: y"]  # pflow's own: stale
+
+    pflow_lower.pflow.install()
+    try:
+        assert told(run(STYLED, True, style="odd")) == ["odd: x", "odd: y"]
+        assert told(run(STYLED, True, style="calm")) == ["calm: x", "calm: y"]
+        for style in ("odd", "calm"):  # what did not change does come from the cache
+            again = run(STYLED, True, style=style)
+            assert told(again) == [f"{style}: x", f"{style}: y"]
+            assert again.shared_after["__cache_hits__"] == ["b"]
+    finally:
+        pflow_lower.pflow.uninstall()
+
+
+def key_of(ir: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **inputs: Any) -> Any:
+    """The key under which pflow looks for the outcome of `b`."""
+    from pflow.runtime.engine import instrumentation
+
+    keys: list[Any] = []
+    compute = instrumentation._compute_memo_cache_key
+
+    def noted(*arguments: Any, **keywords: Any) -> Any:
+        keys.append(compute(*arguments, **keywords))
+        return keys[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(instrumentation, "_compute_memo_cache_key", noted)
+        run(ir, True, **inputs)
+    assert keys
+    return keys[0]
+
+
+def test_the_cache_key_covers_all_that_matters(step: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = key_of(STYLED, monkeypatch, style="odd")
+    assert key is not None
+    assert key_of(STYLED, monkeypatch, style="odd") == key
+    node = STYLED["nodes"][0]
+    changes: list[dict[str, Any]] = [
+        {
+            "type": "code",
+            "params": {"code": "a: str\nb: str\nresult: str = a", "inputs": {"a": "${style}", "b": "${item}"}},
+        },
+        {"params": {"command": "echo '${style}: ${item}!'"}},  # the text
+        {"params": {**node["params"], "timeout": 7}},  # a parameter without a template
+        {"params": {"command": "echo '${style}: ${item} ${batch_index}'"}},
+        {"params": {"command": "echo '${style}: ${item} ${batch_total}'"}},
+        {"batch": {"items": ["x"]}},
+        {"batch": {"items": ["x", "y"], "max_retries": 2}},
+        {"batch": {"items": ["x", "y"], "error_handling": "continue"}},
+    ]
+    others = [key_of({**STYLED, "nodes": [{**node, **change}]}, monkeypatch, style="odd") for change in changes]
+    others.append(key_of(STYLED, monkeypatch, style="calm"))
+    assert len({key, *others}) == 1 + len(others)
+
+
+# --- Names of ours
+
+
+def test_batch_index_and_batch_total(step: None) -> None:
+    result = run(str(FLOWS / "numbers.pflow.md"))
+    assert [one["stdout"] for one in result.shared_after["number"]["results"]] == [
+        f"{name} is {index} of 3" for index, name in enumerate("abc")
+    ]
+    children = [child["said"] for child in result.shared_after["child"]["results"]]
+    assert [[one["result"] for one in child] for child in children] == [
+        [f"{index}/3 0", f"{index}/3 1"] for index in range(3)
+    ]
+
+
+def test_without_the_step_pflow_refuses_them(home: Path) -> None:
+    assert not run(str(FLOWS / "numbers.pflow.md")).success
+
+
+@pytest.mark.parametrize("owner", ["input", "alias", "node"])
+def test_declared_names_win(step: None, owner: str) -> None:
+    ir = batch({"command": "printf '%s' '${batch_total}'"})
+    node, inputs = ir["nodes"][0], {}
+    if owner == "input":
+        ir["inputs"] = {"batch_total": {"type": "string", "required": True}}
+        inputs = {"batch_total": "mine"}
+    elif owner == "alias":
+        node["batch"] = {"items": ["mine", "mine"], "as": "batch_total"}
+    else:
+        ir["nodes"].insert(0, {"id": "batch_total", "type": "shell", "params": {"command": "printf mine"}})
+        ir["edges"] = [{"from": "batch_total", "to": "b"}]
+        node["params"]["command"] = "printf '%s' '${batch_total.stdout}'"
+    assert told(run(ir, **inputs)) == ["mine", "mine"]
+
+
+def test_missing_values_beside_our_names(step: None) -> None:
+    """pflow's own resolver, which is asked about a value that is missing, knows them too."""
+    ir = batch({"command": "printf '%s' '${batch_index}/${batch_total} ${item.name}'"})
+    ir["nodes"][0]["batch"] = {"items": [{"name": "a"}, {}], "error_handling": "continue"}
+    assert told(run(ir)) == ["0/2 a"]
+    error = run(ir).shared_after["b"]["errors"][0]["error"]
+    assert "${item.name}" in error and "batch_index" not in error.partition("\n\n")[2].partition("\n")[0]
+    ir["template_resolution_mode"] = "permissive"
+    assert told(run(ir)) == ["0/2 a", "1/2 ${item.name}"]
+
+
+def test_outside_a_batch_they_mean_nothing(step: None) -> None:
+    ir = batch({"command": "echo ${batch_index}"})
+    del ir["nodes"][0]["batch"]
+    assert "${batch_index}" in run(ir).errors[0].message
+
+
+def test_names_of_ours_that_cannot_be_lowered(step: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pflow_lower import lowering
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no way")
+
+    monkeypatch.setattr(lowering, "lower", broken)
+    error = run(batch({"command": "echo unheard ${batch_index}"})).errors[0]
+    assert error.node_id == "b"
+    assert "${batch_index} is known in lowered batch nodes only" in error.message
+    assert "no way" in error.message
+
+
+def test_workflows_without_them_are_handed_on_untouched() -> None:
+    from pflow_lower.pflow.extensions import as_pflow_knows_it
+
+    plain = batch({"command": 'echo $${batch_index} ${item.batch_index} ${item ?? "batch_total"} batch_index'})
+    assert as_pflow_knows_it(plain) is plain
+    ours = batch(
+        {"command": 'a ${batch_index} ${item[${batch_index}]} ${batch_total ?? "batch_total"} $${batch_index}'}
+    )
+    known = as_pflow_knows_it(ours)["nodes"][0]["params"]["command"]
+    assert known == 'a ${__index__} ${item[${__index__}]} ${__index__ ?? "batch_total"} $${batch_index}'
+
+
+# --- Left to the interpreter
+
+
+@pytest.mark.parametrize("kind", ["prompt_cache", "prewarm", "## Cache"])
+def test_prompt_caches_stay_with_the_interpreter(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    ir: dict[str, Any] = {
+        "inputs": {"text": {"type": "string", "required": True}},
+        **batch({"prompt": "say ${item}${text}", "model": "gpt-4o"}, type="llm"),
+    }
+    node = ir["nodes"][0]
+    if kind != "prewarm":
+        ir["cache"] = {"items": [{"name": "text", "var": "text", "prose_before": ""}]}
+        node["params"]["prompt"] = "say ${item}"
+    if kind == "prompt_cache":
+        node["prompt_cache"] = ["text"]
+    elif kind == "prewarm":
+        node["prewarm"] = True
+    else:
+        node["params"]["prompt"] += "${text}"
+    from pflow.registry import Registry
+    from pflow.runtime.compilation import compiler
+
+    said = {
+        "prompt_cache": "it uses prompt_cache",
+        "prewarm": "it uses prewarm",
+        "## Cache": "it is an llm node in a workflow with a ## Cache block",
+    }
+    pflow_lower.pflow.install()
+    try:
+        for _ in range(2):  # told once in a run, not once in a compile
+            compiled = compiler.compile_workflow(json.loads(json.dumps(ir)), Registry(), {"text": "t"})
+    finally:
+        pflow_lower.pflow.uninstall()
+    assert type(compiled.node_configs["b"].batch_config).__name__ == "BatchConfig"
+    assert capsys.readouterr().err == f"pflow-lower: b runs interpreted: {said[kind]}\n"
+
+
+def test_every_run_is_told(step: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from pflow_lower import lowering
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no way")
+
+    monkeypatch.setattr(lowering, "lower", broken)
+    ir = batch({"command": "printf told"})
+    assert told(run(ir)) == ["told", "told"]
+    assert told(run(ir)) == ["told", "told"]
+    expected = "pflow-lower: the workflow runs interpreted, since it could not be lowered: no way\n"
+    assert capsys.readouterr().err.count(expected) == 2
+
+
+# --- Diagnosis
+
+
+def test_an_exception_names_its_place(step: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pflow.nodes.shell.shell import ShellNode
+
+    def post(self: Any, shared: Any, *_: Any) -> str:
+        raise ValueError(f"not {shared['n']}" if shared["n"] else "none")
+
+    monkeypatch.setattr(ShellNode, "post", post)
+    flow = tmp_path / "breaks.pflow.md"
+    flow.write_text(
+        "# Breaks\n\nBreaks.\n\n## Steps\n\n### tell\n\nBreaks.\n\n- type: shell\n"
+        "- batch:\n    items: [1, 0]\n    as: n\n    max_retries: 2\n    error_handling: continue\n\n"
+        "```shell command\nprintf '%s' ${n}\n```\n"
+    )
+    records = run(str(flow)).shared_after["__failures__"]["tell"]["data"]["errors"]
+    assert [record["error"] for record in records] == ["not 1", "none"]
+    for index, record in enumerate(records):
+        text = "".join(traceback.format_exception(record["exception"]))
+        assert "return run_inner(self.inner, call, params)" in text  # the generated line
+        if sys.version_info >= (3, 11):
+            assert f"breaks.pflow.md:7: tell: item [{index}], attempt 2 of 2" in text
+
+
+def test_the_dump_keeps_workflows_apart(step: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dump = tmp_path / "dump"
+    monkeypatch.setenv("PFLOW_LOWER_DUMP", str(dump))
+    for word in ("one", "two"):
+        assert run(batch({"command": f"echo {word} ${{item}}"})).success
+    texts = [file.read_text() for file in sorted(dump.glob("workflow*/nodes.py"))]
+    assert [word in text for word, text in zip(("one", "two"), texts, strict=True)] == [True, True]
+
+
+def test_a_dump_that_cannot_be_written_is_no_failure(
+    step: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dump").write_text("a file")
+    monkeypatch.setenv("PFLOW_LOWER_DUMP", str(tmp_path / "dump"))
+    assert told(run(batch({"command": "printf dumped"}))) == ["dumped", "dumped"]
+    assert "pflow-lower: PFLOW_LOWER_DUMP: " in capsys.readouterr().err

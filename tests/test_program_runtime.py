@@ -1,0 +1,282 @@
+"""Steps of a generated program, its inputs, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pocketflow
+import pytest
+
+from pflow_lower.runtime import Shared, Step, Unresolved, find, no_class, retrying, run_program, text
+from pflow_lower.runtime.program import read_inputs
+
+
+class Echo(pocketflow.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        shared["said"] = self.params.get("say")
+        shared["read"] = shared.get("topic")
+        if "fail" in self.params:
+            shared["error"] = self.params["fail"]
+        return self.params.get("action")
+
+
+class AsyncEcho(pocketflow.AsyncNode):
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        await asyncio.sleep(0)
+        shared["said"] = self.params["say"]
+
+
+# --- Steps
+
+
+def test_a_step_writes_under_its_own_id() -> None:
+    shared: dict[str, Any] = {"topic": "rain"}
+    pocketflow.Flow(start=Step("one", Echo(), lambda shared: {"say": shared["topic"]})).run(shared)
+    assert shared == {"topic": "rain", "one": {"said": "rain", "read": "rain"}}
+
+
+def test_a_step_without_parameters() -> None:
+    shared: dict[str, Any] = {}
+    Step("one", Echo()).run(shared)
+    assert shared["one"]["said"] is None
+
+
+def test_an_asynchronous_step_in_both_kinds_of_flow() -> None:
+    step = Step("one", AsyncEcho(), lambda shared: {"say": 1})
+    shared: dict[str, Any] = {}
+    pocketflow.Flow(start=step).run(shared)
+    assert shared["one"] == {"said": 1}
+    shared = {}
+    asyncio.run(pocketflow.AsyncFlow(start=step).run_async(shared))
+    assert shared["one"] == {"said": 1}
+
+
+def test_a_step_that_runs_again_starts_afresh() -> None:
+    shared: dict[str, Any] = {"one": {"left": "over"}}
+    Step("one", Echo()).run(shared)
+    assert "left" not in shared["one"]
+
+
+@pytest.mark.parametrize(
+    ("params", "edges", "error"),
+    [
+        ({"action": "error"}, [], "step 'one' failed: the node returned an error action"),
+        ({"action": "error", "fail": "no network"}, ["default"], "step 'one' failed: no network"),
+        ({"action": "error_x", "fail": "odd"}, ["error"], "step 'one' failed: odd"),
+        ({"action": "maybe"}, ["yes", "no"], "step 'one' answered 'maybe', and its edges are for: yes, no"),
+        ({}, ["yes"], "step 'one' answered None, and its edges are for: yes"),
+    ],
+)
+def test_an_answer_that_no_edge_takes(params: dict[str, Any], edges: list[str], error: str) -> None:
+    step = Step("one", Echo(), lambda shared: params)
+    for edge in edges:
+        step.next(Step("two", Echo()), edge)
+    with pytest.raises(RuntimeError) as caught:
+        pocketflow.Flow(start=step).run({})
+    assert str(caught.value) == error
+
+
+@pytest.mark.filterwarnings("ignore:Flow ends")
+@pytest.mark.parametrize(
+    ("params", "edges", "next_runs"),
+    [
+        ({"action": "error"}, ["error"], True),
+        ({"action": "maybe"}, ["maybe"], True),
+        ({}, ["default"], True),
+        ({"action": "end"}, ["default"], False),
+        ({"action": "maybe"}, ["error"], False),
+        ({"action": "maybe"}, [], False),
+    ],
+)
+def test_edges(params: dict[str, Any], edges: list[str], next_runs: bool) -> None:
+    step = Step("one", Echo(), lambda shared: params)
+    for edge in edges:
+        step.next(Step("two", Echo()), edge)
+    shared: dict[str, Any] = {}
+    pocketflow.Flow(start=step).run(shared)
+    assert ("two" in shared) is next_runs
+
+
+def test_a_reference_that_finds_nothing_is_named() -> None:
+    step = Step("one", Echo(), lambda shared: {"say": text(find(shared, "list", "items", 3, "x"))})
+    with pytest.raises(Unresolved) as caught:
+        step.run({"list": {"items": [1]}})
+    assert str(caught.value) == "step 'one': ${list.items[3].x}: no [3] in a list of 1"
+
+
+def test_retrying() -> None:
+    node = retrying(Echo(), max_retries=4, wait=0.5, backoff="exponential")
+    assert (node.max_retries, node.wait) == (4, 0.5)
+    assert not hasattr(node, "backoff")  # PocketFlow has none
+
+
+def test_no_class() -> None:
+    with pytest.raises(LookupError, match=r"no class is known for the type 'odd' of step 'one'"):
+        no_class("one", "odd")
+
+
+# --- Inputs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "value"),
+    [
+        ("string", "5", "5"), ("string", "a=b", "a=b"), ("string", "", ""), ("any", "[1]", "[1]"), (None, "x", "x"),
+        ("integer", "-5", -5), ("number", "1e3", 1000.0), ("boolean", "Yes", True), ("boolean", "0", False),
+        ("array", "[1, 2]", [1, 2]), ("object", '{"a": 1}', {"a": 1}),
+    ],
+)  # fmt: skip
+def test_inputs_are_typed(declared: str | None, given: str, value: Any) -> None:
+    spec = {"required": True} if declared is None else {"type": declared}
+    assert read_inputs({"x": spec}, [f"x={given}"]) == {"x": value}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given"),
+    [
+        ("integer", "1.5"), ("number", "x"), ("boolean", "maybe"),
+        ("array", '{"a": 1}'), ("object", "[1]"), ("array", "["),
+    ],
+)  # fmt: skip
+def test_inputs_of_a_wrong_type(declared: str, given: str) -> None:
+    with pytest.raises(ValueError, match=f"^the input x must be of type {declared}, not "):
+        read_inputs({"x": {"type": declared}}, [f"x={given}"])
+
+
+def test_inputs_that_are_not_given() -> None:
+    inputs = {
+        "style": {"type": "string", "default": "terse"},
+        "limit": {"type": "integer", "required": False, "default": 3},
+        "note": {"type": "string", "required": False},
+    }
+    assert read_inputs(inputs, []) == {"style": "terse", "limit": 3, "note": None}
+    with pytest.raises(ValueError, match=r"^the input repo is missing: owner/name; give it as repo=\.\.\.$"):
+        read_inputs({"repo": {"type": "string", "description": "owner/name"}}, [])
+
+
+@pytest.mark.parametrize("argument", ["limt=3", "limit", "=3", "--limit=3"])
+def test_arguments_that_are_no_inputs(argument: str) -> None:
+    with pytest.raises(ValueError, match=r"is no input of this workflow; its inputs: limit=\.\.\."):
+        read_inputs({"limit": {}}, [argument])
+    with pytest.raises(ValueError, match="its inputs: none"):
+        read_inputs({}, [argument])
+
+
+def test_an_input_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = {"text": {"type": "string", "stdin": True}}
+    monkeypatch.setattr(sys, "stdin", io.StringIO("piped\n"))
+    assert read_inputs(inputs, []) == {"text": "piped\n"}
+    assert read_inputs(inputs, ["text=given"]) == {"text": "given"}
+    monkeypatch.setattr(sys, "stdin", Terminal("never read"))
+    with pytest.raises(ValueError, match="the input text is missing"):
+        read_inputs(inputs, [])
+
+
+# --- Programs
+
+
+def program(action: Any, arguments: list[str]) -> int:
+    class Acting(pocketflow.Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["out"] = action(shared)
+
+    def outputs(shared: Shared) -> dict[str, Any]:
+        return {"said": shared["one"]["out"]}
+
+    inputs = {"word": {"type": "string"}}
+    return run_program(lambda: pocketflow.Flow(start=Step("one", Acting())), inputs, outputs, arguments)
+
+
+def test_a_program_prints_its_outputs(capsys: pytest.CaptureFixture[str]) -> None:
+    def act(shared: Any) -> Any:
+        shared["__warnings__"] = {"one": "odd"}
+        return {"é": shared["word"], "type": int}
+
+    assert program(act, ["word=hello"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"said": {"é": "hello", "type": "<class 'int'>"}}
+    assert "é" in out
+    assert err == "warning: odd\n"
+
+
+def test_outputs_that_the_terminal_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding, said in (("ascii", "\u00e9 \u2014"), ("utf-8", "\ud800")):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding, write_through=True))
+        assert program(lambda shared, said=said: said, ["word=x"]) == 0
+        assert json.loads(written.getvalue()) == {"said": said}
+
+
+def test_outputs_that_are_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(lambda shared: {(1, 2): "a tuple as key"}, ["word=x"]) == 1
+    assert capsys.readouterr().err.startswith("error: keys must be str")
+
+
+def test_an_end_beside_an_error_edge_is_no_warning() -> None:
+    def build_flow() -> Any:
+        first, second = Step("one", pocketflow.Node()), Step("two", pocketflow.Node())
+        first - "error" >> second
+        return pocketflow.Flow(start=first)
+
+    assert run_program(build_flow, {}, lambda shared: {}, []) == 0  # any warning is an error in these tests
+
+
+def test_pflow_scans_its_nodes_beside_the_library_s_own_http() -> None:
+    code = """if True:
+        import sys
+        import pocketflow
+        from pflow_lower.runtime import run_program
+        assert "http.client" not in sys.modules
+        sys.modules["pflow"] = sys
+        run_program(lambda: pocketflow.Flow(start=pocketflow.Node()), {}, lambda shared: {}, [])
+        assert "http.client" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_program_with_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(None, ["wrd=x"]) == 2
+    assert capsys.readouterr().err == "error: 'wrd=x' is no input of this workflow; its inputs: word=...\n"
+
+
+def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(shared: Any) -> Any:
+        error = ValueError("no such city" if shared["word"] == "x" else "")
+        if sys.version_info >= (3, 11):
+            error.add_note("forecast: item [3], attempt 2 of 2")
+        raise error
+
+    assert program(act, ["word=x"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: no such city\n")
+    assert err.endswith("(set TRACEBACK=1 to see where)\n")
+    assert ("forecast: item [3], attempt 2 of 2\n" in err) == (sys.version_info >= (3, 11))
+    assert program(act, ["word=y"]) == 1
+    assert capsys.readouterr().err.startswith("error: ValueError\n")
+    monkeypatch.setenv("TRACEBACK", "1")
+    with pytest.raises(ValueError, match="no such city"):
+        program(act, ["word=x"])
+
+
+def test_a_program_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    def act(shared: Any) -> Any:
+        raise KeyboardInterrupt
+
+    assert program(act, ["word=x"]) == 130
+    assert capsys.readouterr().err.startswith("interrupted\n")

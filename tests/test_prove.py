@@ -1,0 +1,235 @@
+"""The equivalence report: on workflows that agree, on planted differences, and on what it cannot do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+pytest.importorskip("pflow")
+import http.client  # noqa: F401  before pflow: its node scan can hide this module
+
+from pflow_lower.pflow import proving, virtual_time
+
+OK = Path(__file__).parent.parent / "golden" / "ok"
+CLASSIFIER = str(OK / "issue-classifier" / "workflow.json")
+
+Prove = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    level = logging.getLogger("pflow").level
+    yield
+    logging.getLogger("pflow").setLevel(level)
+
+
+@pytest.fixture
+def prove(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Prove:
+    def run(workflow: str | dict[str, Any], *inputs: str) -> tuple[int, str, str]:
+        if isinstance(workflow, dict):
+            (tmp_path / "workflow.json").write_text(json.dumps(workflow))
+            workflow = str(tmp_path / "workflow.json")
+        status = proving.prove_all(workflow, inputs)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def one(params: Any = None, node_type: str = "shell", **batch: Any) -> dict[str, Any]:
+    node = {"id": "b", "type": node_type, "params": params or {"command": "echo ${item}"}}
+    return {"ir_version": "0.1.0", "nodes": [{**node, "batch": {"items": [1, 2, 3], **batch}}], "edges": []}
+
+
+def test_a_parallel_batch(prove: Prove) -> None:
+    status, out, err = prove(CLASSIFIER)
+    assert (status, err) == (0, "")
+    assert out == (
+        "classify: 101 runs\n"
+        "  calls         agree  771, with the same parameters\n"
+        "  attempts      agree  at most 9 for an item\n"
+        "  order         agree\n"
+        "  in flight     agree  at most 5\n"
+        "  outputs       agree\n"
+        "  progress      agree\n"
+        "  trace         agree\n"
+        "  warnings      agree\n"
+        "  raised error  agree  in 60 runs\n"
+        "1 batch node, 101 runs: all agree\n"
+    )
+
+
+def test_batches_in_order_and_side_by_side(prove: Prove) -> None:
+    status, out, err = prove(str(OK / "summarise-files" / "workflow.json"), "folder=notes")
+    assert (status, err) == (0, "")
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [
+        "read: 57 runs",
+        "summarise: 100 runs",
+        "2 batch nodes, 157 runs: all agree",
+    ]
+
+
+@pytest.mark.parametrize("name", ["markdown", "retries", "sub-workflow", "two-batches-in-a-chain", "zip-by-index"])
+def test_other_shapes(prove: Prove, name: str) -> None:
+    (workflow,) = (OK / name).glob("workflow.*")
+    status, out, err = prove(str(workflow))
+    assert (status, err) == (0, ""), out
+    assert out.endswith("all agree\n")
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "facets"),
+    [
+        (
+            "attempts._is_worth_another",
+            lambda *_: False,
+            {"calls", "attempts", "order", "outputs", "progress", "trace", "warnings", "raised error"},
+        ),
+        ("batch._warnings", lambda *_: [], {"warnings"}),
+        ("batch._all_failed", lambda _: "everything failed", {"raised error"}),
+        ("host.Host.reporter", lambda *_: None, {"progress"}),
+        ("summary._bounded", lambda text, _: text, set()),  # nothing here is so long
+    ],
+)
+def test_differences_are_shown(prove: Prove, place: str, wrong: Any, facets: set[str]) -> None:
+    with mock.patch(f"pflow_lower.runtime.{place}", wrong):
+        status, out, _ = prove(one(error_handling="continue", max_retries=2))
+    assert status == (1 if facets else 0)
+    different = {line.split("DIFFER")[0].strip() for line in out.splitlines() if "DIFFER" in line}
+    assert different == facets
+    assert (" differences\n" in out) == bool(facets)
+    assert ("      interpreted  " in out) == bool(facets)
+
+
+def test_too_many_at_once(prove: Prove) -> None:
+    from pflow_lower.runtime import schedule
+
+    def too_many(node: Any, batch: Any, *, max_concurrent: int, fail_fast: bool) -> Any:
+        return schedule.in_threads(node, batch, max_concurrent=max_concurrent + 1, fail_fast=fail_fast)
+
+    with mock.patch("pflow_lower.runtime.in_threads", too_many):
+        status, out, _ = prove(
+            one({"command": "${one_of_three}"}, parallel=True, max_concurrent=2, **{"as": "one_of_three"})
+        )
+    assert status == 1
+    assert "  in flight     DIFFER" in out
+    assert "      interpreted  2\n      lowered      3\n" in out
+
+
+def test_hours_take_no_time(prove: Prove) -> None:
+    begun = time.perf_counter()
+    for parallel in (False, True):
+        workflow = one(max_retries=3, retry_wait=600, parallel=parallel, error_handling="continue")
+        assert prove(workflow)[0] == 0
+    assert time.perf_counter() - begun < 30
+
+
+def test_inputs_are_made_up_by_type_or_given(prove: Prove) -> None:
+    types = ["string", "number", "integer", "boolean", "array", "object", "any"]
+    workflow = one({"command": " ".join(f"${{{name}_in}}" for name in types) + " ${row.a[2].b}"}, **{"as": "row"})
+    workflow["nodes"][0]["batch"]["items"] = "${array_in}"
+    workflow["inputs"] = {f"{name}_in": {"type": name, "required": True} for name in types}
+    assert prove(workflow)[1].endswith("1 batch node, 57 runs: all agree\n")
+    rows = json.dumps([{"a": [0, 0, {"b": n}]} for n in range(4)])
+    status, out, _ = prove(workflow, "string_in=it", "integer_in=4", "any_in=this", f"array_in={rows}")
+    assert status == 0
+    assert out.startswith("b: 41 runs\n")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        (["nope=1"], "the workflow has no input 'nope'; it has repo, style"),
+        (["repo"], "'repo' is no KEY=VALUE"),
+    ],
+)
+def test_inputs_that_are_wrong(prove: Prove, inputs: list[str], why: str) -> None:
+    status, out, err = prove(CLASSIFIER, *inputs)
+    assert (status, out) == (2, "")
+    assert why in err
+
+
+def test_an_input_that_is_no_json(prove: Prove) -> None:
+    workflow = one()
+    workflow["inputs"] = {"n": {"type": "integer", "required": True}}
+    workflow["nodes"][0]["params"]["command"] = "${n} ${item}"
+    assert prove(workflow, "n=many") == (2, "", "pflow-lower: n: integer expected, as JSON, and this is none: many\n")
+
+
+def test_what_cannot_be_compared(prove: Prove) -> None:
+    status, out, err = prove(str(OK / "batch-index-and-total" / "workflow.json"))
+    assert (status, err) == (2, "nothing was compared\n")
+    assert out == "proofread: nothing to compare, it uses ${batch_index}, which pflow does not have\n"
+    status, out, err = prove(one(node_type="no-such-type"))
+    assert (status, out) == (2, "")
+    assert "Node type 'no-such-type' not found in registry" in err
+    assert prove("no-such-file.json")[0] == 2
+    assert prove({"ir_version": "0.1.0", "nodes": [{"id": "a", "type": "shell", "params": {}}], "edges": []}) == (
+        0, "no batch nodes\n", ""
+    )  # fmt: skip
+
+
+def test_without_pflow(prove: Prove) -> None:
+    with mock.patch.dict(sys.modules, {"pflow_lower.pflow.prove": None}):
+        status, _, err = prove(CLASSIFIER)
+    assert status == 2
+    assert err.startswith("this needs pflow 0.16 (pip install 'pflow-lower[pflow]')")
+
+
+def test_the_command() -> None:
+    command = [sys.executable, "-m", "pflow_lower", "prove", CLASSIFIER, "style=warm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("1 batch node, 101 runs: all agree\n")
+
+
+# --- Virtual time
+
+
+def test_threads_wake_in_the_order_of_their_time() -> None:
+    made = virtual_time.VirtualTime()
+    said: list[tuple[float, int]] = []
+
+    def work(number: int) -> None:
+        for _ in range(3):
+            made.time.sleep(number)
+            said.append((made.time.monotonic(), number))
+
+    threads = [made.threading.Thread(target=work, args=(number,)) for number in (3, 5, 7)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == sorted((count * number, number) for count, number in itertools.product((1, 2, 3), (3, 5, 7)))
+    assert time.perf_counter() - begun < 5
+
+
+def test_an_event_wakes_before_its_time() -> None:
+    made = virtual_time.VirtualTime()
+    event = made.threading.Event()
+    thread = made.threading.Thread(target=lambda: (made.time.sleep(2), event.set()))
+    thread.start()
+    assert not event.wait(1)
+    assert made.time.monotonic() == 1
+    assert event.wait(100)
+    assert made.time.monotonic() == 2
+    assert event.wait(100)
+    assert made.time.monotonic() == 2
+    thread.join()
+
+
+def test_what_can_never_go_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_time, "_PATIENCE", 0.1)
+    with pytest.raises(virtual_time.Stuck):
+        virtual_time.VirtualTime().threading.Event().wait()

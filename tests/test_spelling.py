@@ -1,0 +1,89 @@
+"""spelling: whatever the text is, it comes out as a literal, as prose or as one comment line."""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pflow_lower.spelling import (
+    Call,
+    Code,
+    Entry,
+    Literal,
+    Mapping,
+    Sequence,
+    Text,
+    comment,
+    docstring,
+    lay_out,
+    literal,
+)
+
+TEXTS = st.text() | st.text(alphabet="'\"\\{}\n\r\t#$% abc\u2028\x00\x7f\ufeffé😀", max_size=40)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+HOSTILE = ['"""', "'''", "\\", "\\N{DIGIT ONE}", "{x}", "${x}", "\r\n", "\x00", "\ud800", "'\"", "# noqa", "é\u0301"]
+
+
+@given(VALUES)
+@example("".join(HOSTILE))
+@example({"": [1e30, -0.0, 10**400]})
+def test_a_literal_evaluates_to_its_value(value: Any) -> None:
+    found = eval(literal(value), {"float": float})  # noqa: S307  that is the point
+    assert repr(found) == repr(value)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_a_literal_of_what_python_has_no_literal_for(value: float) -> None:
+    assert eval(literal(value), {"float": float}) == value  # noqa: S307
+
+
+def test_what_is_no_workflow_data_is_refused() -> None:
+    with pytest.raises(TypeError, match="set is no workflow data"):
+        literal({1, 2})
+
+
+@given(TEXTS)
+@example("".join(HOSTILE))
+@example('ends with a quote"')
+@example("ends with a backslash\\")
+def test_a_docstring_is_one_string_on_one_line(text: str) -> None:
+    spelled = docstring(text)
+    assert len(spelled.splitlines()) == 1
+    (statement,) = ast.parse(spelled).body
+    assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+@given(TEXTS)
+@example("".join(HOSTILE))
+@example("coding: latin-1")
+def test_a_comment_is_one_comment_line(text: str) -> None:
+    spelled = comment(text)
+    assert spelled.startswith("#") and len(spelled.splitlines()) == 1 and len(spelled) <= 88
+    assert ast.parse(f"x = 1\n{spelled}\n").body[1:] == []
+
+
+@given(st.lists(TEXTS | st.sampled_from([Code("a"), Call("find", (Code("a"), Literal("b")))]), max_size=6))
+def test_text_with_expressions_evaluates_to_its_parts(parts: list[Any]) -> None:
+    spelled = lay_out(Text(tuple(parts)), 2, "value = ")
+    names: dict[str, Any] = {"a": "A", "find": lambda value, key: f"<{value}.{key}>"}
+    exec(f"if True:\n    if True:\n{spelled}", names)  # noqa: S102
+    wanted = "".join(part if isinstance(part, str) else "A" if isinstance(part, Code) else "<A.b>" for part in parts)
+    assert names["value"] == wanted
+
+
+@given(VALUES, st.integers(0, 6))
+def test_layout_changes_no_value(value: Any, indent: int) -> None:
+    tree = Mapping((Entry("key", Literal(value), "a comment"), Entry("list", Sequence((Literal(value),)))))
+    spelled = lay_out(tree, indent, "value = ")
+    names: dict[str, Any] = {"float": float}
+    exec("".join(f"{'    ' * level}if True:\n" for level in range(indent)) + spelled, names)  # noqa: S102
+    assert repr(names["value"]) == repr({"key": value, "list": [value]})
