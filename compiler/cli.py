@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import click
 
 from . import __version__, pipeline
 from .__main__ import cannot_write
-from .diagnostics import Diagnostic, LowerError, Severity
-from .pflow.commands import COMMANDS
+from .diagnostics import LowerError
+from .findings import FORMATS, in_colour, show_findings
 
 DONE, FOUND, FAILED = 0, 1, 2
 """Exit status: done; found what it was asked to look for; could not do it."""
@@ -41,14 +40,37 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
     return None if value is None else Path(value)
 
 
+ELSEWHERE = {
+    "disable": "pflow.commands",
+    "enable": "pflow.commands",
+    "pflow": "pflow.commands",
+    "prove": "pflow.commands",
+    "run": "pflow.commands",
+    "status": "pflow.commands",
+}
+"""The commands besides `lower` and `completion`: each stands in a module of its own area, which is imported when
+the command is asked for. `COMMANDS` of that module holds it."""
+
+
 class Commands(click.Group):
     """A group of commands in which `lower` may be left out."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `lower` before arguments that name no command."""
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
+        if args and args[0] not in self.list_commands(ctx) and args[0] not in ("--help", "-h", "--version"):
             args = ["lower", *args]
         return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, by name."""
+        return sorted({*self.commands, *ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in self.commands and cmd_name in ELSEWHERE:
+            module = import_module(f".{ELSEWHERE[cmd_name]}", __package__)
+            self.add_command(next(command for command in module.COMMANDS if command.name == cmd_name))
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what stops it from outside becomes an exit status."""
@@ -116,7 +138,7 @@ def cli(ctx: click.Context) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
     help="How findings are printed on stderr.",
@@ -153,9 +175,9 @@ def lower(
         compiled = pipeline.run(workflow, options, watch=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None
     except LowerError as error:
-        _report(error.diagnostics, form, quiet=False)
+        show_findings(error.diagnostics, form)
         raise SystemExit(FAILED) from None
-    _report(compiled.diagnostics, form, quiet)
+    show_findings(compiled.diagnostics, form, quiet=quiet)
     if written is not None and out is not None:
         if not quiet and form == "text":
             from .output import left_over
@@ -171,7 +193,7 @@ def lower(
         for name in modules:
             if emit == "both" or len(modules) > 1:
                 title = f"\n# --- {name}"
-                click.echo(click.style(title, dim=True) if _in_colour(sys.stdout) else title)
+                click.echo(click.style(title, dim=True) if in_colour(sys.stdout) else title)
             _show(compiled.files[name], "python")
 
 
@@ -184,10 +206,6 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None  # click knows the three shells of the choice above
     click.echo(found(cli, {}, "pflow-lower", "_PFLOW_LOWER_COMPLETE").source())
-
-
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -207,31 +225,12 @@ def _said(written: Iterable[Path], folder: Path | None) -> str:
     return f"wrote {', '.join(names)}" if names else f"{folder} is up to date"
 
 
-def _report(found: Iterable[Diagnostic], form: str, quiet: bool) -> None:
-    shown = [finding for finding in found if not quiet or finding.severity is Severity.ERROR]
-    if form == "json":
-        click.echo(json.dumps([finding.to_json() for finding in shown], indent=2, ensure_ascii=False), err=True)
-        return
-    for finding in shown:
-        head, *help_ = finding.render().splitlines()
-        if _in_colour(sys.stderr):
-            colour = "red" if finding.severity is Severity.ERROR else "yellow"
-            tag = f"{finding.severity.value}[{finding.code}]"
-            head = head.replace(tag, click.style(tag, fg=colour, bold=True), 1)
-        click.echo("\n".join([head, *help_]), err=True)
-
-
 def _show(text: str, language: str) -> None:
     """Print `text`, in colour where a terminal shows it."""
-    if _in_colour(sys.stdout):
+    if in_colour(sys.stdout):
         from pygments import highlight
         from pygments.formatters import TerminalFormatter
         from pygments.lexers import get_lexer_by_name
 
         text = highlight(text, get_lexer_by_name(language), TerminalFormatter())
     click.echo(text, nl=False)
-
-
-def _in_colour(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal whose user has not asked for plain text (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -3,7 +3,8 @@
 Stages return or collect diagnostics; `LowerError` carries them all when a workflow cannot be
 lowered. The first digit of a code is the stage that found it:
 
-    PFL1xx load    PFL2xx validate    PFL3xx analyse    PFL4xx lower    PFL6xx link and write
+    PFL1xx load    PFL2xx validate    PFL3xx analyse    PFL4xx lower    PFL5xx lint
+    PFL6xx link, write and check    PFL7xx diff
 
 `CODES` lists them all. A code keeps its meaning for good; one that is no longer used is not reused.
 """
@@ -81,9 +82,12 @@ CODES: dict[str, str] = {
     # lower: programs
     "PFL450": "step that needs an engine",
     "PFL451": "node class in a module that a generated file hides",
+    # lint: what can be proven and costs money
     # write
     "PFL601": "file of the user's in the way",
     "PFL602": "folder that cannot be written",
+    # check: generated files that do not say what the workflow says
+    # diff: what a change means
 }
 """Every code with its title. Others add theirs here, under their stage."""
 

@@ -1,0 +1,1 @@
+"""What a reviewer uses: check, diff, lint, plan, explain, view. Stands on top of the compiler."""
