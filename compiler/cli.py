@@ -47,6 +47,7 @@ ELSEWHERE = {
     "prove": "pflow.commands",
     "run": "pflow.commands",
     "status": "pflow.commands",
+    "view": "review.commands.view",
 }
 """The commands besides `lower` and `completion`: each stands in a module of its own area, which is imported when
 the command is asked for. `COMMANDS` of that module holds it."""

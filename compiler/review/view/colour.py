@@ -1,0 +1,111 @@
+"""Text -> lines of HTML in which words have colours: a few classes, and nothing that is not escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+COLOURED = 8_000_000
+"""How many characters a text may have to be coloured: a lexer takes its time, and the page has to open."""
+
+# The token types of pygments that are seen, by their short names, each with the class that colours it.
+_CLASSES = (
+    ("Comment", "c"),
+    ("Literal.String.Doc", "d"),
+    ("Literal.String.Interpol", "i"),
+    ("Literal.String", "s"),
+    ("Literal.Number", "m"),
+    ("Name.Tag", "y"),
+    ("Name.Class", "f"),
+    ("Name.Function", "f"),
+    ("Name.Decorator", "f"),
+    ("Name.Builtin.Pseudo", "b"),
+    ("Keyword", "k"),
+    ("Operator.Word", "k"),
+    ("Generic.Heading", "h"),
+    ("Generic.Subheading", "h"),
+)
+_REFERENCE = re.compile(r"(?<!\$)(\$\{[^{}\n]*\})")
+# What is not seen, or makes its neighbours look as if they stood elsewhere. Joiners inside emoji are left alone.
+_UNSEEN = re.compile(
+    "([\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb])"
+)
+
+
+def lines(text: str, language: str) -> list[Markup]:
+    """Every line of `text` as HTML, coloured as `language` ("json", "python", "markdown").
+
+    Lines end at line feeds only, as positions count them. Characters that are not seen are named.
+    """
+    from markupsafe import Markup
+
+    done: list[Markup] = []
+    line: list[str] = []
+    for colour, value in _tokens(text, language):
+        first, *rest = value.split("\n")
+        _add(line, colour, first)
+        for part in rest:
+            done.append(Markup("".join(line)))
+            line = []
+            _add(line, colour, part)
+    if line or not done:
+        done.append(Markup("".join(line)))
+    return done
+
+
+def _add(line: list[str], colour: str, text: str) -> None:
+    if not text:
+        return
+    shown = "".join(_reference(part) if at % 2 else _plain(part) for at, part in enumerate(_REFERENCE.split(text)))
+    line.append(f'<span class="{colour}">{shown}</span>' if colour else shown)
+
+
+def _reference(text: str) -> str:
+    return f'<span class="v">{_plain(text)}</span>'
+
+
+def _plain(text: str) -> str:
+    from markupsafe import escape
+
+    parts = _UNSEEN.split(text)
+    if len(parts) == 1:
+        return str(escape(text))
+    return "".join(
+        f'<span class="x">U+{ord(part):04X}</span>' if at % 2 else str(escape(part)) for at, part in enumerate(parts)
+    )
+
+
+def _tokens(text: str, language: str) -> Iterator[tuple[str, str]]:
+    """Stretches of `text` of one colour each; together they are `text`."""
+    # A lexer would make a line of every carriage return, and drop a mark at the start.
+    text = text.replace("\r\n", "\n")
+    if len(text) > COLOURED or "\r" in text or text.startswith("\ufeff"):
+        return iter([("", text)])
+    from pygments.lexers import get_lexer_by_name
+
+    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    return _joined(lexer.get_tokens(text))
+
+
+def _joined(tokens: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
+    """Neighbours of one colour as one; white space takes the colour of what it follows."""
+    known: dict[Any, str] = {}
+    colour, value = "", ""
+    for token, part in tokens:
+        if token not in known:
+            known[token] = _class_of(str(token).removeprefix("Token."))
+        found = colour if part.isspace() else known[token]
+        if found == colour:
+            value += part
+            continue
+        yield colour, value
+        colour, value = found, part
+    yield colour, value
+
+
+def _class_of(name: str) -> str:
+    return next((colour for start, colour in _CLASSES if name == start or name.startswith(start + ".")), "")
