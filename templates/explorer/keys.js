@@ -43,11 +43,11 @@ document.addEventListener("focusin", (event) => {
 document.addEventListener("click", (event) => {
   const menu = document.querySelector("details.findings[open]");
   if (menu && !menu.contains(event.target)) menu.open = false;
-  const finding = event.target.closest(".findings a");
+  const finding = event.target.closest("a[data-f]");
   if (finding) {
     const note = document.getElementById(finding.getAttribute("href").slice(1));
     event.preventDefault();
-    menu.open = false;
+    if (menu) menu.open = false;
     note?.scrollIntoView({ block: "center" });
     note?.focus({ preventScroll: true });
     return;

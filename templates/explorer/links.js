@@ -40,7 +40,8 @@ function show(element, from, scroll) {
   const regions = regionsOf(links);
   const whole = links.map((link) => page.links[link][2]).filter((link) => link >= 0);
   mark(regionsOf(whole), "near");
-  mark(regions, "hit");
+  mark(regionsOf(links.filter((link) => !whole.includes(link))), "hit");
+  mark(regionsOf(links.filter((link) => whole.includes(link))), "whole");
   for (const box of document.querySelectorAll(".box")) {
     if (linksOf(box).some((link) => links.includes(link) || whole.includes(link))) {
       box.classList.add("lit");
@@ -120,7 +121,11 @@ function point(element) {
 }
 
 const main = document.querySelector("main");
+let last = "";
 main.addEventListener("mouseover", (event) => {
+  const here = `${event.clientX},${event.clientY}`;
+  if (here === last) return; // the text moved, not the pointer
+  last = here;
   const source = event.target.closest(".l, .box");
   const element = source?.matches(".l") ? source.firstElementChild : source;
   point(element?.dataset.l ? element : held);

@@ -30,6 +30,7 @@ _CLASSES = (
     ("Generic.Subheading", "h"),
 )
 _REFERENCE = re.compile(r"(?<!\$)(\$\{[^{}\n]*\})")
+_SETTING = re.compile(r"(\s*)([\w-]+)(?=:)")
 # What is not seen, or makes its neighbours look as if they stood elsewhere. Joiners inside emoji are left alone.
 _UNSEEN = re.compile(
     "([\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb])"
@@ -88,17 +89,39 @@ def _tokens(text: str, language: str) -> Iterator[tuple[str, str]]:
     from pygments.lexers import get_lexer_by_name
 
     lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    return _joined(lexer.get_tokens(text))
+    found = _coloured(lexer.get_tokens(text))
+    return _joined(_settings(found) if language == "markdown" else found)
 
 
-def _joined(tokens: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
-    """Neighbours of one colour as one; white space takes the colour of what it follows."""
+def _coloured(tokens: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
     known: dict[Any, str] = {}
-    colour, value = "", ""
     for token, part in tokens:
         if token not in known:
             known[token] = _class_of(str(token).removeprefix("Token."))
-        found = colour if part.isspace() else known[token]
+        colour = known[token]
+        # Only a single brace belongs to an f-string; `{this}` in other strings is what pygments takes for one.
+        yield "s" if colour == "i" and len(part) > 1 else colour, part
+
+
+def _settings(tokens: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The keys of `- type: llm`, which to Markdown are words like any other, as keys."""
+    bullet = False
+    for colour, part in tokens:
+        key = _SETTING.match(part) if bullet and not colour else None
+        if key:
+            yield from ((colour, key[1]), ("y", key[2]), (colour, part[key.end() :]))
+        else:
+            yield colour, part
+        if not part.isspace() or "\n" in part:
+            bullet = part.strip() == "-"
+
+
+def _joined(tokens: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Neighbours of one colour as one; white space takes the colour of what it follows."""
+    colour, value = "", ""
+    for found, part in tokens:
+        if part.isspace():
+            found = colour
         if found == colour:
             value += part
             continue

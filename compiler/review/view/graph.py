@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...ir import LoweredBatch
-from .layout import lay_out
+from .layout import GAP, lay_out
 
 _LETTERS = 16
 """How many letters of ordinary width fit into a box."""
@@ -56,11 +56,10 @@ def graphs(data: Mapping[str, Any], batches: Sequence[LoweredBatch] | None) -> t
         for edge in _list(data, "edges")
         if _text(edge, "from") in number and _text(edge, "to") in number
     ]
-    laid = lay_out(len(nodes), [(a, b) for a, b, _ in edges])
-    curves = [
-        Curve(path, _short("" if word == "default" else word, 12), x, y)
-        for path, (_, _, word), (x, y) in zip(laid.curves, edges, laid.labels, strict=True)
-    ]
+    words = [_short("" if word == "default" else word, 12) for _, _, word in edges]
+    gap = GAP + 6 * max(map(len, words), default=0)
+    laid = lay_out(len(nodes), [(a, b) for a, b, _ in edges], gap)
+    curves = [Curve(path, word, *place) for path, word, place in zip(laid.curves, words, laid.labels, strict=True)]
 
     def drawn(boxes: Sequence[tuple[str, str, str, bool]]) -> Graph:
         placed = [

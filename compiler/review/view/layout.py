@@ -12,12 +12,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 144, 46
-_GAP_X, _GAP_Y, _MARGIN = 36, 16, 10
+GAP, _GAP_Y, _MARGIN = 36, 16, 10
 _BEND = 14
 """How high an edge's place is in a layer that it passes through."""
 _ROUTED = 4
 """Up to how many places per node edges pass through on their way; with more, they run straight."""
 _SWEEPS = 4
+_ROW = 5
+"""Up to how many nodes without edges stand in a row; more of them, three to a layer."""
 
 
 class Laid(NamedTuple):
@@ -31,8 +33,8 @@ class Laid(NamedTuple):
     """Where the word on an edge stands."""
 
 
-def lay_out(count: int, edges: Sequence[tuple[int, int]]) -> Laid:
-    """Coordinates for the nodes 0 to `count` - 1 and for `edges`, pairs of them."""
+def lay_out(count: int, edges: Sequence[tuple[int, int]], gap: int = GAP) -> Laid:
+    """Coordinates for the nodes 0 to `count` - 1 and for `edges`, pairs of them, with `gap` between layers."""
     forward = _without_cycles(count, edges)
     layer = _layers(count, forward)
     routes, members = _routes(layer, forward)
@@ -40,9 +42,9 @@ def lay_out(count: int, edges: Sequence[tuple[int, int]]) -> Laid:
     y = _heights(rows, routes, count)
     top = min((y[p] - _tall(p, count) // 2 for row in rows for p in row), default=0)
     middle = {place: value - top + _MARGIN for place, value in y.items()}
-    x = {place: _MARGIN + number * (WIDTH + _GAP_X) for number, row in enumerate(rows) for place in row}
+    x = {place: _MARGIN + number * (WIDTH + gap) for number, row in enumerate(rows) for place in row}
     height = max((middle[p] + _tall(p, count) // 2 for p in middle), default=0) + _MARGIN
-    width = len(rows) * (WIDTH + _GAP_X) - _GAP_X + 2 * _MARGIN if rows else 2 * _MARGIN
+    width = len(rows) * (WIDTH + gap) - gap + 2 * _MARGIN if rows else 2 * _MARGIN
     turned = [a != b and pair != (a, b) for pair, (a, b) in zip(forward, edges, strict=True)]
     points = [_points(route, x, middle, count) for route in routes]
     below = height - _MARGIN
@@ -90,7 +92,7 @@ def _without_cycles(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[
 
 
 def _layers(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
-    """Each node's layer: one more than that of the last node before it. Nodes without edges fill layers by threes."""
+    """Each node's layer: one more than that of the last node before it. Nodes without edges come last."""
     after: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     joined = [False] * count
@@ -110,7 +112,7 @@ def _layers(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
     lonely = [node for node in range(count) if not joined[node]]
     free = max((layer[node] + 1 for node in range(count) if joined[node]), default=0)
     for number, node in enumerate(lonely):
-        layer[node] = free + number // 3
+        layer[node] = free + number // (1 if len(lonely) <= _ROW else 3)
     return layer
 
 

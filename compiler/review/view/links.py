@@ -6,7 +6,7 @@ cover it; a link to a whole node stands around those to its fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...diagnostics import printable
@@ -30,7 +30,7 @@ class Link(NamedTuple):
     label: str
     rule: str
     node: int | None
-    """The link of the whole node, if this one is about a part of it."""
+    """The link of the whole node: this one itself, or the one that it is a part of."""
     regions: tuple[Region, ...]
 
 
@@ -80,8 +80,8 @@ def links_of(document: Document, maps: Sequence[Sequence[Mapped]]) -> Links:
         Link(
             printable(label),
             rule,
-            numbers.get(_Place(path[:2], 0)) if len(path) > 2 else None,
-            tuple(dict.fromkeys(regions)),
+            numbers.get(_Place(path[:2], 0)) if path[0] == "nodes" else None,
+            tuple(_joined(regions)),
         )
         for (path, _), (label, rule, regions) in found.items()
     ]
@@ -98,6 +98,18 @@ class _Place(NamedTuple):
     path: Path
     line: int
     """The line of the workflow, or 0 for all that stands at the path."""
+
+
+def _joined(regions: Sequence[Region]) -> Iterator[Region]:
+    """`regions`, with those as one that touch; the workflow's comes first."""
+    pane, first, last = regions[0]
+    for region in sorted(regions[1:]):
+        if region.pane == pane and region.first <= last + 1:
+            last = max(last, region.last)
+        else:
+            yield Region(pane, first, last)
+            pane, first, last = region
+    yield Region(pane, first, last)
 
 
 def _path(entry: Mapped) -> Path:
