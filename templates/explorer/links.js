@@ -11,6 +11,14 @@ const linksOf = (element) => (element.dataset.l ? element.dataset.l.split(" ").m
 const regionsOf = (links) => links.flatMap((link) => page.links[link][3]);
 const openPane = () => panes.findIndex((pane, number) => number > 0 && !pane.hidden);
 
+const boxes = new Map(); // by link, the boxes of both graphs
+for (const box of document.querySelectorAll(".box")) {
+  for (const link of linksOf(box)) boxes.set(link, [...(boxes.get(link) ?? []), box]);
+}
+
+// A whole node, or a list of many edges: too much to be painted like a line.
+const isBroad = (link, [, first, last]) => page.links[link][2] === link || last - first >= 40;
+
 let lit = [];
 let shown = []; // the links that are lit
 let held = null; // the element whose links stay lit when the pointer leaves
@@ -40,13 +48,12 @@ function show(element, from, scroll) {
   const regions = regionsOf(links);
   const whole = links.map((link) => page.links[link][2]).filter((link) => link >= 0);
   mark(regionsOf(whole), "near");
-  mark(regionsOf(links.filter((link) => !whole.includes(link))), "hit");
-  mark(regionsOf(links.filter((link) => whole.includes(link))), "whole");
-  for (const box of document.querySelectorAll(".box")) {
-    if (linksOf(box).some((link) => links.includes(link) || whole.includes(link))) {
-      box.classList.add("lit");
-      lit.push([box, "lit"]);
-    }
+  for (const link of links) {
+    for (const region of page.links[link][3]) mark([region], isBroad(link, region) ? "whole" : "hit");
+  }
+  for (const box of [...new Set([...links, ...whole])].flatMap((link) => boxes.get(link) ?? [])) {
+    box.classList.add("lit");
+    lit.push([box, "lit"]);
   }
   for (const tab of document.querySelectorAll("[role=tab]")) {
     if (regions.some(([pane]) => `tab${pane}` === tab.id)) {

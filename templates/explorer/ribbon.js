@@ -30,7 +30,7 @@ function drawRibbons() {
       drawn.add(path);
       const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
       shape.setAttribute("d", path);
-      if (page.links[link][2] === link) shape.classList.add("whole");
+      if (isBroad(link, source)) shape.classList.add("whole");
       ribbons.append(shape);
     }
   }

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ...diagnostics import Diagnostic, LowerError, by_position
+from ...diagnostics import Diagnostic, LowerError, by_position, printable
 from ...ir import Document
 from ...pipeline import Compiled, Options, run
 
@@ -61,7 +61,7 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
     except LowerError as error:
         findings = error.diagnostics
     return Explored(
-        name="standard input" if workflow == "-" else os.path.basename(workflow),
+        name="standard input" if workflow == "-" else printable(os.path.basename(workflow)),
         text=_text(content),
         document=seen[0] if seen else None,
         compiled=compiled,

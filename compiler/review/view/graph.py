@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...diagnostics import printable
 from ...ir import LoweredBatch
 from .layout import GAP, lay_out
 
@@ -63,7 +64,7 @@ def graphs(data: Mapping[str, Any], batches: Sequence[LoweredBatch] | None) -> t
 
     def drawn(boxes: Sequence[tuple[str, str, str, bool]]) -> Graph:
         placed = [
-            Box(x, y, _short(title), _short(note, _LETTERS + 3), hint, batch)
+            Box(x, y, _short(title), _short(note, _LETTERS + 3), printable(hint), batch)
             for (x, y), (title, note, hint, batch) in zip(laid.places, boxes, strict=True)
         ]
         return Graph(laid.width, laid.height, placed, curves)

@@ -149,7 +149,7 @@ def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:
         said += [(key, str(value)) for key, value in plan.get(node.id, {}).items()]
         position = compiled.source.position((*node.path, "id"))
         if said and position is not None:
-            facts[position.line] = [(key, printable(value)) for key, value in said]
+            facts[position.line] = [(printable(key), printable(value)) for key, value in said]
     return facts
 
 
