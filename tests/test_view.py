@@ -207,7 +207,9 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_text_of_a_workflow_becomes_markup(data: st.DataObject) -> None:
-    pieces = st.sampled_from([*HOSTILE.split(), "${item}", "${words}", "<b>", "\r", "\u2028", "\u202e", "\x1b", "```", "é"])
+    pieces = st.sampled_from(
+        [*HOSTILE.split(), "${item}", "${words}", "<b>", "\r", "\u2028", "\u202e", "\x1b", "```", "é"]
+    )
     text = st.lists(pieces, max_size=4).map(" ".join)
     workflow = batch_workflow(data.draw(text), name=data.draw(text), **{data.draw(text): data.draw(text)})
     workflow["nodes"].append({"id": data.draw(text), "type": data.draw(text), data.draw(text): data.draw(text)})
@@ -314,7 +316,9 @@ def test_the_page_is_opened_unless_told_not_to(tmp_path: Path, monkeypatch: pyte
 
 
 def test_findings_and_a_plan_stand_where_they_belong() -> None:
-    finding = Diagnostic("PFL501", Severity.WARNING, "twice the money", "classify.batch", "", Position(32, 7), "do less")
+    finding = Diagnostic(
+        "PFL501", Severity.WARNING, "twice the money", "classify.batch", "", Position(32, 7), "do less"
+    )
     page = page_of(CLASSIFIER, findings=[finding], plan={"classify": {"items": "40", "calls": "40 to 120"}})
     order = [a.get("id") or a.get("class") for tag, a in page.elements if tag in ("a", "div", "ul")]
     assert order[order.index("p0-32") + 1] == "f0"
@@ -330,7 +334,7 @@ def test_what_keeps_a_program_from_being_made_is_said(tmp_path: Path) -> None:
     explored = explore(str(written(tmp_path, data)))
     assert explored.compiled is not None
     page = Page(render(explored))
-    assert [name for name in page.all("data-name")] == ["nodes.py", "lowered.json"]
+    assert page.all("data-name") == ["nodes.py", "lowered.json"]
     assert any("PFL450" in text for text in page.texts["b"])
 
 
@@ -379,7 +383,10 @@ def test_the_server_has_one_page_for_this_machine_only(served: Served) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", served.url)
     status, html, headers = served.ask()
     assert status == 200 and headers["Cache-Control"] == "no-store"
-    assert headers["X-Content-Type-Options"] == "nosniff" and "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert (
+        headers["X-Content-Type-Options"] == "nosniff"
+        and "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    )
     page = Page(html)
     harmless(page)
     assert "connect-src 'self'" in page.all("content")[0]

@@ -19,7 +19,7 @@ function restore() {
   const tab = panes.findIndex((pane, number) => number > 0 && pane.dataset.name === name);
   if (tab > 0) openTab(tab);
   for (const [number, pane] of panes.entries()) pane.scrollTop = before.scroll[number] ?? 0;
-  const element = before.held && document.getElementById(before.held);
+  const element = document.getElementById(before.held);
   if (element?.dataset.l) moveTo(element);
 }
 
