@@ -88,7 +88,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: set[str]) 
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
-        alias=free(spec.alias),
+        alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
         item_names=item_names,
