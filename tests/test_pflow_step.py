@@ -239,6 +239,14 @@ def key_of(ir: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **inputs: Any) -
     return keys[0]
 
 
+def test_the_cache_key_covers_what_stands_beside_inputs_given_by_a_reference(
+    step: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = {**STYLED["nodes"][0], "params": {**STYLED["nodes"][0]["params"], "inputs": "${item}"}}
+    given: dict[str, Any] = {**STYLED, "nodes": [{**node, "batch": {"items": [{"x": 1}]}}]}
+    assert key_of(given, monkeypatch, style="odd") not in (None, key_of(given, monkeypatch, style="calm"))
+
+
 def test_the_cache_key_covers_all_that_matters(step: None, monkeypatch: pytest.MonkeyPatch) -> None:
     key = key_of(STYLED, monkeypatch, style="odd")
     assert key is not None
