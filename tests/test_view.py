@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from pflow_lower.cli import run
 from pflow_lower.diagnostics import Diagnostic, Position, Severity
 from pflow_lower.review.view.explore import explore
+from pflow_lower.review.view.layout import HEIGHT, WIDTH, lay_out
 from pflow_lower.review.view.page import render
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -336,6 +337,71 @@ def test_what_keeps_a_program_from_being_made_is_said(tmp_path: Path) -> None:
     page = Page(render(explored))
     assert page.all("data-name") == ["nodes.py", "lowered.json"]
     assert any("PFL450" in text for text in page.texts["b"])
+
+
+# Places and the drawing
+
+
+def test_the_extent_of_a_value_is_its_lines(tmp_path: Path) -> None:
+    document = explore(str(CLASSIFIER)).document
+    assert document is not None
+    lines = CLASSIFIER.read_text(encoding="utf-8").splitlines()
+
+    def text(*path: str | int) -> list[str]:
+        extent = document.positions.extent(path)
+        assert extent is not None
+        return [line.strip() for line in lines[extent[0] - 1 : extent[1]]]
+
+    assert text("nodes", 1, "batch", "as") == ['"as": "issue",']
+    assert (text("nodes", 1, "batch")[0], text("nodes", 1, "batch")[-1]) == ('"batch": {', "}")
+    assert text("nodes", 1)[1] == '"id": "classify",'
+    assert text("nodes", 1, "batch", "nowhere") == text("nodes", 1, "batch")
+    assert text() == [line.strip() for line in lines]
+
+
+def test_the_extent_of_a_value_in_markdown_is_its_lines() -> None:
+    pytest.importorskip("pflow")
+    path = GOLDEN / "ok" / "markdown" / "workflow.pflow.md"
+    document = explore(str(path)).document
+    assert document is not None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for place, first, last in (
+        (("nodes", 1), "### summarise", "```"),
+        (("nodes", 1, "params", "model"), "- model: gpt-5", "- model: gpt-5"),
+        (("nodes", 1, "batch", "as"), "as: note", "as: note"),
+        (("nodes", 2, "params", "prompt"), "What do these", "${summarise.results}"),
+        (("outputs",), "## Outputs", "## Outputs"),
+    ):
+        extent = document.positions.extent(place)
+        assert extent is not None
+        assert lines[extent[0] - 1].startswith(first), place
+        assert lines[extent[1] - 1].startswith(last), place
+
+
+EDGES = st.integers(1, 12).flatmap(
+    lambda count: st.tuples(
+        st.just(count), st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=25)
+    )
+)
+
+
+@given(EDGES)
+def test_boxes_never_overlap_and_edges_go_forward_where_they_can(graph: tuple[int, list[tuple[int, int]]]) -> None:
+    count, edges = graph
+    laid = lay_out(count, edges)
+    assert len(laid.places) == count and len(laid.curves) == len(laid.labels) == len(edges)
+    for at, (x, y) in enumerate(laid.places):
+        assert 0 <= x <= laid.width - WIDTH and 0 <= y <= laid.height - HEIGHT
+        for x2, y2 in laid.places[:at]:
+            assert abs(x - x2) >= WIDTH or abs(y - y2) >= HEIGHT
+    if all(a < b for a, b in edges):
+        assert all(laid.places[a][0] < laid.places[b][0] for a, b in edges)
+
+
+def test_a_chain_of_thousands_is_laid_out_in_a_row() -> None:
+    laid = lay_out(5000, [(at, at + 1) for at in range(4999)])
+    assert len({y for _, y in laid.places}) == 1
+    assert [x for x, _ in laid.places] == sorted({x for x, _ in laid.places})
 
 
 # The server

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from html import escape
+from typing import Any
 
 COLOURED = 8_000_000
 """How many characters a text may have to be coloured: a lexer takes its time, and the page has to open."""
@@ -37,24 +35,22 @@ _UNSEEN = re.compile(
 )
 
 
-def lines(text: str, language: str) -> list[Markup]:
-    """Every line of `text` as HTML, coloured as `language` ("json", "python", "markdown").
+def lines(text: str, language: str) -> list[str]:
+    """Every line of `text` as finished HTML, coloured as `language` ("json", "python", "markdown").
 
     Lines end at line feeds only, as positions count them. Characters that are not seen are named.
     """
-    from markupsafe import Markup
-
-    done: list[Markup] = []
+    done: list[str] = []
     line: list[str] = []
     for colour, value in _tokens(text, language):
         first, *rest = value.split("\n")
         _add(line, colour, first)
         for part in rest:
-            done.append(Markup("".join(line)))
+            done.append("".join(line))
             line = []
             _add(line, colour, part)
     if line or not done:
-        done.append(Markup("".join(line)))
+        done.append("".join(line))
     return done
 
 
@@ -70,13 +66,11 @@ def _reference(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    from markupsafe import escape
-
     parts = _UNSEEN.split(text)
     if len(parts) == 1:
-        return str(escape(text))
+        return escape(text)
     return "".join(
-        f'<span class="x">U+{ord(part):04X}</span>' if at % 2 else str(escape(part)) for at, part in enumerate(parts)
+        f'<span class="x">U+{ord(part):04X}</span>' if at % 2 else escape(part) for at, part in enumerate(parts)
     )
 
 

@@ -24,7 +24,6 @@ from .links import NONE, Links, links_of
 
 if TYPE_CHECKING:
     import jinja2
-    from markupsafe import Markup
 
 Plan = Mapping[str, Mapping[str, object]]
 """By node id what is known of its run, in the order in which it is shown: {"items": "40", "calls": "40 to 120"}."""
@@ -55,7 +54,8 @@ class Line(NamedTuple):
     """One line of a pane, with what stands below it."""
 
     number: int
-    code: Markup
+    code: str
+    """HTML already."""
     deep: str
     """The class for a line that may be wrapped: how deep it is indented."""
     links: str
