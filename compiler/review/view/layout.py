@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 144, 46
-GAP, _GAP_Y, _MARGIN = 36, 16, 10
+GAP, _GAP_Y, _MARGIN = 36, 12, 10
 _BEND = 14
 """How high an edge's place is in a layer that it passes through."""
 _ROUTED = 4
@@ -37,15 +37,16 @@ def lay_out(count: int, edges: Sequence[tuple[int, int]], gap: int = GAP) -> Lai
     """Coordinates for the nodes 0 to `count` - 1 and for `edges`, pairs of them, with `gap` between layers."""
     forward = _without_cycles(count, edges)
     layer = _layers(count, forward)
-    routes, members = _routes(layer, forward)
-    rows = _ordered(members, routes)
-    y = _heights(rows, routes, count)
+    turned = [a != b and pair != (a, b) for pair, (a, b) in zip(forward, edges, strict=True)]
+    routes, members = _routes(layer, forward, turned)
+    onward = [route for route, back in zip(routes, turned, strict=True) if not back]
+    rows = _ordered(members, onward)
+    y = _heights(rows, onward, count)
     top = min((y[p] - _tall(p, count) // 2 for row in rows for p in row), default=0)
     middle = {place: value - top + _MARGIN for place, value in y.items()}
     x = {place: _MARGIN + number * (WIDTH + gap) for number, row in enumerate(rows) for place in row}
     height = max((middle[p] + _tall(p, count) // 2 for p in middle), default=0) + _MARGIN
     width = len(rows) * (WIDTH + gap) - gap + 2 * _MARGIN if rows else 2 * _MARGIN
-    turned = [a != b and pair != (a, b) for pair, (a, b) in zip(forward, edges, strict=True)]
     points = [_points(route, x, middle, count) for route in routes]
     below = height - _MARGIN
     curves = []
@@ -58,7 +59,10 @@ def lay_out(count: int, edges: Sequence[tuple[int, int]], gap: int = GAP) -> Lai
         else:
             curves.append(_curve(line))
     back_room = 16 if any(turned) else 0
-    labels = [_label(line, a == b) for line, (a, b) in zip(points, edges, strict=True)]
+    labels = [
+        ((line[0][0] + line[-1][0]) // 2, below + 8) if back else _label(line, a == b)
+        for line, (a, b), back in zip(points, edges, turned, strict=True)
+    ]
     places = [(x[node], middle[node] - HEIGHT // 2) for node in range(count)]
     return Laid(width, height + back_room, places, curves, labels)
 
@@ -116,16 +120,21 @@ def _layers(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
     return layer
 
 
-def _routes(layer: list[int], edges: Sequence[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
-    """The places that each edge passes through, ends included, and the places of each layer."""
+def _routes(
+    layer: list[int], edges: Sequence[tuple[int, int]], turned: Sequence[bool]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """The places that each edge passes through, ends included, and the places of each layer.
+
+    An edge that was turned round runs below everything and passes through none.
+    """
     members: list[list[int]] = [[] for _ in range(max(layer, default=-1) + 1)]
     for node, number in enumerate(layer):
         members[number].append(node)
     new = len(layer)
     passing = sum(max(layer[b] - layer[a] - 1, 0) for a, b in edges)
     routes = []
-    for a, b in edges:
-        between = range(layer[a] + 1, layer[b]) if passing <= _ROUTED * len(layer) + 40 else ()
+    for (a, b), back in zip(edges, turned, strict=True):
+        between = range(layer[a] + 1, layer[b]) if passing <= _ROUTED * len(layer) + 40 and not back else ()
         route = [a]
         for number in between:
             members[number].append(new)
