@@ -92,11 +92,15 @@ class JsonPositions:
             self._lines = Lines(self._text)
         return self._lines.position(offset)
 
-    def _span(self, path: Path) -> tuple[Span, bool]:
-        """The span at `path` or of its nearest parent, and whether it is the one asked for."""
+    def root(self) -> Span:
+        """The span of the whole text, with those of its parts."""
         if self._root is None:
             self._root = index(self._text)[0]
-        span = self._root
+        return self._root
+
+    def _span(self, path: Path) -> tuple[Span, bool]:
+        """The span at `path` or of its nearest parent, and whether it is the one asked for."""
+        span = self.root()
         for step in path:
             child = span.child(step)
             if child is None:

@@ -1,0 +1,83 @@
+"""The open buffers, and what is known of each: analysed in one worker thread, never in the server's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from .analysis import Analysis
+from .recognise import is_workflow
+from .text import Moved
+
+T = TypeVar("T")
+
+PAUSE = 0.2
+"""Seconds without an edit before findings are worked out again."""
+
+
+class Buffer:
+    """One open document. `path` is "" where it is no file."""
+
+    def __init__(self, uri: str, path: str, language: str, text: str, version: int | None) -> None:
+        self.uri = uri
+        self.path = path
+        self.language = language
+        self.text = text
+        self.version = version
+        self.is_workflow = False
+        self.dismissed: str | None = None
+        """The last text that was no workflow."""
+        self.analysis: Analysis | None = None
+        self.readable: Analysis | None = None
+        """The last analysis of a text that could be read as a workflow."""
+        self.task: asyncio.Task[None] | None = None
+        self.lock = asyncio.Lock()
+
+    def moved(self) -> tuple[Analysis, Moved] | None:
+        """What is known of the buffer, and where that stands now: while it cannot be read, what was last known."""
+        if self.analysis is None or self.readable is None:
+            return None
+        return self.readable, Moved(self.readable.text.text, self.analysis.text.text)
+
+
+class Worker:
+    """The thread in which buffers are analysed, one after the other."""
+
+    def __init__(self, encoding: Callable[[], str]) -> None:
+        self._encoding = encoding
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="analysis")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` gives, in the thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def analyse(self, buffer: Buffer) -> Analysis | None:
+        """The analysis of the buffer's present text; None if it is no workflow."""
+        async with buffer.lock:
+            if buffer.dismissed is buffer.text:
+                return None
+            while buffer.analysis is None or buffer.analysis.given is not buffer.text:
+                text = buffer.text
+                analysis = await self.run(lambda text=text: self._analysis(buffer, text))  # type: ignore[misc]
+                buffer.is_workflow = analysis is not None
+                if analysis is None and buffer.text is text:
+                    buffer.analysis = buffer.readable = None
+                    buffer.dismissed = text
+                    return None
+                if analysis is not None:
+                    buffer.analysis = analysis
+                    buffer.readable = analysis if analysis.source is not None else buffer.readable
+        return buffer.analysis
+
+    def _analysis(self, buffer: Buffer, text: str) -> Analysis | None:
+        if not is_workflow(text, buffer.path or buffer.uri, buffer.language, buffer.is_workflow):
+            return None
+        analysis = Analysis(text, buffer.path or "-", self._encoding())
+        _ = analysis.located  # here, so that no request has to wait for it in the server's own thread
+        return analysis
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
