@@ -61,12 +61,12 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
         return _node(node, found)
     if symbol.kind == "counter":
         return [f"{_code(symbol.name)}: {_COUNTERS[symbol.name]}"]
-    owner = next((node for node in ir.nodes if node.id == symbol.owner), None)
-    if symbol.kind == "item" and owner is not None and owner.batch is not None:
+    owner = ir.nodes[symbol.owner]
+    if symbol.kind == "item" and owner.batch is not None:
         items = owner.batch.items
         listed = _code(items) if isinstance(items, str) else f"a list of {len(items)} written in the workflow"
         return [f"**item** {_code(symbol.name)} of the batch {_code(owner.id)}: one of {listed}"]
-    if symbol.kind == "own" and owner is not None:
+    if symbol.kind == "own":
         value = owner.params["inputs"][symbol.name]
         return [f"**key** {_code(symbol.name)} of this node's `inputs`", _json(value)]
     return [f"{_code(symbol.name)} names no node or input"]

@@ -19,11 +19,11 @@ from .text import Place
 
 class Symbol(NamedTuple):
     """What a name stands for. `kind` is node, input, item (of the batch `owner`), own (a key of the `inputs` of the
-    node `owner`), counter or unknown."""
+    node `owner`), counter or unknown. An owner is a node's number: two may have one id, until somebody says so."""
 
     kind: str
     name: str
-    owner: str = ""
+    owner: int = -1
 
 
 class Occurrence(NamedTuple):
@@ -42,7 +42,7 @@ class Names:
 
     def __init__(self, ir: SourceIR, places: Places) -> None:
         self.ir = ir
-        self.nodes = {node.id: node for node in ir.nodes}
+        self.nodes = {node.id: node for node in reversed(ir.nodes)}
         self._places = places
 
     def symbol(self, root: str, node: SourceNode | None = None, surface: Surface | None = None) -> Symbol:
@@ -51,14 +51,14 @@ class Names:
             own = node.params.get("inputs")
             in_inputs = surface.path[3:4] == ("inputs",)
             if surface.kind == "param" and not in_inputs and isinstance(own, dict) and root in own:
-                return Symbol("own", root, node.id)
+                return Symbol("own", root, node.number)
             if surface.kind == "param" and node.batch is not None:
                 if root == node.batch.alias:
-                    return Symbol("item", root, node.id)
+                    return Symbol("item", root, node.number)
                 if root in BATCH_NAMES and root not in self.ir.inputs and root not in self.nodes:
-                    return Symbol("counter", root, node.id)
+                    return Symbol("counter", root, node.number)
             if root in COUNTERS:
-                return Symbol("counter", root, node.id)
+                return Symbol("counter", root, node.number)
         if root in self.nodes:
             return Symbol("node", root)
         return Symbol("input" if root in self.ir.inputs else "unknown", root)
@@ -70,9 +70,9 @@ class Names:
         if symbol.kind == "input":
             return self._places.name(("inputs", symbol.name))
         if symbol.kind == "own":
-            return self._places.key((*self.nodes[symbol.owner].path, "params", "inputs", symbol.name))
+            return self._places.key((*self.ir.nodes[symbol.owner].path, "params", "inputs", symbol.name))
         if symbol.kind in ("item", "counter"):
-            node = self.nodes[symbol.owner]
+            node = self.ir.nodes[symbol.owner]
             if node.batch is None:
                 return None
             written = symbol.kind == "item" and "as" in node.batch.written
@@ -123,7 +123,7 @@ class Names:
         symbols = [Symbol("node", node) for node in self.nodes]
         symbols += [Symbol("input", name) for name in self.ir.inputs if name not in self.nodes]
         symbols += [
-            Symbol("item", node.batch.alias, node.id)
+            Symbol("item", node.batch.alias, node.number)
             for node in self.ir.nodes
             if node.batch is not None and "as" in node.batch.written
         ]

@@ -12,7 +12,7 @@ _STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?')
 _INSIDE = re.compile(r'[^"\\\n]*(?:\\.[^"\\\n]*)*')
 _KEY_BEFORE = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"\s*:\s*$')
 _BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]]')
-_FIRST_MEMBER = re.compile(r'[{\[]\s*[^\r\n]*[^\r\n\s,]')
+_FIRST_MEMBER = re.compile(r"[{\[]\s*[^\r\n]*[^\r\n\s,]")
 _WORD = re.compile(r"[^\s,:{}\[\]\"]+")
 _SCAN = 4_000  # how far to look for a bracket's other half, in one line
 
