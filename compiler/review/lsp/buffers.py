@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from .analysis import Analysis
 from .recognise import is_workflow
-from .text import Moved
+from .text import Moved, Place
 
 T = TypeVar("T")
 
@@ -34,12 +34,37 @@ class Buffer:
         """The last analysis of a text that could be read as a workflow."""
         self.task: asyncio.Task[None] | None = None
         self.lock = asyncio.Lock()
+        self._known: tuple[Analysis, Moved] | None = None
+        self._seen: Analysis | None = None
 
-    def moved(self) -> tuple[Analysis, Moved] | None:
+    def known(self) -> tuple[Analysis, Moved] | None:
         """What is known of the buffer, and where that stands now: while it cannot be read, what was last known."""
         if self.analysis is None or self.readable is None:
             return None
-        return self.readable, Moved(self.readable.text.text, self.analysis.text.text)
+        if self._known is None or self._known[0] is not self.readable or self._seen is not self.analysis:
+            self._known = self.readable, Moved(self.readable.text.text, self.analysis.text.text)
+            self._seen = self.analysis
+        return self._known
+
+    def now(self, place: Place | None) -> Place | None:
+        """Where in the present text a place of what is known stands; None if it was edited since."""
+        known = self.known()
+        return known[1].forward(place) if known is not None and place is not None else None
+
+    def batches(self, asked: Place | None = None) -> Iterator[tuple[str, Place]]:
+        """Every batch node, or those that `asked` touches: its id, and where that stands now."""
+        known = self.known()
+        if known is None or known[0].source is None or known[0].places is None:
+            return
+        for node in known[0].source.nodes:
+            place = self.now(known[0].places.name(node.path)) if node.batch is not None else None
+            if place is None:
+                continue
+            if asked is not None:
+                whole = self.now(known[0].places.value(node.path))
+                if whole is None or whole.end < asked.start or asked.end < whole.start:
+                    continue
+            yield node.id, place
 
 
 class Worker:

@@ -144,7 +144,7 @@ class Server:
         said = hover(analysis, offset)
         if said is None:
             return None
-        return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, said[0]), self._now(buffer, said[1]))
+        return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, said[0]), self._range(buffer, said[1]))
 
     async def definition(self, params: types.DefinitionParams) -> types.Location | None:
         """Where the name under the cursor is declared."""
@@ -154,7 +154,7 @@ class Server:
         buffer, analysis, offset = known
         found = occurrences.at(analysis.occurrences, offset)
         declared = analysis.names.declaration(found.symbol) if found is not None and analysis.names else None
-        place = self._now(buffer, declared) if declared is not None else None
+        place = self._range(buffer, declared)
         return types.Location(buffer.uri, place) if place is not None else None
 
     async def references(self, params: types.ReferenceParams) -> list[types.Location]:
@@ -170,18 +170,19 @@ class Server:
         places = [one.root for one in analysis.occurrences if one.symbol == found.symbol]
         if not params.context.include_declaration:
             places = [place for place in places if place != declared]
-        ranges = [self._now(buffer, place) for place in dict.fromkeys(places)]
+        ranges = [self._range(buffer, place) for place in dict.fromkeys(places)]
         return [types.Location(buffer.uri, place) for place in ranges if place is not None]
 
     async def lenses(self, params: types.CodeLensParams) -> list[types.CodeLens]:
         """A lens on each batch node."""
         buffer = self._buffers.get(params.text_document.uri)
-        if buffer is None or await self._worker.analyse(buffer) is None:
+        analysis = await self._worker.analyse(buffer) if buffer is not None else None
+        if buffer is None or analysis is None:
             return []
         lenses = []
-        for node, place in self._batches(buffer):
+        for node, place in buffer.batches():
             command = types.Command("show generated code", SHOW, arguments=[buffer.uri, node])
-            lenses.append(types.CodeLens(place, command))
+            lenses.append(types.CodeLens(range_at(analysis.text, place), command))
         return lenses
 
     async def actions(self, params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -201,7 +202,7 @@ class Server:
             action.edit = types.WorkspaceEdit(changes={buffer.uri: [edit]})
             action.diagnostics = [diagnostic(analysis, finding, place)]
             actions.append(action)
-        for node, _ in self._batches(buffer, asked):
+        for node, _ in buffer.batches(asked):
             command = types.Command("show generated code", SHOW, arguments=[buffer.uri, node])
             title = f"Show the generated code of `{node}`"
             actions.append(types.CodeAction(title, kind=types.CodeActionKind.Source, command=command))
@@ -246,33 +247,16 @@ class Server:
         """What is known of the buffer under a cursor, and the cursor's offset in the text that is known."""
         buffer = self._buffers.get(params.text_document.uri)
         analysis = await self._worker.analyse(buffer) if buffer is not None else None
-        moved = buffer.moved() if buffer is not None else None
-        if buffer is None or analysis is None or moved is None:
+        known = buffer.known() if buffer is not None else None
+        if buffer is None or analysis is None or known is None:
             return None
-        offset = moved[1].back(analysis.text.offset(params.position.line, params.position.character))
-        return (buffer, moved[0], offset) if offset is not None else None
+        offset = known[1].back(analysis.text.offset(params.position.line, params.position.character))
+        return (buffer, known[0], offset) if offset is not None else None
 
-    def _now(self, buffer: Buffer, place: Place) -> types.Range | None:
+    def _range(self, buffer: Buffer, place: Place | None) -> types.Range | None:
         """The range in the present text of a place in the last one that could be read."""
-        moved = buffer.moved()
-        now = moved[1].forward(place) if moved is not None else None
+        now = buffer.now(place)
         return range_at(buffer.analysis.text, now) if now is not None and buffer.analysis is not None else None
-
-    def _batches(self, buffer: Buffer, asked: Place | None = None) -> list[tuple[str, types.Range]]:
-        """Every batch node, or those that `asked` touches, with the range of its id."""
-        known = buffer.moved()
-        if known is None or known[0].source is None or known[0].places is None:
-            return []
-        found = []
-        for node in known[0].source.nodes:
-            place = known[0].places.name(node.path) if node.batch is not None else None
-            whole = known[0].places.value(node.path) if asked is not None else None
-            where = self._now(buffer, place) if place is not None else None
-            extent = known[1].forward(whole) if whole is not None else None
-            touched = asked is None or (extent is not None and extent.start <= asked.end and asked.start <= extent.end)
-            if where is not None and touched:
-                found.append((node.id, where))
-        return found
 
     def _encoding(self) -> Any:
         return self.protocol.workspace.position_encoding or types.PositionEncodingKind.Utf16
