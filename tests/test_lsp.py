@@ -309,12 +309,14 @@ async def test_hover_in_markdown(client: LanguageClient, tmp_path: Path) -> None
     assert await editor.definition("${list.stdout}", "list") == (24, "list")
     assert await editor.definition("${folder}") == (7, "folder")
     assert await editor.definition("${note}") == (44, "note")
+    editor.type(text.replace("### combine", "#\u2009## combine"))
+    assert "${list.stdout}" in await editor.hover("${note}")
     assert not errors(client)
 
 
 DEFINITIONS = [
     ("${style}", "style", (2, "style")),
-    ("${issue.title}", "title", (10, '"issue"')),
+    ("${issue.title}", "title", (10, "issue")),
     ("${__index__}", "index", (10, '"${list.stdout}"')),
     ("${classify.results}", "classify", (7, "classify")),
     ('"start_node": "list"', "list", (5, "list")),
@@ -470,6 +472,16 @@ async def test_a_large_workflow_keeps_nobody_waiting(client: LanguageClient, tmp
     assert not errors(client)
 
 
+def test_a_fix_is_never_made_from_a_name_that_has_to_be_escaped(tmp_path: Path) -> None:
+    nodes = [{"id": "a\n\\b", "type": "shell"}, {"id": "c", "type": "shell"}]
+    text = json.dumps({"nodes": nodes, "start_node": "a\\b"})
+    analysis = Analysis(text, str(tmp_path / "workflow.json"))
+    [(finding, place)] = analysis.located
+    assert finding.code == "PFL209"
+    assert "did you mean" in finding.help
+    assert fix_of(finding, place, text) is None
+
+
 def edits(text: str, chance: random.Random, count: int) -> Iterator[str]:
     """`text` after one, two, ... random edits."""
     pieces = [
@@ -595,7 +607,48 @@ def test_places_move_with_an_edit(old: str, new: str, places: list[int | None]) 
     assert Moved("abcdef", "abXXXef").back(3) is None
 
 
-# --- Without pygls
+# --- The process
+
+
+@pytest_lsp.fixture(config=CONFIG)
+async def utf_8_client(lsp_client: LanguageClient) -> AsyncIterator[None]:
+    general = types.GeneralClientCapabilities(position_encodings=[types.PositionEncodingKind.Utf8])
+    told = await lsp_client.initialize_session(
+        types.InitializeParams(capabilities=types.ClientCapabilities(general=general))
+    )
+    assert told.capabilities.position_encoding == types.PositionEncodingKind.Utf8
+    yield
+    await lsp_client.shutdown_session()
+
+
+@pytest.mark.asyncio
+async def test_positions_are_in_the_encoding_that_the_client_chose(
+    utf_8_client: LanguageClient, tmp_path: Path
+) -> None:
+    editor = Editor(utf_8_client, tmp_path / "workflow.json", WORKFLOW)
+    [found] = await editor.diagnostics()
+    line = WORKFLOW.splitlines()[found.range.start.line].encode("utf-8")
+    assert line[found.range.start.character : found.range.end.character] == b"${issues.count}"
+    # Without window/showDocument the class comes as text only.
+    editor.type(FIXED)
+    shown = await utf_8_client.workspace_execute_command_async(
+        types.ExecuteCommandParams(SHOW, [editor.uri, "classify"])
+    )
+    assert shown["shown"] is False
+    assert "class ClassifyBatch(BatchNode):" in shown["code"]
+    assert not utf_8_client.shown_documents
+
+
+def test_it_ends_when_the_editor_is_gone() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", "lsp"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 def test_without_pygls_it_says_what_to_install() -> None:

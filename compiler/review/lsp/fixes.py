@@ -11,7 +11,7 @@ from ...expressions import Reference, parse
 from .text import Place
 
 _REFERENCE = re.compile(r"did you mean (\$\{.+\})\?", re.DOTALL)
-_NAME = re.compile(r"did you mean (?:`([^`]+)`|\"((?:[^\"\\]|\\.)+)\"|([\w-]+(?:\.[\w.\[\]-]+)?))\?")
+_NAME = re.compile(r"did you mean (?:`([^`]+)`|\"([^\"\\\x00-\x1f]+)\"|([\w-]+))\?")
 _SPACES = re.compile(r"without spaces: (\$\{.+\})")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"')
 _PLAIN = re.compile(r"[\w-]+")
@@ -37,8 +37,7 @@ def fix_of(finding: Diagnostic, place: Place, text: str) -> Fix | None:
     if match := _REFERENCE.fullmatch(first):
         return _reference(finding, place, shown, match[1])
     if match := _NAME.fullmatch(first):
-        key, value, name = match.groups()
-        return _word(finding, place, shown, key or (json.loads(f'"{value}"') if value else name))
+        return _word(finding, place, shown, match[1] or match[2] or match[3])
     return None
 
 

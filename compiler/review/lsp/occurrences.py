@@ -75,9 +75,9 @@ class Names:
             node = self.ir.nodes[symbol.owner]
             if node.batch is None:
                 return None
-            written = symbol.kind == "item" and "as" in node.batch.written
-            path = (*node.path, "batch", "as" if written else "items")
-            return self._places.value(path)
+            path = (*node.path, "batch")
+            named = self._places.bare((*path, "as"), symbol.name) if "as" in node.batch.written else None
+            return named or self._places.value((*path, "items"))
         return None
 
     def all(self) -> Iterator[Occurrence]:
@@ -122,13 +122,13 @@ class Names:
     def _declared(self) -> Iterator[Occurrence]:
         symbols = [Symbol("node", node) for node in self.nodes]
         symbols += [Symbol("input", name) for name in self.ir.inputs if name not in self.nodes]
-        symbols += [
-            Symbol("item", node.batch.alias, node.number)
-            for node in self.ir.nodes
-            if node.batch is not None and "as" in node.batch.written
-        ]
-        for symbol in symbols:
-            place = self.declaration(symbol)
+        places = [(symbol, self.declaration(symbol)) for symbol in symbols]
+        for node in self.ir.nodes:
+            if node.batch is not None and "as" in node.batch.written:
+                alias = node.batch.alias
+                place = self._places.bare((*node.path, "batch", "as"), alias)
+                places.append((Symbol("item", alias, node.number), place))
+        for symbol, place in places:
             if place is not None:
                 yield Occurrence(symbol, place, place, place)
 

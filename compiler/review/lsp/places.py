@@ -7,8 +7,8 @@ belongs to a value; what the author's YAML spells in another way (escapes, folde
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from ...expressions import Expression, Template
 from ...ir import Document, Path
@@ -107,8 +107,9 @@ class JsonPlaces:
 class MarkdownPlaces:
     """The places of a `.pflow.md`. Implements `Places`."""
 
-    def __init__(self, text: Text, positions: MarkdownPositions) -> None:
+    def __init__(self, text: Text, positions: MarkdownPositions, data: Mapping[str, Any]) -> None:
         self._text = text
+        self._data = data
         self._positions = positions
         self._taken: set[int] = set()
 
@@ -131,7 +132,9 @@ class MarkdownPlaces:
 
     def name(self, path: Path) -> Place | None:
         span = self._positions.span((*path, "id") if path[0] == "nodes" else path)
-        return self._trimmed(Place(span[0], self._text.line_end(span[0]))) if span is not None else None
+        name = self._data["nodes"][path[1]]["id"] if path[0] == "nodes" else path[-1]
+        place = self._trimmed(Place(span[0], self._text.line_end(span[0]))) if span is not None else None
+        return _unquoted(self._text.text, place, str(name))  # a heading that cannot be found gives the one above it
 
     def bare(self, path: Path, text: str) -> Place | None:
         return _unquoted(self._text.text, self.value(path), text)
@@ -182,7 +185,7 @@ def places_of(document: Document, text: Text) -> Places:
     if isinstance(positions, JsonPositions):
         return JsonPlaces(text.text, positions)
     if isinstance(positions, MarkdownPositions):
-        return MarkdownPlaces(text, positions)
+        return MarkdownPlaces(text, positions, document.data)
     return NoPlaces()
 
 
