@@ -82,7 +82,10 @@ class Editor:
         )
 
     async def findings(self) -> list[tuple[str, str]]:
-        """The code of every finding about the present text, and the words that it underlines."""
+        """The code of every finding about the present text, and the words that it underlines.
+
+        To be awaited right after a change: what was told while something else was awaited is not kept.
+        """
         return [(str(found.code), self.words(found.range)) for found in await self.diagnostics()]
 
     async def diagnostics(self) -> list[types.Diagnostic]:
@@ -345,11 +348,11 @@ async def test_a_text_that_cannot_be_read_is_still_known(client: LanguageClient,
     editor = Editor(client, tmp_path / "workflow.json", FIXED)
     await editor.findings()
     editor.type(FIXED.replace('"purpose":', '"purpose" 😀\n\n'))  # moves what comes after
+    assert await editor.findings() == [("PFL105", "😀")]
     assert "one of `${list.stdout}`" in await editor.hover("${issue.title}")
     assert await editor.definition("${classify.results}", "classify") == (9, "classify")
     [lens] = await editor.lenses()
     assert editor.words(lens.range) == "classify"
-    assert await editor.findings() == [("PFL105", "😀")]
     assert not errors(client)
 
 
