@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,9 +27,9 @@ class Buffer:
         self.language = language
         self.text = text
         self.version = version
+        self.files = 0
+        """Counts the times that a file was written, which the workflow may refer to."""
         self.is_workflow = False
-        self.dismissed: str | None = None
-        """The last text that was no workflow."""
         self.analysis: Analysis | None = None
         self.readable: Analysis | None = None
         """The last analysis of a text that could be read as a workflow."""
@@ -36,6 +37,19 @@ class Buffer:
         self.lock = asyncio.Lock()
         self._known: tuple[Analysis, Moved] | None = None
         self._seen: Analysis | None = None
+        self._of: tuple[str, int] | None = None
+
+    def is_known(self) -> bool:
+        """Whether `analysis` is that of the present text and files."""
+        return self._of is not None and self._of[0] is self.text and self._of[1] == self.files
+
+    def learn(self, analysis: Analysis | None, text: str, files: int) -> None:
+        """Take the analysis of `text`, as the files were after `files` changes; None if it is no workflow."""
+        self._of = (text, files)
+        self.analysis = analysis
+        self.is_workflow = analysis is not None
+        if analysis is None or analysis.source is not None:
+            self.readable = analysis
 
     def known(self) -> tuple[Analysis, Moved] | None:
         """What is known of the buffer, and where that stands now: while it cannot be read, what was last known."""
@@ -81,19 +95,10 @@ class Worker:
     async def analyse(self, buffer: Buffer) -> Analysis | None:
         """The analysis of the buffer's present text; None if it is no workflow."""
         async with buffer.lock:
-            if buffer.dismissed is buffer.text:
-                return None
-            while buffer.analysis is None or buffer.analysis.given is not buffer.text:
-                text = buffer.text
-                analysis = await self.run(lambda text=text: self._analysis(buffer, text))  # type: ignore[misc]
-                buffer.is_workflow = analysis is not None
-                if analysis is None and buffer.text is text:
-                    buffer.analysis = buffer.readable = None
-                    buffer.dismissed = text
-                    return None
-                if analysis is not None:
-                    buffer.analysis = analysis
-                    buffer.readable = analysis if analysis.source is not None else buffer.readable
+            while not buffer.is_known():
+                text, files = buffer.text, buffer.files
+                analysis = await self.run(functools.partial(self._analysis, buffer, text))
+                buffer.learn(analysis, text, files)
         return buffer.analysis
 
     def _analysis(self, buffer: Buffer, text: str) -> Analysis | None:

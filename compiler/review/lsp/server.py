@@ -109,7 +109,7 @@ class Server:
     def files_changed(self, params: object) -> None:
         """A file was written: one that a workflow refers to, perhaps, or a table of node types."""
         for buffer in self._buffers.values():
-            buffer.analysis = None
+            buffer.files += 1
             self._look(buffer)
 
     def _look(self, buffer: Buffer, pause: float = PAUSE) -> None:
