@@ -45,6 +45,8 @@ class Batch:
     def __init__(self, node: Lowered, shared: Shared, items: list[Any], captured: dict[str, Any]) -> None:
         self.node_id = node.node_id
         self.alias = node.alias
+        self.file: str = type(node).__init__.__code__.co_filename
+        """The file that the class was generated in."""
         self.namespaced: bool = getattr(node, "namespaced", True)
         self.host: Host = getattr(node, "host", PLAIN)
         self.shared = shared
@@ -174,6 +176,7 @@ def publish(shared: Shared, batch: Batch, results: Results) -> str:
 def publish_interrupted(batch: Batch, results: Results, interrupt: BaseException) -> None:
     """Write what was done when `interrupt` (Ctrl-C, a cancellation) came, and say so on it."""
     outcome = batch.shared[batch.node_id] = outcome_of(batch, results)
+    batch.host.interrupted(batch, outcome)
     if hasattr(interrupt, "add_note"):  # Python 3.11
         interrupt.add_note(
             f"{batch.node_id}: interrupted when {outcome['count']} of {len(batch.items)} items were done; "

@@ -63,7 +63,7 @@ class JsonPlaces:
 
     def __init__(self, text: str, positions: JsonPositions) -> None:
         self._text = text
-        self._root = positions.root()
+        self._root = positions.root
 
     def value(self, path: Path) -> Place | None:
         span = self._span(path)
