@@ -130,12 +130,19 @@ class PflowHost(Host):
         """
         if call.entered == call.attempt:
             raise error  # it comes from inside the node, which had its parameters
-        store = item_store(call)
+        return run_inner(node.inner, call, self.resolved_by_pflow(call, item_store(call)))
+
+    def resolved_by_pflow(self, call: Call, store: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's own resolver gives them.
+
+        Raises: ValueError, in strict mode.
+        """
         seen = {**store, **self._ours(call.index, call.total)}
+        params: dict[str, Any]
         params, _, errors = resolve_templates(self.config.template_config, seen, self.config.node_id)
         if errors:
             store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
-        return run_inner(node.inner, call, params)
+        return params
 
     def _ours(self, index: int, total: int) -> dict[str, int]:
         """The names of ours that the node refers to, for pflow's own resolver."""
