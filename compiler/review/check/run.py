@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from .compare import Outcome, compare
 from .lowering import Lowering
 
-_WORTH_A_POOL = 100
+_WORTH_A_POOL = 200
 """About so many workflows are lowered in the time that it takes to start the other processes."""
 
 
