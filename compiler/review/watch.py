@@ -86,7 +86,11 @@ def mentioned_in(workflow: Path) -> list[str]:
 def mentioned(text: str) -> list[str]:
     """What in `text` can be the path of a file: more than is, so that nothing has to be understood."""
     found = {match[0].replace("\\/", "/") for match in _MENTIONED.finditer(text)}
-    return sorted(name for name in found if len(name) < 1000 and "://" not in name and "\0" not in name)
+    return sorted(
+        name
+        for name in found
+        if len(name) < 1000 and not name.startswith("//") and "://" not in name and "\0" not in name
+    )
 
 
 def _stamp(file: Path) -> Stamp:
