@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...ir import BatchSpec, ErrorHandling, SourceIR, SourceNode
+from ...ir import BatchSpec, ErrorHandling, SourceNode
 from .meaning import Names, meaning
-from .model import NOTHING, Change, Kind, Reader, kinds, readers
+from .model import NOTHING, Change, Kind, Reader, kinds
 
 BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
 _DEFAULTS = {
@@ -28,10 +28,10 @@ class Pair(NamedTuple):
 
     old: SourceNode
     new: SourceNode
-    old_ir: SourceIR
-    new_ir: SourceIR
     old_names: Names
     new_names: Names
+    old_readers: Mapping[str, tuple[Reader, ...]]
+    new_readers: Mapping[str, tuple[Reader, ...]]
 
     @property
     def is_batch(self) -> bool:
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
 
     def readers(self) -> tuple[Reader, ...]:
         """Who reads what the node writes, in the new workflow."""
-        return readers(self.new_ir, self.new.id)
+        return self.new_readers.get(self.new.id, ())
 
     def change(
         self,
@@ -193,7 +193,7 @@ def _errors(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
             "A failed item no longer ends the run: the others are still called, its record is in errors, and results "
             "holds the successes only, so that results[i] need not be item i. Only if all items fail, the run ends."
         )
-        if indexed or any(reader.by_index for reader in readers(pair.old_ir, pair.old.id)):
+        if indexed or any(reader.by_index for reader in pair.old_readers.get(pair.old.id, ())):
             found.append(BREAKING)
             sentence += " Whoever picks single results by index gets those of other items."
     else:

@@ -8,7 +8,7 @@ from typing import Any
 from ...ir import SourceIR, SourceNode
 from .batches import Pair, batch_changes
 from .meaning import Names, captured, is_same_code, meaning, of_the_item
-from .model import NOTHING, Change, Kind, kinds, readers
+from .model import NOTHING, Change, Kind, Reader, kinds, readers_of
 from .pairing import pair_up
 from .whole import workflow_changes
 
@@ -20,6 +20,7 @@ _ABSENT: dict[str, Any] = {"cache": None, "purpose": "", "params": {}}
 def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
     """Every change from `old` to `new`: of nodes in the order of `new`, then removed nodes, then the rest."""
     pairs, removed = pair_up(old, new)
+    before, after = readers_of(old), readers_of(new)
     renamed = {one.id: two.id for one, two in pairs if one.id != two.id}
     changes: list[Change] = []
     by_id = {two.id: one for one, two in pairs}
@@ -30,31 +31,27 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
                 Names(each.batch.alias if each.batch else None, renames)
                 for each, renames in ((one, renamed), (node, {}))
             ]
-            changes += _node(Pair(one, node, old, new, *names))
+            changes += _node(Pair(one, node, *names, before, after))
         else:
-            changes.append(_added(new, node))
-    changes += [_removed(old, node) for node in removed]
-    changes += workflow_changes(old, new, pairs, renamed)
+            changes.append(_added(node, after.get(node.id, ())))
+    changes += [_removed(node, before.get(node.id, ())) for node in removed]
+    changes += workflow_changes(old, new, pairs, renamed, before, after)
     return tuple(changes)
 
 
-def _added(ir: SourceIR, node: SourceNode) -> Change:
+def _added(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
     if node.batch is None:
         sentence = f"A new node of type `{node.type}`."
     else:
         sentence = f"A new batch: `{node.type}` once per item."
     batch = node.batch is not None
-    return Change(
-        kinds(COST), node.id, "", sentence, NOTHING, dict(node.data), node.path, readers(ir, node.id), batch=batch
-    )
+    return Change(kinds(COST), node.id, "", sentence, NOTHING, dict(node.data), node.path, readers, batch=batch)
 
 
-def _removed(ir: SourceIR, node: SourceNode) -> Change:
+def _removed(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
     sentence = "The node is gone, and what it wrote with it."
     batch = node.batch is not None
-    return Change(
-        kinds(BREAKING), node.id, "", sentence, dict(node.data), NOTHING, node.path, readers(ir, node.id), batch=batch
-    )
+    return Change(kinds(BREAKING), node.id, "", sentence, dict(node.data), NOTHING, node.path, readers, batch=batch)
 
 
 def _node(pair: Pair) -> Iterator[Change]:

@@ -112,16 +112,18 @@ def kinds(*found: Kind) -> tuple[Kind, ...]:
     return tuple(kind for kind in Kind if kind in found)
 
 
-def readers(ir: SourceIR, node_id: str) -> tuple[Reader, ...]:
-    """Who refers to what the node `node_id` writes. A name that a node gives to its own items is not the node."""
-    found = {}
+def readers_of(ir: SourceIR) -> dict[str, tuple[Reader, ...]]:
+    """Who refers to what, by the first name of the reference: a node, or an input.
+
+    A name that a batch gives to its items is, in its parameters, nothing else.
+    """
+    found: dict[str, dict[tuple[Path, str], Reader]] = {}
     for surface in surfaces(ir):
-        reader = surface.node
-        hidden = set()
-        if reader is not None and reader.batch is not None and surface.kind == "param":
-            hidden.add(reader.batch.alias)
+        batch = surface.node.batch if surface.node is not None else None
+        hidden = batch.alias if batch is not None and surface.kind == "param" else None
         for reference in surface.template.references():
-            if reference.root == node_id and node_id not in hidden:
+            if reference.root != hidden:
                 place = ir.position(surface.path, reference.raw)
-                found[surface.path, reference.raw] = Reader(where(ir.data, surface.path), reference, place)
-    return tuple(found.values())
+                reader = Reader(where(ir.data, surface.path), reference, place)
+                found.setdefault(reference.root, {})[surface.path, reference.raw] = reader
+    return {root: tuple(theirs.values()) for root, theirs in found.items()}

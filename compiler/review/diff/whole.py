@@ -9,10 +9,11 @@ from typing import Any
 from ...ir import SourceIR, SourceNode
 from ...surfaces import order
 from .meaning import Names, meaning
-from .model import NOTHING, Change, Kind, kinds, readers
+from .model import NOTHING, Change, Kind, Reader, kinds
 
 BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
 Pairs = Sequence[tuple[SourceNode, SourceNode]]
+Readers = Mapping[str, tuple[Reader, ...]]
 _MODES = {
     "enable_namespacing": (BREAKING, "Where the nodes write changes: under their own names, or all into one place."),
     "template_resolution_mode": (BEHAVIOUR, "What an unresolved reference leads to changes: a failure, or its text."),
@@ -21,9 +22,11 @@ _MODES = {
 }
 
 
-def workflow_changes(old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str]) -> Iterator[Change]:
+def workflow_changes(
+    old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str], old_readers: Readers, new_readers: Readers
+) -> Iterator[Change]:
     """The changes that are no node's own; `renamed` are the nodes with another name in `new`."""
-    yield from _inputs(old, new)
+    yield from _inputs(old, new, old_readers, new_readers)
     yield from _outputs(old, new, renamed)
     yield from _order(old, new, pairs, renamed)
     for key, (kind, sentence) in _MODES.items():
@@ -40,7 +43,7 @@ def _said(value: Any, renamed: Mapping[str, str]) -> Any:
     return meaning(None if value is NOTHING else value, Names(None, renamed))
 
 
-def _inputs(old: SourceIR, new: SourceIR) -> Iterator[Change]:
+def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Readers) -> Iterator[Change]:
     for name in [*new.inputs, *(name for name in old.inputs if name not in new.inputs)]:
         one, two = old.inputs.get(name, NOTHING), new.inputs.get(name, NOTHING)
         if _said(one, {}) == _said(two, {}) and (one is NOTHING) == (two is NOTHING):
@@ -54,7 +57,7 @@ def _inputs(old: SourceIR, new: SourceIR) -> Iterator[Change]:
             one,
             two,
             ("inputs", name),
-            readers(old if two is NOTHING else new, name),
+            (old_readers if two is NOTHING else new_readers).get(name, ()),
         )
 
 
