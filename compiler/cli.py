@@ -41,6 +41,8 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 ELSEWHERE = {
+    "check": "review.commands.check",
+    "diff": "review.commands.diff",
     "disable": "pflow.commands",
     "enable": "pflow.commands",
     "lsp": "review.commands.lsp",
@@ -145,7 +147,10 @@ def cli(ctx: click.Context) -> None:
     help="How findings are printed on stderr.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print no warnings and no notes.")
+@click.option("--watch", "watching", is_flag=True, help="Lower again whenever a file changes, until Ctrl-C.")
+@click.pass_context
 def lower(
+    context: click.Context,
     workflow: str,
     emit: str,
     out: Path | None,
@@ -155,6 +160,7 @@ def lower(
     print_after: tuple[str, ...],
     form: str,
     quiet: bool,
+    watching: bool,
 ) -> None:
     """Expand the batch nodes of WORKFLOW (the default command).
 
@@ -170,6 +176,12 @@ def lower(
 
     if (program or standalone) and out is None and emit == "ir" and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
+    if watching:
+        from .review.watch import watch_command, workflow_state
+
+        if workflow == "-":
+            raise click.UsageError("--watch needs a file to look at, not standard input")
+        watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
     code = out is not None or emit != "ir" or "emit" in print_after or program or standalone
     options = pipeline.Options(
         nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None

@@ -87,7 +87,19 @@ CODES: dict[str, str] = {
     "PFL601": "file of the user's in the way",
     "PFL602": "folder that cannot be written",
     # check: generated files that do not say what the workflow says
+    "PFL611": "generated file that is out of date",
+    "PFL612": "generated file that is missing",
+    "PFL613": "generated file that nothing generates any more",
+    "PFL614": "generated folder whose workflow is gone",
+    "PFL615": "generated folder that cannot be checked",
+    "PFL616": "wrong entry in the table of lowerings",
     # diff: what a change means
+    "PFL701": "breaking change",
+    "PFL702": "change of behaviour",
+    "PFL703": "change of cost",
+    "PFL704": "change of schedule",
+    "PFL705": "cosmetic change",
+    "PFL711": "revision that cannot be read",
 }
 """Every code with its title. Others add theirs here, under their stage."""
 

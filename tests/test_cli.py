@@ -71,7 +71,7 @@ def test_help_is_what_click_would_print(snapshot: SnapshotAssertion) -> None:
     assert shown == snapshot
 
 
-@pytest.mark.parametrize("command", ["lower", "completion"])
+@pytest.mark.parametrize("command", ["check", "completion", "diff", "lower"])
 def test_help_of_a_command(run: Run, snapshot: SnapshotAssertion, command: str) -> None:
     assert said(run(command, "--help")) == snapshot
 
