@@ -45,6 +45,7 @@ ELSEWHERE = {
     "enable": "pflow.commands",
     "lint": "review.commands.lint",
     "pflow": "pflow.commands",
+    "plan": "review.commands.plan",
     "prove": "pflow.commands",
     "run": "pflow.commands",
     "status": "pflow.commands",
