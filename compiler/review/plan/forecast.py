@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any, NamedTuple
 
 from ... import pipeline
 from ...diagnostics import LowerError
-from ...expressions import Field, parse
-from ...ir import ErrorHandling, SourceIR, SourceNode
+from ...ir import SourceIR, SourceNode
 from ..node_facts import Budget, budget_of
 from ..ways import Ways
 from .amount import NOTHING, ONCE, Amount, Range, total
 from .clock import Span, Times, makespan, of_calls
+from .items import Items, items_of
 from .known import UNKNOWN, Known
 from .tokens import Tokens, tokens_of
 
@@ -50,15 +49,6 @@ class Node(NamedTuple):
     inner: tuple[Node, ...] = ()
 
 
-class Items(NamedTuple):
-    """The items of a batch: what they are, if known, and how many."""
-
-    values: Sequence[Any] | None
-    number: Range
-    source: str
-    note: str = ""
-
-
 def forecast(
     ir: SourceIR, known: Known, times: Times, *, folder: Path, above: str = "", in_item: bool = False, depth: int = 0
 ) -> tuple[Node, ...]:
@@ -86,7 +76,7 @@ def forecast(
             runs = runs.times(Range.of(1, rounds))
             notes.append("a loop ends when its condition says so")
         path = f"{above}{node.id}"
-        items = _items(node, path, known, counts, ir) if node.batch is not None else None
+        items = items_of(node, path, known, counts, ir) if node.batch is not None else None
         if items is not None:
             counts[node.id] = items
             notes += [items.note] if items.note else []
@@ -300,51 +290,6 @@ def _repeated(node: Node, times: Range) -> Node:
         tokens=tokens,
         inner=tuple(_repeated(inner, times) for inner in node.inner),
     )
-
-
-def _items(node: SourceNode, path: str, known: Known, before: Mapping[str, Items], ir: SourceIR) -> Items:
-    assert node.batch is not None
-    written = node.batch.items
-    if isinstance(written, list):
-        values = [known.value(item, inline=True) for item in written]
-        return Items(values, Range.of(len(values)), "written in the workflow")
-    source = written.strip()
-    template = parse(source)
-    first = template.expressions[0].operands[0] if template.is_whole else None
-    root = getattr(first, "root", "")
-    counted = _of_batch(ir, root, getattr(first, "path", ()), before[root]) if root in before else None
-    if counted is not None and ir.namespaced:
-        return Items(None, counted, source)
-    value = known.value(source)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = None
-    if value is UNKNOWN:
-        return Items(None, _unknown(f"n({path})"), source)
-    if not isinstance(value, list):
-        return Items([], NOTHING, source, "the items are no list: the run will fail here")
-    note = "read from the file as it is now" if root in known.store and root not in ir.inputs else ""
-    return Items(value, Range.of(len(value)), source, note)
-
-
-def _of_batch(ir: SourceIR, root: str, path: Sequence[Any], items: Items) -> Range | None:
-    """How many results, or errors, a batch leaves."""
-    batch = next(node.batch for node in ir.nodes if node.id == root)
-    if batch is None or path not in ((Field("results"),), (Field("errors"),)):
-        return None
-    tolerant = batch.error_handling is ErrorHandling.CONTINUE
-    if path == (Field("errors"),):
-        return Range(Amount(), items.number.high) if tolerant else NOTHING
-    if not tolerant:
-        return items.number  # otherwise the run has ended there
-    some = items.number.low.value
-    return Range(Amount.of(1 if some else 0), items.number.high)
-
-
-def _unknown(name: str) -> Range:
-    return Range(Amount.unknown(name), Amount.unknown(name))
 
 
 def _in_flight(node: SourceNode, count: Range) -> int:
