@@ -187,6 +187,35 @@ def test_samples_of_another_number() -> None:
     assert of_calls([1.0], 0, 3, 1, 0) == (0, 0, 0)
 
 
+# --- Ways
+
+
+@pytest.mark.parametrize(
+    ("edges", "skipped", "never"),
+    [
+        ("a-b b-c c-d", "", ""),
+        ("a-b a-c b-d c-d", "bc", ""),
+        ("a-b a-c:error b-d c-d", "bc", ""),
+        ("a-b:error a-c:other b-d c-d", "bcd", ""),  # neither action: the run ends with a
+        ("a-b b-c c-b:again c-d", "", ""),
+        ("a-b c-d", "cd", "cd"),
+        ("b-a", "bcd", "bcd"),
+        ("a-b b-c b-d:error", "cd", ""),
+        ("", "bcd", "bcd"),
+    ],
+)
+def test_ways(edges: str, skipped: str, never: str) -> None:
+    written = []
+    for edge in edges.split():
+        ends, _, action = edge.partition(":")
+        written.append({"from": ends[0], "to": ends[2]} | ({"action": action} if action else {}))
+    nodes = [{"id": name, "type": "shell", "params": {"command": "true"}} for name in "abcd"]
+    ir = {"ir_version": "0.1.0", "nodes": nodes, "edges": written, "start_node": "a"}
+    made = {node.path: node for node in plan(ir).nodes}
+    assert "".join(name for name in "abcd" if made[name].calls.low == Amount()) == skipped
+    assert "".join(name for name in "abcd" if made[name].calls.high == Amount()) == never
+
+
 # --- Amounts
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...expressions import Reference, Template, is_dynamic, parse, templates
-from ...ir import Path, SourceIR, SourceNode
+from ...ir import ErrorHandling, Path, SourceIR, SourceNode
 
 
 class Finding(NamedTuple):
@@ -36,10 +36,14 @@ class Flow(NamedTuple):
 
     ir: SourceIR
     nodes: Mapping[str, SourceNode]
+    tolerant: frozenset[str]
+    """The batches with error_handling `continue`: their results are those of the items that did not fail."""
 
     @classmethod
     def of(cls, ir: SourceIR) -> Flow:
-        return cls(ir, {node.id: node for node in ir.nodes})
+        batches = [(node.id, node.batch) for node in ir.nodes if node.batch is not None]
+        tolerant = frozenset(name for name, batch in batches if batch.error_handling is ErrorHandling.CONTINUE)
+        return cls(ir, {node.id: node for node in ir.nodes}, tolerant)
 
     def call_names(self, node: SourceNode) -> set[str]:
         """The names that mean something else for each item: the alias and the position."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...expressions import Expression, Field, Literal, Reference, templates
-from ...ir import ErrorHandling, Path, SourceNode
+from ...ir import Path, SourceNode
 from ...surfaces import surfaces
 from .code_changes import Change, changes, containers, indexings
 from .found import Finding, Flow, whole_reference
@@ -127,11 +127,7 @@ def _overlaps(one: Reference, other: Reference) -> bool:
 def index_into_continue(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     """PFL508: a place in the results of a batch that leaves failed items out, where validation does not look:
     inside code, and in `??` expressions."""
-    batches = {
-        other.id
-        for other in flow.nodes.values()
-        if other.batch is not None and other.batch.error_handling is ErrorHandling.CONTINUE
-    }
+    batches = flow.tolerant
     if not batches or not flow.ir.namespaced:
         return
     help = "go through all of them; `original_index` of a result says which item it is of"
@@ -157,7 +153,7 @@ def index_into_continue(flow: Flow, node: SourceNode) -> Iterator[Finding]:
         yield Finding((*node.path, "params", "inputs", found_at.name), message, help, text=f"${{{reference.raw}}}")
 
 
-def _indexed(expression: Expression, batches: set[str]) -> Reference | None:
+def _indexed(expression: Expression, batches: frozenset[str]) -> Reference | None:
     for operand in expression.operands:
         if isinstance(operand, Literal) or operand.root not in batches:
             continue
