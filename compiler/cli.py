@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -170,7 +170,9 @@ def lower(
     if (program or standalone) and out is None and emit == "ir" and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
     code = out is not None or emit != "ir" or "emit" in print_after or program or standalone
-    options = pipeline.Options(nodes_file=nodes, out=out, code=code, program=program, standalone=standalone)
+    options = pipeline.Options(
+        nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
+    )
     try:
         compiled = pipeline.run(workflow, options, watch=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None
@@ -220,9 +222,10 @@ def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
     return write(files, folder, source=None if workflow == "-" else Path(workflow))
 
 
-def _said(written: Iterable[Path], folder: Path | None) -> str:
-    names = [str(path) for path in written]
-    return f"wrote {', '.join(names)}" if names else f"{folder} is up to date"
+def _said(written: Sequence[Path], folder: Path | None) -> str:
+    names = [str(path) for path in written if not path.name.endswith(".map.json")]
+    maps = "source maps" if len(names) != len(written) else ""
+    return f"wrote {', '.join([*names, maps] if maps else names)}" if written else f"{folder} is up to date"
 
 
 def _show(text: str, language: str) -> None:

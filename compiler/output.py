@@ -50,17 +50,25 @@ def load_classes(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, type
     for name in {batch.module for batch in lowered.batches}:
         text = files[f"{name}.py"]
         # The digest keeps apart what two workflows of the same name were lowered to.
-        modules[name] = load_module(text, f"<pflow-lower {lowered.name} {name}.py {digest_of(text)}>", name)
+        file = f"<pflow-lower {lowered.name} {name}.py {digest_of(text)}>"
+        modules[name] = load_module(text, file, name)
+        if source_map := files.get(f"{name}.py.map.json"):
+            remember(source_map, f"{file}.map.json")
     return {batch.node_id: getattr(modules[batch.module], batch.class_name) for batch in lowered.batches}
 
 
 def load_module(text: str, file: str, name: str) -> types.ModuleType:
     """`text` run as a module that knows its source under the made-up file name `file`."""
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    remember(text, file)
     module = types.ModuleType(name)
     module.__file__ = file
     exec(compile(text, file, "exec"), module.__dict__)  # noqa: S102  what `emit` made and `verify` checked
     return module
+
+
+def remember(text: str, file: str) -> None:
+    """Have `linecache`, and so tracebacks, find `text` under the made-up file name `file`."""
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
 
 
 def _replace_all(folder: Path, files: Mapping[str, str]) -> None:
@@ -93,10 +101,10 @@ def _mode(target: Path) -> int:
 
 
 def left_over(files: Iterable[str], folder: Path) -> list[Path]:
-    """The modules in `folder` that pflow-lower made for an earlier form of the workflow and `files` has no more."""
-    return sorted(
-        path for path in folder.glob("*.py") if path.name not in files and (_read(path) or "").startswith(MARK)
-    )
+    """What pflow-lower made in `folder` for an earlier form of the workflow and `files` has no more."""
+    modules = {path.name for path in folder.glob("*.py") if (_read(path) or "").startswith(MARK)}
+    candidates = [*modules, *(f"{name}.map.json" for name in modules)]
+    return sorted(folder / name for name in candidates if name not in files and (folder / name).is_file())
 
 
 def _is_ours(folder: Path) -> bool:

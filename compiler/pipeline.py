@@ -40,6 +40,8 @@ class Options(NamedTuple):
     """Whether to emit `flow.py`, the whole workflow as a program, too."""
     standalone: bool = False
     """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
+    maps: bool = True
+    """Whether to say, in a source map beside each file, which place of the workflow its lines come from."""
 
 
 class Compiled(NamedTuple):
@@ -132,6 +134,10 @@ def _emit(source: SourceIR, lowered: LoweredIR, types: Any, workflow: Workflow, 
         program = emit_program(source, lowered, types, origin, runtime=runtime)
         verify_program(program["flow.py"])
         files |= program
+    if options.maps and origin.source:
+        from .source_map import map_files, maps_of
+
+        files |= map_files(maps_of(source, lowered, files), origin.source)
     if options.standalone:
         files |= emit.runtime_copy()
     return files

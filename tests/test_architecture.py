@@ -41,6 +41,7 @@ LEVELS: dict[str, set[str]] = {
     },
     "lower": {"lowering"},
     "emit": {"class_body", "emit", "program", "verify"},
+    "map": {"source_map"},
     "link": {"output"},
     "the driver": {"origin", "pipeline", "stage_dump"},
     "what users touch": {"__init__", "__main__", "api", "cli", "findings", "pflow", "review"},

@@ -12,6 +12,7 @@ from typing import Any
 
 from .batch import Call, Result
 from .inner import result_of
+from .places import place_of
 from .values import ParameterError, Unresolved
 
 
@@ -100,7 +101,7 @@ async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | No
 def _note(call: Call, exc: Exception) -> None:
     """Say on `exc` which item and attempt raised it: once, even if every item raises the same object."""
     batch = call.batch
-    where = f"{batch.host.place(batch)}{batch.node_id}: item ["
+    where = f"{batch.host.place(batch) or place_of(batch.file, exc.__traceback__)}{batch.node_id}: item ["
     if hasattr(exc, "add_note") and not any(  # Python 3.11
         str(note).startswith(where) for note in getattr(exc, "__notes__", ())
     ):

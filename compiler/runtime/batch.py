@@ -45,6 +45,8 @@ class Batch:
     def __init__(self, node: Lowered, shared: Shared, items: list[Any], captured: dict[str, Any]) -> None:
         self.node_id = node.node_id
         self.alias = node.alias
+        self.file: str = type(node).__init__.__code__.co_filename
+        """The file that the class was generated in."""
         self.namespaced: bool = getattr(node, "namespaced", True)
         self.host: Host = getattr(node, "host", PLAIN)
         self.shared = shared
