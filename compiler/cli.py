@@ -43,6 +43,7 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
 ELSEWHERE = {
     "disable": "pflow.commands",
     "enable": "pflow.commands",
+    "explain": "review.commands.explain",
     "pflow": "pflow.commands",
     "prove": "pflow.commands",
     "run": "pflow.commands",
