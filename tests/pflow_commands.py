@@ -20,6 +20,7 @@ def run(arguments: list[str], lowered: bool) -> tuple[int, str, str]:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what is piped in would be an input of the workflow
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             status = 70

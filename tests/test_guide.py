@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,14 +51,14 @@ def test_markdown_and_json_are_the_same() -> None:
     ]
 
 
-def test_what_workflows_give_is_what_the_guide_says() -> None:
+def test_what_workflows_give_is_what_the_guide_says(tmp_path: Path) -> None:
     pytest.importorskip("pflow")
     assert len(GIVEN) >= 3
     requests = [{"ir": {"ir_version": "0.1.0", **json.loads(EXAMPLES[n - 1].text)}, "inputs": {}} for n in GIVEN]
     script = Path(__file__).with_name("guide_in_pflow.py")
-    run = subprocess.run(
-        [sys.executable, str(script)], input=json.dumps(requests), capture_output=True, text=True, check=True
-    )
+    home = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}  # pflow writes its registry there
+    command = [sys.executable, str(script)]
+    run = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, env=home)
     for n, given in zip(GIVEN, json.loads(run.stdout), strict=True):
         node = EXAMPLES[n].kind.removeprefix("json gives ")
         assert isinstance(given, dict), given

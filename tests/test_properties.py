@@ -48,13 +48,14 @@ class Workflows:
         inline = json.loads(json.dumps([self.value()]).replace("${batch_total}", "total"))  # not there yet
         batch: dict[str, Any] = {
             "items": choose(["${rows}", "${config.items}", "${rows}${rows}", inline, ["${rows}", 1]]),
-            "as": choose(["item", "class", "a_rather_long_alias_for_an_item", "text", "call"]),
+            "as": choose(["item", "class", "a_rather_long_alias_for_an_item", "text", "call", "row\n"]),
             "parallel": choose([True, False]),
             "max_retries": choose([1, 3]),
             "retry_wait": choose([0, 0.5]),
         }
         params = {choose("abcdef"): self.value() for _ in range(self.random.randint(0, 4))}
-        params["own"] = f"${{{batch['as']}.x}} of ${{config.y}}"
+        if batch["as"].isidentifier():  # a newline at its end is let through, and then nothing can name it
+            params["own"] = f"${{{batch['as']}.x}} of ${{config.y}}"
         if self.random.random() < 0.3:
             params["inputs"] = {"config": "${rows}", "x": self.text()}
         kind = choose(["llm", "code", "odd type", "${odd} $${type}"])

@@ -14,13 +14,16 @@ from pflow.core.node_type_display import is_model_node_type
 from pflow.runtime.engine import batch_executor
 from pflow.runtime.engine.batch_item_summary import summarize_batch_item
 from pflow.runtime.engine.error_context import get_upstream_stderr
+from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
 from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
 from ..runtime import Batch, Call, Host, ParameterError, Result, Shared, run_inner
 from ..runtime.host import is_plain
 from ..runtime.inner import item_store
+from ..runtime.store import NodeStore
 from .events import Events
+from .messages import say
 
 _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
@@ -28,8 +31,29 @@ _SPOKEN = frozenset(
 """Outputs that pflow's trace shows in places of their own."""
 
 
+class PflowStore(NodeStore):
+    """A node's view of the store; what it misses there, it is told of in pflow's own words."""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            return NamespacedSharedStore(self._root, self._name)[key]
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            super().__delitem__(key)
+        except KeyError:
+            del NamespacedSharedStore(self._root, self._name)[key]
+
+    def __repr__(self) -> str:
+        return repr(NamespacedSharedStore(self._root, self._name))
+
+
 class PflowHost(Host):
     """pflow's engine around one run of one batch node."""
+
+    view = PflowStore
 
     def __init__(self, node: Any, config: NodeConfig, run_one: Callable[..., Any]) -> None:
         self.node = node
@@ -90,6 +114,13 @@ class PflowHost(Host):
         call.engine = self.values(params)
         return params if self.as_written else {**self.in_order, **params, **self.static}
 
+    def replacing(self, call: Call, written: Any) -> None:
+        """pflow's executor has this in the log, and its command line shows it."""
+        batch_executor.logger.warning(
+            "Batch result already has 'item' key, overwriting with original batch item",
+            extra={"node_id": self.node_id, "existing_item": written},
+        )
+
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """Let pflow itself say what parameters without a value come to: its own error or, where the workflow
         is permissive, a run with its own text for them.
@@ -125,6 +156,14 @@ class PflowHost(Host):
     def stopping(self) -> None:
         """What runs beside it may stop early, an agent's process tree for instance."""
         self.cancel.set()
+
+    def interrupted(self, batch: Batch, outcome: dict[str, Any]) -> None:
+        """Say how far it came: pflow says no more than that it was interrupted."""
+        done, failed = outcome["count"], outcome["error_count"]
+        say(
+            f"{self.place(batch)}{batch.node_id}: interrupted when {done} of {len(batch.items)} items were done"
+            f"{f', {failed} of them failed' if failed else ''}"
+        )
 
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Keep the item's trace event, as pflow's executor does."""

@@ -176,6 +176,7 @@ def publish(shared: Shared, batch: Batch, results: Results) -> str:
 def publish_interrupted(batch: Batch, results: Results, interrupt: BaseException) -> None:
     """Write what was done when `interrupt` (Ctrl-C, a cancellation) came, and say so on it."""
     outcome = batch.shared[batch.node_id] = outcome_of(batch, results)
+    batch.host.interrupted(batch, outcome)
     if hasattr(interrupt, "add_note"):  # Python 3.11
         interrupt.add_note(
             f"{batch.node_id}: interrupted when {outcome['count']} of {len(batch.items)} items were done; "
