@@ -21,6 +21,7 @@ LEVELS: dict[str, set[str]] = {
         *(
             "code_inputs",
             "diagnostics",
+            "explanations",
             "evaluation",
             "expressions",
             "ir",
