@@ -41,11 +41,19 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 ELSEWHERE = {
+    "check": "review.commands.check",
+    "diff": "review.commands.diff",
     "disable": "pflow.commands",
     "enable": "pflow.commands",
+    "explain": "review.commands.explain",
+    "guide": "review.commands.guide",
+    "lint": "review.commands.lint",
+    "lsp": "review.commands.lsp",
     "pflow": "pflow.commands",
+    "plan": "review.commands.plan",
     "prove": "pflow.commands",
     "run": "pflow.commands",
+    "schema": "review.commands.schema",
     "status": "pflow.commands",
     "view": "review.commands.view",
 }
@@ -115,7 +123,11 @@ def cli(ctx: click.Context) -> None:
 @cli.command(epilog=_EXAMPLES)
 @click.argument("workflow", type=click.Path(path_type=str))
 @click.option(
-    "--emit", type=click.Choice(["ir", "python", "both"]), default="ir", show_default=True, help="What to print."
+    "--emit",
+    type=click.Choice(["ir", "python", "both", "graph"]),
+    default="ir",
+    show_default=True,
+    help="What to print; graph is a Mermaid flowchart of the workflow before and after.",
 )
 @click.option(
     "-o",
@@ -137,6 +149,9 @@ def cli(ctx: click.Context) -> None:
     help=f"Show on stderr what a stage gave: {', '.join(pipeline.STAGES)}.",
 )
 @click.option(
+    "--print-changed", is_flag=True, help="Show on stderr what each stage changed in the workflow, as a diff."
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
@@ -145,7 +160,10 @@ def cli(ctx: click.Context) -> None:
     help="How findings are printed on stderr.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print no warnings and no notes.")
+@click.option("--watch", "watching", is_flag=True, help="Lower again whenever a file changes, until Ctrl-C.")
+@click.pass_context
 def lower(
+    context: click.Context,
     workflow: str,
     emit: str,
     out: Path | None,
@@ -153,8 +171,10 @@ def lower(
     standalone: bool,
     nodes: Path | None,
     print_after: tuple[str, ...],
+    print_changed: bool,
     form: str,
     quiet: bool,
+    watching: bool,
 ) -> None:
     """Expand the batch nodes of WORKFLOW (the default command).
 
@@ -162,15 +182,25 @@ def lower(
     exit status is 0 if the workflow could be lowered and 2 if not.
     """
 
+    changes = _Changes() if print_changed else None
+
     def watch(stage: str, result: Any) -> None:
+        if changes is not None:
+            changes.watch(stage, result)
         if stage in print_after:
             from .stage_dump import dump_stage
 
             click.echo(f"--- after {stage}\n{dump_stage(result)}", err=True)
 
-    if (program or standalone) and out is None and emit == "ir" and not print_after:
+    if (program or standalone) and out is None and emit in ("ir", "graph") and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
-    code = out is not None or emit != "ir" or "emit" in print_after or program or standalone
+    if watching:
+        from .review.watch import watch_command, workflow_state
+
+        if workflow == "-":
+            raise click.UsageError("--watch needs a file to look at, not standard input")
+        watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
+    code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
     options = pipeline.Options(
         nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
     )
@@ -189,6 +219,10 @@ def lower(
             for path in left_over(compiled.files, out):
                 click.echo(f"{path} is left from an earlier run; nothing uses it now", err=True)
         return
+    if emit == "graph":
+        from .review.graph import before_and_after
+
+        click.echo(before_and_after(compiled.source.data, compiled.lowered.document))
     if emit in ("ir", "both"):
         _show(compiled.files["lowered.json"], "json")
     if emit in ("python", "both"):
@@ -215,6 +249,22 @@ def run(arguments: list[str]) -> NoReturn:
     """Run the command with `arguments` and exit."""
     cli.main(arguments, prog_name="pflow-lower")
     raise SystemExit(DONE)
+
+
+class _Changes:
+    """Prints, after each stage that changed the workflow, what it changed."""
+
+    def __init__(self) -> None:
+        self._before: tuple[str, Any] | None = None
+
+    def watch(self, stage: str, result: Any) -> None:
+        from .stage_dump import difference, workflow_after
+
+        before = self._before
+        data = workflow_after(result, before[1] if before else None)
+        if before is not None and (text := difference(before, (stage, data))):
+            click.echo(text, err=True)
+        self._before = (stage, data)
 
 
 def _write(files: Any, folder: Path, workflow: str) -> list[Path]:

@@ -83,11 +83,39 @@ CODES: dict[str, str] = {
     "PFL450": "step that needs an engine",
     "PFL451": "node class in a module that a generated file hides",
     # lint: what can be proven and costs money
+    "PFL501": "calls that are all the same",
+    "PFL502": "one output file for all items",
+    "PFL503": "parallel items that change one value",
+    "PFL504": "code that changes its input",
+    "PFL505": "effect that a retry repeats",
+    "PFL506": "bound on concurrency without concurrency",
+    "PFL507": "retry budgets that multiply",
+    "PFL508": "index into the results of a continue batch, in code or behind ??",
+    "PFL509": "item name that nothing reads",
+    "PFL510": "item name that an input hides",
+    "PFL511": "reference in an inline item that stays text",
+    "PFL512": "item that the shell reads as a command",
+    "PFL513": "item in single quotes that an apostrophe ends",
+    "PFL514": "retries that never happen",
+    "PFL590": "suppression that suppresses nothing",
+    "PFL591": "wrong entry in the table of suppressions",
     # write
     "PFL601": "file of the user's in the way",
     "PFL602": "folder that cannot be written",
     # check: generated files that do not say what the workflow says
+    "PFL611": "generated file that is out of date",
+    "PFL612": "generated file that is missing",
+    "PFL613": "generated file that nothing generates any more",
+    "PFL614": "generated folder whose workflow is gone",
+    "PFL615": "generated folder that cannot be checked",
+    "PFL616": "wrong entry in the table of lowerings",
     # diff: what a change means
+    "PFL701": "breaking change",
+    "PFL702": "change of behaviour",
+    "PFL703": "change of cost",
+    "PFL704": "change of schedule",
+    "PFL705": "cosmetic change",
+    "PFL711": "revision that cannot be read",
 }
 """Every code with its title. Others add theirs here, under their stage."""
 

@@ -96,6 +96,11 @@ class MarkdownPositions:
         at = self._text.find(text)
         return self._at(at) if at >= 0 else None
 
+    def span(self, path: Path) -> tuple[int, int] | None:
+        """The offsets between which the value at `path` stands, or its nearest parent that can be found."""
+        part = self._part(path)
+        return (part.start, part.end) if part is not None else None
+
     def _at(self, offset: int) -> Position:
         if self._lines is None:
             self._lines = Lines(self._text)

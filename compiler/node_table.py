@@ -55,13 +55,18 @@ def read_tables(folder: Path | None, nodes_file: Path | None) -> dict[str, Entry
     """The entries for a workflow in `folder`; those of `nodes_file` win. Raises LowerError (PFL41x)."""
     entries = {} if folder is None else _from_pyproject(folder)
     if nodes_file is not None:
-        data = _parse(_read(nodes_file), nodes_file)
+        data = parse_toml(read_table(nodes_file), nodes_file)
         nested = isinstance(data.get("nodes"), dict) and not isinstance(data["nodes"].get("class"), str)
         if nested and len(data) > 1:
             others = ", ".join(sorted(data.keys() - {"nodes"}))
             raise LowerError([_problem(nodes_file, "", f"beside [nodes] there is {others}", "move it into [nodes]")])
         entries |= _entries(data["nodes"] if nested else data, nodes_file, "nodes" if nested else "")
     return entries
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises LowerError (PFL410)."""
+    return _parse(_read(file), file)
 
 
 def _from_pyproject(folder: Path) -> dict[str, Entry]:
@@ -71,10 +76,10 @@ def _from_pyproject(folder: Path) -> dict[str, Entry]:
         file = parent / "pyproject.toml"
         if not file.is_file():
             continue
-        content = _read(file)
+        content = read_table(file)
         if b"pflow-lower" not in content:  # saves the parsing, and somebody else's broken file is not ours
             continue
-        tool = _parse(content, file).get("tool")
+        tool = parse_toml(content, file).get("tool")
         ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
         if isinstance(ours, dict) and "nodes" in ours:
             return _entries(ours["nodes"], file, _SECTION)
@@ -139,15 +144,17 @@ def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
             yield _problem(file, f"{where}.params.{key}", message, f"the types are {', '.join(TYPES)}")
 
 
-def _read(file: Path) -> bytes:
+def read_table(file: Path, code: str = "PFL410") -> bytes:
+    """The bytes of a TOML file. Raises LowerError with one finding of the code `code`."""
     try:
         return file.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise LowerError([_problem(file, "", f"cannot be read: {reason}", code="PFL410")]) from error
+        raise LowerError([_problem(file, "", f"cannot be read: {reason}", code=code)]) from error
 
 
-def _parse(content: bytes, file: Path) -> dict[str, Any]:
+def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, Any]:
+    """The TOML in `content`, which is that of `file`. Raises LowerError with one finding of the code `code`."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -155,15 +162,15 @@ def _parse(content: bytes, file: Path) -> dict[str, Any]:
     try:
         data: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise LowerError([_problem(file, "", "not UTF-8 text", code="PFL410")]) from error
+        raise LowerError([_problem(file, "", "not UTF-8 text", code=code)]) from error
     except RecursionError as error:
-        raise LowerError([_problem(file, "", "nested too deeply", code="PFL410")]) from error
+        raise LowerError([_problem(file, "", "nested too deeply", code=code)]) from error
     except tomllib.TOMLDecodeError as error:
         text = str(error)
         place = _PLACE.search(text)
         position = Position(int(place[1]), int(place[2])) if place and place[1] else None
         message = f"TOML: {text[: place.start()] if place else text}"
-        raise LowerError([_problem(file, "", message, code="PFL410", position=position)]) from error
+        raise LowerError([_problem(file, "", message, code=code, position=position)]) from error
     return data
 
 

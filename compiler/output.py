@@ -29,7 +29,7 @@ def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         ours = _is_ours(folder)
-        changed = {path: text for path, text in files.items() if _read(folder / path) != text}
+        changed = {path: text for path, text in files.items() if not _holds(folder / path, text)}
         for path in changed:
             target = folder / path
             if source is not None and target.exists() and target.samefile(source):
@@ -118,6 +118,11 @@ def _may_replace(target: Path, ours: bool) -> bool:
     if not target.is_file():
         return False
     return ours if target.suffix == ".json" else (_read(target) or "").startswith((MARK, PAGE_MARK))
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether a file is `text`, byte for byte: other line ends are another file."""
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _read(path: Path) -> str | None:

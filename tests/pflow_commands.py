@@ -56,11 +56,15 @@ def command(arguments: list[str], lowered: bool) -> int:
 
 
 def main() -> None:
+    lowered = sys.argv[1] == "lowered"
+    if lowered:  # the step watches before pflow is imported, as in a process of its own
+        from pflow_lower.pflow.startup import watch
+
+        watch()
     import pflow.cli
     import pflow.execution.plan
     import pflow.runtime.workflow_executor  # noqa: F401
 
-    lowered = sys.argv[1] == "lowered"
     json.dump([run(arguments, lowered) for arguments in json.load(sys.stdin)], sys.stdout)
 
 

@@ -71,7 +71,7 @@ def test_help_is_what_click_would_print(snapshot: SnapshotAssertion) -> None:
     assert shown == snapshot
 
 
-@pytest.mark.parametrize("command", ["lower", "completion"])
+@pytest.mark.parametrize("command", ["check", "completion", "diff", "explain", "guide", "lower", "schema"])
 def test_help_of_a_command(run: Run, snapshot: SnapshotAssertion, command: str) -> None:
     assert said(run(command, "--help")) == snapshot
 
@@ -455,6 +455,14 @@ def test_completion_script(run: Run, shell: str) -> None:
         ("pflow-lower small.json --emit b", ["plain,both"]),
         ("pflow-lower lower sm", ["file,sm"]),
         ("pflow-lower completion z", ["plain,zsh"]),
+        ("pflow-lower expl", ["plain,explain", "file,expl"]),
+        ("pflow-lower explain pfl60", ["plain,PFL601", "plain,PFL602"]),
+        ("pflow-lower explain nodes", ["file,nodes"]),
+        ("pflow-lower schema fi", ["plain,findings"]),
+        ("pflow-lower gui", ["plain,guide", "file,gui"]),
+        ("pflow-lower small.json --format s", ["plain,sarif"]),
+        ("pflow-lower small.json --print-ch", ["plain,--print-changed"]),
+        ("pflow-lower small.json --emit g", ["plain,graph"]),
     ],
 )
 def test_completion(run: Run, words: str, expected: list[str]) -> None:

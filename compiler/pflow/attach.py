@@ -15,7 +15,7 @@ from .extensions import as_pflow_knows_it, declared_names, names_by_hand, used_n
 from .given import as_data, file_of, place_of
 from .host import PflowHost
 from .messages import new_run, say
-from .older_templates import read_otherwise
+from .older_templates import OlderHost, read_otherwise
 from .versions import known_here
 
 Original = Callable[..., Any]
@@ -73,7 +73,8 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
     if not isinstance(batch_config, LoweredBatchConfig):
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
-    generated.host = PflowHost(node, config, run_one)
+    host = OlderHost if known_here().older_templates else PflowHost
+    generated.host = host(node, config, run_one)
     return str(generated._run(shared))
 
 

@@ -111,7 +111,8 @@ class PflowHost(Host):
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
         store["_pflow_child_workflow_paths"] = {}
-        call.engine = self.values(params)
+        if self.events is not None:
+            call.engine = self.values(params)
         return params if self.as_written else {**self.in_order, **params, **self.static}
 
     def replacing(self, call: Call, written: Any) -> None:
@@ -129,12 +130,19 @@ class PflowHost(Host):
         """
         if call.entered == call.attempt:
             raise error  # it comes from inside the node, which had its parameters
-        store = item_store(call)
+        return run_inner(node.inner, call, self.resolved_by_pflow(call, item_store(call)))
+
+    def resolved_by_pflow(self, call: Call, store: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's own resolver gives them.
+
+        Raises: ValueError, in strict mode.
+        """
         seen = {**store, **self._ours(call.index, call.total)}
+        params: dict[str, Any]
         params, _, errors = resolve_templates(self.config.template_config, seen, self.config.node_id)
         if errors:
             store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
-        return run_inner(node.inner, call, params)
+        return params
 
     def _ours(self, index: int, total: int) -> dict[str, int]:
         """The names of ours that the node refers to, for pflow's own resolver."""
@@ -171,10 +179,11 @@ class PflowHost(Host):
             return  # there was no copy of the node to run: pflow's executor does not get as far as an event
         store = item_store(call) if call.store is None else call.store
         result = call.result
-        ordinary = record is None and not self.has_more and not store.get("__warnings__")
-        if ordinary and result is not None and _is_written(store, self.node_id, result) and _SPOKEN.isdisjoint(result):
+        written: Any = store.get(self.node_id)
+        ordinary = record is None and written is result is not None and not self.has_more
+        if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
-                self.events.keep(result, call.seconds, call.engine)
+                self.events.keep(written, call.seconds, call.engine)
             return
         paths = store.get("_pflow_child_workflow_paths")
         path = paths.pop(self.node_id, None) if isinstance(paths, dict) else None
@@ -194,10 +203,8 @@ class PflowHost(Host):
         )
 
     def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
-        made = {}
-        for (key, template), value in zip(self.pairs, values, strict=False):
-            made[key] = {"template": template, "resolved": value}
-        return made
+        pairs = zip(self.pairs, values, strict=False)
+        return {key: {"template": template, "resolved": value} for (key, template), value in pairs}
 
     def reporter(self, batch: Batch) -> Callable[[Call, int], None] | None:
         """Progress, after the events of the item's own sub-workflow as one block."""
@@ -224,11 +231,6 @@ class PflowHost(Host):
             details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.items())]
             shared.setdefault("__warnings__", {})
             batch_executor._store_batch_warning(shared, node_id, warnings, details)
-
-
-def _is_written(store: dict[str, Any], node_id: str, result: Result) -> bool:
-    """Whether `result` is what the node wrote, and no more than that."""
-    return store.get(node_id) is result
 
 
 def _getter(keys: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:

@@ -25,20 +25,33 @@ def attempt(node: Any, call: Call) -> Result | None:
     """
     begun = perf_counter()
     try:
-        while True:
-            call.attempt += 1
-            try:
-                try:
-                    result: Result = node.exec(call)
-                except ParameterError as exc:
-                    result = call.batch.host.unresolved(node, call, exc)
-            except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
-                if not _is_worth_another(call, exc) or call.batch.pause():
-                    return _fall_back(node, call, exc)
-            else:
-                return result
+        call.attempt = 1
+        result: Result = node.exec(call)
+    except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
+        return _try_again(node, call, exc)
+    else:
+        return result
     finally:
         call.seconds = perf_counter() - begun
+
+
+def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
+    """What becomes of a call whose first attempt raised `exc`. Apart from `attempt`, which is every item's way."""
+    while True:
+        try:
+            if isinstance(exc, ParameterError):
+                return call.batch.host.unresolved(node, call, exc)
+        except Exception as instead:  # noqa: BLE001  as in `attempt`
+            exc = instead
+        if not _is_worth_another(call, exc) or call.batch.pause():
+            return _fall_back(node, call, exc)
+        call.attempt += 1
+        try:
+            result: Result = node.exec(call)
+        except Exception as another:  # noqa: BLE001  as in `attempt`
+            exc = another
+        else:
+            return result
 
 
 async def attempt_async(node: Any, call: Call) -> Result | None:

@@ -35,7 +35,10 @@ def with_inputs(call: Call, inputs: Any) -> dict[str, Any]:
 
 def result_of(call: Call, outputs: Any) -> Result:
     """What a node wrote (or a fallback answered) as the result of one item."""
-    result: Result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
+    if type(outputs) is dict:
+        result: Result = outputs
+    else:
+        result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
     if "item" in result:
         call.batch.host.replacing(call, result["item"])
     result["item"] = call.item
@@ -46,11 +49,13 @@ def result_of(call: Call, outputs: Any) -> Result:
 def _enter(inner: Any, call: Call, params: dict[str, Any]) -> MutableMapping[str, Any]:
     """Make `inner` ready for the call; answers the item's store as the node is to see it."""
     batch = call.batch
+    host = batch.host
+    node_id = batch.node_id
     store = item_store(call)
-    inner.set_params(batch.host.prepare(call, inner, store, params))
+    inner.set_params(host.prepare(call, inner, store, params))
     call.inner = inner
     call.entered = call.attempt
-    return batch.host.view(store, batch.node_id) if batch.namespaced else store
+    return host.view(store, node_id) if batch.namespaced else store
 
 
 def item_store(call: Call) -> dict[str, Any]:
@@ -75,6 +80,6 @@ def _outcome(call: Call, action: Any) -> Result:
     result = call.result = result_of(call, call.store.get(call.batch.node_id))
     if error := result.get("error"):
         call.error = str(error)
-    elif isinstance(action, str) and action.startswith("error"):
+    elif action is not None and action != "default" and isinstance(action, str) and action.startswith("error"):
         call.error = "Node returned error action"
     return result

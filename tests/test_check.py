@@ -1,0 +1,416 @@
+"""`pflow-lower check`: what is up to date, what is not, and what cannot be known."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pflow_lower import cli
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+WORKFLOW = {
+    "ir_version": "0.1.0",
+    "nodes": [
+        {
+            "id": "greet",
+            "type": "shell",
+            "params": {"command": "cat", "stdin": "Hello ${who}"},
+            "batch": {"items": ["Ann", "Bob"], "as": "who"},
+        }
+    ],
+}
+
+
+class Said(NamedTuple):
+    status: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in an empty folder that is a repository of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    (tmp_path / ".git").mkdir()
+
+    def run(*arguments: str) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            cli.run(list(arguments))
+        said = capsys.readouterr()
+        return Said(exited.value.code, said.out, said.err)
+
+    return run
+
+
+def workflow(path: str, greeting: str = "Hello") -> Path:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(WORKFLOW, indent=2).replace("Hello", greeting)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def everything(root: Path = Path()) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+# --- Folders that were written with -o
+
+
+@pytest.mark.parametrize("flags", [[], ["--program"], ["--standalone"], ["--program", "--standalone"]], ids=str)
+def test_what_was_just_written_is_up_to_date(run: Run, flags: list[str]) -> None:
+    workflow("flows/greet.json")
+    run("flows/greet.json", "-o", "made/greet", *flags)
+    before = everything()
+    assert run("check") == Said(0, "1 folder checked: 1 up to date\n", "")
+    assert everything() == before
+
+
+def test_the_table_of_node_types_is_the_one_that_was_given(run: Run) -> None:
+    workflow("flows/greet.json")
+    Path("types.toml").write_text('shell = { class = "my.nodes:Shell", async = true }\n')
+    run("flows/greet.json", "-o", "made", "--program", "--nodes", "types.toml")
+    assert "my.nodes" in Path("made/flow.py").read_text()
+    assert run("check").status == 0
+
+
+def test_goldens_are_up_to_date(run: Run) -> None:
+    if not (GOLDEN / "ok").is_dir():
+        pytest.skip("no goldens here")
+    pytest.importorskip("pflow")
+    shown = run("check", str(GOLDEN / "ok"))
+    assert shown.status == 0, shown.out
+    assert shown.out == f"{len(list((GOLDEN / 'ok').iterdir()))} folders checked: {shown.out.split()[3]} up to date\n"
+
+
+def test_a_changed_workflow_is_told_with_a_diff_and_a_command(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    workflow("greet.json", "Good morning")
+    before = everything()
+    shown = run("check")
+    assert shown.status == 1
+    lines = shown.out.splitlines()
+    assert {"--- made/nodes.py", "+++ made/nodes.py (generated)"} <= set(lines)
+    assert any(line.startswith("-  ") and 'f"Hello {text(who)}"' in line for line in lines)
+    assert any(line.startswith("+  ") and 'f"Good morning {text(who)}"' in line for line in lines)
+    first = Path("made/nodes.py").read_text().splitlines().index("            # Hello ${who}") + 1
+    assert f"made/nodes.py:{first}:1: error[PFL611] not what greet.json is lowered to" in lines
+    assert lines[-1] == "refresh with: pflow-lower check --update made"
+    assert everything() == before
+    assert run("check", "--update").status == 0
+    assert run("check").status == 0
+    assert "Good morning" in Path("made/nodes.py").read_text()
+
+
+def test_missing_and_orphaned_files_are_named(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made", "--program")
+    Path("made/lowered.json").unlink()
+    run("greet.json", "-o", "made")  # without --program: flow.py is left over
+    Path("made/lowered.json").unlink()
+    Path("made/mine.py").write_text("print('not generated')\n")
+    shown = run("check", "-q")
+    assert {
+        "made/lowered.json: error[PFL612] this generated file is missing",
+        "made/flow.py: error[PFL613] nothing generates this file any more",
+    } < set(shown.out.splitlines())
+    shown = run("check", "--update")
+    assert shown.status == 0
+    assert {"refreshed made/flow.py", "refreshed made/lowered.json"} <= set(shown.out.splitlines())
+    assert Path("made/mine.py").exists() and not Path("made/flow.py").exists()
+    assert run("check").status == 0
+
+
+def test_a_folder_whose_workflow_is_gone_is_told_and_left_alone(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    Path("greet.json").unlink()
+    before = everything()
+    for arguments in (["check"], ["check", "--update"]):
+        shown = run(*arguments)
+        assert shown.status == 1
+        assert "made/nodes.py:1:1: error[PFL614] the workflow greet.json is gone" in shown.out
+        assert "refresh with" not in shown.out
+    assert everything() == before
+
+
+def test_other_line_ends_are_other_bytes(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    module = Path("made/nodes.py")
+    text = module.read_bytes()
+    module.write_bytes(text.replace(b"\n", b"\r\n"))
+    shown = run("check")
+    assert shown.status == 1
+    assert "the line ends are not those that are generated" in shown.out and ".gitattributes" in shown.out
+    assert run("check", "--update").status == 0
+    assert module.read_bytes() == text
+
+
+def test_an_edit_by_hand_cannot_write_to_the_terminal(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    with Path("made/nodes.py").open("a") as module:
+        module.write("\x1b]0;owned\x07\n")
+    shown = run("check")
+    assert shown.status == 1 and "\\x1b]0;owned\\x07" in shown.out and "\x1b" not in shown.out
+
+
+def test_a_huge_difference_is_not_shown_line_by_line(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    with Path("made/nodes.py").open("a") as module:
+        module.writelines(f"line {number}\n" for number in range(100_000))
+    shown = run("check")
+    assert shown.status == 1 and len(shown.out) < 2000
+
+
+def test_the_diff_is_one_that_patch_can_apply(run: Run) -> None:
+    if shutil.which("patch") is None:
+        pytest.skip("no patch here")
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    workflow("greet.json", "Good evening")
+    shown = run("check")
+    patched = subprocess.run(["patch", "-p0"], input=shown.out, text=True, capture_output=True, check=False)
+    assert patched.returncode == 0, patched.stdout + patched.stderr
+    assert run("check").status == 0
+
+
+# --- What cannot be checked
+
+
+def test_an_invalid_workflow_is_no_drift(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    Path("greet.json").write_text('{"nodes": [')
+    shown = run("check")
+    assert shown.status == 2
+    assert "greet.json:1:12: error[PFL105] the file ends in the middle" in shown.out
+    assert "1 folder checked: 0 up to date, 1 could not be checked" in shown.out
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "# Generated by pflow-lower. Do not edit.\n",
+        "# Generated by pflow-lower from x.json. Do not edit; edit the workflow and run:\n#\n#     rm -rf /\n",
+        "# Generated by pflow-lower from x.json.\n#\n#     pflow-lower x.json -o . --from-the-future\n",
+        "# Generated by pflow-lower from x.json.\n#\n#     pflow-lower 'x.json -o .\n",
+        "# Generated by pflow-lower from x.json.\n#\n#     pflow-lower x.json -o ..\n",
+        "# Generated by pflow-lower",
+    ],
+)
+def test_a_header_that_says_too_little_is_told(run: Run, head: str) -> None:
+    Path("made").mkdir()
+    Path("made/nodes.py").write_text(head)
+    shown = run("check", "--update")
+    assert shown.status == 2 and "made/nodes.py: error[PFL615]" in shown.out
+    assert Path("made/nodes.py").read_text() == head
+
+
+def test_a_path_that_is_not_there(run: Run) -> None:
+    shown = run("check", "nowhere")
+    assert (shown.status, shown.out) == (2, "nowhere: error[PFL615] there is no such file or folder\n")
+
+
+def test_nothing_to_check_is_said(run: Run) -> None:
+    shown = run("check")
+    assert shown.status == 0 and shown.err.startswith("nothing to check")
+
+
+def test_a_file_of_the_users_is_not_replaced(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made", "--program")
+    Path("made/flow.py").write_text("mine\n")
+    shown = run("check", "--update")
+    assert shown.status == 2 and "PFL601" in shown.out
+    assert Path("made/flow.py").read_text() == "mine\n"
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None and os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_folder_is_told(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    Path("closed").mkdir(mode=0)
+    limited = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    command = [*limited, sys.executable, "-m", "pflow_lower", "check"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (2, "")
+    assert shown.stdout.splitlines()[0] == "closed: error[PFL615] cannot be read: permission denied"
+    assert "1 up to date" in shown.stdout
+
+
+def test_in_ci_nothing_is_refreshed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    workflow("greet.json", "Hi")
+    before = everything()
+    monkeypatch.setenv("CI", "true")
+    assert run("check", "--update").status == 2
+    assert everything() == before
+    assert run("check").status == 1
+
+
+# --- Where it looks
+
+
+def test_folders_of_tools_and_links_are_left_out(run: Run) -> None:
+    workflow("greet.json")
+    for folder in ("node_modules/x", ".venv/lib", "env", ".git/y"):
+        run("greet.json", "-o", folder)
+    Path("env/pyvenv.cfg").write_text("home = /usr/bin\n")
+    Path("loop").symlink_to(".", target_is_directory=True)
+    assert "nothing to check" in run("check").err
+    run("greet.json", "-o", "made")
+    Path("made/again").symlink_to("..", target_is_directory=True)
+    assert run("check").out == "1 folder checked: 1 up to date\n"
+
+
+@pytest.mark.parametrize("path", ["made/one", "made/one/nodes.py", "one.json", "made/one/lowered.json"])
+def test_a_path_may_be_a_folder_a_generated_file_or_a_workflow(run: Run, path: str) -> None:
+    for name in ("one", "two"):
+        workflow(f"{name}.json")
+        run(f"{name}.json", "-o", f"made/{name}")
+        workflow(f"{name}.json", "Hi")
+    shown = run("check", path)
+    assert shown.status == 1
+    assert "made/one/nodes.py" in shown.out and "two" not in shown.out
+
+
+def test_several_stale_folders_are_refreshed_by_one_command(run: Run) -> None:
+    for name in ("one", "two"):
+        workflow(f"{name}.json")
+        run(f"{name}.json", "-o", f"-made/{name}")
+        workflow(f"{name}.json", "Hi")
+    shown = run("check", "./-made")
+    assert shown.out.splitlines()[-1] == "refresh with: pflow-lower check --update ./-made"
+    assert run("check", "--update", "./-made").status == 0
+    assert run("check").status == 0
+
+
+# --- Tables
+
+
+@pytest.mark.parametrize(
+    ("file", "head"),
+    [("pyproject.toml", "[[tool.pflow-lower.lowerings]]"), ("pflow-lower.toml", "[[lowerings]]")],
+)
+def test_a_table_lists_what_there_should_be(run: Run, file: str, head: str) -> None:
+    for name in ("one", "two"):
+        workflow(f"flows/{name}.json")
+    Path(file).write_text(f'{head}\nworkflows = "flows/*.json"\nout = "made/{{name}}"\nprogram = true\n')
+    shown = run("check", "-q")
+    assert shown.status == 1
+    assert [shown.out.count(f"/{name}: error[PFL612]") for name in ("nodes.py", "flow.py", "lowered.json")] == [2, 2, 2]
+    assert run("check", "--update").status == 0
+    assert run("check").out == "2 folders checked: 2 up to date\n"
+    assert Path("made/two/flow.py").exists()
+    assert run("check", "flows/one.json").out == "1 folder checked: 1 up to date\n"
+    # The table decides: it is what somebody wrote down, a header tells of the last time.
+    Path(file).write_text(f'{head}\nworkflows = "flows/*.json"\nout = "made/{{name}}"\n')
+    assert run("check", "-q", "made/one").out.count("made/one/flow.py: error[PFL613]") == 1
+
+
+def test_a_table_above_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow("a/flows/one.json")
+    workflow("b/flows/two.json")
+    Path("pflow-lower.toml").write_text('[[lowerings]]\nworkflows = ["*/flows/*.json"]\nout = "{folder}/../made"\n')
+    monkeypatch.chdir("a")
+    assert run("check", "--update").out.endswith("1 folder checked: 1 up to date\n")
+    assert Path("made/nodes.py").exists() and not Path("../b/made").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[[lowerings]]\nworkflows = 'none.json'\nout = 'made'", "'none.json' matches no file"),
+        ("[[lowerings]]\nworkflows = '*.jsn'\nout = 'made'", "'*.jsn' matches no file"),
+        ("[[lowerings]]\nworkflows = '*.json'\nout = 'made'", "one.json and two.json are both written to made"),
+        ("[[lowerings]]\nworkflows = '*.json'\nout = '../made'", "leads out of the folder of this table"),
+        ("[[lowerings]]\nworkflows = '/etc/*.json'\nout = 'made'", "leads out of the folder of this table"),
+        ("[[lowerings]]\nworkflows = '*.json'\nout = 'a/../../made'", "leads out of the folder of this table"),
+        ("[[lowerings]]\nworkflows = 'one.json'", "no output folder"),
+        ("[[lowerings]]\nworkflow = 'one.json'\nout = 'made'", "unknown key 'workflow'"),
+        ("[[lowerings]]\nworkflows = 3\nout = 'made'", "not a pattern or a list of them"),
+        ("[[lowerings]]\nworkflows = 'one.json'\nout = 'made'\nprogram = 'yes'", "'yes' is neither true nor false"),
+        ("[lowerings]\nworkflows = 'one.json'", "not a list of tables"),
+        ("lowerings = [1]", "not a list of tables"),
+        ("[[lowerings", "TOML:"),
+    ],
+)
+def test_a_wrong_table_is_told(run: Run, table: str, said: str) -> None:
+    for name in ("one", "two"):
+        workflow(f"{name}.json")
+    Path("pflow-lower.toml").write_text(table)
+    shown = run("check")
+    assert shown.status == 2
+    assert "pflow-lower.toml" in shown.out and "PFL616" in shown.out and said in shown.out, shown.out
+
+
+def test_generated_files_do_not_count_as_workflows(run: Run) -> None:
+    workflow("one.json")
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = '**/*.json'\nout = 'made/{name}'\n")
+    assert run("check", "--update").status == 0
+    assert run("check").out == "1 folder checked: 1 up to date\n"
+
+
+# --- Many
+
+
+def test_many_folders_are_checked_in_several_processes(run: Run) -> None:
+    """The same findings, in the same order, as from one process."""
+    for number in range(210):
+        workflow(f"flows/flow_{number}.json")
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'flows/*.json'\nout = 'made/{name}'\n")
+    command = [sys.executable, "-m", "pflow_lower", "check"]
+    written = subprocess.run([*command, "--update"], capture_output=True, text=True, check=False)
+    assert written.returncode == 0, written.stdout
+    for number in (3, 77, 150, 209):
+        workflow(f"flows/flow_{number}.json", "Hi")
+    alone = [sys.executable, "-c", ONE_CORE]
+    many, one = (subprocess.run(each, capture_output=True, text=True, check=False) for each in (command, alone))
+    assert (many.returncode, many.stdout, many.stderr) == (one.returncode, one.stdout, one.stderr)
+    assert many.returncode == 1 and many.stdout.count("PFL611") == 4
+    assert "210 folders checked: 206 up to date, 4 not up to date" in many.stdout
+
+
+ONE_CORE = """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from pflow_lower.cli import run
+run(["check"])
+"""
+
+
+def test_json_needs_no_pflow(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    code = "import sys; sys.modules['pflow'] = None\nfrom pflow_lower.cli import run\nrun(['check'])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "1 folder checked: 1 up to date\n", "")
+
+
+def test_findings_as_data(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    Path("made/lowered.json").write_text("{}")
+    shown = run("check", "--format", "json")
+    (found,) = json.loads(shown.out)
+    assert (shown.status, found["code"], found["file"], found["line"]) == (1, "PFL611", "made/lowered.json", 1)
+    assert found["help"] == "pflow-lower check --update made"

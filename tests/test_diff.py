@@ -1,0 +1,324 @@
+"""`pflow-lower diff` besides its goldens: revisions of git, exit status, findings, and what counts as the same."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pflow_lower import cli
+from pflow_lower.load import from_data
+from pflow_lower.review.diff.compare import compare
+from pflow_lower.review.diff.markdown import LIMIT, as_markdown, code, sentence
+from pflow_lower.review.diff.model import Change, Comparison, Kind
+from pflow_lower.review.diff.revisions import looks_like_a_workflow
+from pflow_lower.validate import source_of
+
+WORKFLOW: dict[str, Any] = {
+    "ir_version": "0.1.0",
+    "inputs": {"people": {"type": "array"}},
+    "nodes": [
+        {
+            "id": "greet",
+            "type": "llm",
+            "params": {"prompt": "Greet ${who}"},
+            "batch": {"items": "${people}", "as": "who"},
+        },
+        {"id": "send", "type": "shell", "params": {"command": "send", "stdin": "${greet.results}"}},
+    ],
+    "edges": [{"from": "greet", "to": "send"}],
+}
+
+
+class Said(NamedTuple):
+    status: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            cli.run(["diff", *arguments])
+        said = capsys.readouterr()
+        return Said(exited.value.code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def repository(run: Run) -> Path:
+    """A repository with a workflow, its prompt in a file, and a generated folder."""
+    git("init", "-q", "-b", "main")
+    flow = copy.deepcopy(WORKFLOW)
+    flow["nodes"][0]["params"]["prompt"] = "./prompts/greet.md"
+    write("flows/greet.json", flow)
+    Path("flows/prompts").mkdir()
+    Path("flows/prompts/greet.md").write_text("Greet ${who}\n")
+    Path("package.json").write_text('{"name": "x", "nodes": 3}')
+    Path("flows/lowered.json").write_text(json.dumps(WORKFLOW))
+    commit()
+    return Path()
+
+
+def git(*arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def commit() -> None:
+    git("add", "-A")
+    git("commit", "-q", "-m", "x", "--no-verify")
+
+
+def write(path: str, data: dict[str, Any]) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(data, indent=2), encoding="utf-8")
+
+
+def with_batch(**keys: Any) -> dict[str, Any]:
+    flow = copy.deepcopy(WORKFLOW)
+    flow["nodes"][0]["batch"].update(keys)
+    return flow
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
+    return compare(source_of(from_data(old)), source_of(from_data(new)))
+
+
+# --- Exit status and forms
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "status"),
+    [("", 0), ("breaking", 0), ("schedule", 0), ("behaviour", 1), ("breaking,cost", 1), ("cosmetic", 0)],
+)
+def test_fail_on(run: Run, fail_on: str, status: int) -> None:
+    write("old.json", WORKFLOW)
+    write("new.json", with_batch(max_retries=4))
+    assert run("old.json", "new.json", "--fail-on", fail_on).status == status
+
+
+def test_fail_on_a_class_that_there_is_not(run: Run) -> None:
+    write("old.json", WORKFLOW)
+    shown = run("old.json", "old.json", "--fail-on", "braking")
+    assert shown.status == 2 and "the classes are breaking, behaviour" in shown.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["one.json"], ["a", "b", "c"]], ids=str)
+def test_two_files_are_needed(run: Run, arguments: list[str]) -> None:
+    shown = run(*arguments)
+    assert shown.status == 2 and "OLD and NEW, or --git REV" in shown.err
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_an_invalid_version_is_told(run: Run, form: str) -> None:
+    write("old.json", WORKFLOW)
+    Path("new.json").write_text('{"nodes": [{"id": "a"}]}')
+    shown = run("old.json", "new.json", "--format", form)
+    assert shown.status == 2
+    assert "PFL201" in (shown.out if form == "json" else shown.err)
+
+
+def test_there_is_no_missing_file(run: Run) -> None:
+    write("old.json", WORKFLOW)
+    shown = run("old.json", "new.json")
+    assert shown.status == 2 and "new.json: error[PFL101]" in shown.err
+
+
+# --- Revisions
+
+
+def test_the_working_tree_against_a_revision(run: Run, repository: Path) -> None:
+    assert run("--git", "HEAD") == Said(0, "no workflow has changed\n", "")
+    flow = json.loads(Path("flows/greet.json").read_text())
+    flow["nodes"][0]["batch"]["error_handling"] = "continue"
+    write("flows/greet.json", flow)
+    shown = run("--git", "HEAD", "--fail-on", "cost")
+    assert shown.status == 1
+    assert shown.out.startswith("flows/greet.json: 1 change (1 behaviour, 1 cost)")
+
+
+def test_a_prompt_in_a_file_of_its_own_is_part_of_the_workflow(run: Run, repository: Path) -> None:
+    Path("flows/prompts/greet.md").write_text("Insult ${who}\n")
+    shown = run("--git", "HEAD")
+    assert "params.prompt: Greet ${who}\\n -> Insult ${who}\\n" in shown.out
+    commit()
+    assert run("--git", "HEAD").out == "no workflow has changed\n"
+    assert "Insult" in run("--git", "HEAD~1..HEAD").out
+    assert "Insult" in run("--git", "HEAD~1...").out
+
+
+def test_moving_a_prompt_into_a_file_is_cosmetic(run: Run, repository: Path) -> None:
+    flow = json.loads(Path("flows/greet.json").read_text())
+    flow["nodes"][0]["params"]["prompt"] = "Greet ${who}\n"
+    write("flows/greet.json", flow)
+    shown = run("--git", "HEAD", "--format", "json")
+    (comparison,) = json.loads(shown.out)["comparisons"]
+    assert comparison["summary"] == {"cosmetic": 1}
+
+
+def test_new_removed_and_renamed_workflows(run: Run, repository: Path) -> None:
+    write("flows/more.json", WORKFLOW)
+    git("mv", "flows/greet.json", "flows/hello.json")
+    text = run("--git", "HEAD").out
+    assert "flows/more.json: a new workflow: 2 nodes, 1 of them batches" in text
+    assert "greet.json:" not in text.replace("more.json", "")
+    commit()
+    Path("flows/more.json").unlink()
+    shown = run("--git", "HEAD", "--fail-on", "breaking")
+    assert shown.status == 1 and "flows/more.json: removed" in shown.out
+
+
+def test_only_some_paths(run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("other/one.json", WORKFLOW)
+    write("*.json", with_batch(parallel=True))
+    assert "other/one.json" in run("--git", "HEAD").out
+    assert run("--git", "HEAD", "flows").out == "no workflow has changed\n"
+    assert run("--git", "HEAD", "*.json").out.startswith("*.json: a new workflow")
+    monkeypatch.chdir("other")
+    assert run("--git", "HEAD", ".").out.startswith("one.json: a new workflow")
+
+
+def test_an_old_version_that_was_broken_does_not_hide_the_others(run: Run, repository: Path) -> None:
+    Path("flows/bad.json").write_text('{"nodes": [{"id": "a"}]}')
+    commit()
+    write("flows/bad.json", WORKFLOW)
+    Path("flows/prompts/greet.md").write_text("Insult ${who}\n")
+    shown = run("--git", "HEAD")
+    assert shown.status == 2
+    assert "flows/bad.json: cannot be compared" in shown.out and "Insult" in shown.out
+    assert "flows/bad.json:1:12: error[PFL201]" in shown.err
+
+
+@pytest.mark.parametrize("revision", ["nonsense", "--output=x", "main..nonsense", "", "HEAD:flows"])
+def test_a_revision_that_git_does_not_know(run: Run, repository: Path, revision: str) -> None:
+    shown = run(f"--git={revision}")
+    assert shown.status == 2 and "PFL711" in shown.err
+    assert not Path("x").exists()
+
+
+def test_outside_of_a_repository(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    shown = run("--git", "HEAD")
+    assert shown.status == 2 and "PFL711" in shown.err and "not a git repository" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("content", "is_one"),
+    [
+        (b'{"nodes": [{"id": "a", "type": "shell"}]}', True),
+        (b'{"nodes": [{"id": "a", "type": "shell"}', True),
+        (b'{"nodes": 3}', False),
+        (b'{"nodes": [1]}', False),
+        (b'["nodes"]', False),
+        (b'{"name": "a package"}', False),
+    ],
+)
+def test_which_json_is_a_workflow(content: bytes, is_one: bool) -> None:
+    assert looks_like_a_workflow(content) is is_one
+
+
+# --- What counts as the same
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({}, {}),
+        ({"retry_wait": 1}, {"retry_wait": 1}),
+    ],
+)
+def test_nothing(old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert changes(with_batch(**old), with_batch(**new)) == ()
+
+
+def test_one_is_not_one_point_zero_nor_true() -> None:
+    flows = []
+    for value in (1, 1.0, True):
+        flow = copy.deepcopy(WORKFLOW)
+        flow["nodes"][1]["params"]["timeout"] = value
+        flows.append(flow)
+    for one, two in ((0, 1), (1, 2), (0, 2)):
+        (change,) = changes(flows[one], flows[two])
+        assert change.field == "params.timeout"
+
+
+def test_comments_in_code_are_cosmetic() -> None:
+    def flow(code: str) -> dict[str, Any]:
+        params = {"code": code, "inputs": {"n": "${n}"}}
+        node = {"id": "count", "type": "code", "params": params, "batch": {"items": [1, 2], "as": "n"}}
+        return {"nodes": [node]}
+
+    (change,) = changes(flow("n: int\nresult: int = n"), flow("# counts\nn: int\nresult: int = (n)"))
+    assert change.kinds == (Kind.COSMETIC,)
+    (change,) = changes(flow("n: int\nresult: int = n"), flow("n: int\nresult: int = n + 1"))
+    assert change.kinds == (Kind.BEHAVIOUR,)
+
+
+def test_a_node_that_shares_its_name_with_an_alias_is_not_read_by_that_batch() -> None:
+    flow = copy.deepcopy(WORKFLOW)
+    flow["nodes"].append(
+        {
+            "id": "again",
+            "type": "llm",
+            "params": {"prompt": "${greet.response}"},
+            "batch": {"items": "${greet.results}", "as": "greet"},
+        }
+    )
+    new = copy.deepcopy(flow)
+    new["nodes"][0]["params"]["prompt"] = "Hi ${who}"
+    (change,) = changes(flow, new)
+    assert [reader.where for reader in change.readers] == ["send.params.stdin", "again.batch.items"]
+
+
+# --- Markdown cannot be forged
+
+
+HOSTILE = st.text(st.sampled_from("`|<>@[](){}$*_#\\!&\n\r\x1b\u202eab -~"), max_size=30)
+
+
+@given(HOSTILE)
+def test_code_is_one_span(text: str) -> None:
+    markdown = code(text)
+    assert "\n" not in markdown and "\x1b" not in markdown
+    ticks = markdown[: len(markdown) - len(markdown.lstrip("`"))]
+    inner = markdown[len(ticks) : -len(ticks)]
+    assert ticks and markdown.endswith(ticks)
+    runs = {len(run) for run in "".join(c if c == "`" else " " for c in inner).split()}
+    assert len(ticks) not in runs
+    assert "|" not in inner.replace("\\|", "")
+
+
+@given(HOSTILE)
+def test_a_sentence_holds_no_markup(text: str) -> None:
+    pieces = sentence(text).split("`")
+    outside = "".join(pieces[::2]) if len(pieces) % 2 else ""
+    assert "<" not in outside and "\n" not in outside
+    assert "@a" not in outside and "@b" not in outside
+
+
+def test_a_comment_has_a_limit() -> None:
+    old, new = with_batch(), with_batch()
+    new["nodes"][0]["params"]["prompt"] = "word " * 3000
+    one = Comparison("a", "a", source_of(from_data(old)), source_of(from_data(new)), changes(old, new))
+    text = as_markdown([one] * 30)
+    assert len(text) < LIMIT + 200 and "too long for a comment" in text
+    assert text.count("<details>") == text.count("</details>")
