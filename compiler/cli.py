@@ -55,6 +55,7 @@ ELSEWHERE = {
     "run": "pflow.commands",
     "schema": "review.commands.schema",
     "status": "pflow.commands",
+    "view": "review.commands.view",
 }
 """The commands besides `lower` and `completion`: each stands in a module of its own area, which is imported when
 the command is asked for. `COMMANDS` of that module holds it."""

@@ -45,6 +45,13 @@ class Positions(Protocol):
         """
         ...
 
+    def extent(self, path: Path) -> tuple[int, int] | None:
+        """The first and the last line of the value at `path`, or of its nearest parent that has one.
+
+        The key that names the value belongs to it. None if the source has no positions at all.
+        """
+        ...
+
 
 class NoPositions:
     """Positions of a document that came as Python data."""
@@ -58,6 +65,10 @@ class NoPositions:
         return None
 
     def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+        """Always None: there is no source text."""
+        return None
+
+    def extent(self, path: Path) -> tuple[int, int] | None:
         """Always None: there is no source text."""
         return None
 

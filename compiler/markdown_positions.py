@@ -82,6 +82,15 @@ class MarkdownPositions:
                 return self.find(path)
         return self._at(at + len(before[-1]))
 
+    def extent(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.extent`."""
+        part = self._part(path)
+        if part is None:
+            return None
+        start = part.start if part.key is None else part.key
+        last = start + len(self._text[start : part.end].rstrip()) - 1
+        return self._at(start).line, self._at(max(last, start)).line
+
     def search(self, text: str) -> Position | None:
         """The first place in the file where `text` stands."""
         at = self._text.find(text)

@@ -96,6 +96,12 @@ class JsonPositions:
         inside = said == value and offset < len(offsets)
         return self.at(span.start + 1 + offsets[offset] if inside else span.start)
 
+    def extent(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.extent`."""
+        span, _ = self._span(path)
+        start = span.start if span.key is None else span.key
+        return self.at(start).line, self.at(max(span.end - 1, start)).line
+
     def at(self, offset: int) -> Position:
         """The position of the character at `offset`."""
         if self._lines is None:
