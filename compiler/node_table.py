@@ -66,7 +66,7 @@ def read_tables(folder: Path | None, nodes_file: Path | None) -> dict[str, Entry
 
 def read_toml(file: Path) -> dict[str, Any]:
     """What a TOML file holds. Raises LowerError (PFL410)."""
-    return _parse(_read(file), file)
+    return parse_toml(read_table(file), file)
 
 
 def _from_pyproject(folder: Path) -> dict[str, Entry]:
