@@ -347,7 +347,11 @@ def test_lint_and_plan_are_on_the_page(tmp_path: Path) -> None:
     assert "SayBatch" in facts and " 2" in facts
     assert {"items", "calls"} <= set(page.texts["b"])
     # What the user accepts is no finding here either.
-    (tmp_path / "pyproject.toml").write_text('[tool.pflow-lower.lint.accept."workflow.json"]\n', encoding="utf-8")
+    accepted = f'[tool.pflow-lower.lint.ignore]\n"*.json" = {{ say = {json.dumps(sorted(codes))} }}\n'
+    (tmp_path / "pyproject.toml").write_text(accepted, encoding="utf-8")
+    assert view(path, "--out", tmp_path / "page.html").exit_code == 0
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert not codes & {text.split()[-1] for text in page.texts["b"]}
 
 
 def test_what_keeps_a_program_from_being_made_is_said(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def plan_of(explored: Explored, workflow: str) -> Plan:
     if explored.compiled is None:
         return {}
     source = explored.compiled.source
-    nodes = forecast(source, Known(source, {}, _folder(workflow)), Times(), folder=_folder(workflow))
+    nodes = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=_folder(workflow))
     return {node.path: facts for node in nodes if (facts := _facts(node))}
 
 
