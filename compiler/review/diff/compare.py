@@ -27,16 +27,17 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
     for node in new.nodes:
         if node.id in by_id:
             one = by_id[node.id]
-            names = [
-                Names(each.batch.alias if each.batch else None, renames)
-                for each, renames in ((one, renamed), (node, {}))
-            ]
-            changes += _node(Pair(one, node, *names, before, after))
+            old_names, new_names = _names(one, renamed), _names(node, {})
+            changes += _node(Pair(one, node, old_names, new_names, before, after))
         else:
             changes.append(_added(node, after.get(node.id, ())))
     changes += [_removed(node, before.get(node.id, ())) for node in removed]
     changes += workflow_changes(old, new, pairs, renamed, before, after)
     return tuple(changes)
+
+
+def _names(node: SourceNode, renamed: Mapping[str, str]) -> Names:
+    return Names(node.batch.alias if node.batch is not None else None, renamed)
 
 
 def _added(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
