@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,10 +45,17 @@ ELSEWHERE = {
     "diff": "review.commands.diff",
     "disable": "pflow.commands",
     "enable": "pflow.commands",
+    "explain": "review.commands.explain",
+    "guide": "review.commands.guide",
+    "lint": "review.commands.lint",
+    "lsp": "review.commands.lsp",
     "pflow": "pflow.commands",
+    "plan": "review.commands.plan",
     "prove": "pflow.commands",
     "run": "pflow.commands",
+    "schema": "review.commands.schema",
     "status": "pflow.commands",
+    "view": "review.commands.view",
 }
 """The commands besides `lower` and `completion`: each stands in a module of its own area, which is imported when
 the command is asked for. `COMMANDS` of that module holds it."""
@@ -116,7 +123,11 @@ def cli(ctx: click.Context) -> None:
 @cli.command(epilog=_EXAMPLES)
 @click.argument("workflow", type=click.Path(path_type=str))
 @click.option(
-    "--emit", type=click.Choice(["ir", "python", "both"]), default="ir", show_default=True, help="What to print."
+    "--emit",
+    type=click.Choice(["ir", "python", "both", "graph"]),
+    default="ir",
+    show_default=True,
+    help="What to print; graph is a Mermaid flowchart of the workflow before and after.",
 )
 @click.option(
     "-o",
@@ -138,6 +149,9 @@ def cli(ctx: click.Context) -> None:
     help=f"Show on stderr what a stage gave: {', '.join(pipeline.STAGES)}.",
 )
 @click.option(
+    "--print-changed", is_flag=True, help="Show on stderr what each stage changed in the workflow, as a diff."
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
@@ -157,6 +171,7 @@ def lower(
     standalone: bool,
     nodes: Path | None,
     print_after: tuple[str, ...],
+    print_changed: bool,
     form: str,
     quiet: bool,
     watching: bool,
@@ -167,13 +182,17 @@ def lower(
     exit status is 0 if the workflow could be lowered and 2 if not.
     """
 
+    changes = _Changes() if print_changed else None
+
     def watch(stage: str, result: Any) -> None:
+        if changes is not None:
+            changes.watch(stage, result)
         if stage in print_after:
             from .stage_dump import dump_stage
 
             click.echo(f"--- after {stage}\n{dump_stage(result)}", err=True)
 
-    if (program or standalone) and out is None and emit == "ir" and not print_after:
+    if (program or standalone) and out is None and emit in ("ir", "graph") and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
     if watching:
         from .review.watch import watch_command, workflow_state
@@ -181,8 +200,10 @@ def lower(
         if workflow == "-":
             raise click.UsageError("--watch needs a file to look at, not standard input")
         watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
-    code = out is not None or emit != "ir" or "emit" in print_after or program or standalone
-    options = pipeline.Options(nodes_file=nodes, out=out, code=code, program=program, standalone=standalone)
+    code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
+    options = pipeline.Options(
+        nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
+    )
     try:
         compiled = pipeline.run(workflow, options, watch=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None
@@ -198,6 +219,10 @@ def lower(
             for path in left_over(compiled.files, out):
                 click.echo(f"{path} is left from an earlier run; nothing uses it now", err=True)
         return
+    if emit == "graph":
+        from .review.graph import before_and_after
+
+        click.echo(before_and_after(compiled.source.data, compiled.lowered.document))
     if emit in ("ir", "both"):
         _show(compiled.files["lowered.json"], "json")
     if emit in ("python", "both"):
@@ -226,15 +251,32 @@ def run(arguments: list[str]) -> NoReturn:
     raise SystemExit(DONE)
 
 
+class _Changes:
+    """Prints, after each stage that changed the workflow, what it changed."""
+
+    def __init__(self) -> None:
+        self._before: tuple[str, Any] | None = None
+
+    def watch(self, stage: str, result: Any) -> None:
+        from .stage_dump import difference, workflow_after
+
+        before = self._before
+        data = workflow_after(result, before[1] if before else None)
+        if before is not None and (text := difference(before, (stage, data))):
+            click.echo(text, err=True)
+        self._before = (stage, data)
+
+
 def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
     from .output import write
 
     return write(files, folder, source=None if workflow == "-" else Path(workflow))
 
 
-def _said(written: Iterable[Path], folder: Path | None) -> str:
-    names = [str(path) for path in written]
-    return f"wrote {', '.join(names)}" if names else f"{folder} is up to date"
+def _said(written: Sequence[Path], folder: Path | None) -> str:
+    names = [str(path) for path in written if not path.name.endswith(".map.json")]
+    maps = "source maps" if len(names) != len(written) else ""
+    return f"wrote {', '.join([*names, maps] if maps else names)}" if written else f"{folder} is up to date"
 
 
 def _show(text: str, language: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from . import runtime
 from .expressions import Expression, templates
 from .names import outer_type
+from .plain import MAX_DEPTH, too_deep
 from .runtime import MISSING, ParameterError, Unresolved
 from .spelling import lay_out
 from .translate import StoreScope, expression, parameter
@@ -34,6 +35,7 @@ def evaluate(template: Any, context: Mapping[str, Any], declared_type: str | Non
 
     Raises (strict): UnresolvedError, a ValueError, if something is not found or malformed;
     ParameterError, a ValueError, if the value cannot become the declared type.
+    Raises (in both modes): ParameterError if the template has more levels than a workflow may have.
     """
     compiled = compile_template(template, declared_type)
     if mode == "permissive":
@@ -74,9 +76,11 @@ class Compiled:
 
 
 def compile_template(template: Any, declared_type: str | None = None) -> Compiled:
-    """`template` as functions, compiled once and then remembered."""
+    """`template` as functions, compiled once and then remembered. Raises ParameterError if it is too deep."""
     if isinstance(template, str):
         return _compile_text(template, declared_type)
+    if too_deep(template):
+        raise ParameterError(f"the template is nested more than {MAX_DEPTH} levels deep, or contains itself")
     return Compiled(template, declared_type)
 
 

@@ -38,6 +38,20 @@ class Positions(Protocol):
         """The position of the key that names the value at `path`; without a key, as `find`."""
         ...
 
+    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+        """The position of the character `offset` of the string `value`, which stands at `path`.
+
+        Where the source spells the value in a way that hides it (a file that was read in), as `find`.
+        """
+        ...
+
+    def extent(self, path: Path) -> tuple[int, int] | None:
+        """The first and the last line of the value at `path`, or of its nearest parent that has one.
+
+        The key that names the value belongs to it. None if the source has no positions at all.
+        """
+        ...
+
 
 class NoPositions:
     """Positions of a document that came as Python data."""
@@ -47,6 +61,14 @@ class NoPositions:
         return None
 
     def find_key(self, path: Path) -> Position | None:
+        """Always None: there is no source text."""
+        return None
+
+    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+        """Always None: there is no source text."""
+        return None
+
+    def extent(self, path: Path) -> tuple[int, int] | None:
         """Always None: there is no source text."""
         return None
 

@@ -58,7 +58,14 @@ def from_bytes(content: bytes, name: str, *, folder: Path | None = None) -> Docu
     """
     if len(content) > MAX_BYTES:
         raise _too_large(name, f"{len(content):,} bytes")
-    text = _decode(content, name)
+    return from_text(_decode(content, name), name, folder=folder)
+
+
+def from_text(text: str, name: str, *, folder: Path | None = None) -> Document:
+    """Read a workflow from its text, as it stands in an editor; see `from_bytes`.
+
+    Raises LowerError with PFL1xx findings.
+    """
     if not text.strip():
         raise refusal("PFL104", name, "the file is empty; a workflow has at least one node")
     if name.endswith(".json") or not (name.endswith(".md") or _is_markdown(text)):

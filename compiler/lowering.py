@@ -25,7 +25,7 @@ from typing import Any
 from .analyse import BatchFacts, Facts
 from .code_inputs import optional_inputs
 from .diagnostics import Diagnostic, Severity
-from .expressions import DynamicIndex, Literal, Reference, Step, Template, is_dynamic, parse, templates
+from .expressions import DynamicIndex, Literal, Reference, Step, Template, parse, templates
 from .ir import Capture, LoweredBatch, LoweredIR, Parameter, Shape, SourceIR, SourceNode
 from .names import class_name, digest_of, free, variable
 from .node_types import NodeType
@@ -88,7 +88,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: set[str]) 
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
-        alias=free(spec.alias),
+        alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
         item_names=item_names,
@@ -129,13 +129,12 @@ def _invariant_references(
     """What is captured for the parameters: one reference each, those inside dynamic indexes too."""
     inputs = node.params.get("inputs")
     shadowed = set(inputs) if isinstance(inputs, dict) else set()
-    scoped = isinstance(inputs, str) and is_dynamic(inputs)
     for parameter in parameters:
         local = varying if parameter.key == "inputs" else varying | shadowed
         for path, template in templates(parameter.value):
             for reference in template.references():
                 part = invariant_part(reference, local)
-                if part is not None and not (scoped and parameter.key != "inputs"):
+                if part is not None:
                     yield part
                 # `inputs` keys that may be None must tell an absent node from an absent field.
                 if part is not None and part.path and path and path[0] in parameter.optional:

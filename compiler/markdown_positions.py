@@ -64,10 +64,42 @@ class MarkdownPositions:
                 return self._at(key.start("key"))
         return self.find(path)
 
+    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+        """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without."""
+        part = self._part(path)
+        if part is None:
+            return self._at(0)
+        at = self._text.find(value, part.start, part.end)
+        if at >= 0:
+            return self._at(at + offset)
+        before = value[:offset].split("\n")
+        whole = value.split("\n")[len(before) - 1].rstrip("\r")
+        same = sum(line.strip() == whole.strip() for line in before[:-1])
+        at = part.start - 1
+        for _ in range(same + 1):
+            at = self._text.find(whole, at + 1, part.end) if whole.strip() else -1
+            if at < 0:
+                return self.find(path)
+        return self._at(at + len(before[-1]))
+
+    def extent(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.extent`."""
+        part = self._part(path)
+        if part is None:
+            return None
+        start = part.start if part.key is None else part.key
+        last = start + len(self._text[start : part.end].rstrip()) - 1
+        return self._at(start).line, self._at(max(last, start)).line
+
     def search(self, text: str) -> Position | None:
         """The first place in the file where `text` stands."""
         at = self._text.find(text)
         return self._at(at) if at >= 0 else None
+
+    def span(self, path: Path) -> tuple[int, int] | None:
+        """The offsets between which the value at `path` stands, or its nearest parent that can be found."""
+        part = self._part(path)
+        return (part.start, part.end) if part is not None else None
 
     def _at(self, offset: int) -> Position:
         if self._lines is None:

@@ -10,6 +10,9 @@ import keyword
 import re
 from collections.abc import Iterable
 
+LONGEST = 57
+"""How long the name of a class may be: `class NAME(AsyncParallelBatchNode):` is one line."""
+
 # Words that start with a letter, joined by single hyphens or underscores.
 _PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
@@ -41,16 +44,18 @@ def class_name(node_id: str) -> str:
     """The name of the class that node `node_id` becomes: `list-issues` -> `ListIssuesBatch`.
 
     A hyphen starts a capital, an underscore stays (`list_issues` -> `List_IssuesBatch`), and an id
-    that is not made of such words gets a digest of its own, so no two ids share a name.
+    that is not made of such words, or is too long, gets a digest of its own, so no two ids share a name.
     """
     if _PLAIN_ID.fullmatch(node_id):
         words = re.sub(r"-([a-z])", lambda m: m[1].upper(), node_id[0].upper() + node_id[1:])
         words = re.sub(r"_([a-z])", lambda m: "_" + m[1].upper(), words)
         words = re.sub(r"_([0-9])", r"__\1", words)
-        return re.sub(r"-([0-9])", r"_\1", words) + "Batch"
+        name = re.sub(r"-([0-9])", r"_\1", words) + "Batch"
+        if len(name) <= LONGEST:
+            return name
     words = "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", node_id))
-    digest = digest_of(node_id)
-    return f"{words if words[:1].isalpha() else 'Node' + words}Batch_{digest}"
+    end = f"Batch_{digest_of(node_id)}"
+    return (words if words[:1].isalpha() else f"Node{words}")[: LONGEST - len(end)] + end
 
 
 def digest_of(node_id: str) -> str:

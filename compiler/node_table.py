@@ -64,6 +64,11 @@ def read_tables(folder: Path | None, nodes_file: Path | None) -> dict[str, Entry
     return entries
 
 
+def read_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises LowerError (PFL410)."""
+    return parse_toml(read_table(file), file)
+
+
 def _from_pyproject(folder: Path) -> dict[str, Entry]:
     """The table in the nearest pyproject.toml that has one, at `folder` or above."""
     start = Path(os.path.abspath(folder))

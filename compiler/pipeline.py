@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from .diagnostics import Diagnostic, LowerError, Severity, by_position
-from .ir import LoweredIR, SourceIR, Workflow
+from .ir import Document, LoweredIR, SourceIR, Workflow
 
 Watch = Callable[[str, Any], None]
 """Called after each stage with the stage's name and what it gave."""
@@ -40,6 +40,8 @@ class Options(NamedTuple):
     """Whether to emit `flow.py`, the whole workflow as a program, too."""
     standalone: bool = False
     """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
+    maps: bool = True
+    """Whether to say, in a source map beside each file, which place of the workflow its lines come from."""
 
 
 class Compiled(NamedTuple):
@@ -68,13 +70,15 @@ def _collector_at_rest() -> Iterator[None]:
 
 @_collector_at_rest()
 def run(
-    workflow: Workflow,
+    workflow: Workflow | Document,
     options: Options | None = None,
     *,
     stdin: BinaryIO | None = None,
     watch: Watch | None = None,
 ) -> Compiled:
-    """Take `workflow` (a path, "-" for standard input, or the data itself) through every stage.
+    """Take `workflow` (a path, "-" for standard input, the data itself) through every stage.
+
+    A `Document` is one that was loaded already: the text in an editor, under the name of its file.
 
     A stage that finds errors is the last one, but for `validate`, whose findings do not keep `analyse`
     from saying what is wrong with the references.
@@ -88,7 +92,10 @@ def run(
     watch = watch or (lambda stage, result: None)
     found: list[Diagnostic] = []
 
-    document = load.load(workflow, stdin=stdin)
+    if isinstance(workflow, Document):
+        document, workflow = workflow, workflow.name
+    else:
+        document = load.load(workflow, stdin=stdin)
     watch("load", document)
 
     source, said = validate.validate(document)
@@ -132,6 +139,10 @@ def _emit(source: SourceIR, lowered: LoweredIR, types: Any, workflow: Workflow, 
         program = emit_program(source, lowered, types, origin, runtime=runtime)
         verify_program(program["flow.py"])
         files |= program
+    if options.maps and origin.source:
+        from .source_map import map_files, maps_of
+
+        files |= map_files(maps_of(source, lowered, files), origin.source)
     if options.standalone:
         files |= emit.runtime_copy()
     return files

@@ -86,17 +86,38 @@ class JsonPositions:
         span, whole = self._span(path)
         return self.at(span.key if whole and span.key is not None else span.start)
 
+    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+        """See `ir.Positions.find_inside`."""
+        span, whole = self._span(path)
+        raw = self._text[span.start : span.end]
+        if not whole or raw[:1] != '"':
+            return self.at(span.start)
+        said, offsets = spelled(raw[1:-1])
+        inside = said == value and offset < len(offsets)
+        return self.at(span.start + 1 + offsets[offset] if inside else span.start)
+
+    def extent(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.extent`."""
+        span, _ = self._span(path)
+        start = span.start if span.key is None else span.key
+        return self.at(start).line, self.at(max(span.end - 1, start)).line
+
     def at(self, offset: int) -> Position:
         """The position of the character at `offset`."""
         if self._lines is None:
             self._lines = Lines(self._text)
         return self._lines.position(offset)
 
-    def _span(self, path: Path) -> tuple[Span, bool]:
-        """The span at `path` or of its nearest parent, and whether it is the one asked for."""
+    @property
+    def root(self) -> Span:
+        """The span of the whole document."""
         if self._root is None:
             self._root = index(self._text)[0]
-        span = self._root
+        return self._root
+
+    def _span(self, path: Path) -> tuple[Span, bool]:
+        """The span at `path` or of its nearest parent, and whether it is the one asked for."""
+        span = self.root
         for step in path:
             child = span.child(step)
             if child is None:

@@ -13,7 +13,7 @@ from .ir import LoweredBatch, LoweredIR, Parameter, SourceIR, SourceNode
 from .lowering import parameter_of
 from .names import free, variable
 from .node_types import NodeType, NodeTypes
-from .spelling import Call, Code, Entry, Keyword, Literal, Node, docstring, lay_out, literal
+from .spelling import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out, literal
 from .spelling import Mapping as Display
 from .translate import StoreScope, expression
 
@@ -65,10 +65,11 @@ def emit_program(
                 maker = names.take(f"{variables[node.id]}_params")
                 lines, uses = _params_body(source, node, types.resolve(node.type))
                 used |= uses
-                makers.append({"name": maker, "docstring": docstring(f"The parameters of `{node.id}`."), "body": lines})
+                said = docstring(f"The parameters of `{node.id}`.")
+                makers.append({"head": _head(maker), "docstring": said, "body": lines})
             arguments = (Literal(node.id), inner, *([Code(maker)] if maker else []))
             built = Call("Step", arguments)
-        steps.append(lay_out(built, 1, f"{variables[node.id]} = "))
+        steps.append(_assigned(variables[node.id], built))
     shown, uses = _outputs(source)
     used |= uses
     text = (
@@ -81,7 +82,7 @@ def emit_program(
             makers=makers,
             steps=steps,
             edges=list(_edges(source, variables)),
-            start=variables[_start(source)],
+            start=lay_out(Call("Flow", (Keyword("start", Code(variables[_start(source)])),)), 1, "return "),
             inputs=lay_out(_inputs(source), 0, "INPUTS: dict[str, dict[str, Any]] = "),
             outputs=shown,
         )
@@ -123,6 +124,21 @@ def _inner(node: SourceNode, node_type: NodeType, classes: _Classes) -> tuple[No
     words = {"max": "max_retries", "wait": "wait", "backoff": "backoff"}
     settings = (Keyword(words[key], Literal(value)) for key, value in retry.items())
     return Call("retrying", (built, *settings)), {"retrying"}
+
+
+def _assigned(name: str, built: Node) -> str:
+    """The line that gives a step its name; in brackets where not even the start of the call fits beside it."""
+    spread = lay_out(built, 1, f"{name} = ")
+    inside = lay_out(built, 2)
+    bracketed = f"    {name} = (\n{inside}\n    )"
+    fits = columns(spread.partition("\n")[0]) <= WIDTH
+    return spread if fits or any(columns(line) > WIDTH for line in bracketed.split("\n")) else bracketed
+
+
+def _head(maker: str) -> str:
+    """The first line of a function that makes parameters, or lines if its name is long."""
+    flat = f"def {maker}(shared: Shared) -> Params:"
+    return flat if columns(flat) <= WIDTH else f"def {maker}(\n    shared: Shared,\n) -> Params:"
 
 
 def _params_body(source: SourceIR, node: SourceNode, node_type: NodeType) -> tuple[str, set[str]]:
@@ -171,10 +187,14 @@ def _outputs(source: SourceIR) -> tuple[str, set[str]]:
 def _edges(source: SourceIR, variables: Mapping[str, str]) -> Iterable[str]:
     for edge in source.data.get("edges") or ():
         action = edge.get("action", "default")
-        start = variables[edge["from"]]
-        if action != "default":
-            start = f"{start} - {literal(action)}"
-        yield f"    {start} >> {variables[edge['to']]}"
+        start, end = variables[edge["from"]], variables[edge["to"]]
+        way = f" - {literal(action)}" if action != "default" else ""
+        if columns(flat := f"    {start}{way} >> {end}") <= WIDTH:
+            yield flat
+            continue
+        if way and columns(f"        {start}{way}") > WIDTH:
+            way = f"\n       {way}"
+        yield f"    (\n        {start}{way}\n        >> {end}\n    )"
 
 
 def _start(source: SourceIR) -> str:

@@ -225,7 +225,7 @@ class _Checker:
     def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
         near = {*self.inputs, *own}
         if node.batch is not None:
-            near |= {node.batch.alias, "__index__", *BATCH_NAMES}
+            near |= {node.batch.alias.strip(), "__index__", *BATCH_NAMES}
         guess = self.report.nearest(reference.root, near, self.nodes.keys())
         if guess is None:
             return ""

@@ -27,6 +27,8 @@ def check_aliases(ir: SourceIR, report: Report, nodes: Collection[str]) -> None:
             report.warn("PFL320", path, message, help=help)
         elif alias.startswith("__") and alias.endswith("__"):
             report.warn("PFL320", path, f"names like {alias} are pflow's own: ${{{alias}}} is not the item")
+        elif alias.endswith("\n"):
+            report.warn("PFL320", path, "the item's name ends in a newline: no reference can name the item")
 
 
 def check_cycle(ir: SourceIR, report: Report, order: Order) -> None:

@@ -1,14 +1,16 @@
-"""What a stage gave, as JSON that a person can read: for `--print-after`."""
+"""What a stage gave, as JSON that a person can read: for `--print-after` and `--print-changed`."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import enum
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from .ir import Document, LoweredIR, SourceIR
+from .analyse import BatchFacts, Facts
+from .ir import BatchSpec, Document, LoweredIR, SourceIR
 
 
 def dump_stage(result: Any) -> str:
@@ -16,6 +18,44 @@ def dump_stage(result: Any) -> str:
     if isinstance(result, Mapping) and all(isinstance(text, str) for text in result.values()):
         return "\n".join(f"# {path}\n{text}" for path, text in result.items())
     return json.dumps(_plain(result), indent=2, ensure_ascii=False)
+
+
+def workflow_after(result: Any, before: Any) -> Any:
+    """The workflow as a stage left it: the document, and what became known of its batch nodes.
+
+    `before` is the same after the stage before, which holds where a stage changes nothing.
+    """
+    if isinstance(result, Document):
+        return result.data
+    if isinstance(result, LoweredIR):
+        return result.document
+    if isinstance(result, SourceIR):
+        nodes = {node.number: {"batch": _spec(node.batch)} for node in result.nodes if node.batch is not None}
+    elif isinstance(result, Facts):
+        nodes = {facts.node.number: {"known": _known(facts)} for facts in result.batches}
+    else:
+        return before
+    listed = [{**node, **nodes.get(number, {})} for number, node in enumerate(before["nodes"])]
+    return {**before, "nodes": listed}
+
+
+def difference(before: tuple[str, Any], after: tuple[str, Any]) -> str:
+    """A unified diff between two stages and their workflows; "" if nothing changed."""
+    if before[1] == after[1]:
+        return ""
+    old, new = (json.dumps(data, indent=2, ensure_ascii=False).split("\n") for _, data in (before, after))
+    names = f"after {before[0]}", f"after {after[0]}"
+    return "\n".join(difflib.unified_diff(old, new, *names, lineterm=""))
+
+
+def _spec(spec: BatchSpec) -> dict[str, Any]:
+    """A batch with its defaults, in the author's words and order of keys."""
+    names = {"alias": "as"}
+    return {names.get(key, key): _plain(value) for key, value in spec._asdict().items() if key != "written"}
+
+
+def _known(facts: BatchFacts) -> dict[str, Any]:
+    return {"shape": facts.shape.value, "type": _plain(facts.type)}
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ differences of the design, and the order in which parallel items happen to finis
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import copy
 import functools
@@ -27,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -86,17 +88,22 @@ CHILDREN = {
     "echo": ("conf-echo", "- value: ${v}\n- text: <${v}>", "${inner.text}", ""),
     "misc": ("conf-misc", '- mode: ${v.m ?? "ok"}\n- value: ${v.a ?? v}', "${inner.out}", ""),
     "batch": ("conf-misc", '- mode: ${item.m ?? "ok"}\n- value: ${item} of ${v}', "${inner.results}", "batch"),
+    "deep": ("workflow", "- workflow: ./batch.pflow.md\n- inputs:\n    v: ${item}", "${inner.results}", "parallel"),
+    "item": ("conf-echo", "- value: ${v}", "${inner.echo}", ""),
 }
 
 
 def child(kind: str) -> str:
     """The text of a sub-workflow."""
     node_type, params, output, batch = CHILDREN[kind]
-    items = "\n```yaml batch\nitems:\n  - ${v}\n  - a\n  - 2\nerror_handling: continue\n```\n" if batch else ""
+    items = "\n```yaml batch\nitems:\n  - ${v}\n  - a\n  - 2\nerror_handling: continue\n" if batch else ""
+    if batch:
+        items += ("parallel: true\nmax_concurrent: 1\n" if batch == "parallel" else "") + "```\n"
+    output_name = "item" if kind == "item" else "seen"
     return (
         f"# Child\n\nA child.\n\n## Inputs\n\n### v\n\nA value.\n\n- type: any\n- required: true\n\n"
         f"## Steps\n\n### inner\n\nIt works.\n\n- type: {node_type}\n{params}\n{items}\n"
-        f"## Outputs\n\n### seen\n\nWhat it gave.\n\n- type: any\n- source: {output}\n"
+        f"## Outputs\n\n### {output_name}\n\nWhat it gave.\n\n- type: any\n- source: {output}\n"
     )
 
 
@@ -213,13 +220,43 @@ def inner(node_id: str, roots: Names, alias: str) -> st.SearchStrategy[Json]:
     )  # fmt: skip
     given_to_child = st.one_of(st.fixed_dictionaries({"v": value}), st.just({"v": f"${{{alias}}}"}), text)
     workflow = st.builds(
-        lambda which, inputs: {"workflow": "{children}/" + which + ".pflow.md", "inputs": inputs},
-        st.sampled_from(sorted(CHILDREN)), given_to_child,
+        lambda which, inputs, rest: {"workflow": "{children}/" + which + ".pflow.md", "inputs": inputs, **rest},
+        st.sampled_from([*sorted(CHILDREN) * 3, "${s}"]), given_to_child,
+        st.sampled_from([{}, {}, {}, {"error_action": "continue"}, {"error_action": "default"}]),
     )  # fmt: skip
     shell = st.builds(
-        lambda stdin, command: {"stdin": stdin, "command": command},
+        lambda stdin, command, rest: {"stdin": stdin, "command": command, **rest},
         value,
-        st.sampled_from(["cat", "cat; echo e >&2", "cat; exit 3"]),
+        st.sampled_from(["cat", "cat; echo e >&2", "cat; exit 3", 'printf "%s" "$E"; cat']),
+        st.one_of(st.just({}), st.just({"ignore_errors": True}), value.map(lambda found: {"env": {"E": found}})),
+    )
+    typed = st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("one", "other", "table", "either", "words", "count", "flag", "text"), value),
+            "wanted": st.sampled_from(["nowhere", "item", "o", f"${{{alias}.a}}"]),
+        },
+    )
+    write = st.builds(
+        lambda content, more: {"file_path": "{tmp}/" + node_id + "${__index__}", "content": content, **more},
+        value, st.sampled_from([{}, {"append": True}]),
+    )  # fmt: skip
+    read = st.builds(
+        lambda name: {"file_path": "{tmp}/" + name}, st.sampled_from(["b${__index__}", f"${{{alias}}}", "no"])
+    )
+    llm = st.builds(
+        lambda prompt, rest: {"prompt": prompt, **rest},
+        st.one_of(text, st.sampled_from([f"${{{alias}}} refuse", "busy ${__index__}", "nothing ${__index__}"])),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "system": text,
+                "model": st.sampled_from(["openai/gpt-4o", f'${{{alias}.b ?? "openai/gpt-4o"}}']),
+                "temperature": st.just(0.5),
+                "images": value,
+                "output_schema": st.just({"type": "object", "required": ["n"]}),
+            },
+        ),
     )
     more = st.dictionaries(st.sampled_from(["item", "o", "extra", alias]), value, min_size=1, max_size=2)
     with_inputs = st.builds(lambda node, inputs: {**node, "inputs": inputs}, echo, more)
@@ -238,6 +275,12 @@ def inner(node_id: str, roots: Names, alias: str) -> st.SearchStrategy[Json]:
             made("workflow", workflow),
             made("workflow", workflow),
             made("shell", shell),
+            made("fuzz-typed", typed),
+            made("fuzz-typed", typed),
+            made("write-file", write),
+            made("read-file", read),
+            made("llm", llm),
+            made("llm", llm),
         ),
     )
 
@@ -319,6 +362,7 @@ class Bench:
         self.tmp = scratch / "tmp"
         self.seen: Counter[str] = Counter()
         self._calls: list[Any] = []
+        self._logged: list[Any] = []
         self._interpreted = 0
         self._lock = threading.Lock()
 
@@ -328,6 +372,12 @@ class Bench:
         for kind in CHILDREN:
             (self.children / f"{kind}.pflow.md").write_text(child(kind))
         observe.register_conformance_nodes()
+        from pflow.registry import Registry
+
+        registry = Registry()
+        nodes = registry.load(include_filtered=True)
+        nodes |= {node.pop("name"): node for node in registry.scan_user_nodes(HERE / "fuzz_nodes")}
+        registry.save(nodes)
 
     def run(self, ir: Json, inputs: Json, *, lowered: bool) -> Json:
         """What is seen of one run, including every call of a node."""
@@ -338,6 +388,7 @@ class Bench:
         text = json.dumps(ir).replace("{tmp}", str(self.tmp)).replace("{children}", str(self.children))
         text = text.replace("{files}", str(HERE / "conformance" / "files"))
         self._calls, self._interpreted = calls, _ = [], 0
+        self._logged.clear()
         if lowered:
             pflow_lower.pflow.install()
         try:
@@ -350,6 +401,7 @@ class Bench:
                 if thread.name.startswith("ThreadPoolExecutor"):
                     thread.join()
         seen["calls"] = [] if "endless" in seen else list(calls)
+        seen["logged"] = [] if "endless" in seen else list(self._logged)
         if lowered and self._interpreted:
             seen["interpreted although the step is on"] = self._interpreted
         return seen
@@ -369,7 +421,9 @@ class Bench:
     def patched(self) -> Iterator[None]:
         """Every call is noted; and pflow does not look at its own files and schemas again for every run."""
         from jsonschema import Draft7Validator
+        from pflow.core import node as nodes
         from pflow.core.node import BaseNode
+        from pflow.nodes.llm import llm
         from pflow.registry import Registry
         from pflow.runtime.engine import batch_executor, engine
 
@@ -384,6 +438,14 @@ class Bench:
             return run(node, shared)
 
         execute = engine.execute_batch
+        parse, parsing = ast.parse, threading.Lock()
+
+        def parsed_alone(*given: Any, **more: Any) -> Any:
+            with parsing:  # Python 3.11 loses count of its depth when several threads parse
+                return parse(*given, **more)
+
+        def logged(message: str, *_: Any, **more: Any) -> None:
+            self._logged.append([message, observe.normalise(more.get("extra"))])
 
         def interpreted(*given: Any) -> Any:
             self._interpreted += 1
@@ -393,6 +455,10 @@ class Bench:
             mock.patch.object(engine, "execute_batch", interpreted),
             mock.patch.object(batch_executor, "execute_batch", interpreted),
             mock.patch.object(batch_executor, "as_completed", in_their_order),
+            mock.patch.object(batch_executor.logger, "warning", logged),
+            mock.patch.object(ast, "parse", parsed_alone),
+            mock.patch.object(llm, "complete", answered),
+            mock.patch.object(nodes, "time", SimpleNamespace(sleep=lambda seconds: None)),
             mock.patch.object(BaseNode, "_run", noted),
             mock.patch.object(Registry, "load", loaded),
             mock.patch.object(Draft7Validator, "check_schema"),
@@ -435,6 +501,26 @@ class Bench:
             if "batch" in node and node["id"] in {**seen["nodes"], **seen["failures"]}:
                 self.seen["batches run"] += 1
                 self.seen["parallel batches run"] += bool(node["batch"].get("parallel"))
+
+
+def answered(*, model: str, prompt: str, **more: Any) -> Any:
+    """What a provider says to `prompt`: always the same, and sometimes that it will not."""
+    from pflow.core.exceptions import InvalidRequestError, LLMTransientError
+    from pflow.core.llm_client import AdapterResponse
+
+    if "refuse" in prompt:
+        raise InvalidRequestError("no", model=model, provider_message="the provider says no")
+    if "busy" in prompt:
+        raise LLMTransientError("later", model=model, kind="rate_limit", provider_message="too many")
+    text = "" if "nothing" in prompt else f"{prompt} {sorted(more)}"
+    usage = {"model": model, "input_tokens": len(prompt), "output_tokens": 3, "total_tokens": len(prompt) + 3}
+    return AdapterResponse(
+        text='{"n": 1}' if more.get("schema") and len(prompt) % 3 else text,
+        usage={**usage, "cost_usd": len(prompt) / 1000},
+        model=model,
+        has_schema=bool(more.get("schema")),
+        warnings=[] if text else [{"kind": "llm_empty", "text": "nothing came"}],
+    )
 
 
 def ends_somewhere(node: Json, *runs: Json) -> bool:
@@ -481,8 +567,10 @@ def without_order(run: Json) -> Json:
     for node in {entry[0] for entry in done}:
         counts = [entry[2].pop("batch_current") for entry in done if entry[0] == node]
         run[f"progress of {node}"] = counts
-    for name in ("calls", "progress"):
-        run[name] = sorted(run[name], key=lambda entry: json.dumps(entry, sort_keys=True, default=repr))
+    for warning in run["diag_warnings"]:  # pflow keeps one of several items' errors: whoever writes last
+        warning["message"] = warning["message"].partition(": ${")[0]
+    for name in ("calls", "progress", "logged", "llm_calls"):
+        run[name] = sorted(run.get(name, []), key=lambda entry: json.dumps(entry, sort_keys=True, default=repr))
     return run
 
 
@@ -540,7 +628,10 @@ def search(bench: Bench, **options: Any) -> Callable[[], None]:
 def bench() -> Iterator[Bench]:
     """A bench in a home of its own."""
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"HOME": folder, "USERPROFILE": folder}):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.dict(os.environ, {"HOME": folder, "USERPROFILE": folder, "OPENAI_API_KEY": "none is needed"}),
+    ):
         made = Bench(Path(folder))
         made.set_up()
         with made.patched():

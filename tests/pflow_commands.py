@@ -20,6 +20,7 @@ def run(arguments: list[str], lowered: bool) -> tuple[int, str, str]:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what is piped in would be an input of the workflow
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             status = 70
@@ -55,11 +56,15 @@ def command(arguments: list[str], lowered: bool) -> int:
 
 
 def main() -> None:
+    lowered = sys.argv[1] == "lowered"
+    if lowered:  # the step watches before pflow is imported, as in a process of its own
+        from pflow_lower.pflow.startup import watch
+
+        watch()
     import pflow.cli
     import pflow.execution.plan
     import pflow.runtime.workflow_executor  # noqa: F401
 
-    lowered = sys.argv[1] == "lowered"
     json.dump([run(arguments, lowered) for arguments in json.load(sys.stdin)], sys.stdout)
 
 

@@ -63,7 +63,8 @@ def test_from_a_path_to_a_folder(tmp_path: Path) -> None:
     (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
     lowered = pflow_lower.lower(tmp_path / "workflow.json", out=tmp_path / "out")
     written = lowered.write(tmp_path / "out")
-    assert [path.name for path in written] == ["lowered.json", "nodes.py"]
+    names = ["lowered.json", "nodes.py", "lowered.json.map.json", "nodes.py.map.json"]
+    assert [path.name for path in written] == names
     assert "from ../workflow.json." in (tmp_path / "out" / "nodes.py").read_text()
     assert lowered.write(tmp_path / "out") == []  # nothing changed
 

@@ -21,6 +21,7 @@ LEVELS: dict[str, set[str]] = {
         *(
             "code_inputs",
             "diagnostics",
+            "explanations",
             "evaluation",
             "expressions",
             "ir",
@@ -40,6 +41,7 @@ LEVELS: dict[str, set[str]] = {
     },
     "lower": {"lowering"},
     "emit": {"class_body", "emit", "program", "verify"},
+    "map": {"source_map"},
     "link": {"output"},
     "the driver": {"origin", "pipeline", "stage_dump"},
     "what users touch": {"__init__", "__main__", "api", "cli", "findings", "pflow", "review"},
@@ -51,8 +53,10 @@ LIBRARIES: dict[str, set[str]] = {
     "click": {"cli", "findings", "pflow", "review"},
     "jinja2": {"emit", "review"},
     "jsonschema": {"schema_errors", "validate"},
+    "lsprotocol": {"review"},
     "pflow": {"markdown", "pflow", "review"},
     "pocketflow": {"pflow", "runtime"},
+    "pygls": {"review"},
     "pygments": {"cli", "review"},
     "tomli": {"node_table"},
     "tomllib": {"node_table"},  # no part of Python 3.10
@@ -64,6 +68,8 @@ EAGER = {
     ("pflow", "pflow"),
     ("pflow", "pocketflow"),
     ("review", "click"),
+    ("review", "lsprotocol"),  # in review/lsp/server.py, which its command imports when it runs
+    ("review", "pygls"),
     ("runtime", "pocketflow"),
 }
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pflow_lower.evaluation import UnresolvedError, evaluate
+from pflow_lower.runtime import ParameterError
 
 RECORDED = json.loads((Path(__file__).parent / "conformance" / "templates.json").read_text())
 CASES = [pytest.param(case, id=case["id"]) for case in RECORDED["cases"]]
@@ -35,6 +36,23 @@ def test_permissive(case: dict[str, Any]) -> None:
     context = RECORDED["contexts"][case["context"]]
     result = evaluate(case["template"], context, case.get("param_type"), mode="permissive")
     assert json.dumps(result) == json.dumps(case["permissive_result"])
+
+
+@pytest.mark.parametrize("mode", ["strict", "permissive"])
+def test_a_template_of_too_many_levels_is_refused(mode: Any) -> None:
+    template: Any = "${a.n}"
+    for _ in range(100):
+        template = [template]
+    assert json.dumps(evaluate(template, {"a": {"n": 7}}, mode=mode)) == "[" * 100 + "7" + "]" * 100
+    for more in (1, 200, 10_000):
+        for _ in range(more):
+            template = [template]
+        with pytest.raises(ParameterError, match="more than 100 levels"):
+            evaluate(template, {}, mode=mode)
+    template = {"again": "${a}"}
+    template["itself"] = template
+    with pytest.raises(ParameterError, match="contains itself"):
+        evaluate(template, {}, mode=mode)
 
 
 # A store small enough that random references often hit something.

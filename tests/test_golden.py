@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "nodes.toml"}
 """The files of a case that are written by hand."""
 GROUPS = ("ok", "bad")
-ELSEWHERE = ("diff",)
+ELSEWHERE = ("diff", "lint", "plan")
 """Groups of cases that have a test file of their own, tests/test_golden_<group>.py."""
 CASES = [path.relative_to(GOLDEN).as_posix() for group in GROUPS for path in sorted(GOLDEN.glob(f"{group}/*"))]
 

@@ -18,6 +18,8 @@ TABLE = {
     "step_2": "Step__2Batch",
     "step2": "Step2Batch",
     "class": "ClassBatch",
+    "x" * 52: "X" + "x" * 51 + "Batch",
+    "translate-" * 6 + "it": "TranslateTranslateTranslateTranslateTranslaBatch_f6dd6ebb",
 }
 
 
@@ -31,6 +33,13 @@ def test_different_ids_have_different_names(one: str, other: str) -> None:
     assert (names.class_name(one) == names.class_name(other)) == (one == other)
 
 
+@given(st.from_regex(r"[a-z]{50}[a-z0-9_-]{1,3}", fullmatch=True), st.from_regex(r"x{60}[ab]", fullmatch=True))
+def test_long_ids_have_short_names(one: str, other: str) -> None:
+    for node_id in (one, other):
+        assert len(names.class_name(node_id)) <= names.LONGEST
+        assert names.class_name(node_id) != names.class_name(node_id + "a")
+
+
 @given(st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True), st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True))
 def test_similar_ids_have_different_names(one: str, other: str) -> None:
     assert (names.class_name(one) == names.class_name(other)) == (one == other)
@@ -40,6 +49,7 @@ def test_similar_ids_have_different_names(one: str, other: str) -> None:
 def test_a_class_name_is_a_name(node_id: str) -> None:
     name = names.class_name(node_id)
     assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name) and name not in names.RESERVED
+    assert len(name) <= names.LONGEST
 
 
 @given(st.text(), st.lists(st.text()))

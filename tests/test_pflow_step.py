@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,99 +20,59 @@ pytest.importorskip("pflow")
 
 import pflow_lower.pflow
 
-FLOWS = Path(__file__).parent / "pflow_flows"
+sys.path.insert(0, str(Path(__file__).parent))
+from pflow_sessions import FLOWS, Commands, compare  # isort: skip
+
 REPORT = "report.pflow.md"
 
 # --- pflow's command line, byte by byte
 
-TIMES = [
-    (r"\b\d{8}-\d{6}(-\d+)?\b", "<stamp>"),
-    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[\d.]+)?(Z|\+00:00)?", "<time>"),
-    (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<id>"),
-    (r'("[\w-]+": )\d+\.\d+', r"\1<number>"),
-    (r"\b\d+(\.\d+)?(ms|s)\b", "<duration>"),
-]
-
-SESSIONS: dict[str, list[list[str]]] = {
+SESSIONS: dict[str, Commands] = {
     "run": [
-        [REPORT, "--dry-run"],
-        [REPORT, "--validate-only"],
-        [REPORT],
-        [REPORT, "style=calm", "--output-format", "json"],
-        [REPORT, "--only", "greet"],
-        [REPORT, "--only", "spell", "--output-format", "json"],
-        [REPORT, "-p", "-o", "page"],
-        [REPORT, "--dry-run", "--output-format", "json"],
-        ["run", REPORT, "people=[]", "--output-format", "json"],
-        [REPORT, "people=nonsense"],
-        ["no-such-file.pflow.md"],
-        ["--version"],
+        (0, [REPORT, "--dry-run"]),
+        (0, [REPORT, "--validate-only"]),
+        (0, [REPORT]),
+        (0, [REPORT, "style=calm", "--output-format", "json"]),
+        (0, [REPORT, "--only", "greet"]),
+        (0, [REPORT, "--only", "spell", "--output-format", "json"]),
+        (0, [REPORT, "-p", "-o", "page"]),
+        (0, ["-v", REPORT, "--no-cache"]),
+        (0, [REPORT, "--dry-run", "--output-format", "json"]),
+        (0, ["run", REPORT, "people=[]", "--output-format", "json"]),
+        (1, [REPORT, "people=nonsense"]),
+        (1, ["no-such-file.pflow.md"]),
+        (0, ["--version"]),
     ],
     "report": [
-        [REPORT, "--no-cache", "--report"],
-        ["report"],
-        [REPORT, "--no-trace"],
-        ["mermaid", REPORT],
-        ["analyze-cache", REPORT],
+        (0, [REPORT, "--no-cache", "--report"]),
+        (0, ["report"]),
+        (0, [REPORT, "--no-trace"]),
+        (0, ["mermaid", REPORT]),
+        (0, ["analyze-cache", REPORT]),
     ],
     "saved": [
-        ["save", REPORT, "--name", "greetings"],
-        ["greetings", "style=odd", "--output-format", "json"],
-        ["greetings", "--only", "count"],
-        ["history", "greetings"],
-        ["describe", "greetings"],
+        (0, ["save", REPORT, "--name", "greetings"]),
+        (0, ["greetings", "style=odd", "--output-format", "json"]),
+        (0, ["greetings", "style=odd", "--only", "count"]),
+        (0, ["history", "greetings"]),
+        (0, ["describe", "greetings"]),
     ],
     "resume": [
-        ["fails.pflow.md", "key={tmp}/key"],
-        ["fails.pflow.md", "key={tmp}/key", "--output-format", "json"],
-        ["resume"],
-        ["resume", "--force"],
-        ["fails.pflow.md", "key=/", "--output-format", "json"],
-        ["fails.pflow.md", "key=/", "--output-format", "json"],  # cached, where it may be
-        ["fails.pflow.md", "key=/", "--dry-run"],
+        (1, ["fails.pflow.md", "key={tmp}/key"]),
+        (1, ["fails.pflow.md", "key={tmp}/key", "--output-format", "json"]),
+        (1, ["resume", "fails.pflow.md"]),
+        (1, ["resume", "fails.pflow.md", "--force"]),
+        (0, ["fails.pflow.md", "key=/", "--output-format", "json"]),
+        (0, ["fails.pflow.md", "key=/", "--output-format", "json"]),  # cached, where it may be
+        (0, ["fails.pflow.md", "key=/", "--dry-run"]),
     ],
 }
-
-
-def session(commands: list[list[str]], how: str, home: Path) -> tuple[list[Any], dict[str, list[str]]]:
-    """Run `commands` in a home of their own: what each printed, and the files that are in the home then."""
-    home.mkdir()
-    filled = [[argument.replace("{tmp}", str(home)) for argument in command] for command in commands]
-    done = subprocess.run(
-        [sys.executable, str(FLOWS.parent / "pflow_commands.py"), how],
-        input=json.dumps(filled),
-        capture_output=True,
-        encoding="utf-8",
-        cwd=FLOWS,
-        env={**os.environ, "HOME": str(home), "USERPROFILE": str(home), "NO_COLOR": "1", "PYTHONUTF8": "1"},
-        check=True,
-    )
-    printed = [[status, lines(out, home), lines(err, home)] for status, out, err in json.loads(done.stdout)]
-    files = sorted(path for path in home.rglob("*") if path.is_file())
-    texts = {
-        lines(path.relative_to(home).as_posix(), home)[0]: lines(path.read_text(), home) if path.suffix == ".md" else []
-        for path in files
-    }
-    return printed, texts
-
-
-def lines(text: str, home: Path) -> list[str]:
-    """The lines of `text` without times, sorted: what runs in parallel is listed as it ends."""
-    text = text.replace(str(home), "~")
-    for pattern, instead in TIMES:
-        text = re.sub(pattern, instead, text)
-    return sorted(text.splitlines())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")
 @pytest.mark.parametrize("name", SESSIONS)
 def test_pflow_commands_give_the_same(name: str, tmp_path: Path) -> None:
-    plain = session(SESSIONS[name], "plain", tmp_path / "plain")
-    lowered = session(SESSIONS[name], "lowered", tmp_path / "lowered")
-    for command, one, other in zip(SESSIONS[name], plain[0], lowered[0], strict=True):
-        assert one == other, command
-    assert plain[1] == lowered[1]
-    assert any(status == 0 for status, _, _ in plain[0])
+    compare(SESSIONS[name], tmp_path)
 
 
 @pytest.mark.parametrize("start", ["pflow", "run"])
@@ -211,7 +173,7 @@ def test_install_refuses_another_pflow(home: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.delattr(batch_executor, "execute_batch")
     with pytest.raises(
-        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*knows pflow 0\.16"
+        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*knows pflow .*0\.16"
     ):
         pflow_lower.pflow.install()
     assert not pflow_lower.pflow.is_installed()
@@ -275,6 +237,14 @@ def key_of(ir: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **inputs: Any) -
         run(ir, True, **inputs)
     assert keys
     return keys[0]
+
+
+def test_the_cache_key_covers_what_stands_beside_inputs_given_by_a_reference(
+    step: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = {**STYLED["nodes"][0], "params": {**STYLED["nodes"][0]["params"], "inputs": "${item}"}}
+    given: dict[str, Any] = {**STYLED, "nodes": [{**node, "batch": {"items": [{"x": 1}]}}]}
+    assert key_of(given, monkeypatch, style="odd") not in (None, key_of(given, monkeypatch, style="calm"))
 
 
 def test_the_cache_key_covers_all_that_matters(step: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,6 +397,71 @@ def test_every_run_is_told(step: None, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert told(run(ir)) == ["told", "told"]
     expected = "pflow-lower: the workflow runs interpreted, since it could not be lowered: no way\n"
     assert capsys.readouterr().err.count(expected) == 2
+
+
+# --- What a node finds in its store
+
+
+def test_a_missing_key_is_missed_in_pflows_words(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pflow.nodes.shell.shell import ShellNode
+
+    def post(self: Any, shared: Any, *_: Any) -> str:
+        if "${" in repr(shared) or shared["item"] == "x":
+            del shared["nothing"]
+        return str(shared["nowhere"])
+
+    monkeypatch.setattr(ShellNode, "post", post)
+    ir = batch({"command": "true"})
+    ir["nodes"][0]["batch"]["error_handling"] = "continue"
+    said = [[error["error"] for error in run(ir).shared_after["__failures__"]["b"]["data"]["errors"]]]
+    pflow_lower.pflow.install()
+    try:
+        said.append([error["error"] for error in run(ir).shared_after["__failures__"]["b"]["data"]["errors"]])
+    finally:
+        pflow_lower.pflow.uninstall()
+    assert said[0] == said[1]
+    assert "nothing" in said[0][0] and "nowhere" in said[0][1]
+
+
+def test_an_output_called_item_is_logged(step: None, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """pflow's command line shows this warning."""
+    (tmp_path / "child.pflow.md").write_text(
+        "# Child\n\nChild.\n\n## Inputs\n\n### v\n\nIt.\n\n- type: any\n\n## Steps\n\n### s\n\nSays.\n\n- type: shell\n"
+        "- command: printf '%s' '${v}'\n\n## Outputs\n\n### item\n\nIt.\n\n- source: ${s.stdout}\n"
+    )
+    ir = batch({"workflow": str(tmp_path / "child.pflow.md"), "inputs": {"v": "${item}"}}, type="workflow")
+    assert run(ir).success
+    warned = [record for record in caplog.records if "overwriting" in record.message]
+    assert [record.existing_item for record in warned] == ["x", "y"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.parametrize("parallel", ["true", "false"])
+def test_ctrl_c_says_what_was_done(tmp_path: Path, parallel: str) -> None:
+    mark = tmp_path / "mark"
+    flow = tmp_path / "slow.pflow.md"
+    flow.write_text(
+        "# Slow\n\nSlow.\n\n## Steps\n\n### go\n\nWaits.\n\n- type: code\n- inputs:\n    n: ${item}\n"
+        f"- batch:\n    items: [0, 0, 0, 1, 1]\n    parallel: {parallel}\n    max_concurrent: 1\n\n"
+        f"```python code\nn: int\nimport pathlib, time\nif n:\n    pathlib.Path({str(mark)!r}).touch()\n"
+        "    time.sleep(0.5)\nresult: int = n\n```\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-m", "pflow_lower", "pflow", flow.name],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUTF8": "1"},
+    )
+    while not mark.exists() and started.poll() is None:
+        time.sleep(0.01)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    done = 4 if parallel == "true" else 3  # a thread cannot be stopped: what was under way has ended
+    assert f"pflow-lower: slow.pflow.md:7: go: interrupted when {done} of 5 items were done\n" in said
 
 
 # --- Diagnosis

@@ -102,6 +102,8 @@ def test_a_misspelled_node_is_found_at_its_place() -> None:
         ({"x": "${a[0]}"}, {}, "PFL308", "is a node"),
         ({"x": "${it}"}, {"batch": {"items": ["${it}"], "as": "it"}}, "PFL321", "before there is an item"),
         ({"x": "${a}"}, {"batch": {**BATCH, "as": "a"}}, "PFL320", 'the item\'s name "a" is also a node'),
+        ({"x": 1}, {"batch": {**BATCH, "as": "row\n"}}, "PFL320", "no reference can name the item"),
+        ({"x": "${rwo}"}, {"batch": {**BATCH, "as": "row\n"}}, "PFL301", "did you mean ${row}?"),
         ({"inputs": {"k": 1, "l": "${k}"}}, {}, "PFL322", "filled in only after this is read"),
         ({"batch": BATCH, "x": "${item}"}, {}, "PFL301", "`batch` is one of its params"),
     ],

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
+from ..ir import BatchSpec, ErrorHandling
 from .extensions import as_pflow_knows_it, declared_names, names_by_hand, used_names
+from .given import as_data, file_of, place_of
 from .host import PflowHost
 from .messages import new_run, say
+from .older_templates import OlderHost, read_otherwise
+from .versions import known_here
 
 Original = Callable[..., Any]
 
@@ -35,7 +38,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     Raises: whatever `compile_workflow` does; CompilationError, if a node uses a name of ours and cannot
     be lowered.
     """
-    ir = _as_data(ir_json)
+    ir = as_data(ir_json)
     compiled = original(ir, *arguments, **keywords)
     if all(config.batch_config is None for config in compiled.node_configs.values()):
         return compiled
@@ -45,7 +48,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
         _attach(ir, compiled, given)
     except Exception as error:  # noqa: BLE001  the step must never break a run that pflow could do
         why = str(error) or type(error).__name__
-        say(f"{_file(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
+        say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
     _refuse_ours(ir, compiled, given, why)
     return compiled
 
@@ -70,7 +73,8 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
     if not isinstance(batch_config, LoweredBatchConfig):
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
-    generated.host = PflowHost(node, config, run_one)
+    host = OlderHost if known_here().older_templates else PflowHost
+    generated.host = host(node, config, run_one)
     return str(generated._run(shared))
 
 
@@ -93,32 +97,33 @@ def _attach(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[st
 
     Raises: anything; then no batch has one.
     """
-    path, name = _file(given)
+    path, name = file_of(given)
     wanted: dict[str, NodeConfig] = {}
-    for node_id, config in compiled.node_configs.items():
-        if config.batch_config is not None:
-            why = _why_interpreted(config, compiled)
+    for node in ir["nodes"]:
+        node_id, config = node["id"], compiled.node_configs.get(node["id"])
+        if config is not None and config.batch_config is not None:
+            why = _why_interpreted(node, config, compiled)
             if why:
                 say(f"{name + ': ' if name else ''}{node_id} runs interpreted: {why}")
             else:
                 wanted[node_id] = config
     if not wanted:
         return
-    from .classes import classes_of
+    from .classes import Wanted, classes_of
 
     by_hand = names_by_hand(ir, given)
-    generated = classes_of(ir, wanted, name or "workflow", path, by_hand)
+    batches = {node_id: Wanted(_spec(config.batch_config), _types(config)) for node_id, config in wanted.items()}
+    generated = classes_of(ir, batches, name or "workflow", path, by_hand)
     declared = declared_names(ir, by_hand)
     for node in ir["nodes"]:
         config = wanted.get(node["id"])
         if config is not None:
-            line = node.get("_source_line")
-            place = f"{name}:{line}: " if name and line else f"{name}: " if name else ""
             names = used_names(node, declared)
+            place = place_of(node, name)
             config.batch_config = LoweredBatchConfig(config.batch_config, generated[node["id"]], names, place)
 
 
-def _why_interpreted(config: NodeConfig, compiled: CompiledWorkflow) -> str:
+def _why_interpreted(node: Mapping[str, Any], config: NodeConfig, compiled: CompiledWorkflow) -> str:
     """Why the node stays with pflow's own executor, which alone can share a provider's prompt cache; or ""."""
     if config.prompt_cache_items:
         return "it uses prompt_cache"
@@ -126,7 +131,24 @@ def _why_interpreted(config: NodeConfig, compiled: CompiledWorkflow) -> str:
         return "it uses prewarm"
     if compiled.cache_block is not None and config.node_type_name == "LLMNode":
         return "it is an llm node in a workflow with a ## Cache block"
-    return ""
+    return read_otherwise(node) if known_here().older_templates else ""
+
+
+def _spec(config: BatchConfig) -> BatchSpec:
+    """The batch as pflow's compiler read it."""
+    return BatchSpec(
+        items=config.items_template,
+        alias=config.item_alias,
+        parallel=config.parallel,
+        max_concurrent=config.max_concurrent,
+        max_retries=config.max_retries,
+        retry_wait=config.retry_wait,
+        error_handling=ErrorHandling(config.error_handling),
+    )
+
+
+def _types(config: NodeConfig) -> Mapping[str, str]:
+    return config.template_config.expected_types if config.template_config is not None else {}
 
 
 def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[str, Any], why: str) -> None:
@@ -139,7 +161,7 @@ def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mappi
         declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
         names = used_names(node, declared)
         if names:
-            reason = why or _why_interpreted(config, compiled)
+            reason = why or _why_interpreted(node, config, compiled)
             raise CompilationError(
                 f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {reason}",
                 phase="lowering",
@@ -147,23 +169,6 @@ def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mappi
                 node_type=node["type"],
                 suggestion="Use ${__index__}, or have the step before the batch put the number into each item.",
             )
-
-
-def _file(given: Mapping[str, Any]) -> tuple[str, str]:
-    """The workflow's file and its name, empty where it did not come from one."""
-    path = given.get("_pflow_workflow_file")
-    if not isinstance(path, str) or path.startswith("ir-hash:"):
-        return "", ""
-    return path, Path(path).name
-
-
-def _as_data(ir_json: Any) -> Any:
-    if isinstance(ir_json, str):
-        try:
-            return json.loads(ir_json)
-        except ValueError:  # pflow says so
-            return ir_json
-    return ir_json
 
 
 def _captured(generated: Any, shared: Any) -> str | None:

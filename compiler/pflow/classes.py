@@ -8,12 +8,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pflow.runtime.engine.types import BatchConfig, NodeConfig
-
 from .. import lowering, output
 from ..analyse import BatchFacts, Facts
 from ..emit import Origin, emit
-from ..ir import BatchSpec, Document, ErrorHandling, LoweredIR, Shape
+from ..ir import BatchSpec, Document, Shape
 from ..node_types import NodeType
 from ..node_types import Origin as TypeOrigin
 from ..validate import source_of
@@ -26,6 +24,14 @@ DUMP = "PFLOW_LOWER_DUMP"
 _KEPT = 64  # workflows whose classes are kept: a sub-workflow is compiled anew for every item that runs it
 
 
+class Wanted(NamedTuple):
+    """A batch node as pflow has compiled it."""
+
+    spec: BatchSpec
+    types: Mapping[str, str]
+    """The declared type of each parameter."""
+
+
 class _Made(NamedTuple):
     files: dict[str, str]
     classes: dict[str, type]
@@ -36,7 +42,7 @@ _dumped: dict[str, str] = {}
 
 
 def classes_of(
-    ir: Mapping[str, Any], wanted: Mapping[str, NodeConfig], name: str, path: str, by_hand: Collection[str]
+    ir: Mapping[str, Any], wanted: Mapping[str, Wanted], name: str, path: str, by_hand: Collection[str]
 ) -> dict[str, type]:
     """The generated class of each node in `wanted`, by node id.
 
@@ -45,72 +51,43 @@ def classes_of(
 
     Raises: anything; the caller leaves the workflow to pflow's interpreter then.
     """
-    specs = {node_id: _spec(config.batch_config) for node_id, config in wanted.items()}
-    types = {node_id: _types(config) for node_id, config in wanted.items()}
-    key = hashlib.sha256(repr((ir, specs, types, sorted(by_hand), name)).encode("utf-8", "surrogatepass")).hexdigest()
+    key = hashlib.sha256(repr((ir, wanted, sorted(by_hand), name)).encode("utf-8", "surrogatepass")).hexdigest()
     made = _made.get(key)
     if made is None:
         if len(_made) >= _KEPT:
             _made.clear()
-        made = _made[key] = _make(ir, specs, types, by_hand, name)
+        made = _made[key] = _make(ir, wanted, by_hand, name)
     if folder := os.environ.get(DUMP):
         _dump(made.files, Path(folder), name, path or key)
     return made.classes
 
 
-def _make(
-    ir: Mapping[str, Any],
-    specs: Mapping[str, BatchSpec],
-    types: Mapping[str, Mapping[str, str]],
-    by_hand: Collection[str],
-    name: str,
-) -> _Made:
+def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collection[str], name: str) -> _Made:
     inputs = {**(ir.get("inputs") or {}), **{key: {} for key in by_hand}}
     source = source_of(Document(name=name, data={**ir, "inputs": inputs} if by_hand else ir))
     batches = [
         BatchFacts(
-            node=node._replace(batch=specs[node.id]),
+            node=node._replace(batch=wanted[node.id].spec),
             type=NodeType(
                 name=node.type,
                 module=None,
                 class_name=None,
                 is_async=False,
-                param_types=types[node.id],
+                param_types=wanted[node.id].types,
                 origin=TypeOrigin.REGISTRY,
             ),
-            shape=Shape.IN_THREADS if specs[node.id].parallel else Shape.IN_ORDER,
+            shape=Shape.IN_THREADS if wanted[node.id].spec.parallel else Shape.IN_ORDER,
         )
         for node in source.nodes
-        if node.id in specs
+        if node.id in wanted
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
-    lowered = _strict(lowered)
+    # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
+    lowered = lowered._replace(batches=tuple(batch._replace(permissive=False) for batch in lowered.batches))
     verify_lowered(lowered)
     files = emit(lowered, Origin(source="", command=""))
     verify_files(lowered, files)
     return _Made(files, output.load_classes(lowered, files))
-
-
-def _spec(config: BatchConfig) -> BatchSpec:
-    """The batch as pflow's compiler read it."""
-    return BatchSpec(
-        items=config.items_template,
-        alias=config.item_alias,
-        parallel=config.parallel,
-        max_concurrent=config.max_concurrent,
-        max_retries=config.max_retries,
-        retry_wait=config.retry_wait,
-        error_handling=ErrorHandling(config.error_handling),
-    )
-
-
-def _types(config: NodeConfig) -> Mapping[str, str]:
-    return config.template_config.expected_types if config.template_config is not None else {}
-
-
-def _strict(lowered: LoweredIR) -> LoweredIR:
-    """A reference that finds nothing is asked of pflow itself, in either mode: see `PflowHost.unresolved`."""
-    return lowered._replace(batches=tuple(batch._replace(permissive=False) for batch in lowered.batches))
 
 
 def _dump(files: Mapping[str, str], folder: Path, name: str, source: str) -> None:

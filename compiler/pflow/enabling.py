@@ -1,7 +1,7 @@
 """`enable`, `disable`, `status`: the step for every pflow of this Python environment.
 
 One file does it, `pflow_lower.pth` in site-packages. Python runs its line at every start, so the line is
-short and needs nothing of pflow-lower: it adds an import hook that has no opinion on any module but two of
+short and needs nothing of pflow-lower: it adds an import hook that has no opinion on any module but four of
 pflow's. Only when pflow imports those is pflow-lower looked for; if it is missing or broken by then, pflow
 is told so in a line and runs as it is.
 """
@@ -124,7 +124,8 @@ def is_wanted(default: bool) -> bool:
 
 def _known() -> tuple[bool, str]:
     """Whether the pflow of this environment is one that the step knows, and that in words."""
-    from .seam import Unsupported, install, is_installed, uninstall
+    from .seam import install, is_installed, uninstall
+    from .versions import Unsupported, described
 
     try:
         if not is_installed():
@@ -132,9 +133,7 @@ def _known() -> tuple[bool, str]:
             uninstall()
     except Unsupported as error:
         return False, str(error)
-    from importlib.metadata import version
-
-    return True, f"pflow {version('pflow-cli')} is known to the step"
+    return True, f"{described()} is known to the step"
 
 
 def _file() -> Path:

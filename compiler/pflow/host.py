@@ -14,13 +14,16 @@ from pflow.core.node_type_display import is_model_node_type
 from pflow.runtime.engine import batch_executor
 from pflow.runtime.engine.batch_item_summary import summarize_batch_item
 from pflow.runtime.engine.error_context import get_upstream_stderr
+from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
 from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
 from ..runtime import Batch, Call, Host, ParameterError, Result, Shared, run_inner
 from ..runtime.host import is_plain
 from ..runtime.inner import item_store
+from ..runtime.store import NodeStore
 from .events import Events
+from .messages import say
 
 _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
@@ -28,8 +31,29 @@ _SPOKEN = frozenset(
 """Outputs that pflow's trace shows in places of their own."""
 
 
+class PflowStore(NodeStore):
+    """A node's view of the store; what it misses there, it is told of in pflow's own words."""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            return NamespacedSharedStore(self._root, self._name)[key]
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            super().__delitem__(key)
+        except KeyError:
+            del NamespacedSharedStore(self._root, self._name)[key]
+
+    def __repr__(self) -> str:
+        return repr(NamespacedSharedStore(self._root, self._name))
+
+
 class PflowHost(Host):
     """pflow's engine around one run of one batch node."""
+
+    view = PflowStore
 
     def __init__(self, node: Any, config: NodeConfig, run_one: Callable[..., Any]) -> None:
         self.node = node
@@ -87,8 +111,16 @@ class PflowHost(Host):
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
         store["_pflow_child_workflow_paths"] = {}
-        call.engine = self.values(params)
+        if self.events is not None:
+            call.engine = self.values(params)
         return params if self.as_written else {**self.in_order, **params, **self.static}
+
+    def replacing(self, call: Call, written: Any) -> None:
+        """pflow's executor has this in the log, and its command line shows it."""
+        batch_executor.logger.warning(
+            "Batch result already has 'item' key, overwriting with original batch item",
+            extra={"node_id": self.node_id, "existing_item": written},
+        )
 
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """Let pflow itself say what parameters without a value come to: its own error or, where the workflow
@@ -98,12 +130,19 @@ class PflowHost(Host):
         """
         if call.entered == call.attempt:
             raise error  # it comes from inside the node, which had its parameters
-        store = item_store(call)
+        return run_inner(node.inner, call, self.resolved_by_pflow(call, item_store(call)))
+
+    def resolved_by_pflow(self, call: Call, store: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's own resolver gives them.
+
+        Raises: ValueError, in strict mode.
+        """
         seen = {**store, **self._ours(call.index, call.total)}
+        params: dict[str, Any]
         params, _, errors = resolve_templates(self.config.template_config, seen, self.config.node_id)
         if errors:
             store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
-        return run_inner(node.inner, call, params)
+        return params
 
     def _ours(self, index: int, total: int) -> dict[str, int]:
         """The names of ours that the node refers to, for pflow's own resolver."""
@@ -126,16 +165,25 @@ class PflowHost(Host):
         """What runs beside it may stop early, an agent's process tree for instance."""
         self.cancel.set()
 
+    def interrupted(self, batch: Batch, outcome: dict[str, Any]) -> None:
+        """Say how far it came: pflow says no more than that it was interrupted."""
+        done, failed = outcome["count"], outcome["error_count"]
+        say(
+            f"{self.place(batch)}{batch.node_id}: interrupted when {done} of {len(batch.items)} items were done"
+            f"{f', {failed} of them failed' if failed else ''}"
+        )
+
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Keep the item's trace event, as pflow's executor does."""
         if not call.attempt:
             return  # there was no copy of the node to run: pflow's executor does not get as far as an event
         store = item_store(call) if call.store is None else call.store
         result = call.result
-        ordinary = record is None and not self.has_more and not store.get("__warnings__")
-        if ordinary and result is not None and _is_written(store, self.node_id, result) and _SPOKEN.isdisjoint(result):
+        written: Any = store.get(self.node_id)
+        ordinary = record is None and written is result is not None and not self.has_more
+        if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
-                self.events.keep(result, call.seconds, call.engine)
+                self.events.keep(written, call.seconds, call.engine)
             return
         paths = store.get("_pflow_child_workflow_paths")
         path = paths.pop(self.node_id, None) if isinstance(paths, dict) else None
@@ -155,10 +203,8 @@ class PflowHost(Host):
         )
 
     def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
-        made = {}
-        for (key, template), value in zip(self.pairs, values, strict=False):
-            made[key] = {"template": template, "resolved": value}
-        return made
+        pairs = zip(self.pairs, values, strict=False)
+        return {key: {"template": template, "resolved": value} for (key, template), value in pairs}
 
     def reporter(self, batch: Batch) -> Callable[[Call, int], None] | None:
         """Progress, after the events of the item's own sub-workflow as one block."""
@@ -185,11 +231,6 @@ class PflowHost(Host):
             details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.items())]
             shared.setdefault("__warnings__", {})
             batch_executor._store_batch_warning(shared, node_id, warnings, details)
-
-
-def _is_written(store: dict[str, Any], node_id: str, result: Result) -> bool:
-    """Whether `result` is what the node wrote, and no more than that."""
-    return store.get(node_id) is result
 
 
 def _getter(keys: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:

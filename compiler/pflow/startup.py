@@ -1,8 +1,9 @@
 """Switching the step on when pflow is about to compile its first workflow, and not earlier.
 
 pflow's modules can only be wrapped once they are there, and importing them costs time that `pflow --help`
-and programs without pflow must not pay. So an import hook waits for the two modules through which every
-run goes, and leaves a stand-in there for one function each; the first call of either installs the step.
+and programs without pflow must not pay. So an import hook waits for the modules through which every
+run goes (two in each version), and leaves a stand-in there for one function each; the first call of either
+installs the step.
 
 `enable` (see `enabling.py`) puts the same hook into a Python environment.
 """
@@ -22,6 +23,8 @@ from .messages import say
 WATCHED = {
     "pflow.runtime.compilation.compiler": ("", "compile_workflow"),
     "pflow.core.workflow.validator": ("WorkflowValidator", "validate"),
+    "pflow.runtime.compiler": ("", "compile_ir_to_flow"),  # up to 0.10, like the next
+    "pflow.core.workflow_validator": ("WorkflowValidator", "validate"),
 }
 """Module -> class in it (or none) and the function whose first call installs the step."""
 

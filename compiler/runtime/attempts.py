@@ -12,6 +12,7 @@ from typing import Any
 
 from .batch import Call, Result
 from .inner import result_of
+from .places import place_of
 from .values import ParameterError, Unresolved
 
 
@@ -24,20 +25,33 @@ def attempt(node: Any, call: Call) -> Result | None:
     """
     begun = perf_counter()
     try:
-        while True:
-            call.attempt += 1
-            try:
-                try:
-                    result: Result = node.exec(call)
-                except ParameterError as exc:
-                    result = call.batch.host.unresolved(node, call, exc)
-            except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
-                if not _is_worth_another(call, exc) or call.batch.pause():
-                    return _fall_back(node, call, exc)
-            else:
-                return result
+        call.attempt = 1
+        result: Result = node.exec(call)
+    except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
+        return _try_again(node, call, exc)
+    else:
+        return result
     finally:
         call.seconds = perf_counter() - begun
+
+
+def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
+    """What becomes of a call whose first attempt raised `exc`. Apart from `attempt`, which is every item's way."""
+    while True:
+        try:
+            if isinstance(exc, ParameterError):
+                return call.batch.host.unresolved(node, call, exc)
+        except Exception as instead:  # noqa: BLE001  as in `attempt`
+            exc = instead
+        if not _is_worth_another(call, exc) or call.batch.pause():
+            return _fall_back(node, call, exc)
+        call.attempt += 1
+        try:
+            result: Result = node.exec(call)
+        except Exception as another:  # noqa: BLE001  as in `attempt`
+            exc = another
+        else:
+            return result
 
 
 async def attempt_async(node: Any, call: Call) -> Result | None:
@@ -100,7 +114,7 @@ async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | No
 def _note(call: Call, exc: Exception) -> None:
     """Say on `exc` which item and attempt raised it: once, even if every item raises the same object."""
     batch = call.batch
-    where = f"{batch.host.place(batch)}{batch.node_id}: item ["
+    where = f"{batch.host.place(batch) or place_of(batch.file, exc.__traceback__)}{batch.node_id}: item ["
     if hasattr(exc, "add_note") and not any(  # Python 3.11
         str(note).startswith(where) for note in getattr(exc, "__notes__", ())
     ):

@@ -45,6 +45,8 @@ class Batch:
     def __init__(self, node: Lowered, shared: Shared, items: list[Any], captured: dict[str, Any]) -> None:
         self.node_id = node.node_id
         self.alias = node.alias
+        self.file: str = type(node).__init__.__code__.co_filename
+        """The file that the class was generated in."""
         self.namespaced: bool = getattr(node, "namespaced", True)
         self.host: Host = getattr(node, "host", PLAIN)
         self.shared = shared
@@ -87,7 +89,8 @@ class Batch:
             if self.fail_fast:
                 self.host.stopping()
         self.host.finished(call, record)
-        if call.store is not None and (warnings := call.store.get("__warnings__")) and isinstance(warnings, dict):
+        store = call.store
+        if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
             self.warned[call.index] = _kinds(warnings)
         self.seconds.append(call.seconds)
 
@@ -174,6 +177,7 @@ def publish(shared: Shared, batch: Batch, results: Results) -> str:
 def publish_interrupted(batch: Batch, results: Results, interrupt: BaseException) -> None:
     """Write what was done when `interrupt` (Ctrl-C, a cancellation) came, and say so on it."""
     outcome = batch.shared[batch.node_id] = outcome_of(batch, results)
+    batch.host.interrupted(batch, outcome)
     if hasattr(interrupt, "add_note"):  # Python 3.11
         interrupt.add_note(
             f"{batch.node_id}: interrupted when {outcome['count']} of {len(batch.items)} items were done; "
@@ -184,8 +188,11 @@ def publish_interrupted(batch: Batch, results: Results, interrupt: BaseException
 def outcome_of(batch: Batch, results: Results) -> dict[str, Any]:
     """What downstream nodes read: `results`, the counts, `errors` by index, `batch_metadata`."""
     batch.errors.sort(key=lambda error: int(error["index"]))
-    failed = {error["index"] for error in batch.errors}
-    successes = [result for index, result in enumerate(results) if result is not None and index not in failed]
+    if batch.errors:
+        failed = {error["index"] for error in batch.errors}
+        successes = [result for index, result in enumerate(results) if result is not None and index not in failed]
+    else:
+        successes = [result for result in results if result is not None]
     return {
         "results": successes,
         "count": len(successes) + len(batch.errors),
@@ -248,7 +255,7 @@ def _warnings(batch: Batch, results: Results) -> list[str]:
     if not batch.fail_fast and batch.errors:
         said.append(f"{len(batch.errors)} error(s) out of {len(results)} items")
     failed = {error["index"] for error in batch.errors}
-    empty = [n for n, result in enumerate(results) if result is not None and n not in failed and _is_empty(result)]
+    empty = [n for n, result in enumerate(results) if result is not None and _is_empty(result) and n not in failed]
     if empty and batch.host.minds_empty_output(batch):
         listed = ", ".join(map(str, empty[:5])) + (f" (+{len(empty) - 5} more)" if len(empty) > 5 else "")
         said.append(f"{len(empty)} item(s) produced empty output (items {listed})")
@@ -273,8 +280,8 @@ _NO_OUTPUT = frozenset(("item", "original_index", "error", "exception"))
 
 def _is_empty(result: Result) -> bool:
     for key, value in result.items():
-        if key in _NO_OUTPUT or key.startswith("_"):
-            continue
         if value is not None and value != "" and value != [] and value != {}:
+            if key in _NO_OUTPUT or key[:1] == "_":
+                continue
             return False
     return True

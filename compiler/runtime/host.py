@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .store import NodeStore
 from .summary import summarise
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ _PLAIN_TYPES = (str, int, float, bool, bytes, type(None))
 class Host:
     """How a batch talks to the engine around it. Every method may be overridden."""
 
+    view: type[NodeStore] = NodeStore
+    """The item's store as its node sees it."""
+
     def open(self, batch: Batch) -> None:
         """A run over `batch.items` is about to start."""
 
@@ -36,6 +40,9 @@ class Host:
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """`inner` is about to run in `store`: the parameters to set on it, given those of the generated class."""
         return params
+
+    def replacing(self, call: Call, written: Any) -> None:
+        """The node wrote an output called `item`, and `call.item` is about to take its place."""
 
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """What becomes of a call whose parameters have no value, instead of its result.
@@ -49,6 +56,9 @@ class Host:
 
     def stopping(self) -> None:
         """Some items will not run, since one failed or the batch was interrupted: what runs may stop early."""
+
+    def interrupted(self, batch: Batch, outcome: dict[str, Any]) -> None:
+        """The batch ends early, by Ctrl-C or a cancellation; `outcome` is what was done by then."""
 
     def minds_empty_output(self, batch: Batch) -> bool:
         """Whether an item that gave nothing is worth a warning."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from .batch import Call, Result
@@ -35,67 +35,27 @@ def with_inputs(call: Call, inputs: Any) -> dict[str, Any]:
 
 def result_of(call: Call, outputs: Any) -> Result:
     """What a node wrote (or a fallback answered) as the result of one item."""
-    result: Result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
+    if type(outputs) is dict:
+        result: Result = outputs
+    else:
+        result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
+    if "item" in result:
+        call.batch.host.replacing(call, result["item"])
     result["item"] = call.item
     result["original_index"] = call.index
     return result
 
 
-class NodeStore(MutableMapping[str, Any]):
-    """The shared store as one node sees it: it reads everything and writes under its own id.
-
-    Names of the form `__x__` belong to the engine and are read and written at the root.
-    """
-
-    __slots__ = ("_name", "_own", "_root")
-
-    def __init__(self, root: MutableMapping[str, Any], name: str) -> None:
-        """See `root` as the node `name`, for which `root[name]` must be there, and stay."""
-        self._root = root
-        self._name = name
-        self._own = root[name]
-
-    # The first three are by far the most frequent, and ask themselves what `_home` asks.
-
-    def __getitem__(self, key: Any) -> Any:
-        own = self._root if isinstance(key, str) and key[:2] == "__" == key[-2:] else self._own
-        return own[key] if key in own else self._root[key]
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        own = self._root if isinstance(key, str) and key[:2] == "__" == key[-2:] else self._own
-        return own[key] if key in own else self._root.get(key, default)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        own = self._root if isinstance(key, str) and key[:2] == "__" == key[-2:] else self._own
-        own[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self._home(key)[key]
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and (key in self._root or key in self._home(key))
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._own
-        yield from (key for key in self._root if key != self._name and key not in self._own)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _home(self, key: Any) -> MutableMapping[str, Any]:
-        """Where `key` is written."""
-        special = isinstance(key, str) and key[:2] == "__" == key[-2:]
-        return self._root if special else self._own
-
-
 def _enter(inner: Any, call: Call, params: dict[str, Any]) -> MutableMapping[str, Any]:
     """Make `inner` ready for the call; answers the item's store as the node is to see it."""
     batch = call.batch
+    host = batch.host
+    node_id = batch.node_id
     store = item_store(call)
-    inner.set_params(batch.host.prepare(call, inner, store, params))
+    inner.set_params(host.prepare(call, inner, store, params))
     call.inner = inner
     call.entered = call.attempt
-    return NodeStore(store, batch.node_id) if batch.namespaced else store
+    return host.view(store, node_id) if batch.namespaced else store
 
 
 def item_store(call: Call) -> dict[str, Any]:
@@ -120,6 +80,6 @@ def _outcome(call: Call, action: Any) -> Result:
     result = call.result = result_of(call, call.store.get(call.batch.node_id))
     if error := result.get("error"):
         call.error = str(error)
-    elif isinstance(action, str) and action.startswith("error"):
+    elif action is not None and action != "default" and isinstance(action, str) and action.startswith("error"):
         call.error = "Node returned error action"
     return result

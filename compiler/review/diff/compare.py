@@ -27,8 +27,8 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
     for node in new.nodes:
         if node.id in by_id:
             one = by_id[node.id]
-            old_names, new_names = _names(one, renamed), _names(node, {})
-            changes += _node(Pair(one, node, old_names, new_names, before, after))
+            before_names, after_names = _names(one, renamed), _names(node, {})
+            changes += _node(Pair(one, node, before_names, after_names, before, after))
         else:
             changes.append(_added(node, after.get(node.id, ())))
     changes += [_removed(node, before.get(node.id, ())) for node in removed]
@@ -36,8 +36,8 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _names(node: SourceNode, renamed: Mapping[str, str]) -> Names:
-    return Names(node.batch.alias if node.batch is not None else None, renamed)
+def _names(node: SourceNode, renamed: dict[str, str]) -> Names:
+    return Names(node.batch.alias if node.batch else None, renamed)
 
 
 def _added(node: SourceNode, readers: tuple[Reader, ...]) -> Change:

@@ -19,6 +19,7 @@ from pflow_lower.runtime import (
     publish,
     run_inner,
     text,
+    text_at,
     with_inputs,
 )
 from pocketflow import BatchNode, Node
@@ -37,7 +38,7 @@ class RunBatch(BatchNode):
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "jobs", "response")
-        return open_batch(self, shared, items)
+        return open_batch(self, shared, items, style=peek(shared, "style"))
 
     def exec(self, call: Call) -> Result:
         job = call.item
@@ -46,10 +47,10 @@ class RunBatch(BatchNode):
         scope = with_inputs(call, inputs)
         params = {
             "inputs": inputs,
-            # result: str = "${job.name} with ${job.inputs}"
+            # result: str = "${job.name} with ${job.inputs}, ${style}"
             "code": (
                 f'result: str = "{text(find(scope, "job", "name"))} with '
-                f'{text(find(scope, "job", "inputs"))}"\n'
+                f'{text(find(scope, "job", "inputs"))}, {text_at(scope, "style")}"\n'
             ),
         }
         return run_inner(self.inner, call, params)

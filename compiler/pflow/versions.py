@@ -1,0 +1,101 @@
+"""The versions of pflow that the step knows, and what it wraps in each.
+
+A version gets into the table when `tests/test_versions.py` has run the step in it. What is not in the table is
+refused, even where pflow has functions of the same names: they do other things. Up to 0.10 pflow has an executor of
+another design, 0.11 to 0.14 keep other records of failed items, warnings and trace than generated classes do.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import NamedTuple
+
+
+class Unsupported(RuntimeError):
+    """This pflow is not one that the step knows."""
+
+
+class Wrapped(NamedTuple):
+    """One function of pflow and what wraps it."""
+
+    wrapper: str
+    """The name of a function of the version's adapter."""
+    name: str
+    modules: tuple[str, ...]
+    """Where it is found: the first must have it, the others may have copied it."""
+    owner: str = ""
+    """The class that it belongs to, or none."""
+
+
+class Known(NamedTuple):
+    """A series of versions: all that begin with its number."""
+
+    series: str
+    adapter: str
+    """The module of this package that knows them."""
+    wrapped: tuple[Wrapped, ...]
+    older_templates: bool = False
+    """Whether its templates mean something else in places: see `older_templates.py`."""
+
+
+_ENGINE = (
+    Wrapped(
+        "compiled_with_classes",
+        "compile_workflow",
+        (
+            "pflow.runtime.compilation.compiler",
+            "pflow.runtime.compilation",
+            "pflow.runtime",
+            "pflow.runtime.workflow_executor",
+        ),
+    ),
+    Wrapped("execute", "execute_batch", ("pflow.runtime.engine.batch_executor", "pflow.runtime.engine.engine")),
+    Wrapped("key_with_captured", "_compute_memo_cache_key", ("pflow.runtime.engine.instrumentation",)),
+    Wrapped("validated", "validate", ("pflow.core.workflow.validator",), "WorkflowValidator"),
+)
+_WRAPPERS = (
+    Wrapped(
+        "compiled_with_classes",
+        "compile_ir_to_flow",
+        ("pflow.runtime.compiler", "pflow.runtime", "pflow.runtime.workflow_executor"),
+    ),
+    Wrapped("validated", "validate", ("pflow.core.workflow_validator",), "WorkflowValidator"),
+)
+KNOWN = (
+    Known("0.8.1", "legacy", _WRAPPERS),
+    Known("0.15", "attach", _ENGINE, older_templates=True),
+    Known("0.16", "attach", _ENGINE),
+)
+SUPPORTED = f"pflow-lower's step knows pflow {', '.join(known.series for known in KNOWN[:-1])} and {KNOWN[-1].series}"
+
+
+@functools.cache
+def known_here() -> Known:
+    """What the table says of the pflow of this Python.
+
+    Raises: Unsupported, if it is not in the table.
+    """
+    version = installed()
+    if version is None:  # a pflow that was not installed by pip, or none: whoever looks for its functions finds out
+        return KNOWN[-1]
+    for known in KNOWN:
+        if f"{version}.".startswith(f"{known.series}."):
+            return known
+    raise Unsupported(f"this is pflow {version}; {SUPPORTED}")
+
+
+def installed() -> str | None:
+    """The version of pflow; None if it is not installed as a distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pflow-cli")
+    except PackageNotFoundError:
+        return None
+
+
+def described() -> str:
+    """The pflow of this Python in words."""
+    version = installed()
+    return f"this Python ({sys.executable})" if version is None else f"pflow {version}"

@@ -1,0 +1,124 @@
+"""How long calls take, and how long a batch of them takes: bounds by list scheduling.
+
+Workers take the next item as soon as they are free. However the items stand in line, that takes at least the longest
+of them and at least their sum divided by the workers, and at most that share plus the longest, less the part of it
+that is in the share already (R. L. Graham, Bounds for Certain Multiprocessing Anomalies, 1966).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
+
+
+class Span(NamedTuple):
+    """Seconds: at least and at most if every call succeeds at once, and at most with every attempt and wait."""
+
+    low: float
+    high: float
+    worst: float
+
+    def then(self, other: Span) -> Span:
+        """One after the other."""
+        return Span(self.low + other.low, self.high + other.high, self.worst + other.worst)
+
+
+class Times(NamedTuple):
+    """What is known of the durations of calls, in seconds."""
+
+    each: float | None = None
+    """Of every call that is made for an item."""
+    of_node: dict[str, tuple[float, ...]] = {}  # noqa: RUF012  never changed
+    """Of the calls of one node, by its path (`sub/ask`)."""
+    named: frozenset[str] = frozenset()
+    """The nodes that the user has named, so that they must be there."""
+
+    def calls(self, path: str, *, for_item: bool) -> tuple[float, ...]:
+        """Sample durations of the node's calls; empty if nothing is known."""
+        if path in self.of_node:
+            return self.of_node[path]
+        return (self.each,) if self.each is not None and for_item else ()
+
+
+class WrongTime(ValueError):
+    """A duration, or a trace, that cannot be read."""
+
+
+def seconds(text: str) -> float:
+    """`2s`, `150ms`, `1.5min` as seconds. Raises: WrongTime."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise WrongTime(f"{text!r} is no duration; write 2s, 150ms or 1.5min")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
+    """The durations of every node's calls in a trace that pflow has written, by the node's path.
+
+    Raises: WrongTime.
+    """
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise WrongTime(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise WrongTime(f"{file} is no trace of pflow: {error}") from error
+    events = [line for line in lines if isinstance(line, dict) and line.get("kind") == "event"]
+    if not events:
+        raise WrongTime(f"{file} is no trace of pflow: there is no event in it")
+    found: dict[str, list[float]] = {}
+    for path, duration in _durations(events, ""):
+        found.setdefault(path, []).append(duration / 1000)
+    return {path: tuple(durations) for path, durations in found.items()}
+
+
+def _durations(events: Iterable[Any], above: str) -> Iterator[tuple[str, float]]:
+    for event in events:
+        if not isinstance(event, dict) or not isinstance(event.get("node_id"), str):
+            continue
+        path = above + "/".join([*map(str, event.get("ancestor_path") or ()), event["node_id"]])
+        items = event.get("batch_items")
+        for call in items if isinstance(items, list) else [event]:
+            duration = call.get("duration_ms") if isinstance(call, dict) else None
+            if isinstance(duration, (int, float)) and duration >= 0 and call.get("status") == "success":
+                yield path, duration
+            if isinstance(call, dict) and isinstance(call.get("events"), list):
+                yield from _durations(call["events"], f"{path}/")
+
+
+def makespan(durations: Sequence[float], workers: int) -> tuple[float, float]:
+    """Bounds of the time that `workers` take for items of these durations, in whatever order they stand."""
+    if not durations:
+        return 0.0, 0.0
+    longest, shared = max(durations), sum(durations) / workers
+    if min(durations) == longest or workers == 1:
+        rounds = -(-len(durations) // workers)
+        exact = sum(durations) if workers == 1 else rounds * longest
+        return exact, exact
+    return max(longest, shared), shared + longest * (1 - 1 / workers)
+
+
+def of_calls(samples: Sequence[float], number: int, workers: int, attempts: int, waits: float) -> Span:
+    """How long `number` calls take whose durations are like `samples`.
+
+    With as many samples as calls these are the calls. Otherwise all that is taken from them is the mean, for the sum,
+    and the longest; the bounds are as good as the samples then.
+    """
+    if number == 0:
+        return Span(0.0, 0.0, 0.0)
+    if len(samples) == number or min(samples) == max(samples):
+        durations = samples if len(samples) == number else [samples[0]] * number
+        low, high = makespan(durations, workers)
+        return Span(low, high, makespan([attempts * d + waits for d in durations], workers)[1])
+    mean, longest = sum(samples) / len(samples), max(samples)
+
+    def most(attempts: int, waits: float) -> float:
+        return (attempts * mean + waits) * number / workers + (attempts * longest + waits) * (1 - 1 / workers)
+
+    return Span(max(mean * number / workers, min(samples)), most(1, 0), most(attempts, waits))

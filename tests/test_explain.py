@@ -1,0 +1,253 @@
+"""What `pflow-lower explain` says is true: every example gives what it says it gives."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from syrupy.assertion import SnapshotAssertion
+
+from pflow_lower import pipeline
+from pflow_lower.cli import cli
+from pflow_lower.diagnostics import CODES, Diagnostic, LowerError
+from pflow_lower.explanations import FOLDER, Example, explanation
+from pflow_lower.pipeline import Options
+from pflow_lower.review.explain.generated import known_of, lines_of
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
+
+TO_READ_ONLY = {"PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL601", "PFL602"}
+"""Codes whose wrong example is a command line: no file gives them, or none that one would print."""
+
+TABLE_USER = '{"nodes": [{"id": "t", "type": "translate", "params": {"text": "${item}"}, "batch": {"items": ["a"]}}]}'
+
+
+def said(example: Example, folder: Path) -> list[Diagnostic]:
+    """All findings about an example."""
+    kind, *flags = shlex.split(example.kind)
+    if kind == "python":
+        return said_in_python(example.text)
+    if kind == "markdown":
+        pytest.importorskip("pflow")
+    file = folder / ("workflow.pflow.md" if kind == "markdown" else "workflow.json")
+    file.write_text(TABLE_USER if kind == "toml" else example.text, encoding="utf-8")
+    if kind == "toml":
+        folder.joinpath("nodes.toml").write_text(example.text, encoding="utf-8")
+    options = Options(
+        out=folder / "out",
+        program="--program" in flags,
+        nodes_file=folder / "nodes.toml" if kind == "toml" else None,
+    )
+    try:
+        return list(pipeline.run(str(file), options).diagnostics)
+    except LowerError as error:
+        return list(error.diagnostics)
+
+
+def said_in_python(text: str) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+
+    class Watched:
+        @staticmethod
+        def lower(workflow: object) -> None:
+            try:
+                found.extend(pipeline.run(workflow).diagnostics)
+            except LowerError as error:
+                found.extend(error.diagnostics)
+
+    exec(text, {"pflow_lower": Watched})  # noqa: S102  an example of ours
+    return found
+
+
+def test_every_code_has_an_explanation_and_no_other() -> None:
+    assert {file.stem for file in FOLDER.iterdir()} == set(CODES)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_the_examples_are_true(code: str, tmp_path: Path) -> None:
+    explained = explanation(code)
+    assert explained is not None
+    wrong, right = explained.examples("Wrong"), explained.examples("Right")
+    assert wrong and right, "both headings, each with an example"
+    tested = {"json", "markdown", "toml", "python"}
+    assert {example.kind.split()[0] for example in wrong} <= tested or code in TO_READ_ONLY
+    for example in wrong:
+        if example.kind.split()[0] in tested:
+            assert {finding.code for finding in said(example, tmp_path)} == {code}
+    for example in right:
+        if example.kind.split()[0] in tested:
+            assert [finding.render() for finding in said(example, tmp_path)] == []
+
+
+def test_explanations_are_of_the_length_of_the_terminal() -> None:
+    for file in FOLDER.iterdir():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert len(line) <= 120 or line.startswith(('{"', "    {")), f"{file.name}: {line}"
+
+
+# --- The command
+
+
+def explain(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["explain", *arguments])
+
+
+def test_codes_are_listed() -> None:
+    assert explain().output.splitlines() == [f"{code}  {title}" for code, title in CODES.items()]
+
+
+@pytest.mark.parametrize("word", ["PFL301", "pfl301", "301"])
+def test_a_code_in_words(word: str) -> None:
+    told = explanation("PFL301")
+    assert told is not None
+    assert explain(word).output == f"PFL301: reference to nothing\n\n{told.markdown}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("PFL3O1", "did you mean PFL3"), ("PFL999", "did you mean"), ("wat", "lists the codes"), ("\x1b[2J", "\\x1b[2J")],
+)
+def test_an_unknown_code(word: str, meant: str) -> None:
+    shown = explain(word)
+    assert shown.exit_code == 2 and meant in shown.output and "\x1b" not in shown.output
+
+
+@pytest.fixture
+def lowered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which workflow.json was lowered into out/."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(GOLDEN / "issue-classifier-program" / "workflow.json", tmp_path)
+    done = CliRunner().invoke(cli, ["workflow.json", "-o", "out", "--program"])
+    assert done.exit_code == 0, done.output
+    return tmp_path
+
+
+def line_with(file: Path, text: str) -> int:
+    return next(n for n, line in enumerate(file.read_text("utf-8").splitlines(), 1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("nodes.py", "alias ="),
+        ("nodes.py", "text_at(issue, 'title')"),
+        ("nodes.py", "return in_threads"),
+        ("nodes.py", "from pocketflow"),
+        ("flow.py", "classify = ClassifyBatch"),
+        ("lowered.json", '"type": "nodes:ClassifyBatch"'),
+    ],
+)
+def test_a_line_in_words(lowered: Path, snapshot: SnapshotAssertion, file: str, text: str) -> None:
+    line = line_with(lowered / "out" / file, text)
+    shown = explain(f"{Path('out') / file}:{line}")
+    assert shown.exit_code == 0
+    assert shown.output == snapshot
+    assert explain(f"{Path('out') / file}:{line}:7").output == shown.output
+
+
+def test_every_line_of_every_golden_case_can_be_explained() -> None:
+    for file in sorted(GOLDEN.glob("*/*.py")):
+        if file.parent.name == "markdown":
+            pytest.importorskip("pflow")
+        known = known_of(file, file.read_text("utf-8"))
+        assert known.remarks == (), file
+        workflow = lines_of(known.workflow)
+        assert workflow is not None
+        assert all(m.position is None or m.position.line <= len(workflow) for m in known.lines)
+
+
+def test_a_long_line_is_shown_around_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    prompt = "x" * 500 + "${item}" + "y" * 500
+    node = {"id": "a", "type": "llm", "params": {"prompt": prompt}, "batch": {"items": ["1"]}}
+    Path("workflow.json").write_text(json.dumps({"nodes": [node]}))
+    CliRunner().invoke(cli, ["workflow.json", "-o", "."])
+    shown = explain(f"nodes.py:{line_with(Path('nodes.py'), 'text(item)')}").output
+    assert max(map(len, shown.splitlines())) < 200
+    quoted, caret = shown.splitlines()[4:6]
+    assert quoted[caret.index("^") :].startswith("${item}")
+
+
+def test_a_missing_map_is_made_anew(lowered: Path) -> None:
+    line = line_with(lowered / "out" / "nodes.py", "alias =")
+    before = explain(f"out/nodes.py:{line}").output
+    (lowered / "out" / "nodes.py.map.json").unlink()
+    assert explain(f"out/nodes.py:{line}").output == (
+        f"{before}\nNote: nodes.py.map.json is missing; it was made anew from workflow.json\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"version": 2}', '{"version": 1, "lines": 7}', "\udcff", '{"a":' * 9999]
+)
+def test_a_broken_map_is_made_anew(lowered: Path, content: str) -> None:
+    (lowered / "out" / "nodes.py.map.json").write_bytes(content.encode(errors="surrogateescape"))
+    shown = explain("out/nodes.py:30")
+    assert (shown.exit_code, "it was made anew" in shown.output) == (0, True)
+
+
+def test_an_older_map_is_made_anew(lowered: Path) -> None:
+    map_file = lowered / "out" / "nodes.py.map.json"
+    line = line_with(lowered / "out" / "nodes.py", "alias =")
+    before = explain(f"out/nodes.py:{line}").output
+    map_file.write_text(map_file.read_text().replace('"line": 3', '"line": 2'))
+    assert explain(f"out/nodes.py:{line}").output == (
+        f"{before}\nNote: nodes.py.map.json is out of date; it was made anew from workflow.json\n"
+    )
+
+
+def test_an_older_file_is_explained_by_its_map(lowered: Path) -> None:
+    text = (lowered / "workflow.json").read_text()
+    (lowered / "workflow.json").write_text(text.replace('"max_concurrent": 5', '"max_concurrent": 6'))
+    shown = explain("out/nodes.py:1")
+    assert (shown.exit_code, shown.output.splitlines()[-1]) == (
+        0,
+        "Note: nodes.py is not what workflow.json is lowered to today: what is said here is of an earlier state",
+    )
+    (lowered / "workflow.json").write_text("{")
+    assert "Note: workflow.json cannot be lowered any more: workflow.json:1:2: error[PFL105]" in (
+        explain("out/nodes.py:1").output
+    )
+    (lowered / "workflow.json").unlink()
+    assert explain("out/nodes.py:1").output.endswith("Note: workflow.json is not there any more\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("out/nodes.py", "which line?"),
+        ("out/nodes.py:0", "there is no line 0"),
+        ("out/nodes.py:999999", "lines; there is no line 999999"),
+        ("out/none.py:1", "no such file"),
+        ("out:1", "is a directory"),
+        ("binary.py:1", "is not UTF-8"),
+        ("mine.py:1", "is not a file that pflow-lower generated"),
+    ],
+)
+def test_a_line_that_cannot_be_explained(lowered: Path, what: str, why: str) -> None:
+    (lowered / "mine.py").write_text("x = 1\n")
+    (lowered / "binary.py").write_bytes(b"\xff\n")
+    shown = explain(what)
+    assert (shown.exit_code, why in shown.output) == (2, True), shown.output
+
+
+def test_a_line_of_an_older_file_without_a_map_cannot_be_explained(lowered: Path) -> None:
+    (lowered / "out" / "nodes.py.map.json").unlink()
+    (lowered / "workflow.json").write_text((lowered / "workflow.json").read_text().replace('"issue"', '"ticket"'))
+    shown = explain("out/nodes.py:1")
+    assert (shown.exit_code, "cannot be made anew" in shown.output) == (2, True)
+
+
+def test_what_is_shown_of_a_workflow_cannot_steer_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    node = {"id": "a\x1b[2J", "type": "llm", "params": {"p\u202e": "${item}"}, "batch": {"items": ["1"]}}
+    Path("workflow.json").write_text(json.dumps({"nodes": [node]}, ensure_ascii=False), "utf-8")
+    CliRunner().invoke(cli, ["workflow.json", "-o", "."])
+    for line in range(1, len(Path("nodes.py").read_text("utf-8").splitlines()) + 1):
+        shown = explain(f"nodes.py:{line}")
+        assert shown.exit_code == 0
+        assert shown.output.replace("\n", "").isprintable()

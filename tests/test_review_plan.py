@@ -1,0 +1,317 @@
+"""`pflow-lower plan` beyond its golden cases: its numbers against runs in pflow, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import http.client  # noqa: F401  before pflow: its node scan can hide this module
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pflow_lower.cli import run as run_command
+from pflow_lower.review.plan.amount import Amount, Range
+from pflow_lower.review.plan.clock import Times, makespan, of_calls, seconds
+from pflow_lower.review.plan.plan import money, shown
+from pflow_lower.review.plan.run import plan
+
+
+class Result(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, run in a folder of its own that holds w.json."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.json").write_text(json.dumps(batch("http")))
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as exited:
+            run_command(["plan", *arguments])
+        said = capsys.readouterr()
+        assert isinstance(exited.value.code, int)
+        return Result(exited.value.code, said.out, said.err)
+
+    return run
+
+
+def batch(type_name: str, items: Any = "${rows}", retry: Any = None, **settings: Any) -> dict[str, Any]:
+    key = {"http": "url", "llm": "prompt", "shell": "command", "code": "code", "read-file": "file_path"}[type_name]
+    model = {"model": "openai/gpt-5"} if type_name == "llm" else {}
+    node = {"id": "b", "type": type_name, "params": {key: "${item}"} | model, "batch": {"items": items, **settings}}
+    return {
+        "ir_version": "0.1.0",
+        "inputs": {"rows": {"type": "array", "description": "items"}},
+        "nodes": [node | ({"retry": retry} if retry else {})],
+        "edges": [],
+    }
+
+
+# --- The numbers, against runs
+
+
+class Seen(NamedTuple):
+    """What a run did: how often the node worked, how many at once, in how many seconds."""
+
+    calls: int
+    most: int
+    took: float
+
+
+def ran(ir: dict[str, Any], items: list[Any], seconds_each: float, *, fails: bool) -> Seen:
+    """Run the batch `b` in pflow, as the generated class, on a clock that nobody waits for.
+
+    Its node is replaced by one that takes its time and then, with `fails`, raises; what becomes of that in the end is
+    the affair of its type. With `fails` the last attempt of an item succeeds where there is one that can.
+    """
+    from pflow.core.node import Node
+    from pflow.registry import Registry
+    from pflow.runtime.compilation.compiler import compile_workflow
+    from pflow.runtime.engine.batch_executor import execute_batch
+    from pflow.runtime.engine.engine import WorkflowEngine
+
+    from pflow_lower.pflow.attach import LoweredBatchConfig, compiled_with_classes, execute
+    from pflow_lower.pflow.virtual_time import virtual_time
+
+    compiled = compiled_with_classes(
+        compile_workflow, copy.deepcopy(ir), registry=Registry(), initial_params={"rows": items}
+    )
+    original, config = compiled.start_node, compiled.node_configs["b"]
+    assert isinstance(config.batch_config, LoweredBatchConfig)
+    log: list[int] = []
+    under_way, most = [0], [0]
+
+    with virtual_time() as made:
+
+        class Worker(Node):  # type: ignore[misc]
+            """Works as the original is repeated: its attempts, its waits, and its own word on the last failure."""
+
+            def __deepcopy__(self, memo: object) -> Worker:
+                twin = copy.copy(self)
+                twin.params = dict(self.params)
+                return twin
+
+            def prep(self, shared: Any) -> int:
+                return int(shared["__index__"])
+
+            def exec(self, index: int) -> str:
+                log.append(index)
+                under_way[0] += 1
+                most[0] = max(most[0], under_way[0])
+                made.clock.sleep(seconds_each)
+                under_way[0] -= 1
+                if fails:
+                    raise ValueError(f"item {index}")
+                return "fine"
+
+            def exec_fallback(self, index: int, error: Exception) -> str:
+                if type(original).__name__ == "HttpNode":
+                    raise error
+                return "failed"  # as the others do: an answer
+
+            def post(self, shared: Any, index: int, answer: str) -> str:
+                shared["error" if answer == "failed" else "out"] = answer
+                return "default"
+
+        worker = Worker(original.max_retries, original.wait, original.backoff)
+        worker.node_id = "b"
+        shared: dict[str, Any] = {"rows": items, "__trace_collector__": object(), "_pflow_depth": 0}
+        engine = WorkflowEngine.__new__(WorkflowEngine)
+        try:
+            execute(execute_batch, worker, config, shared, engine._execute_single_node)
+        except Exception:  # noqa: BLE001  a batch in which every item fails ends in some exception
+            assert fails
+        made.join()
+        return Seen(len(log), most[0], made.clock.now())
+
+
+PLANS = {
+    "in order": batch("http"),
+    "in order, retried": batch("http", max_retries=3, retry_wait=5),
+    "own attempts": batch("http", retry={"max": 4, "wait": 2}),
+    "backoff": batch("http", retry={"max": 5, "wait": 3, "backoff": "exponential"}),
+    "both": batch("http", max_retries=2, retry_wait=7, retry={"max": 2, "wait": 1}),
+    "in threads": batch("http", parallel=True, max_concurrent=3),
+    "in threads, both": batch("http", parallel=True, max_concurrent=2, max_retries=3, retry_wait=0.5),
+    "a model, whose batch retries never happen": batch("llm", max_retries=5, retry_wait=9),
+    "a model, in threads": batch("llm", parallel=True, max_concurrent=4, retry={"max": 2}),
+    "files": batch("read-file", max_retries=2),
+}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 7])
+@pytest.mark.parametrize("name", PLANS)
+def test_the_numbers_are_those_of_a_run(name: str, number: int) -> None:
+    pytest.importorskip("pflow")
+    # With continue, every item gets all its attempts, however many fail.
+    ir = copy.deepcopy(PLANS[name])
+    ir["nodes"][0]["batch"]["error_handling"] = "continue"
+    items = [f"https://example.com/{index}" for index in range(number)]
+    node = plan(ir, [f"rows={json.dumps(items)}"], times=Times(each=2.0)).nodes[0]
+    assert node.time is not None
+    best, worst = (ran(ir, items, 2.0, fails=fails) for fails in (False, True))
+    assert (node.calls.low.value, node.calls.high.value) == (best.calls, worst.calls)
+    assert node.in_flight == best.most == worst.most or number == 0
+    assert node.time.low == node.time.high == pytest.approx(best.took)
+    assert node.time.worst == pytest.approx(worst.took)
+
+
+def test_bounds_hold_in_whatever_order_the_items_stand() -> None:
+    import heapq
+    import itertools
+
+    durations = [5.0, 1.0, 1.0, 4.0, 2.0, 2.5]
+    for workers in (1, 2, 3, 6):
+        low, high = makespan(durations, workers)
+        for order in itertools.permutations(durations):
+            free = [0.0] * workers
+            for duration in order:
+                heapq.heappush(free, heapq.heappop(free) + duration)
+            assert low - 1e-9 <= max(free) <= high + 1e-9
+
+
+def test_samples_of_another_number() -> None:
+    span = of_calls([1.0, 3.0], 4, 2, 2, 0.5)
+    assert (span.low, span.high) == (4.0, 5.5)
+    assert span.worst == 2 * 5.5 + 0.5 * (4 / 2 + 1 / 2)
+    assert of_calls([1.0], 0, 3, 1, 0) == (0, 0, 0)
+
+
+# --- Ways
+
+
+@pytest.mark.parametrize(
+    ("edges", "skipped", "never"),
+    [
+        ("a-b b-c c-d", "", ""),
+        ("a-b a-c b-d c-d", "bc", ""),
+        ("a-b a-c:error b-d c-d", "bc", ""),
+        ("a-b:error a-c:other b-d c-d", "bcd", ""),  # neither action: the run ends with a
+        ("a-b b-c c-b:again c-d", "", ""),
+        ("a-b c-d", "cd", "cd"),
+        ("b-a", "bcd", "bcd"),
+        ("a-b b-c b-d:error", "cd", ""),
+        ("", "bcd", "bcd"),
+    ],
+)
+def test_ways(edges: str, skipped: str, never: str) -> None:
+    written = []
+    for edge in edges.split():
+        ends, _, action = edge.partition(":")
+        written.append({"from": ends[0], "to": ends[2]} | ({"action": action} if action else {}))
+    nodes = [{"id": name, "type": "shell", "params": {"command": "true"}} for name in "abcd"]
+    ir = {"ir_version": "0.1.0", "nodes": nodes, "edges": written, "start_node": "a"}
+    made = {node.path: node for node in plan(ir).nodes}
+    assert "".join(name for name in "abcd" if made[name].calls.low == Amount()) == skipped
+    assert "".join(name for name in "abcd" if made[name].calls.high == Amount()) == never
+
+
+# --- Amounts
+
+
+def test_amounts() -> None:
+    n = Amount.unknown("n(a)")
+    assert str(n.times(3).plus(Amount.of(1200))) == "3 x n(a) + 1,200"
+    assert str(n.times(Amount.unknown("m")).plus(n)) == "m x n(a) + n(a)"
+    assert n.times(0) == Amount() == Amount.of(0)
+    assert n.times(0).value == 0 and n.value is None and Amount.of(7).value == 7
+    assert str(Range.of(2)) == "2" and str(Range.of(0, 2)) == "0 to 2"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.04, "0 s"), (2, "2 s"), (59.94, "59.9 s"), (60, "1 min"), (3725, "1 h 2 min 5 s")]
+)
+def test_durations_for_people(value: float, expected: str) -> None:
+    assert shown(value) == expected
+
+
+def test_money_for_people() -> None:
+    assert [money(cost) for cost in (0, 1234.5, 0.25, 0.0012, 0.00001)] == [
+        *("0.0000", "1,234.50", "0.2500", "0.0012", "less than 0.0001"),
+    ]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2s", 2), ("150ms", 0.15), ("1.5min", 90), ("3", 3), ("1 h", 3600)])
+def test_times(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+# --- The command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["rows"], "is no NAME=VALUE"),
+        (["row=[]"], "no input 'row'; its inputs: rows"),
+        (["rows=3"], "of type array"),
+        (["rows=[1"], "of type array"),
+        (["--item-time", "soon"], "is no duration"),
+        (["--item-time", "c=2s"], "no such node"),
+        (["--times", "missing.jsonl"], "cannot read missing.jsonl"),
+        (["--times", "w.json"], "is no trace of pflow"),
+        (["--price", "2"], "--price 2"),
+        (["--price", "a/b"], "--price a/b"),
+        (["--price", "nan/1"], "--price nan/1"),
+    ],
+)
+def test_what_is_refused(command: Command, arguments: list[str], expected: str) -> None:
+    result = command("w.json", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert expected in result.stderr
+
+
+def test_an_invalid_workflow(command: Command) -> None:
+    result = command("-", stdin='{"nodes": []}')
+    assert result.exit_code == 2 and "<stdin>" in result.stderr
+
+
+def test_items_that_are_no_list(command: Command, tmp_path: Path) -> None:
+    workflow = batch("http", items="${rows.list}")
+    workflow["inputs"]["rows"] = {"type": "object", "description": "d", "default": {"list": 3}}
+    result = command("-", stdin=json.dumps(workflow))
+    assert result.exit_code == 0 and "the run will fail here" in result.stdout
+
+
+def test_nothing_is_written_or_asked(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
+    before = sorted(tmp_path.iterdir())
+    assert command("w.json", 'rows=["a"]', "--item-time", "1s", "--price", "1/2").exit_code == 0
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_sub_workflow_that_starts_itself(command: Command, tmp_path: Path) -> None:
+    workflow = {
+        "nodes": [{"id": "again", "type": "workflow", "params": {"workflow": "./again.json"}}],
+        "edges": [],
+    }
+    (tmp_path / "again.json").write_text(json.dumps(workflow))
+    result = command("again.json")
+    assert result.exit_code == 0 and "nested more than 10 deep" in result.stdout
+
+
+def test_a_trace_that_pflow_has_written(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    from pflow.execution.result import RunnerConfig
+    from pflow.execution.runner import WorkflowRunner
+
+    workflow = batch("shell", items=["true", "true", "true"])
+    del workflow["inputs"]
+    result = WorkflowRunner().run(copy.deepcopy(workflow), {}, RunnerConfig(cache_enabled=False))
+    assert result.success
+    trace = max((Path.home() / ".pflow" / "debug").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    said = json.loads(command("w.json", "--times", str(trace), "--format", "json").stdout)
+    event = next(event for line in trace.read_text().splitlines() if "batch_items" in (event := json.loads(line)))
+    total = sum(item["duration_ms"] for item in event["batch_items"]) / 1000
+    assert said["total"]["time"]["at_least"] == said["total"]["time"]["at_most"] == pytest.approx(total, abs=0.001)

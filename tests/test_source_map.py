@@ -1,0 +1,162 @@
+"""Source maps: where in the workflow each generated line comes from, on every golden case and in tracebacks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pocketflow
+import pytest
+
+import pflow_lower
+from pflow_lower import pipeline
+from pflow_lower.expressions import strings
+from pflow_lower.source_map import RULES, Mapped, at_line, maps_of
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
+CASES = sorted(path.name for path in GOLDEN.iterdir())
+SCHEMA = json.loads(Path(pflow_lower.__file__).with_name("map.schema.json").read_text(encoding="utf-8"))
+
+
+def workflow_of(case: str) -> Path:
+    found = [GOLDEN / case / name for name in ("workflow.json", "workflow.pflow.md")]
+    path = next(path for path in found if path.exists())
+    if path.suffix == ".md":
+        pytest.importorskip("pflow")
+    return path
+
+
+def compiled_of(case: str) -> pipeline.Compiled:
+    nodes = GOLDEN / case / "nodes.toml"
+    program = (GOLDEN / case / "flow.py").exists()
+    options = pipeline.Options(nodes_file=nodes if nodes.exists() else None, program=program)
+    return pipeline.run(workflow_of(case), options)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_maps_are_as_published(case: str) -> None:
+    files = [path for path in (GOLDEN / case).iterdir() if path.name in ("nodes.py", "flow.py", "lowered.json")]
+    assert len(files) >= 2
+    source = workflow_of(case).read_text(encoding="utf-8").split("\n")
+    for file in files:
+        found = json.loads(file.with_name(f"{file.name}.map.json").read_text(encoding="utf-8"))
+        jsonschema.validate(found, SCHEMA)
+        assert (found["file"], found["source"]) == (file.name, workflow_of(case).name)
+        count = len(file.read_text(encoding="utf-8").split("\n"))
+        for row in found["lines"]:
+            assert row["first"] <= row["last"] <= count
+            assert 1 <= row["column"] <= len(source[row["line"] - 1]) + 1
+
+
+def test_every_rule_is_published_and_used() -> None:
+    assert set(SCHEMA["properties"]["lines"]["items"]["properties"]["rule"]["enum"]) == set(RULES)
+    maps = [json.loads(path.read_text(encoding="utf-8")) for path in GOLDEN.rglob("*.map.json")]
+    assert {row["rule"] for found in maps for row in found["lines"]} == set(RULES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_line_that_says_something_of_a_node_leads_to_it(case: str) -> None:
+    compiled = compiled_of(case)
+    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
+    for batch in compiled.lowered.batches:
+        lines = compiled.files[f"{batch.module}.py"].split("\n")
+        begin = lines.index(next(line for line in lines if line.startswith(f"class {batch.class_name}(")))
+        end = next((n for n in range(begin + 1, len(lines)) if lines[n].startswith("class ")), len(lines))
+        for number in range(begin + 1, end):
+            if lines[number - 1].strip() and "namespaced = " not in lines[number - 1]:
+                assert at_line(maps[f"{batch.module}.py"], number)[0].node == batch.node_id
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_written_in_the_workflow_is_where_the_map_says(case: str) -> None:
+    """A string of the workflow that stands in a generated line stands where the map sends that line, too."""
+    compiled = compiled_of(case)
+    source = workflow_of(case).read_text(encoding="utf-8").split("\n")
+    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
+    for number, node in enumerate(compiled.source.nodes):
+        for path, text in strings(dict(node.params), ("nodes", number, "params")):
+            for found in mapped_to(maps, path):
+                assert found.position is not None
+                shown = "\n".join(source[found.position.line - 1 :])
+                words = [word for word in text.split() if word.isalnum() and word.isascii()]
+                if words and text.isascii() and "_source_files" not in node.data:
+                    assert words[-1] in shown
+
+
+def mapped_to(maps: dict[str, list[Mapped]], path: tuple[Any, ...]) -> list[Mapped]:
+    return [found for mapped in maps.values() for found in mapped if found.path == path]
+
+
+def test_a_prompt_is_mapped_line_by_line(tmp_path: Path) -> None:
+    prompt = "First ${item}.\n\nThird, an $${escape}, then ${item.name}\nFirst ${item}.\nlast"
+    ir = {"inputs": {"xs": {"type": "array"}}, "nodes": [{"id": "a", "type": "llm", "params": {"prompt": prompt}}]}
+    ir["nodes"][0]["batch"] = {"items": "${xs}"}  # type: ignore[index]
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps(ir))
+    compiled = pipeline.run(file)
+    found = mapped_to(maps_of(compiled.source, compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
+    spelled = file.read_text()
+    begin = spelled.index('"First') + 2  # columns count from 1, and the quote stands before the text
+    starts = [0, 15, 16, prompt.index("First", 20), prompt.index("last")]
+    escapes = [prompt.count("\n", 0, start) for start in starts]  # each is two characters in JSON
+    columns = sorted({(f.first, f.position.column) for f in found if f.position and f.first == f.last})
+    assert [column for _, column in columns] == [begin + s + e for s, e in zip(starts, escapes, strict=True)]
+
+
+def test_a_file_of_its_own_has_no_lines_in_the_workflow(tmp_path: Path) -> None:
+    (tmp_path / "prompt.md").write_text("one\n\ntwo ${item}\nthree")
+    ir = {"inputs": {"xs": {"type": "array"}}, "nodes": [{"id": "a", "type": "llm", "batch": {"items": "${xs}"}}]}
+    ir["nodes"][0]["params"] = {"prompt": "./prompt.md"}  # type: ignore[index]
+    (tmp_path / "w.json").write_text(json.dumps(ir))
+    compiled = pipeline.run(tmp_path / "w.json")
+    found = mapped_to(maps_of(compiled.source, compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
+    columns = {mapped.position.column for mapped in found if mapped.position}
+    assert columns == {(tmp_path / "w.json").read_text().index('"./prompt.md"') + 1}
+
+
+class Fails(pocketflow.Node):  # type: ignore[misc]
+    def exec(self, prep_result: Any) -> Any:
+        raise RuntimeError("no")
+
+
+STORE = {"list_issues": {"response": [{"title": "t", "body": "b"}]}, "style": "s"}
+NOTES = pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes since Python 3.11")
+
+
+@NOTES
+def test_a_failing_item_names_its_place_in_memory() -> None:
+    cls = pflow_lower.lower(GOLDEN / "issue-classifier" / "workflow.json").load()["classify"]
+    lines = (GOLDEN / "issue-classifier" / "workflow.json").read_text(encoding="utf-8").split("\n")
+    with pytest.raises(RuntimeError) as caught:
+        cls(Fails()).run(dict(STORE))
+    name, line, column, node = caught.value.__notes__[0].split(":")[:4]
+    assert (name, node) == ("workflow.json", " classify")
+    assert lines[int(line) - 1][int(column) - 1 :] == '"llm",'
+    with pytest.raises(ValueError, match="no 'title' among name") as caught_early:
+        cls(Fails()).run(dict(STORE, list_issues={"response": [{"name": "t"}]}))
+    _, line, column, _ = caught_early.value.__notes__[0].split(":")[:4]
+    assert lines[int(line) - 1][int(column) - 1 :].startswith("Title: ${issue.title}")
+
+
+@NOTES
+@pytest.mark.parametrize("standalone", [False, True])
+def test_a_failing_item_names_its_place_from_a_folder(tmp_path: Path, standalone: bool) -> None:
+    shutil.copy(GOLDEN / "issue-classifier" / "workflow.json", tmp_path)
+    out = tmp_path / "made" / "here"
+    lowered = pflow_lower.lower(tmp_path / "workflow.json", out=out, standalone=standalone)
+    lowered.write(out)
+    script = (
+        "import sys; sys.path.insert(0, 'made/here'); import nodes, pocketflow\n"
+        "class Fails(pocketflow.Node):\n    def exec(self, prep_result): raise RuntimeError('no')\n"
+        f"nodes.ClassifyBatch(Fails()).run({STORE!r})"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stderr.strip().split("\n")[-1].startswith("workflow.json:") and "classify: item [0]" in run.stderr
+    (out / "nodes.py.map.json").write_text("{not a map")
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stderr.strip().split("\n")[-1].startswith("classify: item [0]")
