@@ -567,7 +567,7 @@ def without_order(run: Json) -> Json:
     for node in {entry[0] for entry in done}:
         counts = [entry[2].pop("batch_current") for entry in done if entry[0] == node]
         run[f"progress of {node}"] = counts
-    for warning in run["diag_warnings"]:  # pflow keeps one of several items' errors: whoever writes last
+    for warning in run.get("diag_warnings", []):  # pflow keeps one of several items' errors: whoever writes last
         warning["message"] = warning["message"].partition(": ${")[0]
     for name in ("calls", "progress", "logged", "llm_calls"):
         run[name] = sorted(run.get(name, []), key=lambda entry: json.dumps(entry, sort_keys=True, default=repr))

@@ -13,8 +13,6 @@ from unittest import mock
 import pytest
 from hypothesis import Phase
 
-from pflow_lower.runtime.store import NodeStore
-
 sys.path.insert(0, str(Path(__file__).parent))
 import fuzz_pflow  # isort: skip
 
@@ -42,8 +40,6 @@ def test_500_workflows(bench: fuzz_pflow.Bench) -> None:
         ("pflow_lower.runtime.batch._is_empty", lambda result: False),
         ("pflow_lower.pflow.host.PflowHost._resolutions", lambda *_: {}),
         ("pflow_lower.runtime.attempts._is_worth_another", lambda *_: False),
-        ("pflow_lower.pflow.host.PflowHost.view", NodeStore),
-        ("pflow_lower.pflow.host.PflowHost.replacing", lambda *_: None),
     ],
 )
 def test_what_is_wrong_is_found(bench: fuzz_pflow.Bench, place: str, wrong: Any) -> None:
