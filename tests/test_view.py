@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pflow_lower.cli import run
+from pflow_lower.cli import cli, run
 from pflow_lower.diagnostics import Diagnostic, Position, Severity
 from pflow_lower.review.view.explore import explore
 from pflow_lower.review.view.layout import HEIGHT, WIDTH, lay_out
@@ -327,6 +328,30 @@ def test_findings_and_a_plan_stand_where_they_belong() -> None:
     assert {"items", "calls"} <= set(page.texts["b"])
     assert " 40 to 120" in page.texts["li"]
     assert "1 warning" in page.texts["summary"]
+
+
+def test_lint_and_plan_are_on_the_page(tmp_path: Path) -> None:
+    node = {
+        "id": "say",
+        "type": "llm",
+        "params": {"prompt": "Hello"},
+        "batch": {"items": ["a", "b"], "max_concurrent": 3},
+    }
+    path = written(tmp_path, {"nodes": [node], "edges": []})
+    assert view(path, "--out", tmp_path / "page.html").exit_code == 0
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    linted = CliRunner().invoke(cli, ["lint", str(path)]).output
+    codes = set(re.findall(r"PFL5\d\d", linted))
+    assert codes and codes <= {text.split()[-1] for text in page.texts["b"]}
+    facts = "".join(page.texts["li"])
+    assert "SayBatch" in facts and " 2" in facts
+    assert {"items", "calls"} <= set(page.texts["b"])
+    # What the user accepts is no finding here either.
+    accepted = f'[tool.pflow-lower.lint.ignore]\n"*.json" = {{ say = {json.dumps(sorted(codes))} }}\n'
+    (tmp_path / "pyproject.toml").write_text(accepted, encoding="utf-8")
+    assert view(path, "--out", tmp_path / "page.html").exit_code == 0
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert not codes & {text.split()[-1] for text in page.texts["b"]}
 
 
 def test_what_keeps_a_program_from_being_made_is_said(tmp_path: Path) -> None:

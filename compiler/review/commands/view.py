@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ...diagnostics import LowerError, Severity
 from ...findings import show_findings
+
+if TYPE_CHECKING:
+    from ..view.explore import Explored
 
 FAILED = 2
 
@@ -35,25 +40,32 @@ def view(workflow: str, out: Path | None, no_open: bool, serve: bool, nodes: Pat
         from ..view.server import serve as keep_serving
 
         try:
-            keep_serving(workflow, nodes, say=lambda url: _show(url, no_open))
+            keep_serving(workflow, nodes, make=partial(_page, workflow), say=lambda url: _show(url, no_open))
         except LowerError as error:
             show_findings(error.diagnostics, "text")
             raise SystemExit(FAILED) from None
         return
     from ..view.explore import explore
-    from ..view.page import render
     from ..view.place import put
 
     try:
         explored = explore(workflow, nodes, stdin=sys.stdin.buffer)
         if not explored.text:
             raise LowerError(explored.findings)
-        path = put(render(explored), workflow, out)
+        path = put(_page(workflow, explored), workflow, out)
     except LowerError as error:
         show_findings(error.diagnostics, "text")
         raise SystemExit(FAILED) from None
     show_findings([f for f in explored.findings if f.severity is Severity.ERROR], "text")
     _show(path.as_uri(), no_open, shown=str(path))
+
+
+def _page(workflow: str, explored: Explored, live: str = "") -> str:
+    """The page of what was explored, written or served."""
+    from ..view.page import render
+    from ..view.reviewed import findings_of, plan_of
+
+    return render(explored, findings_of(explored, workflow), plan_of(explored, workflow), live=live)
 
 
 def _show(url: str, no_open: bool, shown: str = "") -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import NamedTuple
 
 from ...diagnostics import LowerError
 from .explore import Explored, explore
-from .page import render
 
 _LOOK = 0.25
 """Seconds between two looks at the files."""
@@ -36,10 +36,10 @@ class State(NamedTuple):
 class Pages:
     """The newest page of a workflow."""
 
-    def __init__(self, workflow: str, nodes_file: Path | None, make: Make | None = None) -> None:
+    def __init__(self, workflow: str, nodes_file: Path | None, make: Make) -> None:
         self._workflow = workflow
         self._nodes_file = nodes_file
-        self._make = make or (lambda explored, word: render(explored, live=word))
+        self._make = make
         self._changed = threading.Condition()
         self._watched: list[Path] = []
         self._stamp: object = None
@@ -78,8 +78,8 @@ class Pages:
         return State(word, page.encode()), _files(self._workflow, self._nodes_file, explored)
 
 
-def serve(workflow: str, nodes_file: Path | None, say: Callable[[str], None], make: Make | None = None) -> None:
-    """Serve the page of `workflow` until Ctrl-C. `say` is told the address once it can be asked for.
+def serve(workflow: str, nodes_file: Path | None, *, make: Make, say: Callable[[str], None]) -> None:
+    """Serve the page that `make` makes of `workflow` until Ctrl-C. `say` is told the address once it answers.
 
     Raises: LowerError if there is nothing to show at the start.
     """
@@ -88,21 +88,17 @@ def serve(workflow: str, nodes_file: Path | None, say: Callable[[str], None], ma
         raise LowerError(first.findings)
     pages = Pages(workflow, nodes_file, make)
     server = _Server(pages)
-    ended = threading.Event()
-    threading.Thread(target=_keep_looking, args=(pages, ended), daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     try:
         say(f"http://127.0.0.1:{server.server_port}/")
-        server.serve_forever(poll_interval=0.1)
+        while True:
+            time.sleep(_LOOK)
+            pages.look()
     except KeyboardInterrupt:
         pass  # how one stops a server
     finally:
-        ended.set()
+        server.shutdown()
         server.server_close()
-
-
-def _keep_looking(pages: Pages, ended: threading.Event) -> None:
-    while not ended.wait(_LOOK):
-        pages.look()
 
 
 class _Server(ThreadingHTTPServer):

@@ -1,0 +1,52 @@
+"""What lint and plan say of a workflow, as the page shows it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...diagnostics import Diagnostic, LowerError
+from ..lint.suppress import suppressions_for
+from ..lint.table import lint
+from ..plan.clock import Times
+from ..plan.forecast import Node, forecast
+from ..plan.known import Known
+from .explore import Explored
+from .page import Plan
+
+
+def findings_of(explored: Explored, workflow: str) -> list[Diagnostic]:
+    """What lint finds besides the compiler's own findings; what the user accepts (pyproject.toml) is left out."""
+    if explored.compiled is None:
+        return []
+    found = [one for one in lint(explored.compiled.source, ()) if one.said.code.startswith("PFL5")]
+    try:
+        table = suppressions_for(_folder(workflow))
+    except LowerError as error:
+        return [*error.diagnostics, *(one.said for one in found)]
+    return [one.said for one in (found if table is None else table.left(workflow, found))]
+
+
+def plan_of(explored: Explored, workflow: str) -> Plan:
+    """What is known of a run without its inputs, by node id."""
+    if explored.compiled is None:
+        return {}
+    source = explored.compiled.source
+    nodes = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=_folder(workflow))
+    return {node.path: facts for node in nodes if (facts := _facts(node))}
+
+
+def _facts(node: Node) -> dict[str, object]:
+    """Of a batch only: one call of an ordinary node is no news."""
+    if node.items is None:
+        return {}
+    facts: dict[str, object] = {"items": node.items}
+    if not node.inner:
+        facts["calls"] = node.calls
+    if node.in_flight > 1:
+        facts["in flight"] = node.in_flight
+    return facts
+
+
+def _folder(workflow: str) -> Path:
+    return Path.cwd() if workflow == "-" else Path(os.path.abspath(workflow)).parent
