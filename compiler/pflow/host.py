@@ -54,6 +54,7 @@ class PflowHost(Host):
     """pflow's engine around one run of one batch node."""
 
     view = PflowStore
+    keys = ("_pflow_child_workflow_paths",)
 
     def __init__(self, node: Any, config: NodeConfig, run_one: Callable[..., Any]) -> None:
         self.node = node
@@ -99,7 +100,7 @@ class PflowHost(Host):
 
     def store(self, call: Call) -> dict[str, Any]:
         """The item's store, with what pflow's engine puts there for it."""
-        store = dict(call.batch.shared)
+        store = call.batch.store_of_an_item()
         if call.batch.parallel:
             store["__pflow_cancel_event__"] = self.cancel
             store["__gate_prompt_allowed__"] = False  # a worker thread cannot ask anybody
@@ -177,6 +178,8 @@ class PflowHost(Host):
         """Keep the item's trace event, as pflow's executor does."""
         if not call.attempt:
             return  # there was no copy of the node to run: pflow's executor does not get as far as an event
+        if record is None and self.events is None and not self.has_more:
+            return  # nobody reads the trace
         store = item_store(call) if call.store is None else call.store
         result = call.result
         written: Any = store.get(self.node_id)
