@@ -135,6 +135,17 @@ def test_missing_and_orphaned_files_are_named(run: Run) -> None:
     assert run("check").status == 0
 
 
+def test_a_source_map_that_outlived_its_module_is_an_orphan(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made", "--program")
+    Path("made/flow.py").unlink()
+    run("greet.json", "-o", "made")
+    shown = run("check", "-q")
+    assert shown.status == 1 and shown.out.startswith("made/flow.py.map.json: error[PFL613]")
+    assert run("check", "--update").status == 0
+    assert run("check").status == 0
+
+
 def test_a_folder_whose_workflow_is_gone_is_told_and_left_alone(run: Run) -> None:
     workflow("greet.json")
     run("greet.json", "-o", "made")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from .lowering import MAP, Lowering, shown
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other one says why it could not be known."""
+
+_GENERATED = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py|lowered\.json")
+"""What a source map can be the map of."""
 
 
 class Outcome(NamedTuple):
@@ -87,18 +91,19 @@ def _bytes(file: Path) -> bytes | None:
         return None
 
 
-def _extra(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
-    """The files in `folder` that pflow-lower made and `files` has no more, with their source maps."""
+def _extra(folder: Path, files: Mapping[str, str]) -> set[str]:
+    """The files in `folder` that pflow-lower made and `files` has no more; a source map may outlive its module."""
     if not folder.is_dir():
-        return
-    modules = [path.name for path in output.left_over(files, folder)]
-    yield from modules
-    for path in folder.glob(f"*{MAP}"):
-        if path.name not in files and path.name.removesuffix(MAP) in {*modules, *files}:
-            yield path.name
+        return set()
+    found = {path.name for path in output.left_over(files, folder)}
+    found |= {
+        path.name
+        for path in folder.glob(f"*{MAP}")
+        if path.name not in files and _GENERATED.fullmatch(path.name.removesuffix(MAP))
+    }
     known = {path.partition("/")[2] for path in files if "/" in path}
-    for path in output.left_over(known, folder / STANDALONE_RUNTIME):
-        yield f"{STANDALONE_RUNTIME}/{path.name}"
+    runtime = folder / STANDALONE_RUNTIME
+    return found | {f"{STANDALONE_RUNTIME}/{path.name}" for path in output.left_over(known, runtime)}
 
 
 def _stale(lowering: Lowering, path: str, content: bytes, wanted: bytes) -> Diagnostic:

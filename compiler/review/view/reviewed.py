@@ -40,9 +40,11 @@ def _facts(node: Node) -> dict[str, object]:
     """Of a batch only: one call of an ordinary node is no news."""
     if node.items is None:
         return {}
-    facts: dict[str, object] = {"items": node.items}
+    # The number of its own items, where it is unknown, is called n: what it is the number of stands beside it.
+    own = f"n({node.path})"
+    facts: dict[str, object] = {"items": str(node.items).replace(own, "n")}
     if not node.inner:
-        facts["calls"] = node.calls
+        facts["calls"] = str(node.calls).replace(own, "n")
     if node.in_flight > 1:
         facts["in flight"] = node.in_flight
     return facts
