@@ -4,7 +4,8 @@ A file says what the code means, then shows under `## Wrong` what gives it and u
 instead. The title is that of `CODES`. The examples are tested by what stands after their fence:
 
     json, json --program    a workflow, lowered with those options
-    markdown                the same, as .pflow.md
+    json lint               the same, for `pflow-lower lint`
+    markdown                a workflow as .pflow.md
     toml                    a table of node types, given with --nodes
     python                  run with `pflow_lower` imported
     anything else           to be read only

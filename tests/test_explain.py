@@ -13,14 +13,18 @@ from syrupy.assertion import SnapshotAssertion
 
 from pflow_lower import pipeline
 from pflow_lower.cli import cli
-from pflow_lower.diagnostics import CODES, Diagnostic, LowerError
+from pflow_lower.diagnostics import CODES, Diagnostic, LowerError, Severity
 from pflow_lower.explanations import FOLDER, Example, explanation
 from pflow_lower.pipeline import Options
 from pflow_lower.review.explain.generated import known_of, lines_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
-TO_READ_ONLY = {"PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL601", "PFL602"}
+TO_READ_ONLY = {
+    *("PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL590", "PFL591", "PFL601", "PFL602"),
+    *("PFL611", "PFL612", "PFL613", "PFL614", "PFL615", "PFL616"),
+    *("PFL701", "PFL702", "PFL703", "PFL704", "PFL705", "PFL711"),
+}
 """Codes whose wrong example is a command line: no file gives them, or none that one would print."""
 
 TABLE_USER = '{"nodes": [{"id": "t", "type": "translate", "params": {"text": "${item}"}, "batch": {"items": ["a"]}}]}'
@@ -37,6 +41,8 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
     file.write_text(TABLE_USER if kind == "toml" else example.text, encoding="utf-8")
     if kind == "toml":
         folder.joinpath("nodes.toml").write_text(example.text, encoding="utf-8")
+    if flags == ["lint"]:
+        return said_by_lint(file)
     options = Options(
         out=folder / "out",
         program="--program" in flags,
@@ -46,6 +52,15 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
         return list(pipeline.run(str(file), options).diagnostics)
     except LowerError as error:
         return list(error.diagnostics)
+
+
+def said_by_lint(file: Path) -> list[Diagnostic]:
+    shown = CliRunner().invoke(cli, ["lint", "--format", "json", str(file)])
+    findings = json.loads(shown.stdout)
+    return [
+        Diagnostic(code=found["code"], severity=Severity(found["severity"]), message=found["message"])
+        for found in findings
+    ]
 
 
 def said_in_python(text: str) -> list[Diagnostic]:
