@@ -33,11 +33,12 @@ class Events(list[Any]):
         self._seconds.append(None)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        values = iter(self._values)
+        values, resolutions = iter(self._values), self._resolutions
         for kept, seconds in zip(super().__iter__(), self._seconds, strict=True):
             if seconds is None:
                 yield kept
                 continue
+            resolved = resolutions(values)
             event = {
                 "index": kept["original_index"],
                 "item": kept["item"],
@@ -45,8 +46,8 @@ class Events(list[Any]):
                 "duration_ms": int(seconds * 100_000 + 0.5) / 100,  # two decimals, as by `round`, which is slow
                 "node_output": kept.copy(),
             }
-            if resolutions := self._resolutions(values):
-                event["template_resolutions"] = resolutions
+            if resolved:
+                event["template_resolutions"] = resolved
             yield event
 
     def __getitem__(self, index: Any) -> Any:
