@@ -331,6 +331,6 @@ def test_the_served_page_loads_again_when_the_workflow_is_saved(show: Any, brows
         assert [text for text in tab.said if not re.search("favicon", text)] == []
     finally:
         server.kill()
-        server.wait()
+        server.communicate()  # and close the pipe
     tab.settled("document.getElementById('trace').textContent.startsWith('The server has stopped')")
     tab.page.close()
