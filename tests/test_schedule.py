@@ -443,6 +443,64 @@ def test_a_cancelled_caller_cancels_what_is_under_way() -> None:
     assert shared["b"]["count"] == len(shared["b"]["results"]) == 5
 
 
+class Nested(pocketflow.Node):
+    """Item 0 ends at once, as the callback or `ends` has it; the others run a batch of 300 items."""
+
+    def __init__(self, options: dict[str, Any], ends: str) -> None:
+        super().__init__()
+        self.options, self.ends = options, ends
+
+    def exec(self, _: Any) -> Any:
+        if self.params["at"] == 0:
+            assert all(UNDER_WAY.acquire(timeout=30) for _ in range(2))
+            if self.ends == "fails":
+                raise ValueError("no")
+            return
+        inner = store(list(range(300)))
+        STORES.append(inner)
+        lowered_class(**self.options)(Step()).run(inner)
+
+
+class Step(pocketflow.Node):
+    def exec(self, _: Any) -> None:
+        if self.params["at"] == 1:
+            UNDER_WAY.release()
+        if self.params["at"]:
+            LET_ON.wait(0.02)
+
+
+UNDER_WAY, LET_ON = threading.Semaphore(0), threading.Event()
+STORES: list[Any] = []
+
+
+@pytest.mark.parametrize("options", [{}, {"parallel": True, "max_concurrent": 2}], ids=["in order", "in threads"])
+@pytest.mark.parametrize("ends", ["interrupted", "fails"])
+def test_a_batch_in_an_item(options: dict[str, Any], ends: str) -> None:
+    """An interrupt ends it; that the batch around it fails fast does not: what is under way finishes."""
+    LET_ON.clear()
+    STORES.clear()
+    if ends == "fails":
+        LET_ON.set()  # nothing to wait for
+    shared: Any = store([0, 1, 2])
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    if ends == "interrupted":
+        shared["__progress_callback__"] = interrupt
+    outer = lowered_class(parallel=True, max_concurrent=3)(Nested(options, ends))
+    with pytest.raises(KeyboardInterrupt if ends == "interrupted" else ValueError):
+        outer.run(shared)
+    counts = [inner["b"]["count"] for inner in STORES]
+    assert len(counts) == 2
+    if ends == "fails":
+        assert counts == [300, 300]
+    else:
+        assert max(counts) < 300
+        assert shared["b"]["count"] == 1  # what did not finish is no outcome
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("b-")] == []
+
+
 INTERRUPTED = """
 import asyncio, json, os, signal, sys, threading, time
 sys.path.insert(0, {here!r})

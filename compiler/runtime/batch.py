@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -24,6 +25,14 @@ Result = dict[str, Any]
 
 Results = list["Result | None"]
 """A result per item that was started, in the order of the items; None for a failed one."""
+
+
+around: ContextVar[Batch | None] = ContextVar("around", default=None)
+"""In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
+
+
+class Stopped(BaseException):
+    """A batch ends early since the one around it did. No error of the node's, which would be an item's outcome."""
 
 
 class Lowered(Protocol):
@@ -68,6 +77,7 @@ class Batch:
         """How long each finished item took."""
         self.stopped = threading.Event()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
+        self.around = around.get()
         self.is_async = hasattr(node.inner, "_run_async")
         """Whether the inner node is one of PocketFlow's asynchronous nodes."""
         self.run_blocking: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
@@ -85,11 +95,26 @@ class Batch:
             self._store = {**self.shared, **dict.fromkeys(own)}
         return self._store.copy()
 
+    def is_stopped(self) -> bool:
+        """Whether this batch, or one that it runs inside of, ends early. That one of them fails fast is no
+        reason: its items under way finish."""
+        return self.stopped.is_set() or (self.around is not None and self.around.is_stopped())
+
+    def raise_if_stopped(self) -> None:
+        """Raises: Stopped, if a batch that this one runs inside of ends early."""
+        if self.around is not None and self.around.is_stopped():
+            raise Stopped
+
     def pause(self) -> bool:
-        """Wait for another attempt; True if the batch was stopped meanwhile."""
+        """Wait for another attempt; True if the batch was stopped meanwhile.
+
+        Raises: Stopped, if one around it was.
+        """
         end = time.monotonic() + self.retry_wait
         while (left := end - time.monotonic()) > 0 and not self.stopped.wait(min(left, TICK)):
             raise_if_cancelled()
+            self.raise_if_stopped()
+        self.raise_if_stopped()
         return self.stopped.is_set()
 
     def finish(self, call: Call) -> None:

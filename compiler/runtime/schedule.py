@@ -8,7 +8,8 @@ Attempts are counted per call, never on the node: PocketFlow's own loop counts o
 concurrent items would take each other's attempts.
 
 An exception that aborts the batch (`Host.aborts`) leaves no outcome and nothing running. An interrupt
-(Ctrl-C, a cancelled task) leaves nothing running either, and publishes what was done by then.
+(Ctrl-C, a cancelled task) leaves nothing running either, and publishes what was done by then. Either
+also ends the batches that the items' own nodes run: those in other threads hear of it through `Stopped`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections import deque
 from typing import Any
 
 from .attempts import attempt, attempt_async, fail
-from .batch import Batch, Call, Result, Results, publish_interrupted
+from .batch import Batch, Call, Result, Results, Stopped, around, publish_interrupted
 from .garbage import fewer_collections
 from .loops import TICK, LoopThread, is_loop_running, raise_if_cancelled
 
@@ -46,6 +47,8 @@ def in_order(node: Any, batch: Batch, *, fail_fast: bool) -> Results:
             for index, item in enumerate(batch.items):
                 if inside_a_loop:
                     raise_if_cancelled()
+                if batch.around is not None:
+                    batch.raise_if_stopped()
                 call = Call(batch, index, item)
                 result = attempt(node, call)
                 batch.finish(call)
@@ -124,7 +127,9 @@ class _Crew:
         """Report what is finished, until every worker has ended."""
         while self._running and not self._over.wait(TICK if self._report is None else _GLANCE):
             raise_if_cancelled()
+            self._batch.raise_if_stopped()
             self._tell()
+        self._batch.raise_if_stopped()
         self._tell()
 
     def stop(self) -> None:
@@ -145,8 +150,9 @@ class _Crew:
             self._report(self._finished.popleft(), self._done)
 
     def _work(self, first: Call) -> None:
+        around.set(self._batch)
         own = copy.copy(self._node)
-        call = None if self._batch.stopped.is_set() else first
+        call = None if self._batch.is_stopped() else first
         try:
             while call is not None:
                 result = None
@@ -157,6 +163,8 @@ class _Crew:
                 else:
                     result = attempt(own, call)
                 call = self._next(call, result)
+        except Stopped:  # by this batch or one around it, and the caller's thread knows why
+            pass
         except BaseException as exc:  # noqa: BLE001  raised again in the caller's thread
             self.stop()
             self.aborts.append((call.index if call is not None else -1, exc))
@@ -176,7 +184,7 @@ class _Crew:
                 self._finished.append(call)
             if self._batch.fail_fast and call.error is not None:
                 self._closed = True
-            taken = None if self._closed else next(self._waiting, None)
+            taken = None if self._closed or self._batch.is_stopped() else next(self._waiting, None)
         return None if taken is None else Call(self._batch, *taken)
 
 
