@@ -95,8 +95,8 @@ def test_other_shapes(prove: Prove, name: str) -> None:
             lambda *_: False,
             {"calls", "attempts", "order", "outputs", "progress", "trace", "warnings", "raised error"},
         ),
-        ("batch._warnings", lambda *_: [], {"warnings"}),
-        ("batch._all_failed", lambda _: "everything failed", {"raised error"}),
+        ("outcome._warnings", lambda *_: [], {"warnings"}),
+        ("outcome._all_failed", lambda _: "everything failed", {"raised error"}),
         ("host.Host.reporter", lambda *_: None, {"progress"}),
         ("summary._bounded", lambda text, _: text, set()),  # nothing here is so long
     ],

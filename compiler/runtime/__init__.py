@@ -4,10 +4,11 @@ Needs the standard library and pocketflow only, so that `--standalone` can copy 
 generated files.
 """
 
-from .batch import Batch, Call, Result, Results, Shared, open_batch, publish
+from .batch import Batch, Call, Result, Results, Shared, open_batch
 from .host import Host
 from .inner import run_inner, run_inner_async, with_inputs
 from .loops import run_blocking
+from .outcome import publish
 from .program import Params, Step, no_class, retrying, run_program
 from .schedule import in_order, in_tasks, in_threads
 from .values import (

@@ -23,9 +23,10 @@ from collections import deque
 from typing import Any
 
 from .attempts import attempt, attempt_async, fail
-from .batch import Batch, Call, Result, Results, Stopped, around, publish_interrupted
+from .batch import Batch, Call, Result, Results, Stopped, around
 from .garbage import fewer_collections
 from .loops import TICK, LoopThread, is_loop_running, raise_if_cancelled
+from .outcome import publish_interrupted
 
 _GLANCE = 0.05
 """Seconds after which threads' progress is shown."""
