@@ -68,6 +68,7 @@ CODES: dict[str, str] = {
     "PFL312": "output source without a reference",
     "PFL313": "cache chunk that cannot be filled",
     "PFL314": "list or object inside a shell command",
+    "PFL315": "code input of another type than its annotation",
     "PFL320": "alias that shadows another name",
     "PFL321": "item reference outside its batch",
     "PFL322": "reference that fails at run time",

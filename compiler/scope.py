@@ -16,6 +16,7 @@ from .ir import SourceIR, SourceNode
 from .report import Report
 from .rules import declares_params, old_batch
 from .scope_cache import check_cache
+from .scope_code import check_code
 from .scope_names import check_aliases, check_cycle, check_unused
 from .scope_values import check_item_field, check_loops, check_output_key, check_shell
 from .surfaces import Order, Surface, order, surfaces
@@ -64,6 +65,7 @@ class _Checker:
         check_aliases(self.ir, self.report, self.nodes)
         check_loops(self.ir, self.report, self.nodes)
         check_shell(self.ir, self.report, self.nodes)
+        check_code(self.ir, self.report, self.nodes)
         check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
         check_cycle(self.ir, self.report, self.order)
         if not malformed:  # a misspelled template may be the one that uses it

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .code_inputs import result_type
 from .expressions import DynamicIndex, Field, Index, Literal, Reference, Template, parse
 from .ir import ErrorHandling, Path, SourceIR, SourceNode
 from .report import Report, nearest
@@ -159,7 +160,8 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     """The JSON type of what `reference` gives, where the workflow itself says it."""
     declared = ir.inputs.get(reference.root)
     if isinstance(declared, dict) and "type" in declared:
-        return None if reference.path else declared["type"]
+        kind = declared["type"]
+        return kind if isinstance(kind, str) and not reference.path else None
     if not ir.namespaced or not reference.path or not isinstance(reference.path[0], Field):
         return None
     node = nodes.get(reference.root)
@@ -168,9 +170,13 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     first, *rest = reference.path
     if first == Field("loop_stopped") and node.data.get("loop"):
         return None if rest else "string"
-    if node.batch is None or not isinstance(first, Field):
+    if not isinstance(first, Field):
         return None
+    if node.batch is None:
+        return result_type(node) if reference.path == (Field("result"),) else None
     if not rest:
         return BATCH_OUTPUTS.get(first.name)
+    if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == [Field("result")]:
+        return result_type(node)
     one_result = first.name == "results" and len(rest) == 1 and not isinstance(rest[0], Field)
     return "object" if one_result and node.type not in _WORKFLOW_TYPES else None

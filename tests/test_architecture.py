@@ -37,7 +37,7 @@ LEVELS: dict[str, set[str]] = {
     "validate": {"rules", "schema_errors", "validate"},
     "analyse": {
         *("analyse", "node_sources", "node_table", "node_types"),
-        *("scope", "scope_cache", "scope_names", "scope_values", "syntax"),
+        *("scope", "scope_cache", "scope_code", "scope_names", "scope_values", "syntax"),
     },
     "lower": {"lowering"},
     "emit": {"class_body", "emit", "program", "verify"},

@@ -156,6 +156,110 @@ def test_outputs_of_a_batch_node(reference: str, how: str, code: str | None) -> 
     assert [found.code for found in findings(data)] == ([code] if code else [])
 
 
+def code_node(annotation: str, value: str, **more: Any) -> list[Diagnostic]:
+    """The findings about an input `x` of a code node, after a batch, a code node and a loop."""
+    code = f"x: {annotation}\nresult: int = 1"
+    loop = {"code": "result: str = ''\nmore: bool = False", "inputs": {}}
+    data = {
+        "ir_version": "0.1.0",
+        "inputs": {name: {"type": name} for name in ("array", "integer", "any")} | {"untyped": {}},
+        "nodes": [
+            {"id": "use", "type": "any", "params": {"x": "${array} ${integer} ${any} ${untyped}"}},
+            {"id": "batch", "type": "any", "batch": {"items": [1]}},
+            {"id": "listed", "type": "code", "params": {"code": "result: list[int] | None = []"}},
+            {"id": "each", "type": "code", "params": {"code": "result: dict = {}"}, "batch": {"items": [1]}},
+            {"id": "turns", "type": "code", "params": loop, "loop": {"while": "${turns.more}"}},
+            {"id": "c", "type": "code", "params": {"code": code, "inputs": {"x": value}}, **more},
+        ],
+    }
+    return [found for found in findings(data) if found.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        ("dict", "${array}", "${array} is an array (list); the code says `x: dict`"),
+        ("'dict'", "${array}\n", "${array} is an array (list)"),
+        ("dict[str, int] | None", "${array}", 'annotate it `x: list | None`, or declare the input "array" as "object"'),
+        ("Optional[typing.Optional[int]]", "${array}", "is an array"),
+        ("list[str] | str", "${integer}", "${integer} is an integer (int)"),  # read up to the bracket
+        ("list", "${batch.count}", "annotate it `x: int`, or refer to an array (list)"),
+        ("dict", "${batch.errors}", "is an array"),
+        ("int", "${batch.batch_metadata}", "is an object (dict)"),
+        ("list", "${batch.results[0]}", "is an object"),
+        ("dict", "${listed.result}", "is an array"),
+        ("list", "${each.results[0].result}", "is an object"),
+        ("int", "${turns.loop_stopped}", "is a string (str)"),
+        ("dict", "${__index__}", "${__index__} is an integer"),
+        ("list", "${__iteration__}", "is an integer"),
+        ("dict", "${untyped ?? array ?? 1}", "${array} is an array"),
+        (
+            "int",
+            "${integer}${integer}",
+            "is text, because there is more in it than one reference; the code says `x: int`",
+        ),
+        ("dict = {}", "$${integer}", "is text"),
+    ],
+)
+def test_an_annotation_contradicts_what_feeds_it(annotation: str, value: str, message: str) -> None:
+    (found,) = code_node(annotation, value)
+    assert (found.code, found.where) == ("PFL315", "c.params.inputs.x")
+    assert message in found.render()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        ("str", "${array}"),
+        ("Any", "${array}"),
+        ("set", "${array}"),
+        ("list | dict", "${integer}"),
+        ("'dict | None'", "${array}"),
+        ("None", "${array}"),
+        ("float", "${integer}"),
+        ("int", "${batch.success_count}"),
+        ("dict", "${turns.loop_stopped}"),  # the string may hold JSON
+        ("dict", "${any}"),
+        ("dict", "${untyped}"),
+        ("dict", "${untyped ?? 1}"),
+        ("dict", "${listed.result[0]}"),
+        ("dict", "${batch.errors[0]}"),
+        ("dict", "plain"),
+        ("str", "${integer}${integer}"),
+    ],
+)
+def test_an_annotation_allows_what_feeds_it(annotation: str, value: str) -> None:
+    assert code_node(annotation, value) == []
+
+
+def test_code_that_does_not_parse_says_nothing_of_its_inputs() -> None:
+    assert code_node("dict = (", "${array}") == []
+
+
+def test_the_items_of_a_batch_may_be_anything() -> None:
+    for value in ("${item}", "${item.x}"):
+        assert code_node("dict", value, batch={"items": "${array}"}) == []
+    (found,) = code_node("dict", "${__index__}", batch={"items": "${array}"})
+    assert found.code == "PFL315"
+
+
+def test_the_shell_sees_what_code_declares() -> None:
+    def said(annotation: str, command: str) -> list[str]:
+        code = {"id": "a", "type": "code", "params": {"code": f"result: {annotation} = make()"}}
+        data = {
+            "ir_version": "0.1.0",
+            "nodes": [code, {"id": "b", "type": "shell", "params": {"command": command}}],
+            "edges": [{"from": "a", "to": "b"}],
+        }
+        return [found.code for found in findings(data)]
+
+    assert said("list[str]", "echo ${a.result}") == ["PFL314"]
+    assert said("Optional[dict]", "echo ${a.result ?? 1}") == ["PFL314"]
+    assert said("list[str]", "echo '${a.result}' ${a.result[0]}") == []
+    assert said("str", "echo ${a.result}") == []
+    assert said("Any", "echo ${a.result}") == []
+
+
 def test_an_edge_back_lets_a_node_look_ahead() -> None:
     nodes = [{"id": n, "type": "any", "params": {"x": "${c.out ?? 0}"} if n == "a" else {}} for n in "abc"]
     edges: list[dict[str, str]] = [{"from": "a", "to": "b"}, {"from": "b", "to": "c"}]
