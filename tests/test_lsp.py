@@ -181,6 +181,17 @@ async def test_findings_follow_the_text_of_the_buffer(client: LanguageClient, tm
 
 
 @pytest.mark.asyncio
+async def test_lint_is_among_the_findings(client: LanguageClient, tmp_path: Path) -> None:
+    same = '{"id": "a", "type": "llm", "params": {"prompt": "hi"}, "batch": {"items": ["x", "y"]}}'
+    text = '{"ir_version": "0.1.0", "nodes": [' + same + "]}"
+    editor = Editor(client, tmp_path / "flow.json", text)
+    assert "PFL501" in [code for code, _ in await editor.findings()]
+    (tmp_path / "pyproject.toml").write_text('[tool.pflow-lower.lint.ignore]\n"*.json" = { a = ["PFL501"] }\n')
+    editor.type(text + "\n")
+    assert "PFL501" not in [code for code, _ in await editor.findings()]
+
+
+@pytest.mark.asyncio
 async def test_findings_in_markdown(client: LanguageClient, tmp_path: Path) -> None:
     pytest.importorskip("pflow")
     text = (GOLDEN / "bad" / "markdown" / "workflow.pflow.md").read_text(encoding="utf-8")

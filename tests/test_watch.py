@@ -140,3 +140,13 @@ def test_what_is_looked_at(tmp_path: Path) -> None:
 )
 def test_what_may_be_a_file(text: str, names: list[str]) -> None:
     assert mentioned(text) == names
+
+
+def test_the_plan_follows_the_files_that_it_counts(tmp_path: Path, start: Start) -> None:
+    file = tmp_path / "flow.json"
+    file.write_text(workflow("Hello"))
+    watching = start("plan", "flow.json", "--watch")
+    assert "1 item" in watching.wait_for(1)
+    file.write_text(file.read_text().replace('["Ann"]', '["Ann", "Bo"]'))
+    assert "2 items" in watching.wait_for(2)
+    assert watching.interrupt() == 130

@@ -22,13 +22,17 @@ import click
 )
 @click.option("--price", metavar="IN/OUT", help="What a million tokens of input and of output cost: 2.5/10.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--watch", "watching", is_flag=True, help="Do so again whenever a file changes that the plan depends on.")
+@click.pass_context
 def plan(
+    context: click.Context,
     workflow: str,
     inputs: tuple[str, ...],
     item_times: tuple[str, ...],
     trace: Path | None,
     price: str | None,
     form: str,
+    watching: bool,
 ) -> None:
     """Say how many calls a run of WORKFLOW makes at best and at worst, before anything is spent.
 
@@ -40,6 +44,18 @@ def plan(
     """
     from ..plan.run import run
 
+    if watching:
+        from ..watch import mentioned_in, stamps, watch_command, workflow_state
+
+        if workflow == "-":
+            raise click.UsageError("--watch needs a file to look at, not standard input")
+        file = Path(workflow)
+        # Files that nodes read are named from the folder that a run starts in; all others from the workflow's.
+        watch_command(
+            context,
+            lambda: {**workflow_state(file), **stamps([*map(Path, mentioned_in(file)), *([trace] if trace else [])])},
+            workflow,
+        )
     raise SystemExit(run(workflow, inputs, item_times, trace, price, form))
 
 

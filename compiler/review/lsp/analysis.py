@@ -10,6 +10,7 @@ from ... import load, pipeline
 from ...diagnostics import Diagnostic, LowerError, by_position
 from ...ir import Document, LoweredIR, SourceIR
 from ...markdown_positions import MarkdownPositions
+from ..lint.said import said_of
 from .occurrences import Names, Occurrence
 from .places import Places, places_of
 from .ranges import place_of
@@ -46,7 +47,8 @@ class Analysis:
         except LowerError as error:
             self.findings = error.diagnostics
         else:
-            self.findings, self.files = by_position(compiled.diagnostics), dict(compiled.files)
+            said = said_of(compiled.source, self.name)
+            self.findings, self.files = by_position([*compiled.diagnostics, *said]), dict(compiled.files)
 
     def _watch(self, stage: str, result: Any) -> None:
         if stage == "load":

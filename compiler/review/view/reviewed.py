@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from ...diagnostics import Diagnostic, LowerError
-from ..lint.suppress import suppressions_for
-from ..lint.table import lint
+from ...diagnostics import Diagnostic
+from ..lint.said import folder_of, said_of
 from ..plan.clock import Times
 from ..plan.forecast import Node, forecast
 from ..plan.known import Known
@@ -19,12 +17,7 @@ def findings_of(explored: Explored, workflow: str) -> list[Diagnostic]:
     """What lint finds besides the compiler's own findings; what the user accepts (pyproject.toml) is left out."""
     if explored.compiled is None:
         return []
-    found = [one for one in lint(explored.compiled.source, ()) if one.said.code.startswith("PFL5")]
-    try:
-        table = suppressions_for(_folder(workflow))
-    except LowerError as error:
-        return [*error.diagnostics, *(one.said for one in found)]
-    return [one.said for one in (found if table is None else table.left(workflow, found))]
+    return said_of(explored.compiled.source, workflow)
 
 
 def plan_of(explored: Explored, workflow: str) -> Plan:
@@ -32,7 +25,7 @@ def plan_of(explored: Explored, workflow: str) -> Plan:
     if explored.compiled is None:
         return {}
     source = explored.compiled.source
-    nodes = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=_folder(workflow))
+    nodes = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=folder_of(workflow))
     return {node.path: facts for node in nodes if (facts := _facts(node))}
 
 
@@ -48,7 +41,3 @@ def _facts(node: Node) -> dict[str, object]:
     if node.in_flight > 1:
         facts["in flight"] = node.in_flight
     return facts
-
-
-def _folder(workflow: str) -> Path:
-    return Path.cwd() if workflow == "-" else Path(os.path.abspath(workflow)).parent
