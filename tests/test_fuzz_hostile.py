@@ -1,0 +1,34 @@
+"""A few hundred hostile workflows, and that what must not happen would be noticed."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import fuzz_hostile  # isort: skip
+
+
+def test_some_hundred_workflows() -> None:
+    seen: Counter[str] = Counter()
+    fuzz_hostile.search(300, seen, derandomize=True)()
+    assert seen["workflows"] >= 300
+    assert seen["lowered"] > 50
+    assert seen["pages"] > 200
+
+
+def test_a_forgotten_escape_is_found() -> None:
+    from pflow_lower.review.view import colour
+
+    with mock.patch.object(colour, "escape", str), pytest.raises(AssertionError):
+        fuzz_hostile.search(300, Counter(), derandomize=True)()
+
+
+def test_code_that_got_out_of_its_literal_is_found() -> None:
+    with pytest.raises(AssertionError):
+        fuzz_hostile.inert('prompt = ""\npwned()\n')
+    fuzz_hostile.inert('prompt = "pwned()"\n')
