@@ -176,6 +176,7 @@ def search(max_examples: int, seen: Counter[str], **more: Any) -> Callable[[], N
         max_examples=max_examples,
         deadline=None,
         database=None,
+        report_multiple_bugs=False,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
         **more,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from hypothesis import Phase
 
 sys.path.insert(0, str(Path(__file__).parent))
 import fuzz_hostile  # isort: skip
@@ -25,7 +26,7 @@ def test_a_forgotten_escape_is_found() -> None:
     from pflow_lower.review.view import colour
 
     with mock.patch.object(colour, "escape", str), pytest.raises(AssertionError):
-        fuzz_hostile.search(300, Counter(), derandomize=True)()
+        fuzz_hostile.search(300, Counter(), derandomize=True, phases=[Phase.generate])()
 
 
 def test_code_that_got_out_of_its_literal_is_found() -> None:
