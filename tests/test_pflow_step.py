@@ -148,6 +148,23 @@ def told(result: Any) -> list[Any]:
     return [found["stdout"] for found in result.shared_after["b"]["results"]]
 
 
+def test_a_pflow_that_was_imported_before_is_watched_everywhere(home: Path) -> None:
+    script = (
+        "import http.client\n"
+        "from pflow.runtime import workflow_executor\n"
+        "from pflow.execution import runner\n"
+        "from pflow_lower.pflow import is_installed\n"
+        "from pflow_lower.pflow.startup import watch\n"
+        "before = workflow_executor.compile_workflow\n"
+        "watch()\n"
+        "assert workflow_executor.compile_workflow is not before and not is_installed()\n"
+        "try:\n    workflow_executor.compile_workflow({}, None)\nexcept Exception:\n    pass\n"
+        "print(is_installed())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
 def test_install_is_idempotent(home: Path) -> None:
     from pflow.core.workflow.validator import WorkflowValidator
     from pflow.runtime import workflow_executor

@@ -93,9 +93,14 @@ def stand_down() -> None:
         while _standing_in:
             owner, name, raw, stand_in = _standing_in.pop()
             setattr(owner, name, raw)
-            for module in list(sys.modules.values()) if isinstance(owner, ModuleType) else ():
-                if getattr(module, "__dict__", {}).get(name) is stand_in:
-                    setattr(module, name, raw)
+            _replace_copies(owner, name, stand_in, raw)
+
+
+def _replace_copies(owner: Any, name: str, old: Any, new: Any) -> None:
+    """Put `new` where modules have copied the function `name` of the module `owner`, which was `old`."""
+    for module in list(sys.modules.values()) if isinstance(owner, ModuleType) else ():
+        if getattr(module, "__dict__", {}).get(name) is old:
+            setattr(module, name, new)
 
 
 def _owner(module: ModuleType, name: str) -> Any:
@@ -117,6 +122,7 @@ def _stand_in(owner: Any, name: str) -> None:
     if isinstance(raw, staticmethod):
         wrapped = staticmethod(stand_in)
     setattr(owner, name, wrapped)
+    _replace_copies(owner, name, raw, stand_in)  # pflow may have been imported before
     _standing_in.append((owner, name, raw, stand_in))
 
 
