@@ -179,6 +179,24 @@ def test_what_cannot_be_compared(prove: Prove) -> None:
     )  # fmt: skip
 
 
+def test_a_required_input_has_its_default(prove: Prove) -> None:
+    workflow = one({"command": "echo ${style} ${item}"}, items="${people}")
+    workflow["inputs"] = {
+        "style": {"type": "string", "description": "How.", "default": "hearty"},
+        "people": {"type": "array", "description": "Who.", "required": True, "default": ["Ada", "Grace"]},
+    }
+    status, out, err = prove(workflow)
+    assert (status, err) == (0, "")
+    assert out.endswith("all agree\n")
+
+
+def test_a_workflow_that_is_refused(prove: Prove) -> None:
+    """pflow's compiler would run it: only its validator reads the schema."""
+    status, out, err = prove(one(items=[]))
+    assert (status, out) == (2, "")
+    assert "error[PFL205] b.batch.items: " in err
+
+
 def test_without_pflow(prove: Prove) -> None:
     with mock.patch.dict(sys.modules, {"pflow_lower.pflow.prove": None}):
         status, _, err = prove(CLASSIFIER)

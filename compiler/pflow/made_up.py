@@ -87,11 +87,11 @@ def store_for(
 
 
 def values_for(inputs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A value for each input that the workflow cannot do without."""
+    """A value for each input that the workflow cannot do without: to pflow's compiler, one with a default, too."""
     made = {
-        name: _by_type(declared)
+        name: declared.get("default", _by_type(declared))
         for name, declared in inputs.items()
-        if declared.get("required", True) and "default" not in declared
+        if declared.get("required", True)
     }
     return {**made, **given}
 

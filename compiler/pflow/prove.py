@@ -18,7 +18,9 @@ from pflow.runtime.engine.batch_executor import execute_batch
 from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
+from ..diagnostics import LowerError, Severity
 from ..load import load
+from ..validate import validate
 from .attach import LoweredBatchConfig, compiled_with_classes, execute
 from .made_up import store_for, values_for
 from .play import Actor, Play, Script, scripts
@@ -86,6 +88,9 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
     does not have or whose text does not fit.
     """
     document = load(workflow)
+    _, said = validate(document)  # pflow's compiler runs many a batch that pflow's validator refuses
+    if any(finding.severity is Severity.ERROR for finding in said):
+        raise LowerError(said)
     ir: dict[str, Any] = dict(document.data)
     inputs = ir.get("inputs") or {}
     values = {name: _value(name, text, inputs) for name, text in given.items()}
