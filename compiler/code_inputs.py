@@ -24,6 +24,7 @@ _JSON_TYPES = {
 PYTHON_TYPES = {json: python for python, json in _JSON_TYPES.items()}
 """How an annotation spells a JSON type."""
 
+_PLAIN_TYPES = frozenset({*_JSON_TYPES, "set", "tuple", "bytes"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -32,6 +33,8 @@ class Annotations(NamedTuple):
 
     module: Mapping[str, str]
     """Those of the module's own names, also inside its ifs and loops; of several, the first."""
+    bare: Mapping[str, str]
+    """Those of `module` without a value, which are what pflow takes for declarations of inputs."""
     anywhere: Mapping[str, str]
     """Those inside functions and classes too; of several, the innermost, then the last."""
 
@@ -40,6 +43,7 @@ class Annotations(NamedTuple):
 def read_annotations(code: str) -> Annotations | None:
     """The annotations in `code`; None if it does not parse: the node itself will say so when it runs."""
     module: dict[str, str] = {}
+    bare: dict[str, str] = {}
     anywhere: dict[str, str] = {}
     try:
         tree = ast.parse(code)
@@ -50,13 +54,15 @@ def read_annotations(code: str) -> Annotations | None:
                 continue
             if isinstance(found, ast.AnnAssign) and isinstance(found.target, ast.Name):
                 module.setdefault(found.target.id, ast.unparse(found.annotation))
+                if found.value is None:
+                    bare.setdefault(found.target.id, ast.unparse(found.annotation))
             waiting.extend(reversed([*ast.iter_child_nodes(found)]))
         for found in ast.walk(tree):
             if isinstance(found, ast.AnnAssign) and isinstance(found.target, ast.Name):
                 anywhere[found.target.id] = ast.unparse(found.annotation)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return Annotations(module, anywhere)
+    return Annotations(module, bare, anywhere)
 
 
 def annotations_of(node: SourceNode) -> Annotations | None:
@@ -85,6 +91,15 @@ def json_type(annotation: str) -> str | None:
 
     None for what has no such type: `Any`, `set`, a class, a union of several types.
     """
+    return _JSON_TYPES.get(_outer(annotation))
+
+
+def is_python_type(annotation: str) -> bool:
+    """Whether an annotation is one of Python's plain types, or that and None; what is in brackets is left out."""
+    return _outer(annotation) in _PLAIN_TYPES
+
+
+def _outer(annotation: str) -> str:
     text = annotation.strip()
     while True:  # an Optional may stand inside another
         inner = _without_none(text)
@@ -93,7 +108,7 @@ def json_type(annotation: str) -> str | None:
         text = inner
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
-    return _JSON_TYPES.get(text.partition("[")[0].strip())
+    return text.partition("[")[0].strip()
 
 
 def allows_none(annotation: str) -> bool:

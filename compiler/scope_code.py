@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from .code_inputs import PYTHON_TYPES, allows_none, annotations_of, json_type
+from .code_inputs import PYTHON_TYPES, Annotations, allows_none, annotations_of, is_python_type, json_type
 from .expressions import Reference, Template, parse
 from .ir import SourceIR, SourceNode
+from .load import kind as kind_of
 from .report import Report
 from .scope_values import known_type
 
@@ -22,16 +23,26 @@ _FITS = {
 than the run of the node."""
 
 
+_OUTPUTS = frozenset({"result", "next"})
+"""What code gives: a value, and the way on."""
+
+
 def check_code(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
-    """Report the inputs of `code` nodes whose annotation contradicts what feeds them."""
+    """Report `code` that does not declare what it must, and inputs whose annotation contradicts what feeds them."""
     counters = _counters(ir)
     for node in ir.nodes:
-        found, inputs = annotations_of(node), node.params.get("inputs")
+        if node.type == "code" and not isinstance(node.params.get("code", ""), str):
+            message = f"code is Python as one text, not {kind_of(node.params['code'])}"
+            report.error(
+                "PFL319", (*node.path, "params", "code"), message, help="write it as one string, or name one file"
+            )
+        found, inputs = annotations_of(node), node.params.get("inputs", {})
         if found is None or not isinstance(inputs, dict):
             continue
+        _check_declarations(node, found, inputs, report)
         for name, value in inputs.items():
             annotation = found.module.get(name)
-            declared = json_type(annotation) if annotation is not None and name not in ("result", "next") else None
+            declared = json_type(annotation) if annotation is not None and name not in _OUTPUTS else None
             template = parse(value) if isinstance(value, str) and "${" in value else None
             if declared is None or annotation is None or template is None or not template.is_dynamic:
                 continue
@@ -50,6 +61,33 @@ def check_code(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) ->
                     text=f"${{{template.expressions[0].raw}}}",
                     help=_help(ir, name, annotation, declared, reference, kind),
                 )
+
+
+def _check_declarations(node: SourceNode, found: Annotations, inputs: Mapping[str, object], report: Report) -> None:
+    """What goes in and out must be annotated, and nothing else may look like an input."""
+    code = (*node.path, "params", "code")
+    if not _OUTPUTS & found.anywhere.keys():
+        help = "write `result: str = ...` with the type that it has; or `next: str = ...`, to choose the way on"
+        report.error("PFL318", code, "the code gives nothing: neither `result` nor `next` is annotated", help=help)
+    routing = found.anywhere.get("next", "str")
+    if is_python_type(routing) and (allows_none(routing) or json_type(routing) != "string"):
+        message = f"the code says `next: {routing}`, and `next` is the name of a node"
+        report.error("PFL318", code, message, text=f"next: {routing}", help="write `next: str`")
+    for name in inputs:
+        path = (*node.path, "params", "inputs", name)
+        if name in _OUTPUTS:
+            message = f"`{name}` is what the code gives, no input can have that name"
+            report.error("PFL316", path, message, key=True, help="feed it under another name")
+        elif name not in found.module:
+            message = f"the code does not say what type {name} has"
+            help = f"write `{name}: str`, or another type, above what uses it; `Any` takes everything"
+            report.error("PFL316", path, message, key=True, help=help)
+    for name, annotation in found.bare.items():
+        if name not in inputs and name not in _OUTPUTS:
+            message = f"the code declares the input `{name}: {annotation}`, and `inputs` does not feed it"
+            fed = f"${{{name}}}" if node.batch is not None and name == node.batch.alias else "..."
+            help = f'add "{name}": "{fed}" to `inputs`, or give it a value where it is declared'
+            report.error("PFL317", code, message, text=f"{name}: {annotation}", help=help)
 
 
 def _contradictions(

@@ -351,7 +351,7 @@ def pflow_refuses(data: dict[str, Any]) -> list[str]:
 
     class Permissive(Registry):  # type: ignore[misc, unused-ignore]
         def load(self, include_filtered: bool = False) -> dict[str, Any]:
-            return {"any": anything, "shell": anything, "llm": anything}
+            return {"any": anything, "shell": anything, "llm": anything, "code": anything}
 
     data = copy.deepcopy(data)
     try:
@@ -589,3 +589,44 @@ def test_we_refuse_what_pflow_refuses_of_a_changed_workflow(changes: list[tuple[
 def test_the_sound_workflow_is_sound() -> None:
     assert errors(sound()) == []
     assert pflow_refuses(sound()) == []
+
+
+ANNOTATED = st.builds(
+    str.format,
+    st.sampled_from(
+        [
+            *(
+                "{n}: {t}",
+                "{n}: {t}",
+                "{n}: {t} = x",
+                "{n} = 1",
+                "if 1:\n    {n}: {t}",
+                "for i in []:\n    {n}: {t} = 1",
+            ),
+            *("def f():\n    {n}: {t} = 1", "class C:\n    {n}: {t}", "print(x)", "self.{n}: {t} = 1", "(("),
+        ]
+    ),
+    n=st.sampled_from(["x", "y", "item", "result", "next"]),
+    t=st.sampled_from(
+        [
+            *("str", "int", "list[str]", "Any", "set", "bytes", "'str'", '"list[int]"', "Named", "int | str"),
+            *("str | None", "None | int", "Optional[str]", "typing.Optional[dict]", "Optional[int | None]"),
+        ]
+    ),
+)
+FED = st.dictionaries(st.sampled_from(["x", "y", "item", "result", "next"]), st.sampled_from(["${item}", "t", 3]))
+
+
+@given(
+    st.one_of(st.lists(ANNOTATED, max_size=5).map("\n".join), st.sampled_from([None, 3, ["a"]])),
+    st.one_of(FED, st.none()),
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_we_refuse_what_pflow_refuses_of_code(code: object, inputs: object) -> None:
+    pytest.importorskip("pflow")
+    params = {"code": code, **({} if inputs is None else {"inputs": inputs})}
+    node = {"id": "c", "type": "code", "params": params, "batch": {"items": ["${xs}"]}}
+    data = {"ir_version": "0.1.0", "inputs": {"xs": {"type": "any"}}, "nodes": [node], "edges": []}
+    theirs = pflow_refuses(data)
+    ours = [found.render() for found in findings(data) if found.severity is Severity.ERROR]
+    assert bool(theirs) == bool(ours), (theirs, ours)
