@@ -136,7 +136,7 @@ def test_hours_take_no_time(prove: Prove) -> None:
 
 def test_inputs_are_made_up_by_type_or_given(prove: Prove) -> None:
     types = ["string", "number", "integer", "boolean", "array", "object", "any"]
-    workflow = one({"command": " ".join(f"${{{name}_in}}" for name in types) + " ${row.a[2].b}"}, **{"as": "row"})
+    workflow = one({"command": " ".join(f"'${{{name}_in}}'" for name in types) + " ${row.a[2].b}"}, **{"as": "row"})
     workflow["nodes"][0]["batch"]["items"] = "${array_in}"
     workflow["inputs"] = {f"{name}_in": {"type": name, "required": True} for name in types}
     assert prove(workflow)[1].endswith("1 batch node, 57 runs: all agree\n")
@@ -195,6 +195,9 @@ def test_a_workflow_that_is_refused(prove: Prove) -> None:
     status, out, err = prove(one(items=[]))
     assert (status, out) == (2, "")
     assert "error[PFL205] b.batch.items: " in err
+    status, out, err = prove(one({"command": "echo ${itme}"}))
+    assert (status, out) == (2, "")
+    assert "did you mean ${item}?" in err
 
 
 def test_without_pflow(prove: Prove) -> None:

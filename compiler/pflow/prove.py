@@ -18,9 +18,7 @@ from pflow.runtime.engine.batch_executor import execute_batch
 from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
-from ..diagnostics import LowerError, Severity
-from ..load import load
-from ..validate import validate
+from .. import pipeline
 from .attach import LoweredBatchConfig, compiled_with_classes, execute
 from .made_up import store_for, values_for
 from .play import Actor, Play, Script, scripts
@@ -87,11 +85,8 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
     Raises: LowerError or pflow's own errors, if it cannot be read or compiled; ValueError, for an input that it
     does not have or whose text does not fit.
     """
-    document = load(workflow)
-    _, said = validate(document)  # pflow's compiler runs many a batch that pflow's validator refuses
-    if any(finding.severity is Severity.ERROR for finding in said):
-        raise LowerError(said)
-    ir: dict[str, Any] = dict(document.data)
+    # Every stage first: pflow's compiler runs many a batch that pflow's validator refuses.
+    ir: dict[str, Any] = dict(pipeline.run(workflow, pipeline.Options(code=False)).source.data)
     inputs = ir.get("inputs") or {}
     values = {name: _value(name, text, inputs) for name, text in given.items()}
     compiled = compiled_with_classes(
