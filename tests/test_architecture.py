@@ -28,6 +28,7 @@ LEVELS: dict[str, set[str]] = {
             "names",
             "plain",
             "positions",
+            "replacing",
             "report",
             "spelling",
         ),

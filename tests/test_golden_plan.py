@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 MADE = {"plan.txt", "plan.json"}
 """The files of a case that the command makes; all others are written by hand."""
 CASES = sorted(path.name for path in GOLDEN.glob("plan/*"))
-SCHEMA = json.loads((Path(pflow_lower.__file__).parent / "review" / "plan" / "plan.schema.json").read_bytes())
+SCHEMA = json.loads(Path(pflow_lower.__file__).with_name("plan.schema.json").read_bytes())
 
 
 def _sibling(name: str) -> ModuleType:

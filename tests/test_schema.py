@@ -33,7 +33,7 @@ def plain() -> dict[str, Any]:
 
 
 def test_names() -> None:
-    assert names()[0] == "workflow" and {"findings", "map"} <= set(names())
+    assert names()[0] == "workflow" and {"diff", "findings", "map", "plan"} <= set(names())
 
 
 @pytest.mark.parametrize("name", ["", *names()])

@@ -8,13 +8,12 @@ is told so in a line and runs as it is.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
+from ..replacing import replace_files
 from .startup import WATCHED
 
 SWITCH = "PFLOW_LOWER"
@@ -67,16 +66,7 @@ def enable(*, when_asked: bool = False) -> Path:
     if file.exists() and not _is_ours(file):
         raise Refused(f"{file} is not pflow-lower's; move it away")
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".pflow_lower.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as stream:
-                stream.write(_text(file, when_asked))
-            os.chmod(name, 0o644)
-            os.replace(name, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        replace_files({file: _text(file, when_asked).encode("ascii")}, mode=0o644)
     except OSError as error:
         raise Refused(f"cannot write {file}: {error.strerror or error}") from error
     return file

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from ...diagnostics import Diagnostic, Severity
 from ...output import MARK
+from ..walk import walk
 from . import tables
 from .lowering import LOWERED, Lowering, from_header, shown
-from .walk import walk
 
 _MODULE = re.compile(r"nodes(_0+)?\.py")  # the first module: a large workflow's classes are in nodes_00.py and so on
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from ...diagnostics import Diagnostic, LowerError, Severity
 from ...node_table import parse_toml, read_table
+from ..walk import is_skipped
 from .lowering import LOWERED, MAP, Lowering, beside, shown
-from .walk import is_skipped
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
 """The files in which a table may stand."""

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_PASSED_BY = frozenset(("node_modules", "__pycache__", "build", "dist", "venv"))
+from ..walk import walk
+
 _MOST = 32 * 1024 * 1024
 
 
@@ -15,7 +16,7 @@ def workflows(arguments: Iterable[str]) -> Iterator[str]:
     """Every workflow once, in order: what is named, and what folders hold.
 
     In a folder, `.pflow.md` files are workflows, and `.json` files that hold a list `nodes` of objects with a `type`;
-    hidden folders, and `lowered.json`, which pflow-lower made, are passed by.
+    hidden folders, those of tools, and `lowered.json`, which pflow-lower made, are passed by.
     """
     seen: set[str] = set()
     for argument in arguments:
@@ -26,13 +27,14 @@ def workflows(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def _inside(folder: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _PASSED_BY)
-        for name in sorted(files):
+    unreadable: list[str] = []
+    for parent, names in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
+        for name in sorted(names):
             path = os.path.join(parent, name)
             is_json = name.endswith(".json") and name != "lowered.json" and not name.endswith(".map.json")
             if name.endswith(".pflow.md") or (is_json and _is_workflow(Path(path))):
                 yield os.path.normpath(path)
+    yield from unreadable  # to be read like a file, which then says what is wrong
 
 
 def _is_workflow(file: Path) -> bool:

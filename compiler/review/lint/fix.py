@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from ...ir import Document
 from ...ir import Path as DataPath
 from ...load import from_bytes
 from ...positions import Span, index
+from ...replacing import replace_files
 from .table import Found
 
 
@@ -52,16 +52,7 @@ def fix(content: bytes, document: Document, found: Iterable[Found]) -> Fixed:
 
 def write(file: str, content: bytes) -> None:
     """Replace a file as a whole, keeping its permissions. A symbolic link stays one. Raises: OSError."""
-    target = Path(os.path.realpath(file))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-        os.chmod(name, target.stat().st_mode & 0o7777)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_files({Path(os.path.realpath(file)): content})
 
 
 def _edits(content: bytes, name: str, data: Any, path: DataPath) -> Iterable[bytes]:

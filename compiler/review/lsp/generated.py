@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import stat
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from ...ir import LoweredBatch
 from ...names import digest_of
+from ...replacing import replace_files
 from .analysis import Analysis
 
 
@@ -47,16 +47,10 @@ class Shelf:
 
     def put(self, key: str, name: str, text: str) -> Path:
         """The file `name`, read-only, with `text` in it; the same path again for the same `key`."""
-        folder = Path(self._folder.name) / digest_of(key)
-        folder.mkdir(exist_ok=True)
-        target = folder / name
-        handle, waiting = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        target = Path(self._folder.name) / digest_of(key) / name
         if target.exists():
             target.chmod(stat.S_IRUSR | stat.S_IWUSR)  # Windows replaces no read-only file
-        os.replace(waiting, target)
-        target.chmod(stat.S_IRUSR)
+        replace_files({target: text.encode("utf-8")}, mode=stat.S_IRUSR)
         return target
 
     def clear(self) -> None:

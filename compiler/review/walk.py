@@ -1,4 +1,4 @@
-"""The folders of a repository in which generated files can stand."""
+"""The folders of a repository in which workflows and generated files can stand."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ SKIPPED = frozenset(
 """Folders of tools, by name. A virtual environment is known by its pyvenv.cfg, whatever its name."""
 
 
-def walk(root: Path, on_error: Callable[[OSError], None]) -> Iterator[tuple[Path, frozenset[str]]]:
-    """`root` and every folder below it, each with the names of its files, sorted.
+def walk(
+    root: Path, on_error: Callable[[OSError], None], *, hidden: bool = True
+) -> Iterator[tuple[Path, frozenset[str]]]:
+    """`root` and every folder below it, the `hidden` ones too, each with the names of its files.
 
     Links to folders are not followed (their target is found where it stands, and a link may lead in circles).
     What cannot be read is handed to `on_error` and left out.
@@ -40,7 +42,8 @@ def walk(root: Path, on_error: Callable[[OSError], None]) -> Iterator[tuple[Path
         if "pyvenv.cfg" in files:
             continue
         yield folder, frozenset(files)
-        todo += [folder / name for name in sorted(folders, reverse=True) if name not in SKIPPED]
+        wanted = (name for name in folders if name not in SKIPPED and (hidden or not name.startswith(".")))
+        todo += [folder / name for name in sorted(wanted, reverse=True)]
 
 
 def is_skipped(path: Path, root: Path) -> bool:

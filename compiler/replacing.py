@@ -1,0 +1,40 @@
+"""Writing files so that nobody ever sees half of one: each is written beside its place, then moved there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def replace_files(files: Mapping[Path, bytes], mode: int | None = None) -> None:
+    """Write all of `files`, or none if one of them cannot be written; folders are made as needed.
+
+    A file keeps the permissions of the one that it replaces, and a new one gets the usual ones, unless `mode` says
+    which. Raises: OSError.
+    """
+    waiting: list[tuple[str, Path]] = []
+    try:
+        for target, content in files.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            waiting.append((name, target))
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(name, _mode(target) if mode is None else mode)
+        while waiting:
+            os.replace(*waiting[0])
+            waiting.pop(0)
+    finally:
+        for name, _ in waiting:
+            Path(name).unlink(missing_ok=True)
+
+
+def _mode(target: Path) -> int:
+    """The permissions of the file that is replaced, or those that a new file would get."""
+    if target.exists():
+        return target.stat().st_mode & 0o7777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
