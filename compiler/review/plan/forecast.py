@@ -5,48 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ... import pipeline
 from ...diagnostics import LowerError
 from ...ir import SourceIR, SourceNode
-from ..node_facts import Budget, budget_of
+from ..node_facts import budget_of
 from ..ways import Ways
-from .amount import NOTHING, ONCE, Amount, Range, total
+from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
 from .items import Items, items_of
 from .known import UNKNOWN, Known
-from .tokens import Tokens, tokens_of
+from .node import Node, repeated, span_of, together
+from .tokens import tokens_of
 
 ROUNDS = 100
 """How often pflow runs one node in a run at most."""
 
 _DEEPEST = 10  # sub-workflows in sub-workflows, as in pflow
 _MOST_CHILDREN = 500  # items that get a forecast of their own of what they start
-
-
-class Node(NamedTuple):
-    """The forecast of one node, for all its runs together."""
-
-    path: str
-    """Its id; inside a sub-workflow after the id of the node that starts it: `sub/ask`."""
-    type: str
-    what: str
-    """What a call of it is."""
-    line: int | None
-    items: Range | None
-    """How many items its runs have; None without a batch."""
-    source: str
-    """Where the items come from."""
-    runs: Range
-    calls: Range
-    """The calls of this node itself; those of a sub-workflow are its own nodes'."""
-    budget: Budget
-    in_flight: int
-    time: Span | None
-    tokens: Tokens | None
-    notes: tuple[str, ...] = ()
-    inner: tuple[Node, ...] = ()
 
 
 def forecast(
@@ -154,14 +131,14 @@ def _sub_workflow(
             for index, item in enumerate(values):
                 more = {node.batch.alias: item, "__index__": index} if node.batch is not None else {}
                 each.append(_child(node, known, times, folder, path, in_item or items is not None, depth, more))
-            inner = _together(each, runs)
+            inner = together(each, runs)
             spans = [span_of(one) for one in each]
             if all(span is not None for span in spans) and runs.high.value == 1:
                 time = _in_workers([span for span in spans if span is not None], in_flight)
         else:
             more = {node.batch.alias: UNKNOWN, "__index__": UNKNOWN} if node.batch is not None else {}
             one = _child(node, known, times, folder, path, True, depth, more)
-            inner = tuple(_repeated(each_node, runs.times(count)) for each_node in one)
+            inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
             span, number = span_of(one), count.high.value
             if span is not None and number is not None and runs.high.value == 1:
                 time = _in_workers([span] * number, in_flight)
@@ -229,67 +206,6 @@ def _in_workers(spans: Sequence[Span], workers: int) -> Span:
     low = makespan([span.low for span in spans], workers)[0]
     high = makespan([span.high for span in spans], workers)[1]
     return Span(low, high, makespan([span.worst for span in spans], workers)[1])
-
-
-def span_of(nodes: Sequence[Node]) -> Span | None:
-    """How long nodes take one after the other; None if that is not known of one that runs."""
-    found = Span(0.0, 0.0, 0.0)
-    for node in nodes:
-        if node.runs.high == Amount():
-            continue
-        if node.time is None:
-            return None
-        time = node.time if node.runs.low.value else Span(0.0, node.time.high, node.time.worst)
-        found = found.then(time)
-    return found
-
-
-def _together(each: Sequence[tuple[Node, ...]], runs: Range) -> tuple[Node, ...]:
-    """The forecasts that a workflow has for each item, added up node by node."""
-    columns: dict[str, list[Node]] = {}
-    for nodes in each:
-        for node in nodes:
-            columns.setdefault(node.path, []).append(node)
-    return tuple(_repeated(_sum(column), runs) for column in columns.values())
-
-
-def _sum(nodes: Sequence[Node]) -> Node:
-    first = nodes[0]
-    if len(nodes) == 1:
-        return first
-    counted = [node.items for node in nodes if node.items is not None]
-    tokens = [node.tokens for node in nodes if node.tokens is not None]
-    added = tokens[0] if tokens else None
-    for more in tokens[1:]:
-        added = added.plus(more) if added is not None else more
-    notes = tuple(dict.fromkeys(note for node in nodes for note in node.notes))
-    return first._replace(
-        items=total(counted) if counted else None,
-        runs=total(node.runs for node in nodes),
-        calls=total(node.calls for node in nodes),
-        in_flight=max(node.in_flight for node in nodes),
-        time=None,
-        tokens=added,
-        notes=notes,
-        inner=_together([node.inner for node in nodes], ONCE),
-    )
-
-
-def _repeated(node: Node, times: Range) -> Node:
-    """The forecast of a node whose workflow runs `times` times."""
-    if times == ONCE:
-        return node
-    tokens = node.tokens
-    if tokens is not None:
-        output = tokens.output.times(times.high) if tokens.output is not None else None
-        tokens = Tokens(tokens.input.times(times), tokens.exact, output)
-    return node._replace(
-        runs=node.runs.times(times),
-        calls=node.calls.times(times),
-        time=None,
-        tokens=tokens,
-        inner=tuple(_repeated(inner, times) for inner in node.inner),
-    )
 
 
 def _in_flight(node: SourceNode, count: Range) -> int:

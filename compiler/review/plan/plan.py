@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .amount import NOTHING, ONCE, Amount, Range, total
 from .clock import Span
-from .forecast import Node, span_of
+from .node import Node, span_of
 from .tokens import METHOD, Price, Tokens
 
 _UNKNOWNS = {

@@ -7,8 +7,9 @@ from pathlib import Path
 from ...diagnostics import Diagnostic
 from ..lint.said import folder_of, said_of
 from ..plan.clock import Times
-from ..plan.forecast import Node, forecast
+from ..plan.forecast import forecast
 from ..plan.known import Known
+from ..plan.node import Node
 from .explore import Explored
 from .page import Plan
 
