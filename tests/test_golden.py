@@ -5,14 +5,17 @@ A case is a folder, named for the behaviour it shows; golden/README.md says what
 
 from __future__ import annotations
 
-import difflib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from pflow_lower.cli import run
+
+sys.path.insert(0, str(Path(__file__).parent))
+from golden_case import settle  # isort: skip
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "nodes.toml"}
@@ -35,16 +38,7 @@ def test_golden(
     if (case / "workflow.pflow.md").exists():
         pytest.importorskip("pflow")
     made = make(case, tmp_path, monkeypatch, capsys)
-    found = {path.relative_to(case).as_posix(): path.read_bytes() for path in case.rglob("*") if path.is_file()}
-    expected = {path: content for path, content in found.items() if path not in GIVEN}
-    if pytestconfig.getoption("--update-golden"):
-        for path in expected.keys() - made.keys():
-            (case / path).unlink()
-        for path, content in made.items():
-            (case / path).write_bytes(content)
-    elif made != expected:
-        difference = "".join(unified(path, expected.get(path), made.get(path)) for path in sorted(made | expected))
-        pytest.fail(f"{difference}\nrefresh with: pytest tests/test_golden.py --update-golden -k {name}", pytrace=False)
+    settle(case, made, pytestconfig, __file__, GIVEN.__contains__)
 
 
 def make(
@@ -65,16 +59,6 @@ def make(
     made = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in GIVEN}
     findings = "".join(line for line in said.err.splitlines(keepends=True) if not line.startswith("wrote "))
     return made | ({"stderr.txt": findings.encode()} if findings else {})
-
-
-def unified(path: str, expected: bytes | None, made: bytes | None) -> str:
-    """The difference between what stands in golden/ and what was made; None is no file at all."""
-    if expected == made:
-        return ""
-    old, new = ((content or b"").decode("utf-8", "replace").splitlines(keepends=True) for content in (expected, made))
-    names = path if expected is not None else "(no file)", path if made is not None else "(no file)"
-    lines = difflib.unified_diff(old, new, f"golden: {names[0]}", f"made: {names[1]}")
-    return "".join(lines) or f"{path}: the bytes differ, the text does not\n"
 
 
 def test_nothing_else_is_in_golden() -> None:

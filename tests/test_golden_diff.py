@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from jsonschema import Draft7Validator
 import pflow_lower
 from pflow_lower.cli import run
 
-from .test_golden import unified
+sys.path.insert(0, str(Path(__file__).parent))
+from golden_case import settle  # isort: skip
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "diff"
 GIVEN = {"old.json", "new.json", "old.pflow.md", "new.pflow.md"}
@@ -47,13 +49,7 @@ def test_golden(
         said = capsys.readouterr()
         assert (exited.value.code, said.err) == (0, ""), said.out
         made[file] = said.out.encode()
-    found = {path.name: path.read_bytes() for path in case.iterdir() if path.name not in GIVEN}
-    if pytestconfig.getoption("--update-golden"):
-        for file, content in made.items():
-            (case / file).write_bytes(content)
-    elif made != found:
-        difference = "".join(unified(file, found.get(file), made.get(file)) for file in sorted(made | found))
-        pytest.fail(f"{difference}\nrefresh with: pytest tests/test_golden_diff.py --update-golden", pytrace=False)
+    settle(case, made, pytestconfig, __file__, GIVEN.__contains__)
 
 
 @pytest.mark.parametrize("name", CASES)

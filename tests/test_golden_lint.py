@@ -5,32 +5,22 @@ A case whose name ends in `-not` nearly breaks the rule of the case beside it, a
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from pflow_lower.cli import run
 from pflow_lower.review.lint.table import RULES
 
+sys.path.insert(0, str(Path(__file__).parent))
+from golden_case import settle  # isort: skip
+
 GOLDEN = Path(__file__).parent.parent / "golden"
 GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "pyproject.toml"}
 CASES = sorted(path.name for path in GOLDEN.glob("lint/*"))
-
-
-def _sibling(name: str) -> ModuleType:
-    """A test module beside this one, for its helpers."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-unified = _sibling("test_golden").unified
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -45,16 +35,7 @@ def test_golden_lint(
     if (case / "workflow.pflow.md").exists():
         pytest.importorskip("pflow")
     made = make(case, tmp_path, monkeypatch, capsys)
-    expected = {path.name: path.read_bytes() for path in case.iterdir() if path.name not in GIVEN}
-    if pytestconfig.getoption("--update-golden"):
-        for path in expected.keys() - made.keys():
-            (case / path).unlink()
-        for path, content in made.items():
-            (case / path).write_bytes(content)
-    elif made != expected:
-        difference = "".join(unified(path, expected.get(path), made.get(path)) for path in sorted(made | expected))
-        refresh = f"pytest tests/test_golden_lint.py --update-golden -k {name}"
-        pytest.fail(f"{difference}\nrefresh with: {refresh}", pytrace=False)
+    settle(case, made, pytestconfig, __file__, GIVEN.__contains__)
 
 
 def make(

@@ -10,9 +10,8 @@ from typing import Any
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
-from ..ir import BatchSpec, ErrorHandling
 from .extensions import as_pflow_knows_it, declared_names, names_by_hand, used_names
-from .given import as_data, file_of, place_of
+from .given import as_data, file_of, place_of, spec_of
 from .host import PflowHost
 from .messages import new_run, say
 from .older_templates import OlderHost, read_otherwise
@@ -112,7 +111,7 @@ def _attach(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[st
     from .classes import Wanted, classes_of
 
     by_hand = names_by_hand(ir, given)
-    batches = {node_id: Wanted(_spec(config.batch_config), _types(config)) for node_id, config in wanted.items()}
+    batches = {node_id: Wanted(spec_of(config.batch_config), _types(config)) for node_id, config in wanted.items()}
     generated = classes_of(ir, batches, name or "workflow", path, by_hand)
     declared = declared_names(ir, by_hand)
     for node in ir["nodes"]:
@@ -132,19 +131,6 @@ def _why_interpreted(node: Mapping[str, Any], config: NodeConfig, compiled: Comp
     if compiled.cache_block is not None and config.node_type_name == "LLMNode":
         return "it is an llm node in a workflow with a ## Cache block"
     return read_otherwise(node) if known_here().older_templates else ""
-
-
-def _spec(config: BatchConfig) -> BatchSpec:
-    """The batch as pflow's compiler read it."""
-    return BatchSpec(
-        items=config.items_template,
-        alias=config.item_alias,
-        parallel=config.parallel,
-        max_concurrent=config.max_concurrent,
-        max_retries=config.max_retries,
-        retry_wait=config.retry_wait,
-        error_handling=ErrorHandling(config.error_handling),
-    )
 
 
 def _types(config: NodeConfig) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What pflow's compile function is given: a workflow, and the parameters of the run."""
+"""What pflow gives: a workflow and the parameters of the run; and how its compiler has read a batch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..ir import BatchSpec, ErrorHandling
 
 
 def as_data(ir_json: Any) -> Any:
@@ -30,3 +32,16 @@ def place_of(node: Mapping[str, Any], name: str) -> str:
     """Where a node of an IR stands in the workflow `name`, as notes on exceptions begin."""
     line = node.get("_source_line")
     return f"{name}:{line}: " if name and line else f"{name}: " if name else ""
+
+
+def spec_of(batch: Any) -> BatchSpec:
+    """A batch as pflow's compiler has read it: a configuration or a node of pflow's, which have the same names."""
+    return BatchSpec(
+        items=batch.items_template,
+        alias=batch.item_alias,
+        parallel=batch.parallel,
+        max_concurrent=batch.max_concurrent,
+        max_retries=batch.max_retries,
+        retry_wait=batch.retry_wait,
+        error_handling=ErrorHandling(batch.error_handling),
+    )

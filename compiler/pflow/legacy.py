@@ -16,9 +16,8 @@ from pflow.runtime.compiler import CompilationError
 from pflow.runtime.namespaced_wrapper import NamespacedNodeWrapper
 from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 
-from ..ir import BatchSpec, ErrorHandling
 from .extensions import as_pflow_knows_it, declared_names, names_by_hand, used_names
-from .given import as_data, file_of, place_of
+from .given import as_data, file_of, place_of, spec_of
 from .messages import new_run, say
 from .wrapped_host import WrappedHost
 
@@ -134,7 +133,7 @@ def _attach(ir: Mapping[str, Any], wrapped: list[Any], given: Mapping[str, Any])
 
     path, name = file_of(given)
     chains = {outer.node_id: _chain_of(outer.inner_node, given) for outer in wrapped}
-    wanted = {node_id: Wanted(_spec(chain.batch), chain.types) for node_id, chain in chains.items()}
+    wanted = {node_id: Wanted(spec_of(chain.batch), chain.types) for node_id, chain in chains.items()}
     generated = classes_of(ir, wanted, name or "workflow", path, names_by_hand(ir, given))
     places = {node["id"]: place_of(node, name) for node in ir["nodes"]}
     lowered = {
@@ -149,19 +148,6 @@ def _rewrapped(node: LoweredBatch, chain: _Chain) -> Any:
     """`node` in the wrappers that a node without a batch has; the templates are compiled into its class."""
     inner: Any = node if chain.template is None else chain.around(node)
     return NamespacedNodeWrapper(inner, chain.batch.node_id) if chain.namespaced else inner
-
-
-def _spec(batch: Any) -> BatchSpec:
-    """The batch as pflow's compiler read it."""
-    return BatchSpec(
-        items=batch.items_template,
-        alias=batch.item_alias,
-        parallel=batch.parallel,
-        max_concurrent=batch.max_concurrent,
-        max_retries=batch.max_retries,
-        retry_wait=batch.retry_wait,
-        error_handling=ErrorHandling(batch.error_handling),
-    )
 
 
 def _nodes(flow: Any) -> Iterator[Any]:
