@@ -24,7 +24,7 @@ from pflow.registry import Registry
 from pflow.runtime.engine import batch_executor, engine
 
 import pflow_lower.pflow
-from pflow_lower.pflow import attach
+from pflow_lower.pflow.engine_0_16 import adapter as attach
 
 interpreted = batch_executor.execute_batch  # before the step is installed
 US = 1e6

@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 from pflow_lower import pipeline
-from pflow_lower.output import write
+from pflow_lower.options import Options
+from pflow_lower.write import write
 
 
 def repository(root: Path, workflows: int) -> Path:
@@ -31,7 +32,7 @@ def repository(root: Path, workflows: int) -> Path:
         file.write_text(json.dumps(workflow(number)))
         for name in ("README.md", "notes.txt", "helper.py"):
             (folder / name).write_text("Nothing generates this.\n")
-        write(pipeline.run(str(file), pipeline.Options(out=folder / "generated")).files, folder / "generated")
+        write(pipeline.run(str(file), Options(out=folder / "generated")).files, folder / "generated")
     return root
 
 

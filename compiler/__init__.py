@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Lowered, lower
-    from .diagnostics import Diagnostic, LowerError, Position, Severity
-    from .evaluation import UnresolvedError, evaluate
+    from .diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+    from .emit.evaluation import UnresolvedError, evaluate
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Diagnostic": "diagnostics",
-    "LowerError": "diagnostics",
+    "Diagnostic": "diagnostics.diagnostic",
+    "LowerError": "diagnostics.diagnostic",
     "Lowered": "api",
-    "Position": "diagnostics",
-    "Severity": "diagnostics",
-    "UnresolvedError": "evaluation",
-    "evaluate": "evaluation",
+    "Position": "diagnostics.diagnostic",
+    "Severity": "diagnostics.diagnostic",
+    "UnresolvedError": "emit.evaluation",
+    "evaluate": "emit.evaluation",
     "lower": "api",
 }
 

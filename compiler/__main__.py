@@ -5,11 +5,11 @@ What needs no workflow (`--version`, `--help`) is answered before anything is im
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
-from typing import TextIO
+
+from .stdio import cannot_write
 
 
 def main() -> None:
@@ -29,33 +29,6 @@ def main() -> None:
     from .cli import run
 
     run(arguments)
-
-
-def let_go() -> None:
-    """Stop writing to what takes nothing more (a pipe that nobody reads, a full disk).
-
-    Or Python complains when it flushes at its end.
-    """
-    _let_go(sys.stdout)
-    _let_go(sys.stderr)
-
-
-def cannot_write(error: OSError) -> int:
-    """The exit status after `error` in writing what was asked for; says so, if it can be said."""
-    let_go()
-    if isinstance(error, BrokenPipeError):  # whoever reads the output has enough of it
-        return 0
-    with contextlib.suppress(OSError):
-        print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr, flush=True)
-    let_go()
-    return 2
-
-
-def _let_go(stream: TextIO) -> None:
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_closed() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from . import pipeline
-from .diagnostics import Diagnostic
-from .ir import LoweredIR
+from .diagnostics.diagnostic import Diagnostic
+from .ir.lowered import LoweredIR
+from .options import Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Lowered:
         A class takes the node to run for each item: `lowered.load()["classify"](LLMNode())`. Its
         methods' source is known to tracebacks, debuggers and `inspect.getsource`.
         """
-        from .output import load_classes
+        from .write import load_classes
 
         return load_classes(self._lowered, self.files)
 
@@ -41,7 +42,7 @@ class Lowered:
         Raises: LowerError (PFL601, PFL602), if a file of yours is in the way or writing fails; then
         nothing was replaced.
         """
-        from .output import write
+        from .write import write
 
         return write(self.files, Path(folder))
 
@@ -62,7 +63,7 @@ def lower(
 
     Raises: LowerError, with every finding, if the workflow cannot be lowered.
     """
-    options = pipeline.Options(
+    options = Options(
         nodes_file=None if nodes is None else Path(nodes),
         out=None if out is None else Path(out),
         program=program,

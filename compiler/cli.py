@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__, pipeline
-from .__main__ import cannot_write
-from .diagnostics import LowerError
-from .findings import FORMATS, in_colour, show_findings
+from .diagnostics.diagnostic import LowerError
+from .diagnostics.formats.show import FORMATS, in_colour, show_findings
+from .options import Options
+from .stdio import cannot_write
 
 DONE, FOUND, FAILED = 0, 1, 2
 """Exit status: done; found what it was asked to look for; could not do it."""
@@ -41,21 +42,21 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 ELSEWHERE = {
-    "check": "review.commands.check",
-    "diff": "review.commands.diff",
-    "disable": "pflow.commands",
-    "enable": "pflow.commands",
-    "explain": "review.commands.explain",
-    "guide": "review.commands.guide",
-    "lint": "review.commands.lint",
-    "lsp": "review.commands.lsp",
-    "pflow": "pflow.commands",
-    "plan": "review.commands.plan",
-    "prove": "pflow.commands",
-    "run": "pflow.commands",
-    "schema": "review.commands.schema",
-    "status": "pflow.commands",
-    "view": "review.commands.view",
+    "check": "tools.check.command",
+    "diff": "tools.diff.command",
+    "disable": "pflow.cli",
+    "enable": "pflow.cli",
+    "explain": "tools.explain.command",
+    "guide": "tools.guide.command",
+    "lint": "tools.lint.command",
+    "lsp": "tools.lsp.command",
+    "pflow": "pflow.cli",
+    "plan": "tools.plan.command",
+    "prove": "pflow.cli",
+    "run": "pflow.cli",
+    "schema": "tools.schema.command",
+    "status": "pflow.cli",
+    "view": "tools.view.command",
 }
 """The commands besides `lower` and `completion`: each stands in a module of its own area, which is imported when
 the command is asked for. `COMMANDS` of that module holds it."""
@@ -188,20 +189,20 @@ def lower(
         if changes is not None:
             changes.watch(stage, result)
         if stage in print_after:
-            from .stage_dump import dump_stage
+            from .tools.shared.stage_dump import dump_stage
 
             click.echo(f"--- after {stage}\n{dump_stage(result)}", err=True)
 
     if (program or standalone) and out is None and emit in ("ir", "graph") and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
     if watching:
-        from .review.watch import watch_command, workflow_state
+        from .tools.shared.watch import watch_command, workflow_state
 
         if workflow == "-":
             raise click.UsageError("--watch needs a file to look at, not standard input")
         watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
     code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
-    options = pipeline.Options(
+    options = Options(
         nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
     )
     try:
@@ -213,14 +214,14 @@ def lower(
     show_findings(compiled.diagnostics, form, quiet=quiet)
     if written is not None and out is not None:
         if not quiet and form == "text":
-            from .output import left_over
+            from .write import left_over
 
             click.echo(_said(written, out), err=True)
             for path in left_over(compiled.files, out):
                 click.echo(f"{path} is left from an earlier run; nothing uses it now", err=True)
         return
     if emit == "graph":
-        from .review.graph import before_and_after
+        from .tools.shared.mermaid import before_and_after
 
         click.echo(before_and_after(compiled.source.data, compiled.lowered.document))
     if emit in ("ir", "both"):
@@ -258,7 +259,7 @@ class _Changes:
         self._before: tuple[str, Any] | None = None
 
     def watch(self, stage: str, result: Any) -> None:
-        from .stage_dump import difference, workflow_after
+        from .tools.shared.stage_dump import difference, workflow_after
 
         before = self._before
         data = workflow_after(result, before[1] if before else None)
@@ -268,7 +269,7 @@ class _Changes:
 
 
 def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
-    from .output import write
+    from .write import write
 
     return write(files, folder, source=None if workflow == "-" else Path(workflow))
 

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from .diagnostics import Diagnostic, LowerError, Severity, by_position
-from .ir import Document, LoweredIR, SourceIR, Workflow
+from .diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position
+from .ir.document import Document, Workflow
+from .ir.lowered import LoweredIR
+from .ir.workflow import SourceIR
+from .options import Options
 
 Watch = Callable[[str, Any], None]
 """Called after each stage with the stage's name and what it gave."""
@@ -25,23 +28,6 @@ STAGES = (
     "lower",  # -> LoweredIR: closure conversion; its dump is the expanded IR
     "emit",  # -> the text of every file, rendered through templates/
 )
-
-
-class Options(NamedTuple):
-    """What the user chose."""
-
-    nodes_file: Path | None = None
-    """A TOML file that says which class a node type is."""
-    out: Path | None = None
-    """The folder that the files are for; their header names the workflow relative to it."""
-    code: bool = True
-    """Whether generated code is wanted; without it there is `lowered.json` only, in less time."""
-    program: bool = False
-    """Whether to emit `flow.py`, the whole workflow as a program, too."""
-    standalone: bool = False
-    """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
-    maps: bool = True
-    """Whether to say, in a source map beside each file, which place of the workflow its lines come from."""
 
 
 class Compiled(NamedTuple):
@@ -85,8 +71,12 @@ def run(
 
     Raises: LowerError with everything that was found.
     """
-    from . import analyse, load, lowering, node_types, validate
-    from .verify import verify_files, verify_lowered
+    from .analyse import analyse
+    from .emit.verify import verify_files, verify_lowered
+    from .load import load
+    from .lowering import lower as lowering
+    from .node_types import lookup as node_types
+    from .validate import validate
 
     options = options or Options()
     watch = watch or (lambda stage, result: None)
@@ -124,8 +114,8 @@ def run(
 
 
 def _emit(source: SourceIR, lowered: LoweredIR, types: Any, workflow: Workflow, options: Options) -> Mapping[str, str]:
-    from . import emit
-    from .origin import origin_of
+    from .emit import emit
+    from .emit.header import origin_of
 
     if not options.code:
         return {"lowered.json": emit.dump(lowered.document)}
@@ -133,14 +123,14 @@ def _emit(source: SourceIR, lowered: LoweredIR, types: Any, workflow: Workflow, 
     origin = origin_of(workflow, options)
     files = emit.emit(lowered, origin, runtime=runtime)
     if options.program:
-        from .program import emit_program
-        from .verify import verify_program
+        from .emit.program import emit_program
+        from .emit.verify import verify_program
 
         program = emit_program(source, lowered, types, origin, runtime=runtime)
         verify_program(program["flow.py"])
         files |= program
     if options.maps and origin.source:
-        from .source_map import map_files, maps_of
+        from .emit.source_map import map_files, maps_of
 
         files |= map_files(maps_of(source, lowered, files), origin.source)
     if options.standalone:

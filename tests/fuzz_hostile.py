@@ -26,19 +26,21 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from pflow_lower.options import Options
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from test_view import Page, harmless
 
 from pflow_lower import pipeline
-from pflow_lower.diagnostics import LowerError
-from pflow_lower.findings import FORMATS, render
-from pflow_lower.review.diff.compare import compare
-from pflow_lower.review.graph import before_and_after
-from pflow_lower.review.lint.said import said_of
-from pflow_lower.review.plan.known import WrongInput
-from pflow_lower.review.plan.run import plan
-from pflow_lower.review.view.explore import explore
-from pflow_lower.review.view.page import render as page
+from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.diagnostics.formats.show import FORMATS, render
+from pflow_lower.tools.diff.compare import compare
+from pflow_lower.tools.lint.said import said_of
+from pflow_lower.tools.plan.known import WrongInput
+from pflow_lower.tools.plan.run import plan
+from pflow_lower.tools.shared.mermaid import before_and_after
+from pflow_lower.tools.view.explore import explore
+from pflow_lower.tools.view.page import render as page
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 SOUND = [json.loads(path.read_bytes()) for path in sorted(GOLDEN.glob("ok/*/workflow.json"))]
@@ -147,7 +149,7 @@ def check(workflow: Any, file: Path, seen: Counter[str]) -> None:
             if name.endswith(".py"):
                 inert(text)
         seen["programs"] += "flow.py" in explored.compiled.files
-        pipeline.run(file, pipeline.Options(out=file.parent / "out"))  # with its source maps
+        pipeline.run(file, Options(out=file.parent / "out"))  # with its source maps
         findings += said_of(source, str(file))
         assert compare(source, source) == ()
         before_and_after(source.data, explored.compiled.lowered.document)

@@ -58,7 +58,7 @@ def command(arguments: list[str], lowered: bool) -> int:
 def main() -> None:
     lowered = sys.argv[1] == "lowered"
     if lowered:  # the step watches before pflow is imported, as in a process of its own
-        from pflow_lower.pflow.startup import watch
+        from pflow_lower.pflow.lazy_install import watch
 
         watch()
     import pflow.cli

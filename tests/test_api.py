@@ -95,7 +95,7 @@ def test_evaluate() -> None:
 
 def test_names_stay_what_they_are_whatever_is_imported_first() -> None:
     script = (
-        "import pflow_lower.lowering, pflow_lower.evaluation, pflow_lower as p;"
+        "import pflow_lower.lowering.lower, pflow_lower.emit.evaluation, pflow_lower as p;"
         "p.lower({'ir_version': '0.1.0', 'nodes': [{'id': 'a', 'type': 'shell'}]});"
         "print(callable(p.lower), callable(p.evaluate), sorted(set(p.__all__) - set(dir(p))))"
     )

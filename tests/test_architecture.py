@@ -1,4 +1,4 @@
-"""Which module may import what: the arrows of the design, checked on the source."""
+"""Which folder may import what: the arrows of CONTRIBUTING, read off the folders themselves."""
 
 from __future__ import annotations
 
@@ -9,157 +9,186 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 import pflow_lower
 
 PACKAGE = Path(pflow_lower.__file__).parent
 
-# From the ground up. A module imports from its own level and lower ones only: a stage never knows a later
-# stage, and what generated code imports knows nothing of the compiler. A new module gets its place here.
-LEVELS: dict[str, set[str]] = {
-    "runtime, copied beside generated code": {"runtime"},
-    "data and words": {
-        *(
-            "code_inputs",
-            "diagnostics",
-            "explanations",
-            "evaluation",
-            "expressions",
-            "ir",
-            "names",
-            "plain",
-            "positions",
-            "replacing",
-            "report",
-            "spelling",
-        ),
-        *("surfaces", "translate"),
-    },
-    "load": {"files", "json_text", "load", "markdown", "markdown_positions"},
-    "validate": {"rules", "schema_errors", "validate"},
-    "analyse": {
-        *("analyse", "node_sources", "node_table", "node_types"),
-        *("scope", "scope_cache", "scope_code", "scope_names", "scope_values", "syntax"),
-    },
-    "lower": {"lowering"},
-    "emit": {"class_body", "emit", "program", "verify"},
-    "map": {"source_map"},
-    "link": {"output"},
-    "the driver": {"origin", "pipeline", "stage_dump"},
-    "what users touch": {"__init__", "__main__", "api", "cli", "findings", "pflow", "review"},
-}
+GROUND = ("diagnostics", "ir", "node_types")
+"""What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
+STAGES = ("load", "validate", "analyse", "lowering", "emit")
+"""In their order: a stage imports the ground and earlier stages, never a later one."""
+TOPS = ("pflow", "tools")
+"""What stands on the pipeline. Neither imports the other."""
+ROOMS = {*GROUND, *STAGES, *TOPS, "runtime"}
 
-# Who may import a library at all. All but `EAGER` do it inside a function: a start that does not need the
-# library must not wait for it.
 LIBRARIES: dict[str, set[str]] = {
-    "click": {"cli", "findings", "pflow", "review"},
-    "jinja2": {"emit", "review"},
-    "jsonschema": {"schema_errors", "validate"},
-    "lsprotocol": {"review"},
-    "pflow": {"markdown", "pflow", "review"},
+    "click": {"", "diagnostics", "pflow", "tools"},
+    "jinja2": {"emit", "tools"},
+    "jsonschema": {"validate"},
+    "lsprotocol": {"tools"},
+    "pflow": {"load", "pflow", "tools"},
     "pocketflow": {"pflow", "runtime"},
-    "pygls": {"review"},
-    "pygments": {"cli", "review"},
-    "tomli": {"node_table"},
-    "tomllib": {"node_table"},  # no part of Python 3.10
+    "pygls": {"tools"},
+    "pygments": {"", "tools"},
+    "tomli": {"node_types"},
+    "tomllib": {"node_types"},  # no part of Python 3.10
 }
+"""Which room may import a library; "" is the package's own folder."""
 EAGER = {
-    ("cli", "click"),
-    ("findings", "click"),
+    ("", "click"),
+    ("diagnostics", "click"),
     ("pflow", "click"),
     ("pflow", "pflow"),
     ("pflow", "pocketflow"),
-    ("review", "click"),
-    ("review", "lsprotocol"),  # in review/lsp/server.py, which its command imports when it runs
-    ("review", "pygls"),
+    ("tools", "click"),
+    ("tools", "lsprotocol"),  # in tools/lsp/server.py, which its command imports when it runs
+    ("tools", "pygls"),
     ("runtime", "pocketflow"),
 }
+"""All others are imported inside a function: a start that does not need the library must not wait for it."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement: who imports what; `inner` names a module of this package."""
+    """One import: the module that imports, what it imports (dotted, inside the package), and when."""
 
-    unit: str
-    name: str
+    source: str
+    target: str
     inner: bool
-    lazy: bool
+    late: bool
+    typing: bool
     place: str
 
-
-def unit_of(file: Path) -> str:
-    return file.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-FILES = sorted(PACKAGE.rglob("*.py"), key=str)
-FILES = [file for file in FILES if "templates" not in file.relative_to(PACKAGE).parts]
-UNITS = {unit_of(file) for file in FILES}
-RANK = {unit: rank for rank, units in enumerate(LEVELS.values()) for unit in units}
+    @property
+    def room(self) -> str:
+        return room_of(self.source)
 
 
-def imports(file: Path) -> Iterator[Import]:
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name inside it; the package itself is ""."""
+    found = {}
+    for file in sorted(PACKAGE.rglob("*.py"), key=str):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] != "templates":
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+MODULES = modules()
+
+
+def room_of(module: str) -> str:
+    """The top folder of a module; "" for the files beside the folders."""
+    head = module.partition(".")[0]
+    return head if (PACKAGE / head).is_dir() else ""
+
+
+def tool_of(module: str) -> str:
+    """The folder below tools/ of a module; "" elsewhere."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "tools" else ""
+
+
+def imports(module: str, file: Path) -> Iterator[Import]:
     tree = ast.parse(file.read_bytes())
-    late = {id(node) for part in ast.walk(tree) if is_late(part) for node in ast.walk(part)}
-    folder = file.relative_to(PACKAGE).parent.parts
+    typing = {id(node) for part in ast.walk(tree) if is_typing(part) for node in ast.walk(part)}
+    late = {id(node) for part in ast.walk(tree) if is_late(part) for node in ast.walk(part)} | typing
+    package = file.relative_to(PACKAGE).parent.parts
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             targets = [(alias.name, False) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             targets = [(node.module or "", False)]
         elif isinstance(node, ast.ImportFrom):
-            base = folder[: len(folder) - node.level + 1]
-            paths = [[*base, node.module]] if node.module else [[*base, alias.name] for alias in node.names]
-            targets = [(path[0], True) for path in paths]
+            base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+            names = [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
+            targets = [(name if name in MODULES else base, True) for name in names]
         else:
             continue
+        place = f"{file.relative_to(PACKAGE).as_posix()}:{node.lineno}"
         for name, inner in targets:
-            place = f"{file.relative_to(PACKAGE).as_posix()}:{node.lineno}"
-            head = name.partition(".")[0]
-            if inner:
-                head = head if head in UNITS else "__init__"  # `from . import __version__`
-            yield Import(unit_of(file), head, inner, id(node) in late, place)
+            yield Import(module, name, inner, id(node) in late, id(node) in typing, place)
+
+
+def is_typing(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def is_late(node: ast.AST) -> bool:
     """Whether what is inside `node` does not run on import."""
-    is_typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    return is_typing or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
 
 
-INNER = [found for file in FILES for found in imports(file) if found.inner]
-OUTER = [
-    found for file in FILES for found in imports(file) if not found.inner and found.name not in sys.stdlib_module_names
-]
+ALL = [found for module, file in MODULES.items() for found in imports(module, file)]
+INNER = [found for found in ALL if found.inner]
+OUTER = [found for found in ALL if not found.inner and found.target.partition(".")[0] not in sys.stdlib_module_names]
 
 
-def test_every_module_has_a_level() -> None:
-    assert not UNITS - RANK.keys(), "give the module a level in LEVELS, at the top of this file"
+def test_the_rooms_are_those_of_the_house() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders - {"templates"} == ROOMS
 
 
-def test_no_module_imports_from_a_higher_level() -> None:
+def why_not(found: Import) -> str:
+    """Why the house forbids this import; "" if it does not."""
+    source, target = found.room, room_of(found.target)
+    if source == target:
+        here, there = tool_of(found.source), tool_of(found.target)
+        between_tools = source == "tools" and here != there and there != "shared"
+        if between_tools and (here == "shared" or found.target.removeprefix("tools.") not in PUBLIC):
+            return "tools do not know each other; what two need stands in tools/shared"
+        return ""
+    if not found.target:
+        return ""  # the version
+    if source == "runtime":
+        return "generated code runs without the compiler"
+    if source in GROUND:
+        return "" if target in GROUND[: GROUND.index(source)] else "the ground knows no stage"
+    if source in STAGES:
+        allowed = {*GROUND, *STAGES[: STAGES.index(source)], *({"runtime"} if source == "emit" else ())}
+        if found.target == "options":
+            return ""
+        return "" if target in allowed else "a stage knows the ground and earlier stages"
+    if target in TOPS and source in TOPS:
+        return "pflow and tools do not know each other"
+    return ""
+
+
+PUBLIC = {"lint.said", "plan.clock", "plan.forecast", "plan.known", "plan.node"}
+"""The modules of tools that other tools may ask."""
+
+
+def test_no_import_goes_against_the_arrows() -> None:
     assert INNER
-    wrong = [f"{found.place}: {found.unit} imports {found.name}" for found in INNER if is_upward(found)]
-    assert not wrong
+    wrong = [f"{found.place}: {found.target}: {why}" for found in INNER if (why := why_not(found))]
+    assert not wrong, "\n".join(wrong)
 
 
-def is_upward(found: Import) -> bool:
-    if found.name == "__init__":  # the version; nothing else lives there
-        return found.unit == "runtime"
-    return RANK.get(found.name, 0) > RANK.get(found.unit, len(LEVELS))
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    after = {
+        module: {found.target for found in INNER if found.source == module and not found.typing} for module in MODULES
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done or module not in after:
+            return
+        for target in sorted(after[module]):
+            visit(target, (*path, module))
+        done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
 
 
-def test_libraries_are_imported_only_where_they_belong() -> None:
-    assert OUTER
-    wrong = [f"{found.place}: {found.unit} imports {found.name}" for found in OUTER if found.unit not in homes(found)]
-    assert not wrong, "inside the package use relative imports; for a new library extend LIBRARIES"
-
-
-def homes(found: Import) -> set[str]:
-    return LIBRARIES.get(found.name, set())
-
-
-def test_libraries_are_imported_late() -> None:
-    wrong = [found.place for found in OUTER if not found.lazy and (found.unit, found.name) not in EAGER]
-    assert not wrong, "import it inside the function that needs it"
+@pytest.mark.parametrize("found", OUTER, ids=lambda found: found.place)
+def test_a_library_is_imported_where_it_belongs_and_late(found: Import) -> None:
+    library = found.target.partition(".")[0]
+    assert found.room in LIBRARIES.get(library, set()), "inside the package use relative imports; or extend LIBRARIES"
+    assert found.late or (found.room, library) in EAGER, "import it inside the function that needs it"
 
 
 def test_the_package_costs_nothing_to_import() -> None:

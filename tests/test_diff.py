@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pflow_lower import cli
-from pflow_lower.load import from_data
-from pflow_lower.review.diff.compare import compare
-from pflow_lower.review.diff.markdown import LIMIT, as_markdown, code, sentence
-from pflow_lower.review.diff.model import Change, Comparison, Kind
-from pflow_lower.review.diff.revisions import looks_like_a_workflow
-from pflow_lower.validate import source_of
+from pflow_lower.load.load import from_data
+from pflow_lower.tools.diff.compare import compare
+from pflow_lower.tools.diff.markdown import LIMIT, as_markdown, code, sentence
+from pflow_lower.tools.diff.model import Change, Comparison, Kind
+from pflow_lower.tools.diff.revisions import looks_like_a_workflow
+from pflow_lower.validate.validate import source_of
 
 WORKFLOW: dict[str, Any] = {
     "ir_version": "0.1.0",

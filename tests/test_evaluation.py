@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pflow_lower.evaluation import UnresolvedError, evaluate
+from pflow_lower.emit.evaluation import UnresolvedError, evaluate
 from pflow_lower.runtime import ParameterError
 
 RECORDED = json.loads((Path(__file__).parent / "conformance" / "templates.json").read_text())

@@ -13,10 +13,11 @@ from syrupy.assertion import SnapshotAssertion
 
 from pflow_lower import pipeline
 from pflow_lower.cli import cli
-from pflow_lower.diagnostics import CODES, Diagnostic, LowerError, Severity
-from pflow_lower.explanations import FOLDER, Example, explanation
-from pflow_lower.pipeline import Options
-from pflow_lower.review.explain.generated import known_of, lines_of
+from pflow_lower.diagnostics.codes import CODES
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from pflow_lower.diagnostics.explanations import FOLDER, Example, explanation
+from pflow_lower.options import Options
+from pflow_lower.tools.explain.generated import known_of, lines_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 

@@ -19,16 +19,19 @@ from syrupy.assertion import SnapshotAssertion
 
 import pflow_lower
 from pflow_lower.cli import cli
-from pflow_lower.diagnostics import CODES, Diagnostic, LowerError, Position, Severity
-from pflow_lower.explanations import explanation
-from pflow_lower.findings import FORMATS, render, show_findings
-from pflow_lower.findings.places import path_of, uri_of
+from pflow_lower.diagnostics.codes import CODES
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+from pflow_lower.diagnostics.explanations import explanation
+from pflow_lower.diagnostics.formats.file_paths import path_of, uri_of
+from pflow_lower.diagnostics.formats.show import FORMATS, render, show_findings
 
 SARIF = Draft4Validator(
     json.loads(Path(__file__).with_name("schemas").joinpath("sarif-schema-2.1.0.json").read_text("utf-8")),
     format_checker=Draft4Validator.FORMAT_CHECKER,
 )
-FINDINGS = Draft7Validator(json.loads(Path(pflow_lower.__file__).with_name("findings.schema.json").read_text("utf-8")))
+FINDINGS = Draft7Validator(
+    json.loads((Path(pflow_lower.__file__).parent / "diagnostics/formats/findings.schema.json").read_text("utf-8"))
+)
 
 PLAIN = Diagnostic(
     code="PFL301",

@@ -23,7 +23,7 @@ def test_some_hundred_workflows() -> None:
 
 
 def test_a_forgotten_escape_is_found() -> None:
-    from pflow_lower.review.view import colour
+    from pflow_lower.tools.view import colour
 
     with mock.patch.object(colour, "escape", str), pytest.raises(AssertionError):
         fuzz_hostile.search(300, Counter(), derandomize=True, phases=[Phase.generate])()

@@ -18,7 +18,7 @@ import pocketflow
 import pytest
 
 import pflow_lower
-from pflow_lower.load import load
+from pflow_lower.load.load import load
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS.parent / "golden" / "ok"

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "diff"
 GIVEN = {"old.json", "new.json", "old.pflow.md", "new.pflow.md"}
 FORMS = {"diff.txt": "text", "diff.json": "json", "diff.md": "markdown"}
 CASES = sorted(path.name for path in GOLDEN.iterdir())
-SCHEMA = Path(pflow_lower.__file__).with_name("diff.schema.json")
+SCHEMA = Path(pflow_lower.__file__).parent / "tools/diff/diff.schema.json"
 
 
 @pytest.mark.parametrize("name", CASES)

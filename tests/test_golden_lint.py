@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pflow_lower.cli import run
-from pflow_lower.review.lint.table import RULES
+from pflow_lower.tools.lint.table import RULES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from golden_case import settle  # isort: skip

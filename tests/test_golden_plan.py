@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 MADE = {"plan.txt", "plan.json"}
 """The files of a case that the command makes; all others are written by hand."""
 CASES = sorted(path.name for path in GOLDEN.glob("plan/*"))
-SCHEMA = json.loads(Path(pflow_lower.__file__).with_name("plan.schema.json").read_bytes())
+SCHEMA = json.loads((Path(pflow_lower.__file__).parent / "tools/plan/plan.schema.json").read_bytes())
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 import pflow_lower
 from pflow_lower import pipeline
 from pflow_lower.cli import cli
-from pflow_lower.explanations import fenced
-from pflow_lower.pipeline import Options
+from pflow_lower.diagnostics.explanations import fenced
+from pflow_lower.options import Options
 
-GUIDE = Path(pflow_lower.__file__).with_name("guide.md").read_text(encoding="utf-8")
+GUIDE = (Path(pflow_lower.__file__).parent / "tools/guide/guide.md").read_text(encoding="utf-8")
 EXAMPLES = fenced(GUIDE)
 WORKFLOWS = [example for example in EXAMPLES if example.kind in ("json", "markdown")]
 GIVEN = [n for n, example in enumerate(EXAMPLES) if example.kind.startswith("json gives ")]
@@ -42,7 +42,7 @@ def test_every_workflow_lowers_without_a_remark(example: Any, tmp_path: Path) ->
 
 def test_markdown_and_json_are_the_same() -> None:
     pytest.importorskip("pflow")
-    from pflow_lower.markdown import from_markdown
+    from pflow_lower.load.markdown import from_markdown
 
     markdown, as_json = (example.text for example in WORKFLOWS[:2])
     one, two = from_markdown(markdown, "workflow.pflow.md", None).data, json.loads(as_json)
@@ -75,7 +75,7 @@ def shown_of(told: Any, given: Any) -> Any:
 
 
 def test_the_table_says_the_defaults() -> None:
-    words = json.loads(Path(pflow_lower.__file__).with_name("workflow.words.json").read_text("utf-8"))
+    words = json.loads((Path(pflow_lower.__file__).parent / "validate/schema_descriptions.json").read_text("utf-8"))
     for key in ("as", "parallel", "max_concurrent", "max_retries", "retry_wait", "error_handling"):
         default = words[f"nodes.[].batch.{key}"]["default"]
         shown = default if isinstance(default, str) else json.dumps(default)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pflow_lower.diagnostics import LowerError, Position
-from pflow_lower.ir import Document
-from pflow_lower.load import MAX_BYTES, from_bytes, from_json, load
-from pflow_lower.plain import MAX_DEPTH
-from pflow_lower.positions import JsonPositions, index, spelled
-from pflow_lower.validate import validate
+from pflow_lower.diagnostics.diagnostic import LowerError, Position
+from pflow_lower.ir.document import Document
+from pflow_lower.load.json_positions import JsonPositions, index, spelled
+from pflow_lower.load.load import MAX_BYTES, from_bytes, from_json, load
+from pflow_lower.load.plain_data import MAX_DEPTH
+from pflow_lower.validate.validate import validate
 
 SMALL = '{"ir_version": "0.1.0", "nodes": [{"id": "a", "type": "x"}]}'
 

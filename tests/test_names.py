@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pflow_lower import names, runtime
+from pflow_lower import runtime
+from pflow_lower.lowering import names
 
 TABLE = {
     "classify": "ClassifyBatch",

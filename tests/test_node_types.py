@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pflow_lower.diagnostics import LowerError
-from pflow_lower.node_types import ACTED_ON, NodeTypes, Origin
+from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.node_types.lookup import ACTED_ON, NodeTypes, Origin
 
 HAS_PFLOW = importlib.util.find_spec("pflow") is not None
 needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="pflow is not installed")
@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def with_pflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if pflow were installed; it is never imported, so finding it is all it takes."""
-    monkeypatch.setattr("pflow_lower.node_types._pflow_is_installed", lambda: True)
+    monkeypatch.setattr("pflow_lower.node_types.lookup._pflow_is_installed", lambda: True)
 
 
 def write(path: Path, text: str) -> Path:
@@ -404,7 +404,7 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from pflow_lower.node_types import NodeTypes\n"
+        "from pflow_lower.node_types.lookup import NodeTypes\n"
         "early = {'tomllib', 'tomli', 'ast', 'difflib', 'importlib.util'} & set(sys.modules)\n"
         "types = NodeTypes.for_workflow(Path('.'))\n"
         "print([types.resolve(name).is_async for name in ('shell', 'shout', 'no-such')])\n"

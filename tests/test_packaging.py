@@ -50,11 +50,16 @@ def test_every_data_file_is_listed(project: dict[str, Any]) -> None:
         file.relative_to(ROOT).as_posix()
         for name, folder in FOLDERS.items()
         for file in folder.rglob("*")
-        if file.is_file()
-        and not {".py", ".pyc"} & {file.suffix}
-        and not any(fnmatch(file.relative_to(folder).as_posix(), pattern) for pattern in listed[name])
+        if file.is_file() and not {".py", ".pyc"} & {file.suffix} and not is_listed(listed, name, folder, file)
     ]
     assert not missing
+
+
+def is_listed(listed: dict[str, list[str]], name: str, folder: Path, file: Path) -> bool:
+    """Whether the nearest package above `file`, `name` being that of `folder`, lists it."""
+    home = next(parent for parent in file.parents if (parent / "__init__.py").is_file())
+    package = ".".join([name, *home.relative_to(folder).parts])
+    return any(fnmatch(file.relative_to(home).as_posix(), pattern) for pattern in listed.get(package, []))
 
 
 @needs_repository

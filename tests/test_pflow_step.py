@@ -154,7 +154,7 @@ def test_a_pflow_that_was_imported_before_is_watched_everywhere(home: Path) -> N
         "from pflow.runtime import workflow_executor\n"
         "from pflow.execution import runner\n"
         "from pflow_lower.pflow import is_installed\n"
-        "from pflow_lower.pflow.startup import watch\n"
+        "from pflow_lower.pflow.lazy_install import watch\n"
         "before = workflow_executor.compile_workflow\n"
         "watch()\n"
         "assert workflow_executor.compile_workflow is not before and not is_installed()\n"
@@ -339,7 +339,7 @@ def test_outside_a_batch_they_mean_nothing(step: None) -> None:
 
 
 def test_names_of_ours_that_cannot_be_lowered(step: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pflow_lower import lowering
+    from pflow_lower.lowering import lower as lowering
 
     def broken(*_: Any) -> Any:
         raise RuntimeError("no way")
@@ -352,7 +352,7 @@ def test_names_of_ours_that_cannot_be_lowered(step: None, monkeypatch: pytest.Mo
 
 
 def test_workflows_without_them_are_handed_on_untouched() -> None:
-    from pflow_lower.pflow.extensions import as_pflow_knows_it
+    from pflow_lower.pflow.batch_names import as_pflow_knows_it
 
     plain = batch({"command": 'echo $${batch_index} ${item.batch_index} ${item ?? "batch_total"} batch_index'})
     assert as_pflow_knows_it(plain) is plain
@@ -403,7 +403,7 @@ def test_prompt_caches_stay_with_the_interpreter(
 
 
 def test_every_run_is_told(step: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from pflow_lower import lowering
+    from pflow_lower.lowering import lower as lowering
 
     def broken(*_: Any) -> Any:
         raise RuntimeError("no way")

@@ -19,7 +19,8 @@ import pytest
 pytest.importorskip("pflow")
 import http.client  # noqa: F401  before pflow: its node scan can hide this module
 
-from pflow_lower.pflow import proving, virtual_time
+from pflow_lower.pflow.prove import run as proving
+from pflow_lower.pflow.prove import virtual_time
 
 OK = Path(__file__).parent.parent / "golden" / "ok"
 CLASSIFIER = str(OK / "issue-classifier" / "workflow.json")
@@ -201,7 +202,7 @@ def test_a_workflow_that_is_refused(prove: Prove) -> None:
 
 
 def test_without_pflow(prove: Prove) -> None:
-    with mock.patch.dict(sys.modules, {"pflow_lower.pflow.prove": None}):
+    with mock.patch.dict(sys.modules, {"pflow_lower.pflow.prove.prove": None}):
         status, _, err = prove(CLASSIFIER)
     assert status == 2
     assert err.startswith("this needs pflow 0.16 (pip install 'pflow-lower[pflow]')")

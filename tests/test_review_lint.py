@@ -13,11 +13,12 @@ import pytest
 
 from pflow_lower import pipeline
 from pflow_lower.cli import run as run_command
-from pflow_lower.diagnostics import LowerError
-from pflow_lower.expressions import parse
-from pflow_lower.review.lint.code_changes import changes
-from pflow_lower.review.lint.shell_text import contexts, overwritten
-from pflow_lower.review.lint.table import lint as lint_ir
+from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.ir.template import parse
+from pflow_lower.options import Options
+from pflow_lower.tools.lint.code_changes import changes
+from pflow_lower.tools.lint.shell_text import contexts, overwritten
+from pflow_lower.tools.lint.table import lint as lint_ir
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
@@ -97,7 +98,7 @@ ON_RECORDED = {
 
 def findings(workflow: Any, **options: Any) -> list[str]:
     try:
-        compiled = pipeline.run(workflow, pipeline.Options(code=False, **options))
+        compiled = pipeline.run(workflow, Options(code=False, **options))
     except LowerError:
         return []
     return [f"{one.said.code} {one.said.where}" for one in lint_ir(compiled.source, compiled.diagnostics)]

@@ -16,7 +16,7 @@ pytest.importorskip("pflow")
 from pflow.execution.result import RunnerConfig
 from pflow.execution.runner import WorkflowRunner
 
-from pflow_lower.review import node_facts
+from pflow_lower.tools.shared import node_facts
 
 CORE = json.loads((Path(node_facts.__file__).parents[1] / "core_types.json").read_bytes())["types"]
 TYPES = sorted(set(node_facts._KNOWN) - {"workflow", "pflow.runtime.workflow_executor"})

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pflow_lower.cli import run as run_command
-from pflow_lower.review.plan.amount import Amount, Range
-from pflow_lower.review.plan.clock import Times, makespan, of_calls, seconds
-from pflow_lower.review.plan.plan import money, shown
-from pflow_lower.review.plan.run import plan
+from pflow_lower.tools.plan.amount import Amount, Range
+from pflow_lower.tools.plan.clock import Times, makespan, of_calls, seconds
+from pflow_lower.tools.plan.plan import money, shown
+from pflow_lower.tools.plan.run import plan
 
 
 class Result(NamedTuple):
@@ -80,8 +80,8 @@ def ran(ir: dict[str, Any], items: list[Any], seconds_each: float, *, fails: boo
     from pflow.runtime.engine.batch_executor import execute_batch
     from pflow.runtime.engine.engine import WorkflowEngine
 
-    from pflow_lower.pflow.attach import LoweredBatchConfig, compiled_with_classes, execute
-    from pflow_lower.pflow.virtual_time import virtual_time
+    from pflow_lower.pflow.engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
+    from pflow_lower.pflow.prove.virtual_time import virtual_time
 
     compiled = compiled_with_classes(
         compile_workflow, copy.deepcopy(ir), registry=Registry(), initial_params={"rows": items}

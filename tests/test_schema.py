@@ -13,22 +13,22 @@ from jsonschema.validators import validator_for
 
 import pflow_lower
 from pflow_lower.cli import cli
-from pflow_lower.diagnostics import LowerError
-from pflow_lower.load import load
-from pflow_lower.review.schema import names, parts, workflow_schema
-from pflow_lower.validate import validate
+from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.load.load import load
+from pflow_lower.tools.schema.schema import names, parts, workflow_schema
+from pflow_lower.validate.validate import validate
 
 PACKAGE = Path(pflow_lower.__file__).parent
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 def words() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((PACKAGE / "workflow.words.json").read_text("utf-8"))
+    data: dict[str, Any] = json.loads((PACKAGE / "validate/schema_descriptions.json").read_text("utf-8"))
     return data
 
 
 def plain() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((PACKAGE / "schema.json").read_text("utf-8"))
+    data: dict[str, Any] = json.loads((PACKAGE / "validate/schema.json").read_text("utf-8"))
     return data
 
 

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pflow_lower import diagnostics
-from pflow_lower.diagnostics import CODES, Diagnostic, LowerError, Severity
-from pflow_lower.load import from_json, load
-from pflow_lower.scope import check_references
-from pflow_lower.validate import validate
+from pflow_lower.analyse.references import check_references
+from pflow_lower.diagnostics import diagnostic as diagnostics
+from pflow_lower.diagnostics.codes import CODES
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from pflow_lower.load.load import from_json, load
+from pflow_lower.validate.validate import validate
 
 CASES = sorted((Path(__file__).parent / "conformance" / "batch").glob("*.json"))
 # pflow refuses these for what only its registry knows: the names of a node's outputs.

@@ -15,12 +15,13 @@ import pytest
 
 import pflow_lower
 from pflow_lower import pipeline
-from pflow_lower.expressions import strings
-from pflow_lower.source_map import RULES, Mapped, at_line, maps_of
+from pflow_lower.emit.source_map import RULES, Mapped, at_line, maps_of
+from pflow_lower.ir.template import strings
+from pflow_lower.options import Options
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 CASES = sorted(path.name for path in GOLDEN.iterdir())
-SCHEMA = json.loads(Path(pflow_lower.__file__).with_name("map.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((Path(pflow_lower.__file__).parent / "emit/source_map/map.schema.json").read_text(encoding="utf-8"))
 
 
 def workflow_of(case: str) -> Path:
@@ -34,7 +35,7 @@ def workflow_of(case: str) -> Path:
 def compiled_of(case: str) -> pipeline.Compiled:
     nodes = GOLDEN / case / "nodes.toml"
     program = (GOLDEN / case / "flow.py").exists()
-    options = pipeline.Options(nodes_file=nodes if nodes.exists() else None, program=program)
+    options = Options(nodes_file=nodes if nodes.exists() else None, program=program)
     return pipeline.run(workflow_of(case), options)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pflow_lower.spelling import (
+from pflow_lower.emit.python_text import (
     Call,
     Code,
     Entry,

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pflow_lower.diagnostics import Diagnostic, LowerError, Severity
-from pflow_lower.ir import BatchSpec, Document, ErrorHandling
-from pflow_lower.load import from_json, load
-from pflow_lower.scope import check_references
-from pflow_lower.validate import validate
+from pflow_lower.analyse.references import check_references
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from pflow_lower.ir.document import Document
+from pflow_lower.ir.workflow import BatchSpec, ErrorHandling
+from pflow_lower.load.load import from_json, load
+from pflow_lower.validate.validate import validate
 
 
 def found(data: Any) -> list[Diagnostic]:
@@ -191,7 +192,7 @@ def test_nobody_is_changed() -> None:
 
 def test_a_valid_workflow_is_loaded_without_heavy_imports() -> None:
     code = (
-        "import sys, pflow_lower.load as l\n"
+        "import sys, pflow_lower.load.load as l\n"
         "l.from_json('{\"nodes\": []}', 'x.json')\n"
         "heavy = {'jsonschema', 'jinja2', 'pflow', 'click', 'yaml', 'difflib'}\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules} & heavy))"
@@ -276,7 +277,7 @@ def test_the_schema_is_pflows() -> None:
 
     from pflow.core.ir_schema import FLOW_IR_SCHEMA
 
-    import pflow_lower.validate as module
+    import pflow_lower.validate.validate as module
 
     ours = json.loads(Path(module.__file__).with_name("schema.json").read_text(encoding="utf-8"))
     assert _bare(ours) == _bare(FLOW_IR_SCHEMA)

@@ -9,7 +9,8 @@ import pytest
 
 import pflow_lower
 from pflow_lower import pipeline
-from pflow_lower.verify import BrokenPromise, verify_files, verify_lowered, verify_program
+from pflow_lower.emit.verify import BrokenPromise, verify_files, verify_lowered, verify_program
+from pflow_lower.options import Options
 
 WORKFLOW: dict[str, Any] = {
     "ir_version": "0.1.0",
@@ -24,7 +25,7 @@ WORKFLOW: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def compiled() -> pipeline.Compiled:
-    return pipeline.run(WORKFLOW, pipeline.Options(program=True))
+    return pipeline.run(WORKFLOW, Options(program=True))
 
 
 def test_what_the_compiler_makes_is_fine(compiled: pipeline.Compiled) -> None:
@@ -92,7 +93,7 @@ def test_an_ir_of_another_shape(compiled: pipeline.Compiled) -> None:
 
 
 def test_the_api_checks_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pflow_lower import emit
+    from pflow_lower.emit import emit
 
     monkeypatch.setattr(emit, "docstring", lambda text: '"""x"""; import os')
     with pytest.raises(BrokenPromise):

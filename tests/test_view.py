@@ -24,10 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pflow_lower.cli import cli, run
-from pflow_lower.diagnostics import Diagnostic, Position, Severity
-from pflow_lower.review.view.explore import explore
-from pflow_lower.review.view.layout import HEIGHT, WIDTH, lay_out
-from pflow_lower.review.view.page import render
+from pflow_lower.diagnostics.diagnostic import Diagnostic, Position, Severity
+from pflow_lower.tools.view.explore import explore
+from pflow_lower.tools.view.layout import HEIGHT, WIDTH, lay_out
+from pflow_lower.tools.view.page import render
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CLASSIFIER = GOLDEN / "ok" / "issue-classifier" / "workflow.json"

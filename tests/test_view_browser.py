@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from pflow_lower.diagnostics import Diagnostic, Position, Severity
-from pflow_lower.review.view.explore import explore
-from pflow_lower.review.view.page import render
+from pflow_lower.diagnostics.diagnostic import Diagnostic, Position, Severity
+from pflow_lower.tools.view.explore import explore
+from pflow_lower.tools.view.page import render
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CLASSIFIER = GOLDEN / "ok" / "issue-classifier" / "workflow.json"

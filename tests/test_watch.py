@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pflow_lower.review.watch import mentioned, workflow_state
+from pflow_lower.tools.shared.watch import mentioned, workflow_state
 
 PATIENCE = 60.0
 """Seconds after which a test gives up; nothing waits that long unless something is broken."""

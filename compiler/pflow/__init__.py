@@ -9,7 +9,7 @@ Nothing is written to the user's disk. A batch that cannot be lowered faithfully
 interpreter, and so does everything if the step itself fails.
 """
 
-from .seam import install, is_installed, uninstall
+from .install import install, is_installed, uninstall
 from .versions import Unsupported
 
 __all__ = ["Unsupported", "install", "is_installed", "uninstall"]

@@ -8,14 +8,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import lowering, output
-from ..analyse import BatchFacts, Facts
-from ..emit import Origin, emit
-from ..ir import BatchSpec, Document, Shape
-from ..node_types import NodeType
-from ..node_types import Origin as TypeOrigin
-from ..validate import source_of
-from ..verify import verify_files, verify_lowered
+from .. import write as output
+from ..analyse.analyse import BatchFacts, Facts
+from ..emit.emit import Origin, emit
+from ..emit.verify import verify_files, verify_lowered
+from ..ir.document import Document
+from ..ir.lowered import Shape
+from ..ir.workflow import BatchSpec
+from ..lowering import lower as lowering
+from ..node_types.lookup import NodeType
+from ..node_types.lookup import Origin as TypeOrigin
+from ..validate.validate import source_of
 from .messages import say
 
 DUMP = "PFLOW_LOWER_DUMP"

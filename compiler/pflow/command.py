@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .enabling import Refused, is_wanted
-from .startup import watch
+from .enable import Refused, is_wanted
+from .lazy_install import watch
 
 
 def run_pflow(arguments: Sequence[str]) -> NoReturn:

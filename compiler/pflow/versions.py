@@ -63,9 +63,9 @@ _WRAPPERS = (
     Wrapped("validated", "validate", ("pflow.core.workflow_validator",), "WorkflowValidator"),
 )
 KNOWN = (
-    Known("0.8.1", "legacy", _WRAPPERS),
-    Known("0.15", "attach", _ENGINE, older_templates=True),
-    Known("0.16", "attach", _ENGINE),
+    Known("0.8.1", "engine_0_8.adapter", _WRAPPERS),
+    Known("0.15", "engine_0_16.adapter", _ENGINE, older_templates=True),
+    Known("0.16", "engine_0_16.adapter", _ENGINE),
 )
 SUPPORTED = f"pflow-lower's step knows pflow {', '.join(known.series for known in KNOWN[:-1])} and {KNOWN[-1].series}"
 

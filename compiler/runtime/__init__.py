@@ -5,7 +5,7 @@ generated files.
 """
 
 from .batch import Batch, Call, Result, Results, Shared, open_batch
-from .host import Host
+from .engine import Host
 from .inner import run_inner, run_inner_async, with_inputs
 from .loops import run_blocking
 from .outcome import publish

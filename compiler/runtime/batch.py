@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from .host import PLAIN, Host
+from .engine import PLAIN, Host
 from .loops import TICK, raise_if_cancelled, run_blocking
 from .values import MISSING, LateText, array
 

@@ -1,0 +1,183 @@
+"""References into what is known without pflow's registry: a batch's outputs, a loop's condition,
+the declared types of inputs, shell commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..ir.paths import Path
+from ..ir.report import Report, nearest
+from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Template, parse
+from ..ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ..validate.rules import declares_params
+from .code_annotations import result_type
+
+BATCH_OUTPUTS = {
+    "results": "array",
+    "count": "number",
+    "success_count": "number",
+    "error_count": "number",
+    "errors": "array",
+    "batch_metadata": "object",
+}
+"""What a batch node writes, and of which type."""
+
+_WORKFLOW_TYPES = ("workflow", "pflow.runtime.workflow_executor")
+_POSITION = "hand the position on in the batch before: ${__index__}"
+_OPERATORS = frozenset("><=!+*/%")
+
+
+class Finding(NamedTuple):
+    """What is wrong with a reference; the message goes after the reference itself."""
+
+    code: str
+    message: str
+    help: str = ""
+
+
+def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
+    """What is wrong with a path into a batch node's outputs, if anything."""
+    first, *rest = reference.path
+    assert isinstance(first, Field)
+    assert node.batch is not None
+    kind = BATCH_OUTPUTS.get(first.name)
+    only_successes = node.batch.error_handling is ErrorHandling.CONTINUE
+    if kind is None:
+        guess = nearest(first.name, BATCH_OUTPUTS)
+        if guess:
+            help = f"did you mean ${{{node.id}.{guess}}}?"
+        elif only_successes:
+            help = f"each item has its own, in ${{{node.id}.results}}"
+        else:
+            help = f"each item has its own: ${{{node.id}.results[0].{first.name}}}, or all in ${{{node.id}.results}}"
+        return Finding("PFL309", f"is not there: `{node.id}` is a batch node", help)
+    if not rest:
+        return None
+    indexed = isinstance(rest[0], (Index, DynamicIndex))
+    if first.name == "results" and indexed and only_successes:
+        message = "may be the result of another item: with error_handling continue, failed items are left out"
+        return Finding("PFL310", message, f"go through all of ${{{node.id}.results}}, or use fail_fast")
+    if first.name == "results" and rest[1:2] == [Field("original_index")] and _known_outputs(node):
+        return Finding("PFL309", "is refused by pflow, although it is there at run time", _POSITION)
+    if kind == "number":
+        return Finding("PFL309", f"goes into a number: {node.id}.{first.name}")
+    if kind == "array" and not indexed:
+        return Finding("PFL309", f"needs an index first: {node.id}.{first.name} is a list")
+    if kind == "object" and indexed:
+        return Finding("PFL309", f"has an index where there is no list: {node.id}.{first.name} is an object")
+    return None
+
+
+def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], reference: Reference) -> Finding | None:
+    """What is wrong with a field of an item, where the items are another batch's results."""
+    if node.batch is None or reference.root != node.batch.alias or reference.path[:1] != (Field("original_index"),):
+        return None
+    for source in parse(node.batch.items).references() if isinstance(node.batch.items, str) else ():
+        batch = nodes.get(source.root)
+        is_batch = batch is not None and batch.batch is not None
+        if is_batch and source.path == (Field("results"),) and _known_outputs(nodes[source.root]):
+            return Finding("PFL309", "is refused by pflow, although it is there at run time", _POSITION)
+    return None
+
+
+def _known_outputs(node: SourceNode) -> bool:
+    """Whether the outputs of the node's type are known here (not one is called original_index)."""
+    return declares_params(node) and node.type not in _WORKFLOW_TYPES
+
+
+def check_loops(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+    """Report loop conditions and carried values that pflow refuses."""
+    for node in ir.nodes:
+        loop = node.data.get("loop") or {}
+        for key in ("while", "until"):
+            condition = loop.get(key)
+            if isinstance(condition, str):
+                problem = _condition(ir, nodes, condition)
+                if problem:
+                    help = "compute it in the node and refer to the result: ${node.more}"
+                    report.error("PFL213", (*node.path, "loop", key), problem, help=help)
+        for key, value in (loop.get("carry") or {}).items():
+            template = parse(value)
+            first = template.expressions[0].operands[0] if template.is_whole else None
+            if not isinstance(first, Reference) or first.root != node.id:
+                path: Path = (*node.path, "loop", "carry", key)
+                message = "what is carried on must be the node's own output"
+                report.error("PFL213", path, message, help=f"for example ${{{node.id}.NAME}}")
+
+
+def _condition(ir: SourceIR, nodes: Mapping[str, SourceNode], condition: str) -> str:
+    if _OPERATORS & set(condition):
+        return "a condition is a value that counts as true or false, nothing is computed in it"
+    template = parse(condition)
+    if template.issues and not template.expressions:
+        return ""  # reported as malformed
+    if not template.is_whole:
+        return "a condition is one reference and nothing else"
+    for operand in template.expressions[0].operands:
+        if isinstance(operand, Literal) and isinstance(operand.value, str):
+            return "a condition cannot be a string: any text but the empty one counts as true"
+        if isinstance(operand, Reference) and known_type(ir, nodes, operand) == "string":
+            return f"{operand.raw} is a string: any text but the empty one counts as true"
+    return ""
+
+
+def check_shell(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+    """Report lists and objects that a shell command would contain unquoted."""
+    for node in ir.nodes:
+        command = node.params.get("command")
+        if node.type != "shell" or not isinstance(command, str) or "${" not in command:
+            continue
+        template = parse(command)
+        quoted = _in_single_quotes(template)
+        for expression in template.expressions:
+            for operand in expression.operands:
+                if not isinstance(operand, Reference) or operand.raw in quoted:
+                    continue
+                kind = known_type(ir, nodes, operand)
+                if kind in ("array", "object"):
+                    what = "a list" if kind == "array" else "an object"
+                    report.error(
+                        "PFL314",
+                        (*node.path, "params", "command"),
+                        f"${{{operand.raw}}} is {what}; its JSON would be read by the shell",
+                        text=f"${{{expression.raw}}}",
+                        help=f"hand it over as `stdin`, or put it in single quotes: '${{{operand.raw}}}'",
+                    )
+
+
+def _in_single_quotes(template: Template) -> set[str]:
+    text = template.source
+    return {
+        operand.raw
+        for expression in template.expressions
+        if text[expression.start - 1 : expression.start] == "'" and text[expression.end : expression.end + 1] == "'"
+        for operand in expression.operands
+        if isinstance(operand, Reference)
+    }
+
+
+def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Reference) -> str | None:
+    """The JSON type of what `reference` gives, where the workflow itself says it."""
+    declared = ir.inputs.get(reference.root)
+    if isinstance(declared, dict) and "type" in declared:
+        kind = declared["type"]
+        return kind if isinstance(kind, str) and not reference.path else None
+    if not ir.namespaced or not reference.path or not isinstance(reference.path[0], Field):
+        return None
+    node = nodes.get(reference.root)
+    if node is None:
+        return None
+    first, *rest = reference.path
+    if first == Field("loop_stopped") and node.data.get("loop"):
+        return None if rest else "string"
+    if not isinstance(first, Field):
+        return None
+    if node.batch is None:
+        return result_type(node) if reference.path == (Field("result"),) else None
+    if not rest:
+        return BATCH_OUTPUTS.get(first.name)
+    if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == [Field("result")]:
+        return result_type(node)
+    one_result = first.name == "results" and len(rest) == 1 and not isinstance(rest[0], Field)
+    return "object" if one_result and node.type not in _WORKFLOW_TYPES else None

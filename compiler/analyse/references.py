@@ -1,0 +1,288 @@
+"""References: does every `${...}` name something that is there when it is read?
+
+The rules are pflow's: what it refuses is an error, what it accepts and then fails at is a warning.
+What only pflow's registry knows (the outputs of a node type, the types of its parameters) is not
+looked at. `${batch_index}` and `${batch_total}` are ours; any name the author declares wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from ..diagnostics.diagnostic import Diagnostic, by_position
+from ..ir.report import Report
+from ..ir.template import Expression, Field, Reference, parse
+from ..ir.workflow import SourceIR, SourceNode
+from ..validate.rules import declares_params, old_batch
+from .code_nodes import check_code
+from .declared_names import check_aliases, check_cycle, check_unused
+from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
+from .node_order import Order, order
+from .prompt_cache import check_cache
+from .template_sites import Surface, surfaces
+from .template_syntax import check_syntax
+
+COUNTERS = ("__index__", "__iteration__")
+BATCH_NAMES = ("batch_index", "batch_total")
+"""What a batch node's parameters can refer to besides pflow's `__index__`."""
+
+
+def check_references(ir: SourceIR) -> list[Diagnostic]:
+    """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position."""
+    report = Report(ir.document)
+    _Checker(ir, report).run()
+    return list(by_position(report.found))
+
+
+class _Checker:
+    def __init__(self, ir: SourceIR, report: Report) -> None:
+        self.ir = ir
+        self.report = report
+        self.nodes = {node.id: node for node in ir.nodes}
+        self.inputs = frozenset(ir.inputs)
+        self.aliases: dict[str, str] = {}
+        for node in ir.nodes:
+            if node.batch is not None:
+                self.aliases.setdefault(node.batch.alias, node.id)
+        self.order: Order = order(ir)
+        # Names that may stand alone; node ids may not.
+        self.names = self.inputs | self.aliases.keys()
+        if self.aliases:
+            self.names |= {"__index__"}
+        if any(node.data.get("loop") for node in ir.nodes):
+            self.names |= {"__iteration__"}
+
+    def run(self) -> None:
+        used: set[str] = set()
+        malformed = False
+        for surface in surfaces(self.ir):
+            malformed = check_syntax(surface, self.report) or malformed
+            if surface.node is not None:
+                used |= self._node_surface(surface, surface.node)
+            elif surface.kind == "chunk":
+                used |= {ref.root for ref in surface.template.references()}
+        used |= self._outputs()
+        check_aliases(self.ir, self.report, self.nodes)
+        check_loops(self.ir, self.report, self.nodes)
+        check_shell(self.ir, self.report, self.nodes)
+        check_code(self.ir, self.report, self.nodes)
+        check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
+        check_cycle(self.ir, self.report, self.order)
+        if not malformed:  # a misspelled template may be the one that uses it
+            check_unused(self.ir, self.report, self.nodes, used)
+
+    def _node_surface(self, surface: Surface, node: SourceNode) -> set[str]:
+        roots: set[str] = set()
+        for expression in surface.template.expressions:
+            for reference in _read(surface, expression):
+                roots.add(reference.root)
+                if self._exists(surface, node, expression, reference):
+                    if len(expression.operands) == 1:
+                        self._output_key(surface, expression, reference)
+                    self._fails(surface, node, expression, reference)
+        return roots
+
+    def _exists(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+        """Report a reference that pflow refuses for its root. Returns whether it is fine."""
+        root = reference.root
+        own = _own_names(node)
+        if root.startswith("__") and root.endswith("__") and root not in COUNTERS:
+            help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
+            return self._error("PFL306", surface, expression, reference, "has a name that is pflow's own", help)
+        if root in COUNTERS and reference.path:
+            return self._error("PFL307", surface, expression, reference, f"{root} is a number, it has no fields")
+        if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
+            return self._batch_name(surface, node, expression, reference)
+        if root in self.names or root in own:
+            return not reference.path or self._in_time(surface, node, expression, reference)
+        if root in self.nodes:
+            if reference.path:
+                return self._in_time(surface, node, expression, reference)
+            return self._bare_node(surface, expression, reference)
+        old = old_batch(node)
+        help = self._meant(node, reference, own)
+        if old is not None and root in (old.get("as", "item"), "__index__"):
+            if declares_params(node):
+                return False  # the batch itself is refused: no need to say it again
+            help = "the node's `batch` is one of its params, so it does not run as a batch"
+        return self._error("PFL301", surface, expression, reference, "names no node or input", help)
+
+    def _batch_name(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+        if node.batch is None or surface.kind != "param":
+            what = "only exists in the params of a batch node"
+            return self._error("PFL301", surface, expression, reference, what)
+        if reference.path:
+            return self._error("PFL307", surface, expression, reference, "is a number, it has no fields")
+        return True
+
+    def _in_time(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+        root = reference.root
+        if self.order.runs_before(root, node.id) or (root == node.id and node.data.get("loop")):
+            return True
+        if root == node.id:
+            what = "is this node's own output, which is not there yet"
+            return self._error("PFL304", surface, expression, reference, what, "only a `loop` node can read it")
+        what = f"is read before `{root}` runs"
+        return self._error("PFL303", surface, expression, reference, what, f"move `{root}` before `{node.id}`")
+
+    def _output_key(self, surface: Surface, expression: Expression, reference: Reference) -> None:
+        """A reference without a fallback must name an output, where one can know its name here."""
+        node = self.nodes.get(reference.root)
+        if surface.node is not None:
+            finding = check_item_field(surface.node, self.nodes, reference)
+            if finding is not None:
+                self._error(finding.code, surface, expression, reference, finding.message, finding.help)
+        if node is None:
+            return
+        if not self.ir.namespaced:
+            if surface.node is None or (
+                reference.root not in self.names and reference.root not in _own_names(surface.node)
+            ):
+                what = "is not found without namespaces: nodes write to the top level"
+                help = "remove `enable_namespacing: false`"
+                self._warn("PFL322", surface, expression, reference, what, help)
+            return
+        if not reference.path or not isinstance(reference.path[0], Field):
+            self._bare_node(surface, expression, reference)
+        elif node.batch is not None:
+            finding = check_output_key(node, reference)
+            if finding is not None:
+                self._error(finding.code, surface, expression, reference, finding.message, finding.help)
+
+    def _fails(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> None:
+        """Warn of a reference that pflow accepts but will not find when the node runs."""
+        root = reference.root
+        if root in self.inputs or root in self.nodes:
+            return
+        own_alias = node.batch.alias if node.batch is not None else None
+        if root in _own_names(node) and root != own_alias:
+            in_inputs = surface.kind == "param" and surface.path[3:4] == ("inputs",)
+            if surface.kind == "items" or (in_inputs and root not in self.aliases):
+                what = "is a key of `inputs`, which is filled in only after this is read"
+                self._warn("PFL322", surface, expression, reference, what)
+            return
+        if root == own_alias or (root == "__index__" and node.batch is not None):
+            if surface.kind == "items":
+                what = "is read before there is an item: `items` makes the list of them"
+                self._warn("PFL321", surface, expression, reference, what)
+        elif root == "__iteration__":
+            if not node.data.get("loop"):
+                self._warn("PFL321", surface, expression, reference, "only exists in a loop node")
+        elif root == "__index__":
+            self._warn("PFL321", surface, expression, reference, "only exists in the params of a batch node")
+        elif root in self.aliases:
+            what = f"is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
+            help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
+            self._warn("PFL321", surface, expression, reference, what, help)
+
+    def _bare_node(self, surface: Surface, expression: Expression, reference: Reference) -> bool:
+        root = reference.root
+        if root in self.aliases:
+            what = "is taken for the node of that name, not for the item"
+            help = 'give the item another name with "as"'
+            return self._error("PFL308", surface, expression, reference, what, help)
+        node = self.nodes[root]
+        example = f"${{{root}.results}}" if node.batch is not None else f"${{{root}.NAME}}"
+        return self._error(
+            "PFL308", surface, expression, reference, "is a node, not one of its outputs", f"name the output: {example}"
+        )
+
+    def _outputs(self) -> set[str]:
+        """Check the sources of the workflow's outputs; returns the roots that they read."""
+        known = self.nodes.keys() | self.inputs
+        roots: set[str] = set()
+        for name, output in (self.ir.data.get("outputs") or {}).items():
+            source = output.get("source")
+            if not isinstance(source, str):
+                continue
+            path = ("outputs", name, "source")
+            wrapped = parse("${" + source + "}")
+            bare = wrapped.is_whole or not parse(source).is_dynamic
+            template = wrapped if bare else parse(source)
+            surface = Surface("output", None, path, template)
+            if not source.strip():
+                self.report.error("PFL312", path, "is empty", help="name a value: ${node.output}")
+            elif not template.expressions and not template.issues:
+                what = "has no reference in it, so the output would be this text"
+                self.report.error("PFL312", path, what, help="name a value: ${node.output}")
+            elif "${" not in source:
+                root = source.replace("[", ".").partition(".")[0]
+                if root not in known:
+                    help = self._similar(root, known, "{}")
+                    self.report.error("PFL301", path, f"{source} names no node or input", help=help)
+                elif not template.expressions:
+                    what = f"{source} is no reference, so the output stays empty"
+                    self.report.warn("PFL322", path, what, help="a list is indexed as items[0], not items.0")
+            for expression in template.expressions:
+                for reference in expression.references():
+                    roots.add(reference.root)
+                    if reference.root not in known:
+                        if "${" in source:
+                            help = self._similar(reference.root, known, reference.raw)
+                            self._error("PFL301", surface, expression, reference, "names no node or input", help)
+                    elif len(expression.operands) == 1 and reference.path:
+                        self._output_key(surface, expression, reference)
+        return roots
+
+    def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
+        near = {*self.inputs, *own}
+        if node.batch is not None:
+            near |= {node.batch.alias.strip(), "__index__", *BATCH_NAMES}
+        guess = self.report.nearest(reference.root, near, self.nodes.keys())
+        if guess is None:
+            return ""
+        if guess in near or reference.path:
+            return f"did you mean ${{{guess}{reference.raw[len(reference.root) :]}}}?"
+        return f"did you mean an output of the node `{guess}`?"
+
+    def _similar(self, name: str, known: Collection[str], raw: str) -> str:
+        guess = self.report.nearest(name, known)
+        if guess is None:
+            return ""
+        return f"did you mean {guess}?" if raw == "{}" else f"did you mean ${{{guess}{raw[len(name) :]}}}?"
+
+    def _error(
+        self,
+        code: str,
+        surface: Surface,
+        expression: Expression,
+        reference: Reference,
+        message: str,
+        help: str = "",
+    ) -> bool:
+        text = _spelling(expression, reference)
+        self.report.error(code, surface.path, f"${{{reference.raw}}} {message}", text=text, help=help)
+        return False
+
+    def _warn(
+        self,
+        code: str,
+        surface: Surface,
+        expression: Expression,
+        reference: Reference,
+        message: str,
+        help: str = "",
+    ) -> None:
+        text = _spelling(expression, reference)
+        self.report.warn(code, surface.path, f"${{{reference.raw}}} {message}", text=text, help=help)
+
+
+def _read(surface: Surface, expression: Expression) -> Iterator[Reference]:
+    """The references to check. What a loop carries is checked elsewhere, but for its indexes."""
+    for operand in expression.operands:
+        if isinstance(operand, Reference):
+            for reference in operand.references():
+                if surface.kind != "carry" or reference is not operand:
+                    yield reference
+
+
+def _own_names(node: SourceNode) -> Mapping[str, Any]:
+    inputs = node.params.get("inputs")
+    return inputs if isinstance(inputs, dict) else {}
+
+
+def _spelling(expression: Expression, reference: Reference) -> str:
+    """What to look for in the source: the expression, or the reference inside a dynamic index."""
+    inside = all(reference is not operand for operand in expression.operands)
+    return f"${{{reference.raw}}}" if inside else f"${{{expression.raw}}}"

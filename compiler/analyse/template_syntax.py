@@ -1,0 +1,52 @@
+"""Malformed templates: a `${` that opens no expression, wherever a template can stand."""
+
+from __future__ import annotations
+
+from ..ir.report import Report
+from .template_sites import Surface
+
+_OPERATORS = frozenset("><=!+*/%")
+
+
+def check_syntax(surface: Surface, report: Report) -> bool:
+    """Report every malformed piece of a template. Returns whether there is one."""
+    template = surface.template
+    if surface.kind == "prose" and template.expressions and not template.issues:
+        message = "the text of a cache chunk cannot contain references"
+        help = "a reference in the prompt cache is a chunk of its own"
+        report.error("PFL302", surface.path, message, text=f"${{{template.expressions[0].raw}}}", help=help)
+        return True
+    for issue in template.issues:
+        shown = issue.raw if len(issue.raw) <= 60 else issue.raw[:57] + "..."
+        report.error("PFL302", surface.path, f"{shown} is not a reference", text=issue.raw, help=_help(issue.raw))
+    return bool(template.issues)
+
+
+def _help(raw: str) -> str:
+    closed = raw.endswith("}")
+    inner = raw[2:-1] if closed else raw[2:]
+    literal = "for the text itself write $${"
+    if not closed:
+        return f"it is never closed with }}; {literal}"
+    if not inner.strip():
+        return f"name a value: ${{node.output}}; {literal}"
+    if "${" in inner and "[${" not in inner:
+        return "close the first ${ before the next one opens"
+    if inner != inner.strip():
+        return f"without spaces: ${{{inner.strip()}}}"
+    name, colon, default = inner.partition(":")
+    if colon and default[:1] in ("-", "="):
+        return f'a fallback is written ${{{name} ?? "{default[1:]}"}}; {literal}'
+    if "??" in inner:
+        return (
+            'each side of ?? is a reference or JSON: a number, a "string" in double quotes, true, false, null, [], {}'
+        )
+    if any(step.isdigit() for step in inner.split(".")[1:]):
+        return "a list is indexed as items[0], not items.0"
+    if "][" in inner:
+        return "one index at a time: put the inner list under a name"
+    if "[-" in inner or "[*" in inner or "['" in inner or '["' in inner:
+        return "an index is a number, 0 or more, or a reference: items[${__index__}]"
+    if _OPERATORS & set(inner):
+        return "a reference is a path, nothing is computed in it: use a node for that"
+    return f"a reference is a path such as ${{node.field.items[0]}}; {literal}"

@@ -1,0 +1,133 @@
+"""Source maps: which place of the workflow each line of a generated file comes from.
+
+in   SourceIR, LoweredIR, the generated files
+out  for every file its `Mapped` lines; `map_files` writes them down as `<file>.map.json` (map.schema.json)
+
+Nothing is recorded while code is written: a map is read off the finished file, whose shape `verify` has just
+compared with what the templates promise. So a map cannot change a file, and costs nothing where nobody wants it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...diagnostics.diagnostic import Position
+from ...ir.lowered import LoweredIR
+from ...ir.paths import Path, address
+from ...ir.workflow import SourceIR
+from .document import document_lines
+from .lines import Lines
+from .module import module_lines
+from .program import program_lines
+
+VERSION = 1
+
+RULES = {
+    "header": "names the workflow and the command that makes this file again",
+    "class": "the class that a batch node becomes; it wraps the original node",
+    "name": "the node's id, under which the outcome is published",
+    "alias": "the name of an item in the node's parameters",
+    "items": "the list that the batch runs over, read once before the loop",
+    "capture": "the same for every item: read once, before the loop",
+    "attempts": "how often an item is tried, and how long it waits in between",
+    "item": "the item of this call gets the author's name for it",
+    "parameter": "a parameter of the node, made anew for every item",
+    "call": "the original node runs for one item",
+    "policy": "how many items run at once, and what one failure means for the others",
+    "publish": "the outcome of all items is written to the shared store",
+    "input": "an input of the workflow",
+    "step": "a node of the workflow as a step of the program",
+    "edge": "an edge between two nodes",
+    "start": "the node that runs first",
+    "output": "an output of the workflow",
+    "kept": "as in the workflow",
+    "added": "what the engine does with the original type by itself, and must be told of the generated one",
+}
+"""What the rule of a `Mapped` says, in words."""
+
+
+class Mapped(NamedTuple):
+    """Lines of a generated file that come from one place of the workflow."""
+
+    first: int
+    last: int
+    """The generated lines, counted from 1; the last one is included."""
+    path: Path
+    """The place in the workflow's data."""
+    node: str
+    """The id of the node; "" where the place belongs to none."""
+    field: str
+    """The place as users address it, inside the node: `params.prompt`, `batch.items`; "" for the node itself."""
+    rule: str
+    """A key of `RULES`."""
+    position: Position | None
+    """The place in the workflow's file, if it has one."""
+
+
+def maps_of(source: SourceIR, lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, list[Mapped]]:
+    """The mapped lines of every generated file that has any, in the order of the lines.
+
+    Where several stand for one line, the one that says most comes last.
+    """
+    found: dict[str, list[Mapped]] = {}
+    modules = {batch.module for batch in lowered.batches} or {"nodes"}
+    for name, text in files.items():
+        if name == "lowered.json":
+            lines = document_lines(source, lowered, text)
+        elif name == "flow.py":
+            lines = program_lines(source, text)
+        elif name.removesuffix(".py") in modules:
+            lines = module_lines(lowered, name.removesuffix(".py"), text)
+        else:
+            continue
+        whole = _located(source, lines)
+        found[name] = sorted(dict.fromkeys(whole), key=lambda m: (m.first, -m.last))
+    return found
+
+
+def at_line(mapped: Sequence[Mapped], line: int) -> list[Mapped]:
+    """What is known of one generated line, the most exact first."""
+    return sorted((m for m in mapped if m.first <= line <= m.last), key=lambda m: (m.last - m.first, -len(m.path)))
+
+
+def map_files(maps: Mapping[str, Sequence[Mapped]], origin: str) -> dict[str, str]:
+    """The text of `<file>.map.json` for each file; `origin` is the workflow's path, relative to the files."""
+    return {f"{name}.map.json": _text(name, origin, mapped) for name, mapped in maps.items()}
+
+
+def _text(name: str, origin: str, mapped: Iterable[Mapped]) -> str:
+    rows = [json.dumps(_row(m), ensure_ascii=False) for m in mapped]
+    head = {"version": VERSION, "file": name, "source": origin}
+    begin = json.dumps(head, ensure_ascii=False, indent=2)[:-2]
+    listed = ",\n".join(f"    {row}" for row in rows)
+    return f'{begin},\n  "lines": [\n{listed}\n  ]\n}}\n' if rows else f'{begin},\n  "lines": []\n}}\n'
+
+
+def _row(mapped: Mapped) -> dict[str, Any]:
+    return {
+        "first": mapped.first,
+        "last": mapped.last,
+        "line": mapped.position.line if mapped.position else None,
+        "column": mapped.position.column if mapped.position else None,
+        "node": mapped.node,
+        "field": mapped.field,
+        "rule": mapped.rule,
+    }
+
+
+def _located(source: SourceIR, lines: Iterable[Lines]) -> Iterator[Mapped]:
+    positions = source.document.positions
+    for line in lines:
+        if line.offset is not None and line.text:
+            position = positions.find_inside(line.path, line.text, line.offset)
+        else:
+            position = positions.find(line.path)
+        number = line.path[1] if len(line.path) > 1 and line.path[0] == "nodes" else None
+        if isinstance(number, int):
+            node = source.nodes[number].id
+            field = address(line.path[2:])
+        else:
+            node, field = "", address(line.path)
+        yield Mapped(line.first, line.last, line.path, node, "" if field == "id" else field, line.rule, position)

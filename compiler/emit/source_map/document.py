@@ -1,0 +1,65 @@
+"""The source map of `lowered.json`: a stretch of lines for every key of the workflow, of a node, of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...ir.lowered import LoweredBatch, LoweredIR
+from ...ir.paths import Path
+from ...ir.workflow import SourceIR
+from ...load.json_positions import JsonPositions, Span
+from .lines import Lines, captured
+
+
+def document_lines(source: SourceIR, lowered: LoweredIR, text: str) -> Iterator[Lines]:
+    """The lines of `text`, the expanded IR, by the place that they come from."""
+    positions = JsonPositions(text)
+    batches = {batch.number: batch for batch in lowered.batches}
+    for key, span in positions.root.members.items():
+        if key == "nodes":
+            for number, node in enumerate(span.items):
+                yield from _node(positions, number, node, batches.get(number), source)
+            continue
+        yield _span(positions, span, (key,), "kept")
+        for name, inner in span.members.items():
+            yield _span(positions, inner, (key, name), "kept")
+        for number, inner in enumerate(span.items):
+            yield _span(positions, inner, (key, number), "kept")
+
+
+def _node(
+    positions: JsonPositions, number: int, node: Span, batch: LoweredBatch | None, source: SourceIR
+) -> Iterator[Lines]:
+    path: Path = ("nodes", number)
+    yield _span(positions, node, (*path, "id"), "kept" if batch is None else "class")
+    for key, span in node.members.items():
+        rule = "class" if batch is not None and key == "type" else "kept"
+        if key in source.nodes[number].data or key == "params":
+            yield _span(positions, span, (*path, key), rule)
+        else:
+            yield _span(positions, span, (*path, "type"), "added")
+        if key == "params":
+            for name, value in span.members.items():
+                if batch is None:
+                    yield _span(positions, value, (*path, key, name), "kept")
+                else:
+                    yield _parameter(positions, value, name, batch)
+
+
+def _parameter(positions: JsonPositions, span: Span, name: str, batch: LoweredBatch) -> Lines:
+    """A parameter of a generated node: what its class depends on."""
+    path: Path = ("nodes", batch.number)
+    place = captured(batch).get(name)
+    if name == "inner":
+        return _span(positions, span, (*path, "type"), "call")
+    if name == "items":
+        return _span(positions, span, (*path, "batch", "items"), "items")
+    if place is not None:
+        where = _span(positions, span, place[0], "capture")
+        return where._replace(text=place[1], offset=place[2])
+    return _span(positions, span, (*path, "batch", "items"), "items")
+
+
+def _span(positions: JsonPositions, span: Span, path: Path, rule: str) -> Lines:
+    first = positions.at(span.key if span.key is not None else span.start).line
+    return Lines(first, positions.at(max(span.end - 1, span.start)).line, path, rule)

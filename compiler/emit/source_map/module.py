@@ -1,0 +1,111 @@
+"""The source map of a module of generated classes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ...ir.lowered import LoweredBatch, LoweredIR
+from ...ir.paths import Path
+from .lines import Lines, captured, lines_of, values, with_comments
+
+
+def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
+    """The lines of `text`, which is `module`.py, by the place that they come from."""
+    tree = ast.parse(text)
+    source = text.split("\n")
+    batches = {batch.class_name: batch for batch in lowered.batches if batch.module == module}
+    yield Lines(1, next(n for n, line in enumerate(source, 1) if not line.startswith("#")), (), "header")
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef):
+            yield from _class(batches[statement.name], statement, source)
+
+
+def _class(batch: LoweredBatch, cls: ast.ClassDef, source: list[str]) -> Iterator[Lines]:
+    node: Path = ("nodes", batch.number)
+    overview = f"# {batch.node_id} -> {batch.class_name} "
+    for number, line in enumerate(source[: cls.lineno], 1):
+        if line.startswith(overview):
+            yield Lines(number, number, (*node, "batch"), "policy")
+    yield lines_of(cls, (*node, "id"), "class")
+    for statement in cls.body:
+        if isinstance(statement, ast.Expr):
+            yield lines_of(statement, (*node, "type"), "class")
+        elif isinstance(statement, ast.Assign):
+            yield from _attribute(batch, statement)
+        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _method(batch, statement, source)
+
+
+def _attribute(batch: LoweredBatch, statement: ast.Assign) -> Iterator[Lines]:
+    node: Path = ("nodes", batch.number)
+    target = ast.unparse(statement.targets[0])
+    if target == "node_id":
+        yield lines_of(statement, (*node, "id"), "name")
+    elif target == "alias":
+        yield lines_of(statement, _written(batch, "as"), "alias")
+    elif target == "items":
+        yield lines_of(statement, (*node, "batch", "items"), "items")
+    elif target == "namespaced":
+        yield lines_of(statement, ("enable_namespacing",), "kept")
+
+
+def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef, source: list[str]) -> Iterator[Lines]:
+    node: Path = ("nodes", batch.number)
+    name = method.name.removesuffix("_async")
+    for statement in method.body:
+        first = with_comments(statement.lineno, source)
+        last = statement.end_lineno or first
+        if name == "__init__" and ast.unparse(statement).startswith("super()"):
+            yield Lines(first, last, _written(batch, "max_retries", "retry_wait"), "attempts")
+        elif name == "prep" and isinstance(statement, ast.Assign):
+            path = (*node, "batch", "items")
+            yield Lines(first, last, path, "items")
+            yield from values(statement.value, path, batch.spec.items, "items", source)
+        elif name == "prep" and isinstance(statement, ast.Return):
+            yield from _captures(batch, statement)
+        elif name == "exec":
+            yield from _exec(batch, statement, source)
+        elif name == "_exec":
+            yield Lines(first, last, (*node, "batch"), "policy")
+            for key in ("parallel", "max_concurrent", "error_handling"):
+                if key in batch.spec.written:
+                    yield Lines(first, last, (*node, "batch", key), "policy")
+        elif name == "post":
+            yield Lines(first, last, (*node, "id"), "publish")
+
+
+def _captures(batch: LoweredBatch, statement: ast.Return) -> Iterator[Lines]:
+    places = captured(batch)
+    for call in ast.walk(statement):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "open_batch":
+            for keyword in call.keywords:
+                if keyword.arg in places:
+                    path, text, offset = places[keyword.arg]
+                    last = keyword.value.end_lineno or keyword.value.lineno
+                    yield Lines(keyword.value.lineno, last, path, "capture", text, offset)
+
+
+def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterator[Lines]:
+    node: Path = ("nodes", batch.number)
+    first, last = with_comments(statement.lineno, source), statement.end_lineno or statement.lineno
+    params: Path = (*node, "params")
+    written = {parameter.key: parameter.value for parameter in batch.parameters}
+    if isinstance(statement, ast.Return):
+        yield Lines(first, last, (*node, "type"), "call")
+    elif isinstance(statement, ast.Assign):
+        target = ast.unparse(statement.targets[0])
+        if target == "params":
+            yield Lines(first, last, params, "parameter")
+            yield from values(statement.value, params, written, "parameter", source)
+        elif target in ("inputs", "scope"):
+            yield Lines(first, last, (*params, "inputs"), "parameter")
+            yield from values(statement.value, (*params, "inputs"), written.get("inputs"), "parameter", source)
+        else:
+            yield Lines(first, last, _written(batch, "as"), "item")
+
+
+def _written(batch: LoweredBatch, *keys: str) -> Path:
+    """The first of the batch's keys that its author wrote, or the batch itself."""
+    path: Path = ("nodes", batch.number, "batch")
+    return next(((*path, key) for key in keys if key in batch.spec.written), path)

@@ -1,0 +1,1 @@
+"""The data that the stages hand on, and the `${...}` language inside it."""

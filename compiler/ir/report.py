@@ -1,0 +1,107 @@
+"""Collects the findings of a stage: fills in file, position and address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ..diagnostics.diagnostic import Diagnostic, Severity
+from .document import Document
+from .paths import Path, where
+
+MAX_CANDIDATES = 2_000
+"""Beyond so many names none is suggested: the search compares with every one of them."""
+
+MAX_SUGGESTIONS = 200
+"""Suggestions per stage: after so many misspellings the next one helps nobody, but takes its time."""
+
+
+class Report:
+    """The findings about one document. `found` holds them in the order of their making."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.found: list[Diagnostic] = []
+        self._suggestions = 0
+
+    def error(
+        self, code: str, path: Path, message: str, *, text: str | None = None, key: bool = False, help: str = ""
+    ) -> None:
+        """Report an error at `path`: at its key with `key`, at `text` inside its value with `text`."""
+        self._add(Severity.ERROR, code, path, message, text, key, help)
+
+    def warn(
+        self, code: str, path: Path, message: str, *, text: str | None = None, key: bool = False, help: str = ""
+    ) -> None:
+        """Report a warning, located like an error."""
+        self._add(Severity.WARNING, code, path, message, text, key, help)
+
+    def nearest(self, name: str, *known: Collection[str]) -> str | None:
+        """The known name that `name` most likely stands for, or None."""
+        many = sum(map(len, known)) > MAX_CANDIDATES or len(name) > 200
+        if many or self._suggestions >= MAX_SUGGESTIONS:
+            return None
+        self._suggestions += 1
+        return nearest(name, (candidate for names in known for candidate in names))
+
+    def _add(
+        self, severity: Severity, code: str, path: Path, message: str, text: str | None, key: bool, help: str
+    ) -> None:
+        positions = self.document.positions
+        self.found.append(
+            Diagnostic(
+                code=code,
+                severity=severity,
+                message=message,
+                where=where(self.document.data, path),
+                file=self.document.name,
+                position=positions.find_key(path) if key else positions.find(path, text),
+                help=help,
+            )
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to `name`: the same but for case, `_` and `-`, or spelled alike."""
+    import difflib  # only when something is wrong
+
+    candidates = sorted(set(known) - {name})
+    folded = _folded(name)
+    same = [candidate for candidate in candidates if _folded(candidate) == folded]
+    return next(iter(same or difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)), None)
+
+
+def quoted(names: Iterable[object], limit: int = 12) -> str:
+    """Names as a list to read: "a", "b" or "c"."""
+    shown = [json.dumps(name, ensure_ascii=False) for name in names]
+    if len(shown) > limit:
+        shown = [*shown[:limit], f"{len(shown) - limit} more"]
+    return " or ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def shown(value: Any, limit: int = 40) -> str:
+    """A value in a message: its kind if it is long, else as JSON."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1] if text[-1] == chr(34) else ''}"
+
+
+def kind(value: object) -> str:
+    """What sort of JSON value this is, with its article."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else type(value).__name__
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")

@@ -1,0 +1,88 @@
+"""The data that the stages hand on: `SourceIR` (as read) and `LoweredIR` (without batches).
+
+    bytes --load--> Document --validate--> SourceIR --lower--> LoweredIR --emit--> {path: text}
+
+All of it is frozen. `SourceIR` is lossless: `document` is what was read, key for key, and every
+path in it has a position in the source file. Nothing after `lower` looks at `SourceIR`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..diagnostics.diagnostic import Position
+from .document import Document
+from .paths import Path
+
+
+class ErrorHandling(enum.Enum):
+    """What one failed item means for the others."""
+
+    FAIL_FAST = "fail_fast"
+    CONTINUE = "continue"
+
+
+class BatchSpec(NamedTuple):
+    """A batch annotation with its defaults filled in; `written` names the keys the author wrote."""
+
+    items: str | list[Any]
+    alias: str = "item"
+    parallel: bool = False
+    max_concurrent: int = 10
+    max_retries: int = 1
+    retry_wait: float = 0
+    error_handling: ErrorHandling = ErrorHandling.FAIL_FAST
+    written: frozenset[str] = frozenset()
+
+
+class SourceNode(NamedTuple):
+    """One node as the author wrote it. `data` is the node's own part of the document."""
+
+    id: str
+    type: str
+    number: int
+    """The node's place in the document's `nodes`, so that ("nodes", number) is its path."""
+    params: Mapping[str, Any]
+    batch: BatchSpec | None
+    data: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return ("nodes", self.number)
+
+
+class SourceIR(NamedTuple):
+    """A validated workflow. `to_json()` gives back what was read."""
+
+    document: Document
+    nodes: tuple[SourceNode, ...]
+
+    @property
+    def name(self) -> str:
+        return self.document.name
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        data: Mapping[str, Any] = self.document.data
+        return data
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        return self.data.get("inputs") or {}
+
+    @property
+    def permissive(self) -> bool:
+        return bool(self.data.get("template_resolution_mode") == "permissive")
+
+    @property
+    def namespaced(self) -> bool:
+        return self.data.get("enable_namespacing", True) is not False
+
+    def position(self, path: Path, text: str | None = None) -> Position | None:
+        """Where `path` stands in the source file; see `Positions.find`."""
+        return self.document.positions.find(path, text)
+
+    def to_json(self) -> Any:
+        return self.document.data

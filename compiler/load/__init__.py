@@ -1,0 +1,1 @@
+"""Stage 1, load: bytes (or a dict) -> `Document`."""

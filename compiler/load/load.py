@@ -1,0 +1,189 @@
+"""Stage 1, load: bytes (or a dict) -> `Document`.
+
+What comes out is plain JSON data that every later stage can walk, print and encode without a second
+thought: string keys (Markdown may have others, with a warning), finite numbers, text that UTF-8 can
+hold, at most `MAX_DEPTH` levels. Whatever is not like that is refused here, with its place.
+
+Only the standard library is imported for a `.json` file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..diagnostics.diagnostic import Diagnostic, LowerError, refusal
+from ..ir.document import Document, NoPositions
+from ..ir.report import kind
+from .file_references import read_files
+from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error
+from .json_positions import JsonPositions, Lines
+from .normalise import normalised, odd_key, unfit_error
+from .plain_data import Unfit, plain, too_deep
+
+MAX_BYTES = 32 * 1024 * 1024
+_MARKS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_JSON_START = re.compile(r"\s*(\{|\[\s*[\[\]{\"0-9])")
+
+
+def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO | None = None) -> Document:
+    """Read a workflow: a path, "-" for standard input, or the data itself.
+
+    A `.json` file is JSON, a `.md` file is pflow's Markdown; for standard input and any other name
+    the content decides. What pflow adds before it compiles is added here too: a missing
+    `ir_version`, and `parameters` for `params`. Raises LowerError with PFL1xx findings.
+    """
+    if isinstance(source, Mapping):
+        return from_data(source)
+    name = os.fspath(source)
+    if name == "-":
+        return from_bytes(_read(stdin or sys.stdin.buffer, "<stdin>"), "<stdin>")
+    try:
+        with open(name, "rb") as file:
+            content = _read(file, name)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}") from error
+    return from_bytes(content, name, folder=Path(name).parent)
+
+
+def from_bytes(content: bytes, name: str, *, folder: Path | None = None) -> Document:
+    """Read a workflow from its bytes. `folder` is where the `./files` stand that it refers to.
+
+    Raises LowerError with PFL1xx findings.
+    """
+    if len(content) > MAX_BYTES:
+        raise _too_large(name, f"{len(content):,} bytes")
+    return from_text(_decode(content, name), name, folder=folder)
+
+
+def from_text(text: str, name: str, *, folder: Path | None = None) -> Document:
+    """Read a workflow from its text, as it stands in an editor; see `from_bytes`.
+
+    Raises LowerError with PFL1xx findings.
+    """
+    if not text.strip():
+        raise refusal("PFL104", name, "the file is empty; a workflow has at least one node")
+    if name.endswith(".json") or not (name.endswith(".md") or _is_markdown(text)):
+        return from_json(text, name, folder=folder)
+    from .markdown import from_markdown
+
+    return from_markdown(text, name, folder)
+
+
+def from_json(text: str, name: str, *, folder: Path | None = None) -> Document:
+    """Read a workflow from JSON text. Raises LowerError with every PFL1xx finding."""
+    seen: set[str] = set()
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        data = dict(pairs)
+        if len(data) != len(pairs):
+            seen.add("PFL106")
+        return data
+
+    def constant(_spelling: str) -> float:
+        seen.add("PFL107")
+        return 0.0
+
+    def real(spelling: str) -> float:
+        value = float(spelling)
+        return value if math.isfinite(value) else constant(spelling)
+
+    positions = JsonPositions(text)
+    try:
+        data = json.loads(text, object_pairs_hook=members, parse_constant=constant, parse_float=real)
+    except json.JSONDecodeError as error:
+        raise syntax_error(error, text, name, positions) from error
+    except RecursionError as error:
+        raise deep_json(text, name, positions) from error
+    except ValueError as error:  # an integer with more digits than Python reads
+        raise LowerError(numbers(text, name, positions)) from error
+    if too_deep(data):
+        raise deep_json(text, name, positions)
+    found: list[Diagnostic] = []
+    if "PFL106" in seen:
+        found += repeated_keys(text, data, name, positions)
+    if "PFL107" in seen:
+        found += numbers(text, name, positions)
+    if SURROGATE.search(text):
+        found += surrogates(text, name, positions)
+    if found:
+        raise LowerError(found)
+    data = normalised(_object(data, name, positions))
+    read_files(data, name, folder, positions)
+    return Document(name=name, data=data, positions=positions)
+
+
+def from_data(data: Mapping[str, Any], name: str = "<data>") -> Document:
+    """Take a workflow that is already Python data; it is copied, never kept or changed.
+
+    Raises LowerError with a PFL1xx finding for the first thing that JSON cannot hold.
+    """
+    try:
+        copy, odd_keys = plain(data)
+    except Unfit as unfit:
+        raise unfit_error(unfit, data, name, None) from unfit
+    found = tuple(odd_key(path, copy, name, None) for path in odd_keys)
+    copy = normalised(_object(copy, name))
+    read_files(copy, name, None, NoPositions())
+    return Document(name=name, data=copy, warnings=found)
+
+
+def _read(file: BinaryIO, name: str) -> bytes:
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        try:
+            size = f"{os.fstat(file.fileno()).st_size:,} bytes"
+        except (OSError, ValueError, AttributeError):  # not a real file
+            size = ""
+        raise _too_large(name, size if size != "0 bytes" else "")
+    return content
+
+
+def _decode(content: bytes, name: str) -> str:
+    """The text of the file: UTF-8, with or without a byte order mark."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            raise refusal("PFL103", name, f"the file is {encoding}", help="save it as UTF-8")
+    if b"\0" in content:
+        at = content.index(b"\0")
+        raise refusal("PFL103", name, f"the file is not text: byte {at} is NUL", help="a workflow is UTF-8 text")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig", "replace")
+        raise refusal(
+            "PFL103",
+            name,
+            f"byte 0x{content[error.start]:02x} is not UTF-8",
+            Lines(before).position(len(before)),
+            help="save the file as UTF-8",
+        ) from error
+
+
+def _is_markdown(text: str) -> bool:
+    """Whether text of unknown kind is Markdown: it is, unless it starts as JSON data does."""
+    return not _JSON_START.match(text)
+
+
+def _object(data: Any, name: str, positions: JsonPositions | None = None) -> dict[str, Any]:
+    if isinstance(data, dict):
+        return data
+    position = positions.find(()) if positions else None
+    raise refusal("PFL110", name, f"a workflow is an object {{...}}, this is {kind(data)}", position)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error)
+
+
+def _too_large(name: str, size: str) -> LowerError:
+    found = f"it has {size}" if size else "it has more"
+    return refusal("PFL102", name, f"the file is too large: {found}, the limit is {MAX_BYTES:,} bytes (32 MiB)")

@@ -1,0 +1,116 @@
+"""Stage 1 for `.pflow.md`: pflow's own parser reads it, this module says where things stand.
+
+pflow (an optional dependency) is imported here and nowhere else in loading, inside the function.
+`./files` that params or items refer to are read in, as pflow does before it compiles; each node's
+`_source_files` then says which. Standard input has no folder, so such a reference is an error there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
+from ..ir.document import Document
+from .markdown_positions import MarkdownPositions
+from .normalise import normalised, odd_key, unfit_error
+from .plain_data import Unfit, plain
+
+
+def from_markdown(text: str, name: str, folder: Path | None) -> Document:
+    """Read a workflow from pflow's Markdown. Raises LowerError with PFL1xx findings."""
+    try:
+        import http.client  # noqa: F401  before pflow: its node scan can hide this module
+
+        from pflow.core.markdown_parser import parse_markdown
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "pflow":
+            raise
+        message = "a Markdown workflow is read by pflow, which is not installed"
+        raise refusal("PFL112", name, message, help='pip install "pflow-lower[pflow]"') from error
+    with _quiet():
+        try:
+            parsed = parse_markdown(text)
+        except RecursionError as error:
+            raise refusal("PFL109", name, "nested too deeply") from error
+        except Exception as error:  # whatever a parser of somebody else's may raise
+            raise _parse_error(error, text, name) from error
+        positions = MarkdownPositions(text, parsed.ir)
+        _read_files(parsed.ir, name, folder, positions)
+    try:
+        data, odd_keys = plain(parsed.ir)
+    except Unfit as unfit:
+        raise unfit_error(unfit, parsed.ir, name, positions.find(unfit.path)) from unfit
+    positions = MarkdownPositions(text, data)
+    found = [odd_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in odd_keys]
+    found += [_remark(remark, name) for remark in parsed.warnings]
+    return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pflow's log lines off stderr: what matters comes back as findings."""
+    logger = logging.getLogger("pflow")
+    before = logger.disabled, logger.level, logger.propagate
+    logger.propagate = False
+    silent = logging.NullHandler()
+    logger.addHandler(silent)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silent)
+        logger.disabled, logger.level, logger.propagate = before
+
+
+def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: MarkdownPositions) -> None:
+    """Put the content of `./files` in their place, with pflow's own rules. Changes `ir`."""
+    from pflow.core.file_resolver import has_file_references, resolve_file_references
+
+    if folder is None:
+        references = has_file_references(ir)
+        if references:
+            message = f"{references[0]} stands beside a workflow file, but the workflow came from standard input"
+            raise refusal(
+                "PFL115", name, message, positions.search(references[0]), help="give the workflow's path instead of -"
+            )
+        return
+    try:
+        resolve_file_references(ir, folder)
+    except RecursionError as error:
+        raise refusal("PFL109", name, "a file that the workflow refers to is nested too deeply") from error
+    except Exception as error:  # a missing file, text that is not UTF-8, YAML of many kinds
+        written = next((r for r in has_file_references(ir) if not (folder / r).is_file()), None)
+        if written:
+            raise refusal("PFL115", name, f"{written}: no such file", positions.search(written)) from error
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise refusal("PFL115", name, f"a file that the workflow refers to cannot be read: {first}") from error
+
+
+def _parse_error(error: Exception, text: str, name: str) -> LowerError:
+    line = getattr(error, "line", None)
+    message = str(getattr(error, "raw_message", None) or error or type(error).__name__)
+    head, *rest = message.strip().splitlines() or [""]
+    help = "\n".join([*rest, str(getattr(error, "suggestion", None) or "")]).strip("\n")
+    position = None
+    if isinstance(line, int):
+        lines = text.splitlines()
+        shown = lines[line - 1] if 0 < line <= len(lines) else ""
+        position = Position(max(line, 1), len(shown) - len(shown.lstrip()) + 1)
+    return refusal("PFL111", name, head.rstrip("."), position, help=help)
+
+
+def _remark(remark: Any, name: str) -> Diagnostic:
+    """A warning of pflow's parser, passed on."""
+    line = (remark.context or {}).get("line")
+    return Diagnostic(
+        code="PFL116",
+        severity=Severity.WARNING,
+        message=str(remark.message).rstrip("."),
+        where=remark.node_id or "",
+        file=name,
+        position=Position(line, 1) if isinstance(line, int) and line > 0 else None,
+        help="\n".join(remark.suggestions or ()),
+    )

@@ -1,0 +1,45 @@
+"""Older spellings become today's, and what is not plain JSON is said with its place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
+from ..ir.paths import Path as DataPath
+from ..ir.paths import where
+from .plain_data import Unfit
+
+
+def normalised(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with what pflow fills in before it compiles a workflow (changed in place)."""
+    if "ir_version" not in data:
+        data["ir_version"] = "0.1.0"
+    nodes = data.get("nodes")
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, dict) and "parameters" in node and "params" not in node:
+            node["params"] = node.pop("parameters")
+    return data
+
+
+def unfit_error(unfit: Unfit, data: object, name: str, position: Position | None) -> LowerError:
+    """What `plain` refused, as an error."""
+    return refusal(unfit.code, name, unfit.message, position, where=where(data, unfit.path), help=unfit.help)
+
+
+def odd_key(path: DataPath, data: object, name: str, position: Position | None) -> Diagnostic:
+    """The warning about a key that is not a string."""
+    return Diagnostic(
+        code="PFL114",
+        severity=Severity.WARNING,
+        where=where(data, path[:-1]),
+        message=f"the key {path[-1]!r} is not a string; in the expanded IR it is {json.dumps(json_key(path[-1]))}",
+        file=name,
+        position=position,
+        help="put it in quotes if a string is meant",
+    )
+
+
+def json_key(key: object) -> str:
+    """How `json.dumps` spells a key that is no string."""
+    return str(next(iter(json.loads(json.dumps({key: 0})))))

@@ -1,0 +1,146 @@
+"""Plain JSON data: what it is, and how Python data becomes it.
+
+Every walk in this module is a loop: the depth of the data is the author's, and a cycle is only
+very deep data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..ir.paths import Path
+
+MAX_DEPTH = 100
+"""How many levels of objects and lists a workflow may have. Later stages may recurse over values."""
+
+MAX_REPEATED = 100_000
+"""How often parts that stand in several places (YAML aliases) may be written out."""
+
+
+class Unfit(Exception):
+    """Data that is no plain JSON: at `path`, for the reason in `code` and `message`."""
+
+    def __init__(self, code: str, path: Path, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.path = path
+        self.message = message
+        self.help = help
+
+
+def too_deep(data: Any) -> bool:
+    """Whether JSON data has more than `MAX_DEPTH` levels."""
+    level = [data] if isinstance(data, (dict, list)) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            return True
+        level = [
+            child
+            for value in level
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, (dict, list))
+        ]
+    return False
+
+
+def plain(data: Any) -> tuple[Any, list[Path]]:
+    """A copy of `data` that shares nothing with it and holds JSON values only, and the paths of its
+    keys that are no strings (kept as they are: pflow reads such keys from YAML).
+
+    Raises Unfit for the first value without a JSON form, text that UTF-8 cannot hold, too many
+    levels (a cycle among them) or shared parts that would grow too large.
+    """
+    odd_keys: list[Path] = []
+    holder: list[Any] = []
+    todo: list[tuple[Any, Any, Any, Path]] = [(data, holder, None, ())]
+    seen: set[int] = set()
+    repeated = 0
+    while todo:
+        value, target, key, path = todo.pop()
+        made: Any
+        if isinstance(value, Mapping):
+            made = {}
+            members = [(name, value[name]) for name in value]
+            odd_keys += _check_keys([name for name, _ in members], path)
+            made.update(dict.fromkeys(name for name, _ in members))  # the order, before the values
+            todo.extend((child, made, name, (*path, name)) for name, child in reversed(members))
+        elif isinstance(value, list):
+            made = [None] * len(value)
+            todo.extend((child, made, at, (*path, at)) for at, child in reversed(list(enumerate(value))))
+        else:
+            made = _scalar(value, path)
+        if isinstance(made, (dict, list)):
+            if len(path) >= MAX_DEPTH:
+                raise Unfit("PFL109", path[:4], f"nested more than {MAX_DEPTH} levels deep, or contains itself")
+            repeated += id(value) in seen
+            seen.add(id(value))
+            if repeated > MAX_REPEATED:
+                raise Unfit("PFL102", path[:4], "too large once its repeated parts are written out")
+        if target is holder:
+            holder.append(made)
+        else:
+            target[key] = made
+    return holder[0], odd_keys
+
+
+def _scalar(value: Any, path: Path) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        _check_text(value, path)
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        raise Unfit("PFL107", path, f"{value} is a number that JSON cannot hold", "write a finite number or a string")
+    raise Unfit(
+        "PFL113",
+        path,
+        f"a {type(value).__name__} has no JSON form ({_shown(value)})",
+        "use a list" if isinstance(value, (tuple, set, frozenset)) else "put it in quotes to make it a string",
+    )
+
+
+def _check_keys(names: list[Any], path: Path) -> list[Path]:
+    odd: list[Path] = []
+    for name in names:
+        if isinstance(name, str):
+            _check_text(name, path)
+        elif name is None or isinstance(name, (bool, int)) or (isinstance(name, float) and math.isfinite(name)):
+            odd.append((*path, name))  # type: ignore[arg-type]
+        else:
+            raise Unfit("PFL113", path, f"{_shown(name)} cannot be a key in JSON", "put it in quotes")
+    if odd:
+        spelled = [str(name) if isinstance(name, str) else _json_key(name) for name in names]
+        if len(set(spelled)) != len(spelled):
+            raise Unfit("PFL106", path, "two keys are the same once they are strings", "put keys in quotes")
+    return odd
+
+
+def _json_key(name: object) -> str:
+    if name is None:
+        return "null"
+    return str(name).lower() if isinstance(name, bool) else str(name)
+
+
+def _check_text(text: str, path: Path) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Unfit(
+            "PFL108",
+            path,
+            f"\\u{ord(text[error.start]):04x} is half of a surrogate pair, which UTF-8 cannot hold",
+            "write both halves, or the character itself",
+        ) from None
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

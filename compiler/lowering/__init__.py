@@ -1,0 +1,1 @@
+"""Stage 4, lower: SourceIR -> LoweredIR by closure conversion."""

@@ -1,0 +1,80 @@
+"""The names in generated code. Reserved words and collisions are settled here, before rendering.
+
+A class name depends on its node's id alone, never on other nodes, so that adding a node changes no
+other class; and different ids give different names. A name inside a class depends on that class.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+
+LONGEST = 57
+"""How long the name of a class may be: `class NAME(AsyncParallelBatchNode):` is one line."""
+
+# Words that start with a letter, joined by single hyphens or underscores.
+_PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+
+RUNTIME = frozenset(
+    """
+    MISSING Batch Call Host ParameterError Params Result Results Shared Step Unresolved array as_dict
+    as_list as_text find first in_order in_tasks in_threads joined json_text keep no_class open_batch
+    optional parsed peek position publish retrying run_blocking run_inner run_inner_async run_program
+    text text_at with_inputs
+    """.split()
+)
+"""What the runtime offers to generated code (written down here, since importing it takes time)."""
+
+RESERVED = RUNTIME | frozenset(
+    """
+    self shared call given given_text params inputs items results batch super scope float inner node_id alias
+    namespaced Node BatchNode AsyncParallelBatchNode Flow Any sys
+    """.split()
+)
+"""What generated code itself uses inside a class."""
+
+
+def class_name(node_id: str) -> str:
+    """The name of the class that node `node_id` becomes: `list-issues` -> `ListIssuesBatch`.
+
+    A hyphen starts a capital, an underscore stays (`list_issues` -> `List_IssuesBatch`), and an id
+    that is not made of such words, or is too long, gets a digest of its own, so no two ids share a name.
+    """
+    if _PLAIN_ID.fullmatch(node_id):
+        words = re.sub(r"-([a-z])", lambda m: m[1].upper(), node_id[0].upper() + node_id[1:])
+        words = re.sub(r"_([a-z])", lambda m: "_" + m[1].upper(), words)
+        words = re.sub(r"_([0-9])", r"__\1", words)
+        name = re.sub(r"-([0-9])", r"_\1", words) + "Batch"
+        if len(name) <= LONGEST:
+            return name
+    words = "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", node_id))
+    end = f"Batch_{digest_of(node_id)}"
+    return (words if words[:1].isalpha() else f"Node{words}")[: LONGEST - len(end)] + end
+
+
+def digest_of(node_id: str) -> str:
+    """Eight hex digits that depend on the id alone."""
+    import hashlib  # late: it loads OpenSSL, and few workflows need it
+
+    return hashlib.sha256(node_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def variable(text: str, taken: Iterable[str] = ()) -> str:
+    """A lower-case variable name for `text`, none of `taken` and no word of Python or of ours."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "value"
+    if name[0].isdigit():
+        name = f"value_{name}"
+    return free(name, taken)
+
+
+def free(name: str, taken: Iterable[str] = ()) -> str:
+    """`name`, changed as little as it takes to be usable: `class_`, `style_2`."""
+    if keyword.iskeyword(name) or name in RESERVED:
+        name += "_"
+    taken = set(taken)
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    return found

@@ -1,0 +1,1 @@
+"""Which class a node type is, and what is known of it."""

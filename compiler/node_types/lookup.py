@@ -1,0 +1,230 @@
+"""What is known of a node type: the class that runs it, its parameters' types, whether it is asynchronous.
+
+Looked up in this order, so that the author's own word counts most:
+
+1. `package.module:Class`, written as the type itself;
+2. the author's table (`node_table.py`);
+3. pflow's registry file, where pflow is installed;
+4. pflow's core types, as shipped in core_types.json.
+
+Neither pflow nor any node class is imported: asynchrony is read from the source (`node_sources.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..diagnostics.diagnostic import Diagnostic, Severity
+from .declared_type import outer_type
+from .user_table import Entry, class_path, read_tables
+
+if TYPE_CHECKING:
+    from .async_detection import NodeSources
+
+ACTED_ON = frozenset({"str", "string", "dict", "object", "list", "array"})
+"""The declared types that change a value; for all others (unions too) pflow's engine does nothing."""
+
+_WORKFLOW = frozenset({"workflow", "pflow.runtime.workflow_executor"})  # pflow never looks these up
+_IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
+
+
+class Origin(enum.Enum):
+    """Where a node type was found."""
+
+    IR = "ir"
+    CONFIG = "config"
+    REGISTRY = "registry"
+    CORE = "core"
+    UNKNOWN = "unknown"
+
+
+class NodeType(NamedTuple):
+    """One node type."""
+
+    name: str
+    """The type as written in the IR."""
+    module: str | None
+    """The class's module, None if it is unknown or cannot be imported by name."""
+    class_name: str | None
+    is_async: bool
+    """Whether the class is one of PocketFlow's asynchronous nodes."""
+    param_types: Mapping[str, str]
+    """The declared types that an engine acts on (`ACTED_ON`), without element types."""
+    origin: Origin
+
+
+class NodeTypes:
+    """Resolves node types; each is looked up once."""
+
+    def __init__(self, table: Mapping[str, Entry], folder: Path | None = None) -> None:
+        """`table` is the author's; modules are looked for in `folder`, then where the table stands."""
+        self._table = table
+        self._folders = [] if folder is None else [folder.absolute()]
+        self._folders += dict.fromkeys(entry.folder for entry in table.values())
+        self._found: dict[str, NodeType] = {}
+        self._registry: Mapping[str, Any] | None = None
+        self._core: dict[str, Any] = {}
+        self._sources: NodeSources | None = None
+        self._warnings: list[Diagnostic] = []
+
+    @classmethod
+    def for_workflow(cls, folder: Path | None, nodes_file: Path | None = None) -> NodeTypes:
+        """The types for a workflow that stands in `folder` (None: nowhere, it came as data).
+
+        Raises LowerError with PFL41x findings if the author's table cannot be used.
+        """
+        return cls(read_tables(folder, nodes_file), folder)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What was noticed while resolving, so far: a registry file that cannot be read."""
+        return tuple(self._warnings)
+
+    def resolve(self, type_name: str) -> NodeType:
+        """What is known of `type_name`. Never raises: an unknown type has the origin UNKNOWN."""
+        found = self._found.get(type_name)
+        if found is None:
+            found = self._found[type_name] = self._resolve(type_name)
+        return found
+
+    def names(self) -> list[str]:
+        """Every known type name, sorted: for suggestions."""
+        return sorted({*self._table, *self._registered(), *self._shipped()["types"]})
+
+    def _resolve(self, name: str) -> NodeType:
+        if (path := class_path(name)) is not None:
+            return _node_type(name, path, {}, Origin.IR, is_async=self._is_async(*path))
+        if (entry := self._table.get(name)) is not None:
+            path = (entry.module, entry.class_name)
+            is_async = self._is_async(*path) if entry.is_async is None else entry.is_async
+            return _node_type(name, path, entry.params, Origin.CONFIG, is_async=is_async)
+        core = self._shipped()["types"].get(name)
+        if name not in _WORKFLOW and (registered := self._registered().get(name)) is not None:
+            return self._from_registry(name, registered)
+        if core is None and _is_mcp(name):
+            core = self._shipped()["mcp"]
+        if core is not None:
+            return _node_type(name, class_path(core["class"]), core["params"], Origin.CORE)
+        return _node_type(name, None, {}, Origin.UNKNOWN)
+
+    def _from_registry(self, name: str, entry: Mapping[str, Any]) -> NodeType:
+        module, class_name, file = entry["module"], entry["class_name"], entry.get("file_path")
+        types = _declared(entry, "inputs")
+        if entry.get("type") == "mcp" or (_is_mcp(name) and file == "virtual://mcp"):
+            types |= self._shipped()["mcp"]["params"]  # pflow adds them to every tool
+        types |= _declared(entry, "params")
+        path = class_path(f"{module}:{class_name}")
+        is_async = False  # pflow's own nodes never are
+        if entry.get("type") == _IN_FILE and isinstance(file, str) and file:
+            is_async = self._is_async(module, class_name, Path(file))
+        elif path is not None and module.partition(".")[0] != "pflow":
+            is_async = self._is_async(*path)
+        return _node_type(name, path, types, Origin.REGISTRY, is_async=is_async)
+
+    def _is_async(self, module: str, class_name: str, file: Path | None = None) -> bool:
+        if self._sources is None:
+            from .async_detection import NodeSources  # late: most workflows have none but pflow's own nodes
+
+            self._sources = NodeSources(self._folders)
+        return self._sources.is_async(module, class_name, file)
+
+    def _shipped(self) -> dict[str, Any]:
+        if not self._core:
+            self._core = json.loads(Path(__file__).with_name("core_types.json").read_bytes())
+        return self._core
+
+    def _registered(self) -> Mapping[str, Any]:
+        """The entries of pflow's registry that have the form of one; empty without pflow."""
+        if self._registry is None:
+            self._registry = {}
+            if _pflow_is_installed():
+                self._registry = self._read_registry()
+        return self._registry
+
+    def _read_registry(self) -> dict[str, Any]:
+        try:
+            file = Path.home() / ".pflow" / "registry.json"
+            content = file.read_bytes()
+        except (OSError, RuntimeError):  # no registry yet, or no home: pflow would make one of its core types
+            return {}
+        try:
+            data = json.loads(content) if content.strip() else {}
+        except (ValueError, RecursionError) as error:
+            self._warn(f"pflow's registry cannot be read: {error}")
+            return {}
+        nodes = data.get("nodes", data) if isinstance(data, dict) else None
+        if not isinstance(nodes, dict):
+            self._warn("pflow's registry does not list any nodes")
+            return {}
+        skipped = "core" if self._is_stale(data.get("version")) else None
+        return {
+            name: entry
+            for name, entry in nodes.items()
+            if isinstance(entry, dict)
+            and isinstance(entry.get("module"), str)
+            and isinstance(entry.get("class_name"), str)
+            and (skipped is None or entry.get("type") != skipped)
+        }
+
+    def _is_stale(self, version: object) -> bool:
+        """Whether another version of pflow than the installed one wrote the registry: it would rescan its types."""
+        if version is None or version == self._shipped()["pflow"]:
+            return False
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed_version
+
+        try:
+            return version != installed_version("pflow-cli")
+        except PackageNotFoundError:
+            return False
+
+    def _warn(self, message: str) -> None:
+        self._warnings.append(
+            Diagnostic(
+                code="PFL412",
+                severity=Severity.WARNING,
+                message=message,
+                file="~/.pflow/registry.json",
+                help="pflow's core types are known without it",
+            )
+        )
+
+
+def _node_type(
+    name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: Origin, *, is_async: bool = False
+) -> NodeType:
+    module, class_name = path or (None, None)
+    acted_on = {key: declared for key, declared in types.items() if declared.lower() in ACTED_ON}
+    return NodeType(
+        name=name, module=module, class_name=class_name, is_async=is_async, param_types=acted_on, origin=origin
+    )
+
+
+def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
+    """The types that one section of a registry entry's interface declares."""
+    interface = entry.get("interface")
+    specs = interface.get(section) if isinstance(interface, dict) else None
+    return {
+        spec["key"]: outer_type(spec["type"])
+        for spec in (specs if isinstance(specs, list) else ())
+        if isinstance(spec, dict) and isinstance(spec.get("key"), str) and isinstance(spec.get("type"), str)
+    }
+
+
+def _is_mcp(name: str) -> bool:
+    """Whether `name` has the form mcp-SERVER-TOOL."""
+    return name.startswith("mcp-") and len(name.split("-", 2)) == 3
+
+
+def _pflow_is_installed() -> bool:
+    import importlib.util
+
+    try:
+        spec = importlib.util.find_spec("pflow")  # finds it, does not import it
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin is not None  # a mere folder of that name has no origin

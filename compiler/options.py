@@ -1,0 +1,23 @@
+"""What the user of the pipeline chose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Options(NamedTuple):
+    """What the user chose."""
+
+    nodes_file: Path | None = None
+    """A TOML file that says which class a node type is."""
+    out: Path | None = None
+    """The folder that the files are for; their header names the workflow relative to it."""
+    code: bool = True
+    """Whether generated code is wanted; without it there is `lowered.json` only, in less time."""
+    program: bool = False
+    """Whether to emit `flow.py`, the whole workflow as a program, too."""
+    standalone: bool = False
+    """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
+    maps: bool = True
+    """Whether to say, in a source map beside each file, which place of the workflow its lines come from."""

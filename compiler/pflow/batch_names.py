@@ -1,0 +1,86 @@
+"""What pflow-lower defines beyond pflow: `${batch_index}` and `${batch_total}` in a batch node's parameters.
+
+pflow's validator knows no such names, so it is shown an equivalent workflow; lowering sees the author's
+own. A name that the author declares (an input, a node, the item, a parameter given to the run) is the
+author's. A workflow that uses none of this is handed on untouched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from ..ir.template import parse, strings
+
+_NAMES = ("batch_index", "batch_total")
+_STAND_IN = "__index__"  # pflow's own, a number like ours
+_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"|(?<![\w.-])({"|".join(_NAMES)})(?![\w-])')
+
+
+def used_names(node: Mapping[str, Any], declared: Collection[str]) -> tuple[str, ...]:
+    """Which of our names the batch node refers to. `declared` are the names of its workflow."""
+    batch = node.get("batch")
+    if not isinstance(batch, Mapping):
+        return ()
+    free = [name for name in _NAMES if name not in declared and name != batch.get("as", "item")]
+    if not free:
+        return ()
+    roots = set(_roots(node.get("params")))
+    return tuple(name for name in free if name in roots)
+
+
+def declared_names(ir: Mapping[str, Any], given: Collection[str] = ()) -> set[str]:
+    """The names that a workflow gives a meaning to; `given` are parameters of the run."""
+    nodes = {node.get("id") for node in ir.get("nodes", ()) if isinstance(node, Mapping)}
+    return {*nodes, *(ir.get("inputs") or ()), *given}
+
+
+def names_by_hand(ir: Any, given: Collection[str]) -> set[str]:
+    """Those of our names that are parameters of the run, `given`, and that the workflow does not declare."""
+    inputs = (ir.get("inputs") if isinstance(ir, Mapping) else None) or ()
+    return {name for name in _NAMES if name in given and name not in inputs}
+
+
+def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
+    """`ir` with pflow's own name in place of ours: `ir` itself, if it uses none of ours."""
+    if not (isinstance(ir, Mapping) and isinstance(ir.get("nodes"), list)):
+        return ir
+    declared = declared_names(ir, given)
+    nodes = [_known_node(node, declared) for node in ir["nodes"]]
+    same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
+    return ir if same else {**ir, "nodes": nodes}
+
+
+def _known_node(node: Any, declared: Collection[str]) -> Any:
+    names = used_names(node, declared) if isinstance(node, Mapping) else ()
+    if not names:
+        return node
+    return {**node, "params": _replaced(node["params"], lambda text: _known_text(text, names))}
+
+
+def _roots(params: Any) -> Iterator[str]:
+    for _, text in strings(params):
+        if "batch_" in text:
+            yield from (reference.root for reference in parse(text).references())
+
+
+def _known_text(text: str, names: Collection[str]) -> str:
+    if not any(name in text for name in names):
+        return text
+    made, at = "", 0
+    for expression in parse(text).expressions:
+        inner = _WORD.sub(lambda m: _STAND_IN if m[1] in names else m[0], text[expression.start : expression.end])
+        made += text[at : expression.start] + inner
+        at = expression.end
+    return made + text[at:]
+
+
+def _replaced(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _replaced(inner, change) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, change) for inner in value]
+    return value

@@ -1,0 +1,1 @@
+"""What pflow 0.15 reads differently from the present engine."""

@@ -1,0 +1,66 @@
+"""Templates that pflow before 0.16 reads differently from generated code, which keeps to 0.16.
+
+Up to 0.15 there are no escapes, a reference in an index is put in as text before the rest is looked at, and a
+malformed expression stays as it is even beside one that has no value: such a batch is left to the interpreter.
+Whether a reference has a value is told from the text that comes out, where a value may hold something that looks
+like a reference: such an item's parameters are left to pflow's own resolver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...ir.template import DynamicIndex, Template, templates
+from ...runtime import Call
+from ..engine_0_16.engine import PflowHost
+
+
+class OlderHost(PflowHost):
+    """pflow 0.15 around one run of one batch node."""
+
+    def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        """As in 0.16, unless a value looks like a template.
+
+        Raises: ValueError, if pflow takes it for one that has no value, in strict mode.
+        """
+        if _has_opening([params[key] for key in self.templates]):
+            params = self.resolved_by_pflow(call, store)
+        return super().prepare(call, inner, store, params)
+
+
+def read_otherwise(node: Mapping[str, Any]) -> str:
+    """Why pflow 0.15 may read the templates of a batch node of an IR otherwise; "" if it does not."""
+    params = node.get("params") or {}
+    for _, template in (*templates(params), *templates(node["batch"].get("items"))):
+        why = _otherwise(template)
+        if why:
+            return f"it has {why}, which this pflow reads in its own way"
+    if node["type"] == "shell" and any(templates(params.get("env"))):
+        return "it has templates in env, which this pflow reads in its own way"
+    return ""
+
+
+def _otherwise(template: Template) -> str:
+    if template.escaped:
+        return "an escaped $${...}"
+    if template.issues:
+        return "a malformed ${...}"
+    for reference in template.references():
+        if any(isinstance(step, DynamicIndex) for step in reference.path):
+            return "a reference inside an index"
+    return ""
+
+
+def _has_opening(value: Any) -> bool:
+    """Whether there is a `${` in a string anywhere inside `value`, which may hold itself."""
+    todo, seen = [value], set()
+    while todo:
+        at = todo.pop()
+        if isinstance(at, str):
+            if "${" in at:
+                return True
+        elif isinstance(at, (dict, list)) and id(at) not in seen:
+            seen.add(id(at))
+            todo += at.values() if isinstance(at, dict) else at
+    return False

@@ -1,0 +1,1 @@
+"""The adapter for the present pflow: a compiled workflow gets its generated classes."""

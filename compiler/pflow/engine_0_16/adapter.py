@@ -1,0 +1,166 @@
+"""A compiled workflow and its generated classes: made once per compile, run once per batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pflow.core.exceptions import CompilationError
+from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
+
+from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
+from ..engine_0_15.templates import OlderHost, read_otherwise
+from ..messages import new_run, say
+from ..pflow_values import as_data, file_of, place_of, spec_of
+from ..versions import known_here
+from .engine import PflowHost
+
+Original = Callable[..., Any]
+
+
+class LoweredBatchConfig(BatchConfig):  # type: ignore[misc]  # pflow is not typed for us
+    """pflow's configuration of a batch, with the class that runs it."""
+
+    def __init__(self, config: BatchConfig, generated: type, names: tuple[str, ...], place: str) -> None:
+        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow."""
+        super().__init__(**vars(config))
+        self.generated = generated
+        self.names = names
+        self.place = place
+
+
+def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **keywords: Any) -> CompiledWorkflow:
+    """`compile_workflow`, and then: every batch that can be lowered gets its generated class.
+
+    Raises: whatever `compile_workflow` does; CompilationError, if a node uses a name of ours and cannot
+    be lowered.
+    """
+    ir = as_data(ir_json)
+    compiled = original(ir, *arguments, **keywords)
+    if all(config.batch_config is None for config in compiled.node_configs.values()):
+        return compiled
+    given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
+    why = ""
+    try:
+        _attach(ir, compiled, given)
+    except Exception as error:  # noqa: BLE001  the step must never break a run that pflow could do
+        why = str(error) or type(error).__name__
+        say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
+    _refuse_ours(ir, compiled, given, why)
+    return compiled
+
+
+def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: Any) -> Any:
+    """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own."""
+    if ir is None:
+        ir = keywords.pop("workflow_ir", None)
+    if keywords.get("_seen") is None:  # not the validation of a sub-workflow
+        new_run()
+    given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
+    try:
+        ir = as_pflow_knows_it(ir, names_by_hand(ir, given))
+    except Exception as error:  # noqa: BLE001  pflow's validator says best what is wrong with this workflow
+        say(f"${{batch_index}} and ${{batch_total}} are not known in this workflow: {error}")
+    return original(ir, *arguments, **keywords)
+
+
+def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str, Any], run_one: Original) -> str:
+    """`execute_batch` through the generated class, where there is one."""
+    batch_config = config.batch_config
+    if not isinstance(batch_config, LoweredBatchConfig):
+        return str(original(node, config, shared, run_one))
+    generated: Any = batch_config.generated(node)
+    host = OlderHost if known_here().older_templates else PflowHost
+    generated.host = host(node, config, run_one)
+    return str(generated._run(shared))
+
+
+def key_with_captured(original: Original, config_hash: str, batch_config: Any, shared: Any, *rest: Any) -> Any:
+    """The memo key of a lowered batch: pflow's, over what the class captures as well.
+
+    pflow's own key knows the template's text and the items, not what else the template reads.
+    """
+    if isinstance(batch_config, LoweredBatchConfig):
+        captured = _captured(batch_config.generated, shared)
+        if captured is None:
+            return None
+        digest = hashlib.sha256(captured.encode("utf-8", "surrogatepass")).hexdigest()
+        config_hash = f"{config_hash}:{digest}"
+    return original(config_hash, batch_config, shared, *rest)
+
+
+def _attach(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[str, Any]) -> None:
+    """Give every batch of `compiled` that can be lowered its class.
+
+    Raises: anything; then no batch has one.
+    """
+    path, name = file_of(given)
+    wanted: dict[str, NodeConfig] = {}
+    for node in ir["nodes"]:
+        node_id, config = node["id"], compiled.node_configs.get(node["id"])
+        if config is not None and config.batch_config is not None:
+            why = _why_interpreted(node, config, compiled)
+            if why:
+                say(f"{name + ': ' if name else ''}{node_id} runs interpreted: {why}")
+            else:
+                wanted[node_id] = config
+    if not wanted:
+        return
+    from ..classes import Wanted, classes_of
+
+    by_hand = names_by_hand(ir, given)
+    batches = {node_id: Wanted(spec_of(config.batch_config), _types(config)) for node_id, config in wanted.items()}
+    generated = classes_of(ir, batches, name or "workflow", path, by_hand)
+    declared = declared_names(ir, by_hand)
+    for node in ir["nodes"]:
+        config = wanted.get(node["id"])
+        if config is not None:
+            names = used_names(node, declared)
+            place = place_of(node, name)
+            config.batch_config = LoweredBatchConfig(config.batch_config, generated[node["id"]], names, place)
+
+
+def _why_interpreted(node: Mapping[str, Any], config: NodeConfig, compiled: CompiledWorkflow) -> str:
+    """Why the node stays with pflow's own executor, which alone can share a provider's prompt cache; or ""."""
+    if config.prompt_cache_items:
+        return "it uses prompt_cache"
+    if config.prewarm:
+        return "it uses prewarm"
+    if compiled.cache_block is not None and config.node_type_name == "LLMNode":
+        return "it is an llm node in a workflow with a ## Cache block"
+    return read_otherwise(node) if known_here().older_templates else ""
+
+
+def _types(config: NodeConfig) -> Mapping[str, str]:
+    return config.template_config.expected_types if config.template_config is not None else {}
+
+
+def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[str, Any], why: str) -> None:
+    """Raises: CompilationError, if a node that was not lowered uses a name that only lowered nodes know."""
+    declared: set[str] | None = None
+    for node in ir["nodes"]:
+        config = compiled.node_configs.get(node["id"])
+        if config is None or config.batch_config is None or isinstance(config.batch_config, LoweredBatchConfig):
+            continue
+        declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
+        names = used_names(node, declared)
+        if names:
+            reason = why or _why_interpreted(node, config, compiled)
+            raise CompilationError(
+                f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {reason}",
+                phase="lowering",
+                node_id=node["id"],
+                node_type=node["type"],
+                suggestion="Use ${__index__}, or have the step before the batch put the number into each item.",
+            )
+
+
+def _captured(generated: Any, shared: Any) -> str | None:
+    """What the class captures from `shared`, as text; None if it has no items yet, or what has no JSON."""
+    try:
+        batch = generated(None).prep(shared)
+        return json.dumps(vars(batch.captured), sort_keys=True, default=repr)
+    except (ValueError, TypeError, RecursionError):
+        return None

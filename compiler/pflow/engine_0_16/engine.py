@@ -1,0 +1,243 @@
+"""A batch inside pflow's engine: what it tells the trace, the progress display and the user."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import operator
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pflow.core.exceptions import CompilationError
+from pflow.core.node_type_display import is_model_node_type
+from pflow.runtime.engine import batch_executor
+from pflow.runtime.engine.batch_item_summary import summarize_batch_item
+from pflow.runtime.engine.error_context import get_upstream_stderr
+from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
+from pflow.runtime.engine.template_resolution import resolve_templates
+from pflow.runtime.engine.types import NodeConfig
+
+from ...runtime import Batch, Call, Host, ParameterError, Result, Shared, run_inner
+from ...runtime.engine import is_plain
+from ...runtime.inner import item_store
+from ...runtime.store import NodeStore
+from ..messages import say
+from .events import Events
+
+_SPOKEN = frozenset(
+    ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
+)
+"""Outputs that pflow's trace shows in places of their own."""
+
+
+class PflowStore(NodeStore):
+    """A node's view of the store; what it misses there, it is told of in pflow's own words."""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            return NamespacedSharedStore(self._root, self._name)[key]
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            super().__delitem__(key)
+        except KeyError:
+            del NamespacedSharedStore(self._root, self._name)[key]
+
+    def __repr__(self) -> str:
+        return repr(NamespacedSharedStore(self._root, self._name))
+
+
+class PflowHost(Host):
+    """pflow's engine around one run of one batch node."""
+
+    view = PflowStore
+    keys = ("_pflow_child_workflow_paths",)
+
+    def __init__(self, node: Any, config: NodeConfig, run_one: Callable[..., Any]) -> None:
+        self.node = node
+        self.node_id = config.node_id
+        self.config = config
+        self.run_one = run_one
+        template = config.template_config
+        self.static = template.static_params if template is not None else node.params
+        self.templates = template.template_params if template is not None else {}
+        self.order = sorted(self.templates, key=lambda key: key != "inputs")
+        self.in_order = dict.fromkeys([*self.static, *self.order])
+        self.as_written = not self.static and self.order == list(self.templates)
+        self.values = _getter(self.order)
+        self.has_more = is_model_node_type(config.node_type_name) or hasattr(node, "_compile_sub_workflow")
+        self.pairs = [(key, self.templates[key]) for key in self.order]
+        self.events: Events | None = None
+        self.cancel = threading.Event()
+
+    def open(self, batch: Batch) -> None:
+        """Prepare what pflow's engine reads back after the run."""
+        shared = batch.shared
+        events = shared.setdefault("_batch_trace", {})[batch.node_id] = Events(self._resolutions)
+        if shared.get("__trace_collector__") is not None:  # otherwise nobody reads them
+            self.events = events
+        shared.setdefault("__template_errors__", {})
+        if self.config.batch_config.parallel and batch.items:
+            seen = {**shared, **self._ours(0, len(batch.items))}
+            batch_executor._pre_warm_compile_cache(
+                self.node, self.config, seen, self.run_one, self.config.batch_config, batch.items[0]
+            )
+
+    def place(self, batch: Batch) -> str:
+        """The workflow's file and the line of the node's heading."""
+        return str(self.config.batch_config.place)
+
+    def aborts(self, exception: Exception) -> bool:
+        """A broken workflow definition ends the batch as well."""
+        return isinstance(exception, CompilationError) or super().aborts(exception)
+
+    def items_error(self, message: str, source: str, shared: Shared) -> str:
+        """With what the node that the items come from said on stderr."""
+        return message + (get_upstream_stderr(source, shared) or "") if source else message
+
+    def store(self, call: Call) -> dict[str, Any]:
+        """The item's store, with what pflow's engine puts there for it."""
+        store = call.batch.store_of_an_item()
+        if call.batch.parallel:
+            store["__pflow_cancel_event__"] = self.cancel
+            store["__gate_prompt_allowed__"] = False  # a worker thread cannot ask anybody
+            if callable(store.get("__progress_callback__")):
+                said = call.said = []
+                store["__progress_callback__"] = lambda *args, **kwargs: said.append((args, kwargs))
+        return store
+
+    def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
+        store["_pflow_child_workflow_paths"] = {}
+        if self.events is not None:
+            call.engine = self.values(params)
+        return params if self.as_written else {**self.in_order, **params, **self.static}
+
+    def replacing(self, call: Call, written: Any) -> None:
+        """pflow's executor has this in the log, and its command line shows it."""
+        batch_executor.logger.warning(
+            "Batch result already has 'item' key, overwriting with original batch item",
+            extra={"node_id": self.node_id, "existing_item": written},
+        )
+
+    def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
+        """Let pflow itself say what parameters without a value come to: its own error or, where the workflow
+        is permissive, a run with its own text for them.
+
+        Raises: ValueError, in strict mode.
+        """
+        if call.entered == call.attempt:
+            raise error  # it comes from inside the node, which had its parameters
+        return run_inner(node.inner, call, self.resolved_by_pflow(call, item_store(call)))
+
+    def resolved_by_pflow(self, call: Call, store: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's own resolver gives them.
+
+        Raises: ValueError, in strict mode.
+        """
+        seen = {**store, **self._ours(call.index, call.total)}
+        params: dict[str, Any]
+        params, _, errors = resolve_templates(self.config.template_config, seen, self.config.node_id)
+        if errors:
+            store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
+        return params
+
+    def _ours(self, index: int, total: int) -> dict[str, int]:
+        """The names of ours that the node refers to, for pflow's own resolver."""
+        values = {"batch_index": index, "batch_total": total}
+        return {name: values[name] for name in self.config.batch_config.names}
+
+    def minds_empty_output(self, batch: Batch) -> bool:
+        """Not under `--only`, where the steps before the chosen one gave nothing to work with."""
+        return not (batch.shared.get("__execution__") or {}).get("only_node")
+
+    def copier(self, inner: Any) -> Callable[[], Any]:
+        """pflow's nodes are copied whole: a sub-workflow's host brings its compiled child along."""
+        return super().copier(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
+
+    def summary(self, item: Any) -> dict[str, Any]:
+        """pflow's own."""
+        return dict(summarize_batch_item(item))
+
+    def stopping(self) -> None:
+        """What runs beside it may stop early, an agent's process tree for instance."""
+        self.cancel.set()
+
+    def interrupted(self, batch: Batch, outcome: dict[str, Any]) -> None:
+        """Say how far it came: pflow says no more than that it was interrupted."""
+        done, failed = outcome["count"], outcome["error_count"]
+        say(
+            f"{self.place(batch)}{batch.node_id}: interrupted when {done} of {len(batch.items)} items were done"
+            f"{f', {failed} of them failed' if failed else ''}"
+        )
+
+    def finished(self, call: Call, record: dict[str, Any] | None) -> None:
+        """Keep the item's trace event, as pflow's executor does."""
+        if not call.attempt:
+            return  # there was no copy of the node to run: pflow's executor does not get as far as an event
+        if record is None and self.events is None and not self.has_more:
+            return  # nobody reads the trace
+        store = item_store(call) if call.store is None else call.store
+        result = call.result
+        written: Any = store.get(self.node_id)
+        ordinary = record is None and written is result is not None and not self.has_more
+        if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
+            if self.events is not None:
+                self.events.keep(written, call.seconds, call.engine)
+            return
+        paths = store.get("_pflow_child_workflow_paths")
+        path = paths.pop(self.node_id, None) if isinstance(paths, dict) else None
+        # A failed item has no resolutions in pflow's trace: its executor loses them with the exception.
+        batch_executor._capture_item_trace(
+            call.batch.shared,
+            self.node_id,
+            self.config.node_type_name,
+            store,
+            call.index,
+            call.item,
+            call.seconds * 1000,
+            record,
+            self._resolutions(call.engine or ()) if call.entered and call.exception is None else {},
+            child_trace_events=getattr(call.inner, "_child_trace_events", None),
+            child_workflow_path=path if isinstance(path, str) and path else None,
+        )
+
+    def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
+        pairs = zip(self.pairs, values, strict=False)
+        return {key: {"template": template, "resolved": value} for (key, template), value in pairs}
+
+    def reporter(self, batch: Batch) -> Callable[[Call, int], None] | None:
+        """Progress, after the events of the item's own sub-workflow as one block."""
+        report = super().reporter(batch)
+        if report is None or not self.config.batch_config.parallel:
+            return report
+        callback = batch.shared["__progress_callback__"]
+
+        def replay(call: Call, done: int) -> None:
+            for args, kwargs in call.said:
+                with contextlib.suppress(Exception):  # what shows progress must never decide about the work
+                    callback(*args, **kwargs)
+            report(call, done)
+
+        return replay
+
+    def warn(self, batch: Batch, warnings: list[str]) -> None:
+        """As diagnostics that pflow's runner shows; an empty list of items is worth a remark."""
+        shared, node_id = batch.shared, batch.node_id
+        if not batch.items:
+            batch_executor._push_batch_warnings(shared, [], [], node_id, self.config.batch_config)
+            return
+        if warnings:
+            details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.items())]
+            shared.setdefault("__warnings__", {})
+            batch_executor._store_batch_warning(shared, node_id, warnings, details)
+
+
+def _getter(keys: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What gets the values of `keys`, always as a tuple."""
+    if len(keys) > 1:
+        return operator.itemgetter(*keys)
+    return lambda params: tuple(params[key] for key in keys)

@@ -1,0 +1,91 @@
+"""Where the step meets pflow: a few functions of pflow that are wrapped, and nothing else.
+
+compile     every batch node of a compiled workflow gets its generated class
+execute     a batch that has one runs it
+memo key    the key of a cached batch covers the values that it captures
+validate    does not see the names that pflow-lower adds to the template language
+
+Which functions these are in which version stands in `versions.py`. pflow validates the author's own workflow
+with its own messages; trace, cost, progress, `--dry-run`, `--only` and resume see the batch node that they
+always saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from .versions import SUPPORTED, Unsupported, Wrapped, described, known_here
+
+_replaced: list[tuple[Any, str, Any]] = []
+
+
+class _Found(NamedTuple):
+    owner: Any
+    name: str
+    wrapper: str
+
+
+def install() -> None:
+    """Switch the step on in this process; a second time changes nothing.
+
+    Raises: Unsupported, if pflow is missing or not a version that the step knows; then nothing is changed.
+    """
+    if _replaced:
+        return
+    known = known_here()
+    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
+
+    found = [place for wrapped in known.wrapped for place in _homes(wrapped)]
+    try:
+        adapter = import_module(f".{known.adapter}", __package__)
+    except ImportError as error:
+        raise Unsupported(f"{described()} is not built as expected ({error}); {SUPPORTED}") from error
+    from .lazy_install import stand_down
+
+    stand_down()  # before the originals are read: a stand-in is none
+    for owner, name, wrapper in found:
+        raw, original = vars(owner)[name], getattr(owner, name)
+        wrapped = _wrapped(getattr(adapter, wrapper), original)
+        _replaced.append((owner, name, raw))
+        setattr(owner, name, staticmethod(wrapped) if isinstance(raw, staticmethod) else wrapped)
+
+
+def uninstall() -> None:
+    """Switch the step off again; workflows that are compiled already keep their generated classes."""
+    from .lazy_install import stand_down
+
+    stand_down()
+    while _replaced:
+        owner, name, original = _replaced.pop()
+        setattr(owner, name, original)
+
+
+def is_installed() -> bool:
+    """Whether the step is on in this process."""
+    return bool(_replaced)
+
+
+def _wrapped(wrapper: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return wrapper(original, *arguments, **keywords)
+
+    call.__name__ = original.__name__
+    call.__doc__ = original.__doc__
+    return call
+
+
+def _homes(wrapped: Wrapped) -> list[_Found]:
+    """Where pflow holds the function; the first place must."""
+    first = wrapped.modules[0]
+    try:
+        owners: list[Any] = [import_module(module) for module in wrapped.modules]
+    except ImportError as error:
+        raise Unsupported(f"{described()} has no {error.name or first}; {SUPPORTED}") from error
+    if wrapped.owner:
+        owners = [getattr(owner, wrapped.owner, None) for owner in owners]
+    if wrapped.name not in getattr(owners[0], "__dict__", {}):
+        path = ".".join(part for part in (first, wrapped.owner, wrapped.name) if part)
+        raise Unsupported(f"{described()} has no {path}; {SUPPORTED}")
+    return [_Found(owner, wrapped.name, wrapped.wrapper) for owner in owners if wrapped.name in vars(owner)]

@@ -1,0 +1,47 @@
+"""What pflow gives: a workflow and the parameters of the run; and how its compiler has read a batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..ir.workflow import BatchSpec, ErrorHandling
+
+
+def as_data(ir_json: Any) -> Any:
+    """The workflow as data, if it is text; text that is no JSON as it is."""
+    if isinstance(ir_json, str):
+        try:
+            return json.loads(ir_json)
+        except ValueError:  # pflow says so
+            return ir_json
+    return ir_json
+
+
+def file_of(given: Mapping[str, Any]) -> tuple[str, str]:
+    """The workflow's file and its name, empty where it did not come from one."""
+    path = given.get("_pflow_workflow_file")
+    if not isinstance(path, str) or path.startswith("ir-hash:"):
+        return "", ""
+    return path, Path(path).name
+
+
+def place_of(node: Mapping[str, Any], name: str) -> str:
+    """Where a node of an IR stands in the workflow `name`, as notes on exceptions begin."""
+    line = node.get("_source_line")
+    return f"{name}:{line}: " if name and line else f"{name}: " if name else ""
+
+
+def spec_of(batch: Any) -> BatchSpec:
+    """A batch as pflow's compiler has read it: a configuration or a node of pflow's, which have the same names."""
+    return BatchSpec(
+        items=batch.items_template,
+        alias=batch.item_alias,
+        parallel=batch.parallel,
+        max_concurrent=batch.max_concurrent,
+        max_retries=batch.max_retries,
+        retry_wait=batch.retry_wait,
+        error_handling=ErrorHandling(batch.error_handling),
+    )

@@ -1,0 +1,293 @@
+"""`pflow-lower prove`: pflow's interpreter and the generated class, side by side on the same scripted results.
+
+The inner nodes are replaced by scripted ones, time is virtual, and what the steps before a batch would have given is
+made up; so nothing is called, nothing is waited for, and every run is the same each time. What is compared is
+everything that a batch does: which calls it makes of its node, with what, when, and what it says of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pflow.registry import Registry
+from pflow.runtime.compilation.compiler import compile_workflow
+from pflow.runtime.engine.batch_executor import execute_batch
+from pflow.runtime.engine.engine import WorkflowEngine
+from pflow.runtime.engine.types import NodeConfig
+
+from ... import pipeline
+from ...options import Options
+from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
+from .sample_data import store_for, values_for
+from .scripted_node import Actor, Play, Script, scripts
+from .virtual_time import virtual_time
+
+FACETS = ("calls", "attempts", "order", "in flight", "outputs", "progress", "trace", "warnings", "raised error")
+"""What is compared of a run."""
+
+SIZES = (0, 1, 5)
+"""How many items are made up."""
+
+_SHOWN = 3  # differences of one kind that are shown
+_LONGEST = 600  # characters that are shown of one
+
+
+class Difference(NamedTuple):
+    """One run that did not give the same."""
+
+    facet: str
+    run: str
+    interpreted: Any
+    lowered: Any
+
+
+class Proof(NamedTuple):
+    """What is known of one batch node. Without `runs` there is nothing to compare, and `why` says why."""
+
+    node_id: str
+    runs: int = 0
+    calls: int = 0
+    most_attempts: int = 0
+    most_in_flight: int = 0
+    raising: int = 0
+    differences: tuple[Difference, ...] = ()
+    why: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """The report."""
+        if not self.runs:
+            yield f"{self.node_id}: nothing to compare, {self.why}"
+            return
+        yield f"{self.node_id}: {self.runs} runs"
+        seen = {
+            "calls": f"{self.calls}, with the same parameters",
+            "attempts": f"at most {self.most_attempts} for an item",
+            "in flight": f"at most {self.most_in_flight}",
+            "raised error": f"in {self.raising} runs",
+        }
+        for facet in FACETS:
+            found = [difference for difference in self.differences if difference.facet == facet]
+            if not found:
+                yield f"  {facet:<14}agree  {seen.get(facet, '')}".rstrip()
+                continue
+            yield f"  {facet:<14}DIFFER in {len(found)} runs"
+            for difference in found[:_SHOWN]:
+                yield f"    {difference.run}"
+                yield f"      interpreted  {_short(difference.interpreted)}"
+                yield f"      lowered      {_short(difference.lowered)}"
+
+
+def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
+    """Prove each batch node of the file `workflow`; `given` are inputs as text.
+
+    Raises: LowerError or pflow's own errors, if it cannot be read or compiled; ValueError, for an input that it
+    does not have or whose text does not fit.
+    """
+    # Every stage first: pflow's compiler runs many a batch that pflow's validator refuses.
+    ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
+    inputs = ir.get("inputs") or {}
+    values = {name: _value(name, text, inputs) for name, text in given.items()}
+    compiled = compiled_with_classes(
+        compile_workflow, copy.deepcopy(ir), registry=Registry(), initial_params=values_for(inputs, values)
+    )
+    ids = [node["id"] for node in ir["nodes"]]
+    nodes = _nodes(compiled.start_node)
+    for written in ir["nodes"]:
+        config = compiled.node_configs[written["id"]]
+        if config.batch_config is None:
+            continue
+        if not isinstance(config.batch_config, LoweredBatchConfig) or written["id"] not in nodes:
+            yield Proof(written["id"], why="it runs interpreted")
+            continue
+        if config.batch_config.names:
+            yield Proof(written["id"], why=f"it uses ${{{config.batch_config.names[0]}}}, which pflow does not have")
+            continue
+        stores: list[dict[str, Any]] = []
+        for size in _sizes(config.batch_config):
+            store = store_for(written, inputs, values, ids, size)
+            if store not in stores:
+                stores.append(store)
+        yield _proof(nodes[written["id"]], config, stores)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _sizes(batch: Any) -> list[int]:
+    """How many items to make up: where several run at once, so many that some have to wait, too."""
+    return sorted({*SIZES, batch.max_concurrent + 2}) if batch.parallel else list(SIZES)
+
+
+def _value(name: str, text: str, inputs: Mapping[str, Any]) -> Any:
+    if name not in inputs:
+        raise ValueError(f"the workflow has no input {name!r}; it has {', '.join(inputs) or 'none'}")
+    declared = inputs[name].get("type", "string")
+    if declared == "string":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        if declared == "any":
+            return text
+        raise ValueError(f"{name}: {declared} expected, as JSON, and this is none: {text[:60]}") from None
+
+
+def _nodes(start: Any) -> dict[str, Any]:
+    """The nodes that can be reached from `start`, by their ids."""
+    found: dict[str, Any] = {}
+    todo = [start]
+    while todo:
+        node = todo.pop()
+        if node.node_id not in found:
+            found[node.node_id] = node
+            todo.extend(node.successors.values())
+    return found
+
+
+# --- The runs
+
+
+def _proof(node: Any, config: NodeConfig, stores: list[dict[str, Any]]) -> Proof:
+    batch = config.batch_config
+    runs = calls = attempts = most = raising = 0
+    differences: list[Difference] = []
+    for store in stores:
+        count = _count(batch.generated, store)
+        for name, script in scripts(count, batch.max_retries):
+            their = _run(execute_batch, node, config, store, name, script)
+            our = _run(_lowered, node, config, store, name, script)
+            runs += 1
+            calls += len(our["calls"])
+            attempts = max([attempts, *our["attempts"].values()])
+            most = max(most, our["in flight"])
+            raising += our["raised error"] is not None
+            if batch.parallel:
+                their, our = _as_designed(their, our, fail_fast=batch.error_handling == "fail_fast")
+            our = _on_their_clock(their, our)
+            differences += [
+                Difference(facet, f"{count} items, {name}", their[facet], our[facet])
+                for facet in FACETS
+                if their[facet] != our[facet]
+            ]
+    return Proof(config.node_id, runs, calls, attempts, most, raising, tuple(differences))
+
+
+def _lowered(node: Any, config: NodeConfig, shared: dict[str, Any], run_one: Callable[..., Any]) -> str:
+    return execute(execute_batch, node, config, shared, run_one)
+
+
+def _count(generated: Any, store: dict[str, Any]) -> int:
+    """How many items a run has; 0 where it ends before the first."""
+    try:
+        return len(generated(None).prep(copy.deepcopy(store)).items)
+    except (ValueError, TypeError):
+        return 0
+
+
+def _run(
+    executor: Callable[..., str], node: Any, config: NodeConfig, store: Mapping[str, Any], name: str, script: Script
+) -> dict[str, Any]:
+    """What one run gives, by facet."""
+    progress: list[Any] = []
+
+    def listen(*said: Any, **more: Any) -> None:
+        progress.append([round(value, 2) if isinstance(value, float) else value for value in said] + [more])
+
+    shared = copy.deepcopy(dict(store))
+    shared |= {"__progress_callback__": listen, "__trace_collector__": object(), "_pflow_depth": 0}
+    engine = WorkflowEngine.__new__(WorkflowEngine)
+    raised = None
+    with virtual_time() as made:
+        play = Play(name, script, made.clock)
+        try:
+            executor(Actor(node, play), config, shared, engine._execute_single_node)
+        except Exception as error:  # noqa: BLE001  whatever a batch raises is one of the facets
+            raised = f"{type(error).__name__}: {error}"
+        made.join()
+    return {
+        "calls": sorted(call[1:] for call in play.calls),
+        "attempts": dict(sorted(play.attempts.items())),
+        "order": [call[1:3] for call in sorted(play.calls)],
+        "in flight": play.most,
+        "outputs": _said(shared.get(config.node_id)),
+        "progress": progress,
+        "trace": _said(list((shared.get("_batch_trace") or {}).get(config.node_id) or [])),
+        "warnings": _said([shared.get("__warnings__"), sorted(shared.get("__template_errors__") or {})]),
+        "raised error": raised,
+    }
+
+
+def _as_designed(
+    their: dict[str, Any], our: dict[str, Any], *, fail_fast: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two parallel runs without what pflow leaves to chance, or does otherwise than the design says.
+
+    - Failures are told by position here, and in the order in which they came in pflow; so is the first one.
+    - pflow counts items that never ran as failed when a batch stops at the first failure.
+    - What is under way when a batch is aborted goes on retrying in pflow, and makes no further attempt here.
+    """
+    outcome = their["outputs"]
+    if not isinstance(outcome, dict) or "errors" not in outcome:
+        aborted = their["raised error"] is not None and our["outputs"] is None
+        return (_first_attempts(their), _first_attempts(our)) if aborted else (their, our)
+    errors = sorted(outcome["errors"], key=lambda error: int(error["index"]))
+    real = [error for error in errors if not str(error["exception"]).startswith("CancelledError")]
+    never_ran = len(errors) - len(real)
+    counts = {"count": outcome["count"] - never_ran, "error_count": outcome["error_count"] - never_ran}
+    their = {**their, "outputs": {**outcome, **counts, "errors": real}}
+    if never_ran:
+        done = [entry for entry in their["progress"] if entry[2]]  # what never ran took no time
+        their["progress"] = [
+            [*entry[:-1], {**entry[-1], "batch_current": number}] for number, entry in enumerate(done, start=1)
+        ]
+        timing = our["outputs"]["batch_metadata"]["timing"]  # pflow's average is over all of them
+        their["outputs"]["batch_metadata"] = {**outcome["batch_metadata"], "timing": timing}
+    if their["raised error"] is not None and real:
+        if fail_fast and real[0]["exception"] is not None:
+            their["raised error"] = real[0]["exception"]
+        else:
+            their["raised error"] = _headline(their["raised error"], real[0], fail_fast=fail_fast)
+            our = {**our, "raised error": _headline(our["raised error"], real[0], fail_fast=fail_fast)}
+    return their, our
+
+
+def _on_their_clock(their: dict[str, Any], our: dict[str, Any]) -> dict[str, Any]:
+    """`our` with their timing, if it is the same but for the last digit: sums of floats depend on their order."""
+    timings: list[Any] = [((run["outputs"] or {}).get("batch_metadata") or {}).get("timing") for run in (their, our)]
+    if not all(timings) or any(abs(timings[0][key] - timings[1][key]) > 0.011 for key in timings[0]):
+        return our
+    metadata = {**our["outputs"]["batch_metadata"], "timing": timings[0]}
+    return {**our, "outputs": {**our["outputs"], "batch_metadata": metadata}}
+
+
+def _first_attempts(run: dict[str, Any]) -> dict[str, Any]:
+    """An aborted run, as far as it does not depend on when who noticed."""
+    first = {index for index, _ in run["order"]}
+    nothing: dict[str, Any] = dict.fromkeys(("attempts", "progress", "trace", "warnings"))
+    calls = [call for call in run["calls"] if call[1] == 1]
+    return {**run, **nothing, "calls": calls, "order": sorted(first)}
+
+
+def _headline(raised: str | None, first: Mapping[str, Any], *, fail_fast: bool) -> str | None:
+    """What a RuntimeError about several failures says, but for which of them it names first."""
+    if raised is None or not fail_fast:
+        return raised and raised.partition(" Errors: ")[0]
+    return raised if f"[{first['index']}]" in raised else f"names another item than {first['index']}"
+
+
+def _said(value: Any) -> Any:
+    """`value` as plain data: exceptions and diagnostics as their text."""
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if isinstance(value, dict):
+        return {str(key): _said(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_said(inner) for inner in value]
+    if hasattr(value, "to_dict"):
+        return _said(value.to_dict())
+    return value if value is None or isinstance(value, (str, int, float)) else repr(value)

@@ -1,0 +1,51 @@
+"""`pflow-lower prove`, from its arguments to what it prints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import click
+
+from ...diagnostics.diagnostic import LowerError
+
+AGREED, DIFFERED, FAILED = 0, 1, 2
+
+
+def prove_all(workflow: str, inputs: Iterable[str]) -> int:
+    """Print a report on each batch node of `workflow`; answers the exit status. `inputs` are KEY=VALUE."""
+    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
+
+    logging.getLogger("pflow").setLevel(logging.CRITICAL)  # the scripts fail on purpose, hundreds of times
+    given = {}
+    for text in inputs:
+        name, found, value = text.partition("=")
+        if not found:
+            return _failed(f"{text!r} is no KEY=VALUE")
+        given[name] = value
+    try:
+        from .prove import prove
+    except ImportError as error:
+        return _failed(f"this needs pflow 0.16 (pip install 'pflow-lower[pflow]'): {error}")
+    nodes = runs = differences = 0
+    try:
+        for proof in prove(workflow, given):
+            click.echo("\n".join(proof.lines()))
+            nodes, runs, differences = nodes + 1, runs + proof.runs, differences + len(proof.differences)
+    except LowerError as error:
+        return _failed("\n".join(found.render() for found in error.diagnostics))
+    except Exception as error:  # noqa: BLE001  pflow refuses a workflow with errors of many kinds
+        return _failed(f"pflow-lower: {str(error) or type(error).__name__}")
+    if not nodes:
+        click.echo("no batch nodes")
+    elif not runs:
+        return _failed("nothing was compared")
+    else:
+        what = f"{differences} differences" if differences else "all agree"
+        click.echo(f"{nodes} batch node{'' if nodes == 1 else 's'}, {runs} runs: {what}")
+    return DIFFERED if differences else AGREED
+
+
+def _failed(why: str) -> int:
+    click.echo(why, err=True)
+    return FAILED

@@ -1,0 +1,112 @@
+"""`pflow-lower check`: are the committed files what the workflows say?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...cli import DONE, FAILED, FOUND
+from ...diagnostics.formats.show import FORMATS, show_findings
+
+if TYPE_CHECKING:
+    from .compare import Outcome
+
+
+@click.command(short_help="Compare committed files with their workflows.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.option("--update", is_flag=True, help="Refresh what differs (refused where CI is set).")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print findings only: no differences, no summary.")
+@click.option("--watch", "watching", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
+@click.pass_context
+def check(
+    context: click.Context, paths: tuple[Path, ...], update: bool, form: str, quiet: bool, watching: bool
+) -> None:
+    """Compare committed generated files with what their workflows are lowered to today.
+
+    Looks below each PATH (this folder, if there is none) for folders that were written with -o, and for tables:
+    [[tool.pflow-lower.lowerings]] in pyproject.toml, [[lowerings]] in pflow-lower.toml. A PATH may also be a
+    workflow or a generated file. Writes nothing, needs no network.
+
+    The exit status is 0 if all is up to date, 1 if not, 2 if that could not be found out.
+    """
+    if update and os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise click.UsageError("--update is for your own machine: in CI nobody would review what it changes")
+    wanted = paths or (Path(),)
+    if watching:
+        from ..shared.watch import watch_command
+
+        watch_command(context, lambda: _state(wanted), "workflows and generated files")
+    from .find import find
+    from .run import run
+
+    lowerings, problems = find(wanted)
+    outcomes = run(lowerings, update=update)
+    findings = [*problems, *(finding for outcome in outcomes for finding in outcome.findings)]
+    if form == "text" and not quiet:
+        for outcome in outcomes:
+            for text in outcome.differences:
+                click.echo(text)
+    show_findings(dict.fromkeys(findings), form, err=False)
+    if form == "text" and not quiet:
+        _summarise(outcomes, wanted, bool(problems))
+    if problems or any(outcome.failed for outcome in outcomes):
+        raise SystemExit(FAILED)
+    raise SystemExit(FOUND if any(outcome.drifted for outcome in outcomes) else DONE)
+
+
+def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: bool) -> None:
+    for outcome in outcomes:
+        for file in outcome.refreshed:
+            click.echo(f"refreshed {file}")
+    drifted = [outcome for outcome in outcomes if outcome.drifted]
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if not outcomes:
+        if not problems:
+            click.echo("nothing to check: no folder here was written by `pflow-lower WORKFLOW -o DIR`", err=True)
+        return
+    parts = [f"{len(outcomes) - len({id(one) for one in [*drifted, *failed]})} up to date"]
+    parts += [f"{len(drifted)} not up to date"] if drifted else []
+    parts += [f"{len(failed)} could not be checked"] if failed else []
+    click.echo(f"{_count(len(outcomes))} checked: {', '.join(parts)}")
+    stale = [outcome for outcome in drifted if any(finding.code != "PFL614" for finding in outcome.findings)]
+    if stale:
+        click.echo(f"refresh with: {_command(stale, paths)}")
+
+
+def _count(number: int) -> str:
+    return f"{number} folder" if number == 1 else f"{number} folders"
+
+
+def _command(stale: Sequence[Outcome], paths: Sequence[Path]) -> str:
+    """The one command that refreshes everything: the folder, where it is one, or else what was asked for."""
+    from .compare import as_argument
+
+    names = [as_argument(Path(stale[0].folder))] if len(stale) == 1 else [as_argument(path) for path in paths]
+    names = [] if names == ["."] else names
+    return " ".join(["pflow-lower check --update", *names])
+
+
+def _state(paths: Sequence[Path]) -> Any:
+    """Everything that a check looks at: what there is to check, and the stamps of the files."""
+    from ..shared.watch import stamps, workflow_state
+    from .find import find
+
+    found = find(paths)
+    files = {}
+    for lowering in found.lowerings:
+        files.update(workflow_state(lowering.workflow, lowering.nodes_file))
+        try:
+            files.update(stamps(path for path in sorted(lowering.folder.rglob("*")) if path.is_file()))
+        except OSError:  # a folder that vanishes just now: the next look will tell
+            files[str(lowering.folder)] = None
+    return found, files
+
+
+COMMANDS = (check,)

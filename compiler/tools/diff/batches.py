@@ -1,0 +1,239 @@
+"""What a change of a batch annotation means, by the contract of pflow 0.16."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...ir.workflow import BatchSpec, ErrorHandling, SourceNode
+from .canonical import Names, meaning
+from .model import NOTHING, Change, Kind, Reader, kinds
+
+BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
+_DEFAULTS = {
+    "as": "item",
+    "parallel": False,
+    "max_concurrent": 10,
+    "max_retries": 1,
+    "retry_wait": 0,
+    "error_handling": "fail_fast",
+}
+
+
+class Pair(NamedTuple):
+    """One node in both workflows."""
+
+    old: SourceNode
+    new: SourceNode
+    old_names: Names
+    new_names: Names
+    old_readers: Mapping[str, tuple[Reader, ...]]
+    new_readers: Mapping[str, tuple[Reader, ...]]
+
+    @property
+    def is_batch(self) -> bool:
+        return self.old.batch is not None or self.new.batch is not None
+
+    def readers(self) -> tuple[Reader, ...]:
+        """Who reads what the node writes, in the new workflow."""
+        return self.new_readers.get(self.new.id, ())
+
+    def change(
+        self,
+        found: tuple[Kind, ...],
+        field: str,
+        sentence: str,
+        old: Any,
+        new: Any,
+        readers: tuple[Reader, ...] = (),
+    ) -> Change:
+        """A change of `field`, in its place; where nothing names it any more, in that of its parent."""
+        steps = tuple(part for part in field.split(".", 1) if part)
+        node = self.old if new is NOTHING else self.new
+        path = (*node.path, *steps)
+        return Change(found, self.new.id, field, sentence, old, new, path, readers, self.is_batch)
+
+
+def batch_changes(pair: Pair) -> Iterator[Change]:
+    """The changes of the annotation of a node that is a batch in one of the workflows at least."""
+    old, new = pair.old.batch, pair.new.batch
+    if old is not None and new is not None:
+        yield from _items(pair, old, new)
+        yield from _alias(pair, old, new)
+        yield from _schedule(pair, old, new)
+        yield from _retries(pair, old, new)
+        yield from _errors(pair, old, new)
+        yield from _written_out(pair, old, new)
+    elif new is not None:
+        sentence = (
+            f"The node runs once per item instead of once. It writes results, count and errors instead of its own "
+            f"outputs: what was ${{{pair.new.id}.x}} is ${{{pair.new.id}.results[0].x}} now, and so on."
+        )
+        yield pair.change(kinds(BREAKING, COST), "batch", sentence, NOTHING, pair.new.data["batch"], pair.readers())
+    elif old is not None:
+        sentence = (
+            f"The node runs once instead of once per item. It writes its own outputs instead of results, count and "
+            f"errors: ${{{pair.new.id}.results}} is gone."
+        )
+        yield pair.change(kinds(BREAKING), "batch", sentence, pair.old.data["batch"], NOTHING, pair.readers())
+
+
+def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    before, after = meaning(old.items, pair.old_names), meaning(new.items, pair.new_names)
+    if isinstance(old.items, str) and isinstance(new.items, str):
+        before, after = (
+            meaning(items.strip(), names) for items, names in ((old.items, pair.old_names), (new.items, pair.new_names))
+        )
+    if before == after:
+        if old.items != new.items:
+            yield pair.change(kinds(COSMETIC), "batch.items", "The same list, spelled otherwise.", old.items, new.items)
+        return
+    found, sentence = [BEHAVIOUR], ""
+    if isinstance(old.items, list) and isinstance(new.items, list):
+        one, two = before[1:], after[1:]
+        more = len(two) - len(one)
+        if more > 0:
+            found.append(COST)
+        sentence = f"{_times(len(two), 'item')} instead of {len(one)}" if more else "Other items"
+        if sorted(map(repr, one)) == sorted(map(repr, two)):
+            found = [BREAKING]
+            sentence = "The same items in another order: results come in the order of the items"
+        elif one == two[: len(one)]:
+            sentence += ", added at the end: the results before them keep their places"
+        elif two == one[: len(two)]:
+            sentence += ": the last ones are gone, the results before them keep their places"
+        elif more:
+            found.append(BREAKING)
+            sentence += ", and not at the end: results[i] belongs to another item now"
+    else:
+        found.append(COST)
+        sentence = "Another list is worked through: it decides what is done and how many calls that takes"
+    yield pair.change(kinds(*found), "batch.items", f"{sentence}.", old.items, new.items, pair.readers())
+
+
+def _alias(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.alias == new.alias:
+        return
+    if is_core(pair.new.type):
+        found = COSMETIC
+        sentence = 'Only this node\'s own templates say it; in results, the item is called "item" as before.'
+    else:
+        found = BREAKING
+        sentence = (
+            f'Templates that say the new name mean the same, and in results the item is called "item" as before. '
+            f"But a node class that looks into the store by itself finds the item as {new.alias}, no longer as "
+            f"{old.alias}: check that of `{pair.new.type}`."
+        )
+    yield pair.change(kinds(found), "batch.as", sentence, old.alias, new.alias)
+
+
+def _schedule(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    metadata = tuple(reader for reader in pair.readers() if reader.reads("batch_metadata"))
+    if old.parallel != new.parallel:
+        found = [SCHEDULE]
+        if new.parallel:
+            sentence = f"Up to {new.max_concurrent} items run at once instead of one after the other."
+        else:
+            sentence = f"Items run one after the other instead of up to {old.max_concurrent} at once."
+        if new.error_handling is ErrorHandling.FAIL_FAST:
+            found.append(BEHAVIOUR)
+            sentence += (
+                " When an item fails, those that have begun are finished first (their calls are made, and count is "
+                "not the number of items up to the failure any more)."
+                if new.parallel
+                else " When an item fails, no later one has begun: count is the number of items up to the failure."
+            )
+        yield pair.change(kinds(*found), "batch.parallel", sentence, old.parallel, new.parallel, metadata)
+    if old.max_concurrent != new.max_concurrent and old.parallel == new.parallel:
+        if new.parallel:
+            way = "More" if new.max_concurrent > old.max_concurrent else "Fewer"
+            sentence = f"{way} items run at once; results and their order stay as they are."
+            if way == "More":
+                sentence += " Mind the provider's rate limit."
+            found = [SCHEDULE]
+        else:
+            found, sentence = [COSMETIC], "Without effect: items run one at a time, as `parallel` is not set."
+        yield pair.change(
+            kinds(*found), "batch.max_concurrent", sentence, old.max_concurrent, new.max_concurrent, metadata
+        )
+
+
+def _retries(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.max_retries != new.max_retries:
+        inner = _attempts(pair.new)
+        attempts = _times(new.max_retries, "attempt")
+        if new.max_retries > old.max_retries:
+            found = [COST, BEHAVIOUR]
+            sentence = f"An item that raises an exception gets up to {attempts}, not {old.max_retries}."
+        else:
+            found = [BEHAVIOUR]
+            sentence = f"An item that raises an exception has failed after {attempts}, not after {old.max_retries}."
+        if inner > 1:
+            sentence += f" With the node's own retry.max of {inner}, that makes up to {inner * new.max_retries} calls."
+        yield pair.change(kinds(*found), "batch.max_retries", sentence, old.max_retries, new.max_retries)
+    if old.retry_wait != new.retry_wait:
+        if new.max_retries == 1 and old.max_retries == 1:
+            found, sentence = [COSMETIC], "Without effect: there is one attempt only."
+        else:
+            found, sentence = [SCHEDULE], f"A failed attempt is followed by the next after {new.retry_wait} s."
+        yield pair.change(kinds(*found), "batch.retry_wait", sentence, old.retry_wait, new.retry_wait)
+
+
+def _errors(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.error_handling is new.error_handling:
+        return
+    everyone = pair.readers()
+    indexed = [reader for reader in everyone if reader.by_index]
+    if new.error_handling is ErrorHandling.CONTINUE:
+        found = [BEHAVIOUR, COST]
+        sentence = (
+            "A failed item no longer ends the run: the others are still called, its record is in errors, and results "
+            "holds the successes only, so that results[i] need not be item i. Only if all items fail, the run ends."
+        )
+        if indexed or any(reader.by_index for reader in pair.old_readers.get(pair.old.id, ())):
+            found.append(BREAKING)
+            sentence += " Whoever picks single results by index gets those of other items."
+    else:
+        found = [BEHAVIOUR]
+        sentence = (
+            "The first failed item ends the run: later items are not called, and nobody sees the results of the "
+            "others. Nodes that read errors find an empty list."
+        )
+    values = old.error_handling.value, new.error_handling.value
+    yield pair.change(kinds(*found), "batch.error_handling", sentence, *values, everyone)
+
+
+def _written_out(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    """Keys that stand in one workflow only and say there what goes without saying."""
+    for key, default in _DEFAULTS.items():
+        one, two = pair.old.data["batch"].get(key, NOTHING), pair.new.data["batch"].get(key, NOTHING)
+        if (one is NOTHING) == (two is NOTHING):
+            continue
+        written = two if one is NOTHING else one
+        if written == default:
+            sentence = f"{default!r} is what holds without it." if isinstance(default, str) else "This is the default."
+            yield pair.change(kinds(COSMETIC), f"batch.{key}", sentence, one, two)
+
+
+def _attempts(node: SourceNode) -> int:
+    retry = node.data.get("retry")
+    most = retry.get("max", 1) if isinstance(retry, dict) else 1
+    return most if isinstance(most, int) else 1
+
+
+def _times(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def is_core(node_type: str) -> bool:
+    """Whether a node type is one of pflow's own, whose classes read parameters and nothing else."""
+    return node_type in _core_types() or node_type.startswith("mcp-")
+
+
+@functools.cache
+def _core_types() -> frozenset[str]:
+    types = json.loads((Path(__file__).parents[2] / "node_types" / "core_types.json").read_bytes())["types"]
+    return frozenset({*types, "workflow"})

@@ -1,0 +1,33 @@
+"""The two sides of a comparison, read from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ... import pipeline
+from ...diagnostics.diagnostic import Diagnostic, LowerError
+from ...ir.workflow import SourceIR
+from ...options import Options
+from .compare import compare
+from .model import Comparison
+
+
+def compare_files(old: Path | None, new: Path | None, old_name: str, new_name: str) -> Comparison:
+    """Compare two files, one of which may be missing; the names are those that are shown for them."""
+    before, problems = _read(old, old_name)
+    after, more = _read(new, new_name)
+    comparison = Comparison(old_name, new_name, before, after, problems=(*problems, *more))
+    if before is None or after is None:
+        return comparison
+    return comparison._replace(changes=compare(before, after))
+
+
+def _read(file: Path | None, name: str) -> tuple[SourceIR | None, tuple[Diagnostic, ...]]:
+    """The workflow in `file`, and what keeps it from being lowered."""
+    if file is None:
+        return None, ()
+    try:
+        return pipeline.run(str(file), Options(code=False)).source, ()
+    except LowerError as error:
+        shown = str(file)
+        return None, tuple(found._replace(file=name) if found.file == shown else found for found in error.diagnostics)

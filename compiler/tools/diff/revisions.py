@@ -1,0 +1,165 @@
+"""Workflows as git has them: what has changed since a revision, and the files of a revision.
+
+git is only asked, never told: nothing here changes a repository.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import posixpath
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...diagnostics.diagnostic import refusal
+from ..shared.watch import mentioned
+
+_NAMES_AT_ONCE = 200
+
+
+class Changed(NamedTuple):
+    """A workflow that differs, by its paths from the top of the repository; None where it is not there."""
+
+    old: str | None
+    new: str | None
+
+
+class Repository:
+    """The repository of the working directory. Raises LowerError (PFL711) where git cannot answer."""
+
+    def __init__(self) -> None:
+        self.top = Path(self._text("rev-parse", "--show-toplevel").rstrip("\n"))
+
+    def commit(self, revision: str) -> str:
+        """The commit that `revision` names."""
+        return self._text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+
+    def range(self, text: str) -> tuple[str, str | None]:
+        """The two commits of `A..B` or `A...B` (from where B left A); of `A` alone, it and the working tree."""
+        for dots in ("...", ".."):
+            first, found, last = text.partition(dots)
+            if found:
+                old, new = self.commit(first or "HEAD"), self.commit(last or "HEAD")
+                return (self._text("merge-base", old, new).strip() if dots == "..." else old), new
+        return self.commit(text), None
+
+    def changed(self, old: str, new: str | None, paths: Sequence[str]) -> list[Changed]:
+        """The workflows that differ from commit `old` to `new` (None: the working tree), at or below `paths`.
+
+        A workflow differs, too, if a file that it mentions does.
+        """
+        commits = [old] if new is None else [old, new]
+        fields = self._names("diff", "--name-status", "--no-ext-diff", "-M", *commits, "--", *paths)
+        found: dict[str | None, Changed] = {}
+        others: list[str] = []
+        at = 0
+        while at < len(fields):
+            status, first = fields[at][:1], fields[at + 1]
+            moved = status in ("R", "C")
+            last = fields[at + 2] if moved else first
+            at += 3 if moved else 2
+            pair = Changed(None if status in ("A", "C") else first, None if status == "D" else last)
+            if self._is_workflow(pair, old, new):
+                found[pair.new or pair.old] = pair
+            else:
+                others += [first, last]
+        if new is None:
+            for name in self._names("ls-files", "--others", "--exclude-standard", "--full-name", "--", *paths):
+                if self._is_workflow(Changed(None, name), old, new):
+                    found.setdefault(name, Changed(None, name))
+        every = self._names("diff", "--name-only", "--no-ext-diff", "--no-renames", *commits)
+        for name in self._mentioning([name for name in every if name not in found], new, paths):
+            if name in self._tree(old) and self._is_workflow(Changed(name, name), old, new):
+                found.setdefault(name, Changed(name, name))
+        return [found[name] for name in sorted(found, key=str)]
+
+    def extract(self, commit: str, path: str, into: Path) -> Path:
+        """The workflow at `path` as of `commit`, written below `into` with what lowering it reads."""
+        content = self._git("cat-file", "blob", f"{commit}:{path}")
+        folder = posixpath.dirname(path)
+        wanted = {
+            posixpath.normpath(posixpath.join(folder, name)) for name in mentioned(content.decode("utf-8", "replace"))
+        }
+        parts = folder.split("/") if folder else []
+        wanted |= {"/".join([*parts[:count], "pyproject.toml"]) for count in range(len(parts) + 1)}
+        for name in sorted({path, *(wanted & self._tree(commit))}):
+            target = into / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content if name == path else self._git("cat-file", "blob", f"{commit}:{name}"))
+        return into / path
+
+    def shown(self, path: str) -> str:
+        """A path from the top of the repository, as seen from the working directory."""
+        return Path(os.path.relpath(self.top / path)).as_posix()
+
+    def _mentioning(self, names: Iterable[str], new: str | None, paths: Sequence[str]) -> set[str]:
+        """The files at or below `paths` in which the base name of one of `names` occurs."""
+        words = sorted({posixpath.basename(name) for name in names} - {""})
+        found: set[str] = set()
+        for at in range(0, len(words), _NAMES_AT_ONCE):
+            patterns = [part for word in words[at : at + _NAMES_AT_ONCE] for part in ("-e", word)]
+            where = ["--untracked"] if new is None else [new]
+            command = ["grep", "-l", "-z", "-I", "-F", "--full-name", *patterns, *where, "--", *paths]
+            hits = self._git(*command, none=1).decode("utf-8", "surrogateescape").split("\0")
+            found |= {hit.removeprefix(f"{new}:") for hit in hits if hit}
+        return found
+
+    def _is_workflow(self, pair: Changed, old: str, new: str | None) -> bool:
+        name = pair.new or pair.old or ""
+        if name.endswith(".pflow.md"):
+            return True
+        if not name.endswith(".json") or posixpath.basename(name) == "lowered.json" or name.endswith(".map.json"):
+            return False
+        if pair.new is not None and new is None:
+            try:
+                content = (self.top / pair.new).read_bytes()
+            except OSError:
+                return False
+        elif pair.new is not None:
+            content = self._git("cat-file", "blob", f"{new}:{pair.new}")
+        else:
+            content = self._git("cat-file", "blob", f"{old}:{pair.old}")
+        return looks_like_a_workflow(content)
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019  a repository lives as long as the command
+    def _tree(self, commit: str) -> frozenset[str]:
+        return frozenset(self._names("ls-tree", "-r", "--name-only", "--full-tree", commit))
+
+    def _names(self, *arguments: str) -> list[str]:
+        command, *rest = arguments
+        text = self._git(command, "-z", *rest).decode("utf-8", "surrogateescape")
+        return [name for name in text.split("\0") if name]
+
+    def _text(self, *arguments: str) -> str:
+        return self._git(*arguments).decode("utf-8", "surrogateescape")
+
+    def _git(self, *arguments: str, none: int = 0) -> bytes:
+        """What git prints; `none` is the exit status with which it says that there is nothing."""
+        environment = {**os.environ, "GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        try:
+            run = subprocess.run(["git", *arguments], capture_output=True, env=environment, check=False)
+        except OSError as error:
+            raise refusal("PFL711", "", "git cannot be run", help=error.strerror or str(error)) from error
+        if run.returncode not in (0, none):
+            said = run.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+            if arguments[0] == "rev-parse" and not said:
+                name = arguments[-1].removesuffix("^{commit}")
+                help = "is it spelled right? in a shallow clone, fetch it first: git fetch --depth=1 origin REVISION"
+                raise refusal("PFL711", "", f"git knows no revision {name}", help=help)
+            raise refusal("PFL711", "", f"git {arguments[0]} failed", help=said)
+        return run.stdout
+
+
+def looks_like_a_workflow(content: bytes) -> bool:
+    """Whether a JSON file is a workflow rather than any other data; broken JSON is one if it mentions nodes."""
+    if b'"nodes"' not in content:
+        return False
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return True
+    nodes = data.get("nodes") if isinstance(data, dict) else None
+    return isinstance(nodes, list) and all(isinstance(node, dict) and "type" in node for node in nodes)

@@ -1,0 +1,177 @@
+"""What changes of a workflow besides its nodes mean: inputs, outputs, the order of the nodes, modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+from ...analyse.node_order import order
+from ...ir.workflow import SourceIR, SourceNode
+from .canonical import Names, meaning
+from .model import NOTHING, Change, Kind, Reader, kinds
+
+BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
+Pairs = Sequence[tuple[SourceNode, SourceNode]]
+Readers = Mapping[str, tuple[Reader, ...]]
+_MODES = {
+    "enable_namespacing": (BREAKING, "Where the nodes write changes: under their own names, or all into one place."),
+    "template_resolution_mode": (BEHAVIOUR, "What an unresolved reference leads to changes: a failure, or its text."),
+    "start_node": (BEHAVIOUR, "The workflow starts at another node."),
+    "cache": (COST, "The provider's prompt cache is filled otherwise: the same answers at another price."),
+}
+
+
+def workflow_changes(
+    old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str], old_readers: Readers, new_readers: Readers
+) -> Iterator[Change]:
+    """The changes that are no node's own; `renamed` are the nodes with another name in `new`."""
+    yield from _inputs(old, new, old_readers, new_readers)
+    yield from _outputs(old, new, renamed)
+    yield from _order(old, new, pairs, renamed)
+    for key, (kind, sentence) in _MODES.items():
+        one, two = old.data.get(key, NOTHING), new.data.get(key, NOTHING)
+        before = renamed.get(one, one) if key == "start_node" and isinstance(one, str) else one
+        if _said(before, renamed) != _said(two, {}):
+            yield Change(kinds(kind), "", key, sentence, one, two, (key,))
+
+
+def _said(value: Any, renamed: Mapping[str, str]) -> Any:
+    """What `value` means; keys that begin with _ say where pflow's parser found things."""
+    if isinstance(value, dict):
+        value = {key: member for key, member in value.items() if not key.startswith("_")}
+    return meaning(None if value is NOTHING else value, Names(None, renamed))
+
+
+def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Readers) -> Iterator[Change]:
+    for name in [*new.inputs, *(name for name in old.inputs if name not in new.inputs)]:
+        one, two = old.inputs.get(name, NOTHING), new.inputs.get(name, NOTHING)
+        if _said(one, {}) == _said(two, {}) and (one is NOTHING) == (two is NOTHING):
+            continue
+        found, sentence = _input(one, two)
+        yield Change(
+            found,
+            "",
+            f"inputs.{name}",
+            sentence,
+            one,
+            two,
+            ("inputs", name),
+            (old_readers if two is NOTHING else new_readers).get(name, ()),
+        )
+
+
+def _input(old: Any, new: Any) -> tuple[tuple[Kind, ...], str]:
+    if new is NOTHING:
+        return kinds(BREAKING), "The input is gone: who gives it must stop."
+    if old is NOTHING:
+        if _must_be_given(new):
+            return kinds(BREAKING), "A new input that everybody has to give: it has no default."
+        return kinds(BEHAVIOUR), "A new input that need not be given."
+    if old.get("type") != new.get("type"):
+        return kinds(BREAKING), "The input takes values of another type."
+    if not _must_be_given(old) and _must_be_given(new):
+        return kinds(BREAKING), "The input has to be given now."
+    if {**old, "description": 0} == {**new, "description": 0}:
+        return kinds(COSMETIC), "The input is described in other words."
+    return kinds(BEHAVIOUR), "Another value holds where the input is not given, or it comes from elsewhere."
+
+
+def _must_be_given(spec: Mapping[str, Any]) -> bool:
+    return spec.get("required", True) is not False and "default" not in spec
+
+
+def _outputs(old: SourceIR, new: SourceIR, renamed: Mapping[str, str]) -> Iterator[Change]:
+    before, after = old.data.get("outputs") or {}, new.data.get("outputs") or {}
+    for name in [*after, *(name for name in before if name not in after)]:
+        one, two = before.get(name, NOTHING), after.get(name, NOTHING)
+        if _said(one, renamed) == _said(two, {}) and (one is NOTHING) == (two is NOTHING):
+            continue
+        if two is NOTHING:
+            found, sentence = kinds(BREAKING), "The output is gone."
+        elif one is NOTHING:
+            found, sentence = kinds(BEHAVIOUR), "A new output."
+        elif _said(one.get("source"), renamed) != _said(two.get("source"), {}):
+            found, sentence = kinds(BEHAVIOUR), "The output shows something else."
+        elif one.get("type") != two.get("type"):
+            found, sentence = kinds(BREAKING), "The output has another type."
+        elif {**one, "description": 0, "source": 0} == {**two, "description": 0, "source": 0}:
+            found, sentence = kinds(COSMETIC), "The output is described in other words."
+        else:
+            found, sentence = kinds(BEHAVIOUR), "The output is given out otherwise."
+        yield Change(found, "", f"outputs.{name}", sentence, one, two, ("outputs", name))
+
+
+def _order(old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str]) -> Iterator[Change]:
+    """Nodes that run earlier or later than others did, and edges that lead elsewhere."""
+    common = {two.id for _, two in pairs}
+    before = [renamed.get(name, name) for name in _sequence(old)]
+    before, after = [name for name in before if name in common], [name for name in _sequence(new) if name in common]
+    numbers = {node.id: node for node in new.nodes}
+    if before != after:
+        kept = {
+            name
+            for block in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+            for name in before[block.a : block.a + block.size]
+        }
+        for name in after:
+            if name not in kept:
+                node = numbers[name]
+                sentence = f"It runs after {_before(after, name)} now, not after {_before(before, name)}."
+                places = before.index(name) + 1, after.index(name) + 1
+                yield Change(
+                    kinds(BEHAVIOUR), name, "order", sentence, *places, node.path, batch=node.batch is not None
+                )
+        return
+    was, now = _edges(old, renamed, common), _edges(new, {}, common)
+    for place in sorted(was.keys() | now.keys(), key=lambda place: (numbers[place[0]].number, place[1])):
+        name, action = place
+        one, two = was.get(place, []), now.get(place, [])
+        if one != two:
+            when = "it" if action == "default" else f"its action {action}"
+            sentence = f"After {when} comes {_comes(two)}, not {_comes(one)}."
+            node = numbers[name]
+            is_batch = node.batch is not None
+            yield Change(kinds(BEHAVIOUR), name, "edges", sentence, one, two, node.path, batch=is_batch)
+
+
+def _comes(targets: list[str]) -> str:
+    return "nothing" if not targets else " and ".join(f"`{name}`" for name in targets)
+
+
+def _before(names: list[str], name: str) -> str:
+    at = names.index(name)
+    return f"`{names[at - 1]}`" if at else "the start"
+
+
+def _sequence(ir: SourceIR) -> list[str]:
+    position = order(ir).position
+    return sorted(position, key=lambda name: position[name])
+
+
+def _edges(ir: SourceIR, renamed: Mapping[str, str], common: set[str]) -> dict[tuple[str, str], list[str]]:
+    """Where each action of a node leads, past nodes that are in one of the workflows only."""
+    leads: dict[tuple[str, str], list[str]] = {}
+    for edge in ir.data.get("edges") or ():
+        first, then = renamed.get(edge["from"], edge["from"]), renamed.get(edge["to"], edge["to"])
+        leads.setdefault((first, edge.get("action", "default")), []).append(then)
+    found = {}
+    for (first, action), targets in leads.items():
+        if first in common:
+            reached = sorted({name for target in targets for name in _reached(target, leads, common)})
+            if reached:
+                found[first, action] = reached
+    return found
+
+
+def _reached(name: str, leads: Mapping[tuple[str, str], list[str]], common: set[str]) -> Iterator[str]:
+    seen = {name}
+    todo = [name]
+    while todo:
+        here = todo.pop()
+        if here in common:
+            yield here
+            continue
+        following = [then for then in leads.get((here, "default"), ()) if then not in seen]
+        seen.update(following)
+        todo += following

@@ -1,0 +1,1 @@
+"""`pflow-lower explain`: what codes and generated lines mean, in words."""

@@ -1,0 +1,182 @@
+"""What is known of a generated file: its source map, and whether that is still true.
+
+The workflow is lowered again in memory to see whether the file is still what it was made to be; where it is, a map
+that is missing or older than the file does not matter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...diagnostics.diagnostic import LowerError, Position, printable
+from ...emit.source_map import RULES, VERSION, Mapped
+from ...load.load import MAX_BYTES
+from ...options import Options
+from ...write import MARK
+
+_COMMAND = re.compile(r"^#     pflow-lower (.+)$", re.MULTILINE)
+
+
+class CannotExplain(Exception):
+    """There is no such code, file or line, or nothing is known of it."""
+
+
+class Known(NamedTuple):
+    """What is known of a generated file."""
+
+    lines: Sequence[Mapped]
+    workflow: Path
+    """The workflow's file, whether it is still there or not."""
+    remarks: tuple[str, ...] = ()
+    """Why what is known may not be true any more."""
+
+
+def known_of(file: Path, text: str) -> Known:
+    """The map of a generated file, and whether it is still true.
+
+    Raises: CannotExplain for a file that is not generated, and where neither a map nor the workflow is there.
+    """
+    name, folder = file.name, file.parent
+    written = _read_map(file)
+    command = _command(file, text)
+    workflow = folder / str(written["source"]) if written else folder / command[0] if command else None
+    if workflow is None:
+        message = "is not a file that pflow-lower generated, or it was made from standard input or from Python"
+        raise CannotExplain(
+            f"{printable(str(file))} {message}: no source map is beside it, and no header names a workflow"
+        )
+    made, problem = _made_again(workflow, folder, command[1] if command else [], name)
+    if made is not None and made[0] == text:
+        remarks: tuple[str, ...] = ()
+        if written is None:
+            remarks = (f"{name}.map.json is missing; it was made anew from {shown(workflow)}",)
+        elif _rows(written) != _rows_of(made[1]):
+            remarks = (f"{name}.map.json is out of date; it was made anew from {shown(workflow)}",)
+        return Known(made[1], workflow, remarks)
+    if written is None:
+        why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
+        raise CannotExplain(f"{name}.map.json is missing, and cannot be made anew: {why}")
+    if problem is None:
+        problem = f"{name} is not what {shown(workflow)} is lowered to today: what is said here is of an earlier state"
+    return Known([_mapped(row) for row in written["lines"]], workflow, (problem,))
+
+
+def _made_again(
+    workflow: Path, folder: Path, flags: Sequence[str], name: str
+) -> tuple[tuple[str, Sequence[Mapped]] | None, str | None]:
+    """The file as it would be generated today with its mapped lines, or why it cannot be."""
+    from ... import pipeline
+    from ...cli import lower
+    from ...emit.source_map import maps_of
+
+    if not workflow.is_file():
+        return None, f"{shown(workflow)} is not there any more"
+    params = lower.make_context("lower", [str(workflow), *flags], resilient_parsing=True).params
+    options = Options(
+        nodes_file=folder / params["nodes"] if params.get("nodes") else None,
+        out=folder,
+        program=bool(params.get("program")) or name == "flow.py",
+        standalone=bool(params.get("standalone")),
+    )
+    try:
+        compiled = pipeline.run(shown(workflow), options)
+    except LowerError as error:
+        first = error.diagnostics[0].render().splitlines()[0]
+        return None, f"{shown(workflow)} cannot be lowered any more: {first}"
+    if name not in compiled.files:
+        return None, f"{shown(workflow)} is not lowered to a file {name} any more"
+    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
+    return (compiled.files[name], maps.get(name, [])), None
+
+
+def _command(file: Path, text: str) -> tuple[str, list[str]] | None:
+    """The workflow and the flags that the header names; a file without a header of its own has its neighbour's."""
+    head = text if text.startswith(MARK) else ""
+    if not head and file.suffix == ".json":
+        modules = sorted(path for path in file.parent.glob("*.py") if path.is_file())
+        head = next((found for found in map(_text, modules) if found.startswith(MARK)), "")
+    match = _COMMAND.search(head[:8192]) if head else None
+    if match is None:
+        return None
+    try:
+        workflow, _out, _folder, *flags = shlex.split(match[1])
+    except ValueError:  # no command that this version writes
+        return None
+    return workflow, flags
+
+
+def _read_map(file: Path) -> dict[str, Any] | None:
+    """The content of the map beside `file`; None if there is none, or none of this version."""
+    beside = file.with_name(f"{file.name}.map.json")
+    try:
+        data = json.loads(_text(beside) or "null")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or data.get("version") != VERSION or data.get("file") != file.name:
+        return None
+    return data if isinstance(data.get("source"), str) and _are_rows(data.get("lines")) else None
+
+
+def _are_rows(rows: object) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), int) for key in ("first", "last"))
+        and all(isinstance(row.get(key), int | None) for key in ("line", "column"))
+        and all(isinstance(row.get(key), str) for key in ("node", "field"))
+        and row.get("rule") in RULES
+        for row in rows
+    )
+
+
+def _mapped(row: dict[str, Any]) -> Mapped:
+    position = Position(row["line"], row["column"] or 1) if row["line"] else None
+    path = tuple(row["field"].split(".")) if row["field"] else ()
+    return Mapped(row["first"], row["last"], path, row["node"], row["field"], row["rule"], position)
+
+
+def _rows(written: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return _rows_of([_mapped(row) for row in written["lines"]])
+
+
+def _rows_of(lines: Sequence[Mapped]) -> list[tuple[Any, ...]]:
+    return [(m.first, m.last, m.node, m.field, m.rule, m.position) for m in lines]
+
+
+def shown(path: Path) -> str:
+    """The path as short as it can be said from here."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:  # another drive, on Windows
+        return str(path)
+
+
+def read(file: Path) -> str:
+    """The text of a generated file. Raises: CannotExplain."""
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise CannotExplain(f"{printable(str(file))} is too large for a generated file")
+        return file.read_bytes().decode("utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CannotExplain(f"{printable(str(file))}: {reason[:1].lower()}{reason[1:]}") from error
+    except UnicodeDecodeError as error:
+        raise CannotExplain(f"{printable(str(file))} is not UTF-8 text") from error
+
+
+def _text(file: Path) -> str:
+    """The text of a file that need not be there."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def lines_of(workflow: Path) -> list[str] | None:
+    """The lines of the workflow; None if it cannot be read."""
+    return _text(workflow).split("\n") or None

@@ -1,0 +1,1 @@
+"""`pflow-lower guide`."""

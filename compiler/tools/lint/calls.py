@@ -1,0 +1,62 @@
+"""Rules about what an item does to its call: nothing, or less than its name promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...ir.template import is_dynamic
+from ...ir.workflow import SourceNode
+from ..shared.node_facts import attempts_of
+from .found import Finding, Flow, inline_items, roots, whole_reference
+
+
+def identical_calls(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL501: nothing in the parameters depends on the item, so every call is the same.
+
+    Only for types that read nothing but their parameters: a class of the author's may look into the store.
+    """
+    known = attempts_of(node)
+    items = inline_items(node)
+    if node.batch is None or known is None or (items is not None and len(items) < 2):
+        return
+    if any(flow.depends(node, key) for key in node.params):
+        return
+    alias = node.batch.alias
+    help = f"refer to the item, ${{{alias}}}, or drop `batch` and make one {known.what}"
+    count = f"{len(items)} times" if items is not None else "once per item"
+    message = f"no parameter refers to ${{{alias}}}: {count} the same {known.what}"
+    yield Finding((*node.path, "batch"), message, help, key=True)
+
+
+def unused_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL509: the item has a name of its own that nothing reads, though calls differ by their position."""
+    batch = node.batch
+    if batch is None or "as" not in batch.written or attempts_of(node) is None:
+        return
+    if batch.alias in roots(dict(node.params)) or not any(flow.depends(node, key) for key in node.params):
+        return
+    if isinstance(node.params.get("inputs"), str) and is_dynamic(node.params["inputs"]):
+        return
+    taken = "item" in flow.ir.inputs or "item" in flow.nodes or "item" in roots(dict(node.params))
+    path = (*node.path, "batch", "as")
+    message = f"nothing reads ${{{batch.alias}}}: the calls differ by their position only"
+    help = "remove the name, or refer to it"
+    yield Finding(path, message, help, key=True, remove=None if taken else path)
+
+
+def hidden_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL510: a key of `inputs` has the item's name and another value, so a parameter reads that instead."""
+    inputs = node.params.get("inputs")
+    if node.batch is None or not isinstance(inputs, dict) or node.batch.alias not in inputs:
+        return
+    alias = node.batch.alias
+    value = inputs[alias]
+    reference = whole_reference(value)
+    if reference is not None and reference.root == alias and not reference.path:
+        return
+    readers = [key for key in node.params if key != "inputs" and alias in roots(node.params[key])]
+    if not readers:
+        return
+    message = f"`inputs.{alias}` hides the item: in `{readers[0]}`, ${{{alias}}} is that input"
+    help = 'rename the input, or name the item otherwise with "as"'
+    yield Finding((*node.path, "params", "inputs", alias), message, help, key=True)

@@ -1,0 +1,67 @@
+"""`pflow-lower lint`: its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...diagnostics.formats.show import FORMATS
+
+
+def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes and beginnings of codes, separated by commas."""
+    codes = tuple(code.strip().upper() for value in values for code in value.split(","))
+    from .table import known_codes
+
+    for code in codes:
+        if not code or not any(known.startswith(code) for known in known_codes()):
+            raise click.BadParameter(f"{code!r} is no code of lint's, nor the beginning of one; one is PFL501")
+    return codes
+
+
+@click.command(short_help="Find what costs money, time or data.")
+@click.argument("workflow", nargs=-1, required=True, metavar="WORKFLOW...", type=click.Path(path_type=str))
+@click.option(
+    "--select",
+    metavar="CODES",
+    multiple=True,
+    callback=_codes,
+    help="Only these: PFL501, or PFL5 for all of lint's own.",
+)
+@click.option("--ignore", metavar="CODES", multiple=True, callback=_codes, help="Not these. The longer code counts.")
+@click.option("--fix", "mend", is_flag=True, help="Mend what can be mended without a change of behaviour.")
+@click.option(
+    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
+def lint(
+    workflow: tuple[str, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    mend: bool,
+    nodes: Path | None,
+    form: str,
+    quiet: bool,
+) -> None:
+    """Find what can be proven about WORKFLOWs and costs money, time or data.
+
+    A WORKFLOW is a .json or .pflow.md file, a folder to search, or - for standard input. Findings go to stdout.
+
+    A finding that you accept goes into pyproject.toml:
+
+    \b
+        [tool.pflow-lower.lint.ignore]
+        "flows/*.json" = { classify = ["PFL501"], "*" = ["PFL513"] }
+
+    The exit status is 0 if nothing was found, 1 if something was, 2 if a workflow could not be read or is invalid.
+    """
+    from .run import run
+
+    raise SystemExit(run(workflow, select, ignore, mend, nodes, form, quiet))
+
+
+COMMANDS = (lint,)

@@ -1,0 +1,98 @@
+"""What rules work with: the workflow, what depends on the item in it, and what a rule finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...ir.paths import Path
+from ...ir.template import Reference, Template, is_dynamic, parse, templates
+from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+
+
+class Finding(NamedTuple):
+    """One finding of a rule: where, why, and what to do."""
+
+    path: Path
+    message: str
+    help: str
+    text: str | None = None
+    """What to look for inside the value at `path`."""
+    key: bool = False
+    """Whether the finding stands at the key of `path`."""
+    remove: Path | None = None
+    """The member that can be removed without any change of what the workflow does: the fix."""
+
+
+class Rule(NamedTuple):
+    """A rule: its code, the node it looks at, what it finds."""
+
+    code: str
+    check: Callable[[Flow, SourceNode], Iterator[Finding]]
+    fixable: bool = False
+
+
+class Flow(NamedTuple):
+    """The workflow that is looked at."""
+
+    ir: SourceIR
+    nodes: Mapping[str, SourceNode]
+    tolerant: frozenset[str]
+    """The batches with error_handling `continue`: their results are those of the items that did not fail."""
+
+    @classmethod
+    def of(cls, ir: SourceIR) -> Flow:
+        batches = [(node.id, node.batch) for node in ir.nodes if node.batch is not None]
+        tolerant = frozenset(name for name, batch in batches if batch.error_handling is ErrorHandling.CONTINUE)
+        return cls(ir, {node.id: node for node in ir.nodes}, tolerant)
+
+    def call_names(self, node: SourceNode) -> set[str]:
+        """The names that mean something else for each item: the alias and the position."""
+        assert node.batch is not None
+        names = {node.batch.alias, "__index__"}
+        if "batch_index" not in self.nodes and "batch_index" not in self.ir.inputs:
+            names.add("batch_index")
+        return names
+
+    def varying(self, node: SourceNode, key: str) -> set[str] | None:
+        """The names that depend on the item in the parameter `key`; None if any name may."""
+        names = self.call_names(node)
+        inputs = node.params.get("inputs")
+        if key == "inputs":
+            return names
+        if isinstance(inputs, str):
+            return None if is_dynamic(inputs) else names
+        if not isinstance(inputs, dict):
+            return names
+        hidden = names - inputs.keys()
+        return hidden | {name for name, value in inputs.items() if names & roots(value)}
+
+    def depends(self, node: SourceNode, key: str) -> bool:
+        """Whether the parameter `key` of a batch node can have another value for each item."""
+        value = node.params.get(key)
+        names = self.varying(node, key)
+        return is_dynamic(value) if names is None else bool(names & roots(value))
+
+
+def roots(value: Any) -> set[str]:
+    """The first names of all references inside `value`."""
+    return {reference.root for _, template in templates(value) for reference in template.references()}
+
+
+def whole_reference(value: Any) -> Reference | None:
+    """The one reference that `value` is, if it is `${path}` and nothing else."""
+    template = whole_template(value)
+    operands = template.expressions[0].operands if template is not None else ()
+    return operands[0] if len(operands) == 1 and isinstance(operands[0], Reference) else None
+
+
+def whole_template(value: Any) -> Template | None:
+    """The template that `value` is, if it is one expression whose value keeps its type."""
+    template = parse(value) if isinstance(value, str) and "${" in value else None
+    return template if template is not None and template.is_whole else None
+
+
+def inline_items(node: SourceNode) -> list[Any] | None:
+    """The items of a batch, if they stand in the workflow as they are."""
+    items = node.batch.items if node.batch is not None else None
+    return items if isinstance(items, list) and not is_dynamic(items) else None

@@ -1,0 +1,58 @@
+"""Rules about the files that items write: each its own, or all the same one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...ir.template import parse
+from ...ir.workflow import SourceNode
+from .found import Finding, Flow, inline_items
+from .shell_text import overwritten
+
+_TARGETS = {"write-file": "file_path", "copy-file": "dest_path", "move-file": "dest_path"}
+_ELSEWHERE = re.compile(r"\b(cd|pushd|exec|mktemp)\b")
+
+
+def same_file(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL502: every item writes the file that the item before has written."""
+    items = inline_items(node)
+    if node.batch is None or (items is not None and len(items) < 2):
+        return
+    key = _TARGETS.get(node.type)
+    if key is not None:
+        yield from _target(flow, node, key)
+    elif node.type == "shell":
+        yield from _redirect(flow, node)
+
+
+def _target(flow: Flow, node: SourceNode, key: str) -> Iterator[Finding]:
+    assert node.batch is not None
+    path = node.params.get(key)
+    if not isinstance(path, str) or flow.depends(node, key) or node.params.get("append", False) is not False:
+        return
+    kept = node.type != "write-file" and node.params.get("overwrite", False) is False
+    if kept:
+        message = f"`{key}` is the same for every item: all but the first find the file there and fail"
+    else:
+        message = f"`{key}` is the same for every item: each overwrites what the one before has written"
+    help = f"put something of the item into it, ${{{node.batch.alias}}} or ${{__index__}}"
+    if node.type == "write-file":
+        help += "; or set `append: true`"
+    yield Finding((*node.path, "params", key), message, help)
+
+
+def _redirect(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """`> file` in a command, where nothing in front of it can have changed the folder."""
+    assert node.batch is not None
+    command = node.params.get("command")
+    if not isinstance(command, str) or _ELSEWHERE.search(command) or flow.depends(node, "cwd"):
+        return
+    for written, path in overwritten(parse(command)):
+        if not path.startswith("/dev/"):
+            message = f"`> {path}` is the same file for every item: each overwrites what the one before has written"
+            help = (
+                f"put something of the item into the name, ${{__index__}} or ${{{node.batch.alias}}}; or append with >>"
+            )
+            yield Finding((*node.path, "params", "command"), message, help, text=written)
+            return

@@ -1,0 +1,82 @@
+"""Rules about repeating: too often, or what must not be done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...ir.paths import Path
+from ...ir.workflow import SourceNode
+from ..shared.node_facts import budget_of, is_mcp
+from .found import Finding, Flow
+
+_DOING = frozenset(
+    "add append book buy cancel charge close comment commit create deploy forward insert invite merge move notify open "
+    "order pay post publish push record refund reply schedule send share submit transfer trigger upload write".split()
+)
+"""First words of a tool's name that say it leaves something behind each time."""
+
+
+def multiplied(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL507: the batch repeats a node that already repeats itself."""
+    if node.batch is None or node.batch.max_retries < 2:
+        return
+    budget = budget_of(node)
+    if budget.batch < 2 or budget.own < 2:
+        return
+    what = budget.known.what if budget.known else "call"
+    written = "max" in (node.data.get("retry") or {})
+    own = "`retry.max`" if written else f"what `{node.type}` tries by itself"
+    may = "makes" if budget.known else "can make"
+    message = (
+        f"the two budgets multiply: `batch.max_retries` {budget.batch} times {own}, {budget.own}, "
+        f"{may} up to {budget.worst} {what}s for an item"
+    )
+    path: Path = (*node.path, "batch", "max_retries")
+    help = "keep one of them: remove `batch.max_retries`"
+    if budget.known or written:
+        help += ", or set `retry.max` to 1"
+    yield Finding(path, message, help, key=True)
+
+
+def repeated_effect(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL505: what failed may have been done all the same, and is done again.
+
+    PUT, DELETE, and files that are written as a whole are left out: doing them twice is doing them once
+    (RFC 9110, 9.2.2). So are shell commands: pflow never repeats one that has begun.
+    """
+    effect = _effect(node.type, node.params) if not is_mcp(node) else _tool(node)
+    budget = budget_of(node)
+    retry = node.data.get("retry") or {}
+    if not effect or budget.worst < 2:
+        return
+    if node.batch is not None and node.batch.max_retries > 1 and budget.batch > 1:
+        path: Path = (*node.path, "batch", "max_retries")
+    elif retry.get("max", 1) > 1:
+        path = (*node.path, "retry", "max")
+    else:
+        return  # the type's own habit, which its author did not ask for
+    message = f"{effect}: up to {budget.worst} times, also where only the answer was lost"
+    help = "make the receiver recognise a repetition (an idempotency key), or try once: `retry.max` 1"
+    if budget.batch > 1:
+        help += " and no `batch.max_retries`"
+    yield Finding(path, message, help, key=True)
+
+
+def _effect(type_name: str, params: Any) -> str:
+    if type_name == "http":
+        method = params.get("method")
+        spelled = str(method).upper() if isinstance(method, str) and "${" not in method else ""
+        if not method and params.get("body") and "body" in params:
+            spelled = "POST"  # what pflow sends where there is a body and no method
+        return f"a {spelled} request may have been carried out before it failed" if spelled in ("POST", "PATCH") else ""
+    if type_name == "write-file" and params.get("append") is True:
+        return "part of the text may have been appended before it failed"
+    return ""
+
+
+def _tool(node: SourceNode) -> str:
+    tool = node.params.get("tool") if node.type == "mcp" else node.type.split("-", 2)[2]
+    words = str(tool).replace("_", "-").lower().split("-")
+    doing = bool(_DOING & set(words[:2])) and words[0] not in ("get", "list", "search", "read", "find", "fetch")
+    return f"the tool `{tool}` may have done its work before it failed" if doing else ""

@@ -1,0 +1,123 @@
+"""`pflow-lower lint`, from its arguments to what it prints."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ... import pipeline
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
+from ...diagnostics.formats.show import show_findings
+from ...ir.document import Document
+from ...options import Options
+from .files import workflows
+from .fix import fix, write
+from .suppress import Suppressions, suppressions_for
+from .table import Choice, Found, lint
+
+CLEAN, FOUND, FAILED = 0, 1, 2
+
+
+def run(
+    arguments: Sequence[str],
+    select: Sequence[str],
+    ignore: Sequence[str],
+    mend: bool,
+    nodes: Path | None,
+    form: str,
+    quiet: bool,
+) -> int:
+    """Lint the workflows that `arguments` stand for; print what was found; answer the exit status."""
+    if mend and "-" in arguments:
+        raise click.UsageError("--fix changes files; standard input is none")
+    linter = Linter(Choice(tuple(select) or ("PFL",), tuple(ignore)), nodes)
+    for name in workflows(arguments):
+        linter.look_at(name, mend)
+    found = [*linter.found, *linter.unused()]
+    show_findings(found, form, err=False)
+    if not quiet and form == "text":
+        for line in linter.fixed:
+            click.echo(line, err=True)
+        click.echo(_summary(linter, found), err=True)
+    return FAILED if linter.failed else FOUND if found else CLEAN
+
+
+class Linter:
+    """Lints one workflow after the other and keeps what was found."""
+
+    def __init__(self, choice: Choice, nodes: Path | None = None) -> None:
+        self.found: list[Diagnostic] = []
+        self.fixed: list[str] = []
+        self.failed = 0
+        self.files = 0
+        self._choice = choice
+        self._nodes = nodes
+        self._tables: dict[Path, Suppressions | None] = {}
+        self._by_file: dict[Path, Suppressions] = {}
+
+    def look_at(self, name: str, mend: bool = False) -> None:
+        """Lint the workflow `name`, and mend it."""
+        self.files += 1
+        try:
+            content = sys.stdin.buffer.read() if name == "-" else None
+            found, document = self._found(name, content)
+            if mend and (fixed := _mended(name, document, found)):
+                self.fixed += fixed
+                found, _ = self._found(name, None)
+        except LowerError as error:
+            self.failed += 1
+            self.found += error.diagnostics
+            return
+        self.found += [one.said for one in found]
+
+    def unused(self) -> list[Diagnostic]:
+        """The suppressions that were not needed."""
+        return [finding for table in self._by_file.values() for finding in table.unused(self._choice)]
+
+    def _found(self, name: str, content: bytes | None) -> tuple[list[Found], Document]:
+        stdin = io.BytesIO(content) if content is not None else None
+        compiled = pipeline.run(name, Options(nodes_file=self._nodes, code=False), stdin=stdin)
+        found = lint(compiled.source, compiled.diagnostics, self._choice)
+        table = self._table(Path.cwd() if name == "-" else Path(os.path.abspath(name)).parent)
+        return found if table is None else table.left(name, found), compiled.source.document
+
+    def _table(self, folder: Path) -> Suppressions | None:
+        if folder not in self._tables:
+            table = suppressions_for(folder)
+            self._tables[folder] = None if table is None else self._by_file.setdefault(table.file, table)
+        return self._tables[folder]
+
+
+def _mended(name: str, document: Document, found: Sequence[Found]) -> list[str]:
+    """Mend the file; answers a line for each thing done. Raises: LowerError (PFL602)."""
+    if all(one.remove is None for one in found):
+        return []
+    try:
+        fixed = fix(Path(name).read_bytes(), document, found)
+        if fixed.done:
+            write(name, fixed.content)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise refusal("PFL602", name, f"cannot write here: {reason}") from error
+    return [_line(finding) for finding in fixed.done]
+
+
+def _line(finding: Diagnostic) -> str:
+    place = f":{finding.position.line}" if finding.position else ""
+    return f"{finding.file}{place}: fixed[{finding.code}]: removed {finding.where}"
+
+
+def _summary(linter: Linter, found: Sequence[Diagnostic]) -> str:
+    errors = sum(finding.severity is Severity.ERROR for finding in found)
+    parts = [f"{linter.files} workflow{'' if linter.files == 1 else 's'}"]
+    parts.append(f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else "nothing found")
+    if errors:
+        parts.append(f"{linter.failed} invalid")
+    if linter.fixed:
+        parts.append(f"{len(linter.fixed)} fixed")
+    return ", ".join(parts)

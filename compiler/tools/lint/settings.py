@@ -1,0 +1,47 @@
+"""Rules about annotations that say something which makes no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...ir.workflow import SourceNode
+from ..shared.node_facts import attempts_of
+from .found import Finding, Flow
+
+
+def bound_without_parallel(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL506: `max_concurrent` is read only where items run at the same time."""
+    batch = node.batch
+    if batch is None or batch.parallel or "max_concurrent" not in batch.written:
+        return
+    path = (*node.path, "batch", "max_concurrent")
+    message = "items run one after the other: without `parallel: true` the bound is never read"
+    help = "remove it, or add `parallel: true`"
+    yield Finding(path, message, help, key=True, remove=path)
+
+
+def retries_that_never_happen(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL514: retries are set on a type that answers with an error where others raise."""
+    known = attempts_of(node)
+    if known is None:
+        return
+    retry = node.data.get("retry") or {}
+    if node.batch is not None and node.batch.max_retries > 1 and not known.raises:
+        message = (
+            f"a {known.what} that fails is not repeated by this: `{node.type}` answers with an error, "
+            "and `batch.max_retries` repeats exceptions only"
+        )
+        help = (
+            f"set `retry.max` on the node instead; without it, the node tries {_times(known.own)}"
+            if known.heeds_retry
+            else "nothing in pflow 0.16 repeats it; remove the setting, or repeat it inside the node"
+        )
+        yield Finding((*node.path, "batch", "max_retries"), message, help, key=True)
+    if retry.get("max", 1) > 1 and not known.heeds_retry:
+        message = f"a {known.what} that fails is not repeated by this: `{node.type}` answers with an error"
+        help = "nothing in pflow 0.16 repeats it; remove the setting, or repeat it inside the node"
+        yield Finding((*node.path, "retry", "max"), message, help, key=True)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

@@ -1,0 +1,90 @@
+"""The rules, and what becomes of their findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ...diagnostics.codes import CODES
+from ...diagnostics.diagnostic import Diagnostic, by_position
+from ...ir.paths import Path
+from ...ir.report import Report
+from ...ir.workflow import SourceIR
+from . import calls, outputs, retries, settings, shell, values
+from .found import Flow, Rule
+
+RULES = (
+    Rule("PFL501", calls.identical_calls),
+    Rule("PFL502", outputs.same_file),
+    Rule("PFL503", values.shared_value),
+    Rule("PFL504", values.changed_input),
+    Rule("PFL505", retries.repeated_effect),
+    Rule("PFL506", settings.bound_without_parallel, fixable=True),
+    Rule("PFL507", retries.multiplied),
+    Rule("PFL508", values.index_into_continue),
+    Rule("PFL509", calls.unused_alias, fixable=True),
+    Rule("PFL510", calls.hidden_alias),
+    Rule("PFL511", values.literal_item),
+    Rule("PFL512", shell.unquoted_item),
+    Rule("PFL513", shell.quoted_item),
+    Rule("PFL514", settings.retries_that_never_happen),
+)
+"""Every rule, by code."""
+
+_NOT_OF_THE_WORKFLOW = ("PFL330",)  # what is missing is knowledge of ours, nothing of the author's
+
+
+class Found(NamedTuple):
+    """A finding: what is said, the node it is about, and what could be removed."""
+
+    said: Diagnostic
+    node: str
+    remove: Path | None = None
+
+
+class Choice(NamedTuple):
+    """Which codes are wanted; prefixes of codes, where the longer one counts."""
+
+    select: tuple[str, ...] = ("PFL",)
+    ignore: tuple[str, ...] = ()
+
+    def wants(self, code: str) -> bool:
+        """Whether findings of `code` are shown."""
+        chosen = max((len(prefix) for prefix in self.select if code.startswith(prefix)), default=0)
+        refused = max((len(prefix) for prefix in self.ignore if code.startswith(prefix)), default=0)
+        return chosen > refused
+
+
+def is_linted(code: str) -> bool:
+    """Whether `lint` shows findings of `code`: its own, and what validation warns of."""
+    return code.startswith(("PFL2", "PFL3", "PFL5")) and code not in _NOT_OF_THE_WORKFLOW
+
+
+def lint(ir: SourceIR, said: Iterable[Diagnostic], choice: Choice = Choice()) -> list[Found]:  # noqa: B008
+    """Every wanted finding about the workflow `ir`, by position. `said` is what the stages had to say about it."""
+    flow = Flow.of(ir)
+    found = {finding: Found(finding, _node_of(finding, flow)) for finding in said if is_linted(finding.code)}
+    for rule in RULES:
+        if choice.wants(rule.code):
+            for one in _run(rule, flow):
+                found.setdefault(one.said, one)
+    return [found[finding] for finding in by_position(found) if choice.wants(finding.code)]
+
+
+def known_codes() -> list[str]:
+    """Every code that `lint` can show, sorted."""
+    return sorted(code for code in CODES if is_linted(code))
+
+
+def _run(rule: Rule, flow: Flow) -> Iterator[Found]:
+    for node in flow.ir.nodes:
+        for finding in rule.check(flow, node):
+            report = Report(flow.ir.document)
+            report.warn(rule.code, finding.path, finding.message, text=finding.text, key=finding.key, help=finding.help)
+            yield Found(report.found[0], node.id, finding.remove)
+
+
+def _node_of(finding: Diagnostic, flow: Flow) -> str:
+    """The node that a finding of a stage is about; its address begins with the id, which may hold dots."""
+    fits = [name for name in flow.nodes if finding.where == name or finding.where.startswith((f"{name}.", f"{name}["))]
+    return max(fits, key=len, default="")

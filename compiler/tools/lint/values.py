@@ -1,0 +1,215 @@
+"""Rules about values that several readers share: who changes one changes it for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...analyse.template_sites import surfaces
+from ...ir.paths import Path
+from ...ir.template import Expression, Field, Literal, Reference, templates
+from ...ir.workflow import SourceNode
+from .code_changes import Change, changes, containers, indexings
+from .found import Finding, Flow, whole_reference
+
+_DATA_OUTPUTS = {"code": ("result",), "http": ("response",)}
+"""Outputs that are lists and objects themselves. Others are text, which is read as JSON anew for each reader."""
+
+
+def shared_value(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL503: items that run at the same time change one list or object."""
+    if node.batch is None or not node.batch.parallel:
+        return
+    for change, reference in _changed(flow, node):
+        if not _is_of_item(flow, node, reference):
+            message = (
+                f"items that run at the same time all change `{change.name}`, ${{{reference.raw}}}, "
+                f"in line {change.line} of the code: {change.text}"
+            )
+            yield Finding(_at(node, change), message, _copy(change), text=f"${{{reference.raw}}}")
+
+
+def changed_input(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL504: a `code` node changes what others read too."""
+    for change, reference in _changed(flow, node):
+        own = node.batch is not None and _is_of_item(flow, node, reference)
+        if node.batch is not None and node.batch.parallel and not own:
+            continue  # PFL503
+        if own:
+            effect = "the item itself changes, in `results` and in the list that it came from"
+        elif node.batch is not None:
+            effect = "the items that follow find it changed"
+        elif reader := _later_reader(flow, node, reference):
+            effect = f"`{reader}` reads it changed"
+        else:
+            continue
+        message = f"line {change.line} of the code changes its input `{change.name}`, {change.text}: {effect}"
+        yield Finding(_at(node, change), message, _copy(change), text=f"${{{reference.raw}}}")
+
+
+def _copy(change: Change) -> str:
+    return f"work on a copy: import copy, then {change.name}_copy = copy.deepcopy({change.name})"
+
+
+def _at(node: SourceNode, change: Change) -> Path:
+    return (*node.path, "params", "inputs", change.name)
+
+
+def _changed(flow: Flow, node: SourceNode) -> Iterator[tuple[Change, Reference]]:
+    """The inputs that the code changes, where the value is shared and not made for this call."""
+    code, inputs = node.params.get("code"), node.params.get("inputs")
+    if node.type != "code" or not isinstance(code, str) or "${" in code or not isinstance(inputs, dict):
+        return
+    for change in changes(code, containers(code, inputs)):
+        reference = whole_reference(inputs[change.name])
+        if reference is not None and _is_data(flow, node, reference):
+            yield change, reference
+
+
+def _is_of_item(flow: Flow, node: SourceNode, reference: Reference) -> bool:
+    return any(part.root in flow.call_names(node) for part in reference.references())
+
+
+def _is_data(flow: Flow, node: SourceNode, reference: Reference) -> bool:
+    """Whether the reference gives a list or an object that exists once, given that it is not text."""
+    root, path = reference.root, reference.path
+    if node.batch is not None and root == node.batch.alias:
+        return True
+    declared = flow.ir.inputs.get(root)
+    if isinstance(declared, dict):
+        return declared.get("type") in ("array", "object")
+    source = flow.nodes.get(root)
+    if source is None or not path or not isinstance(path[0], Field) or not flow.ir.namespaced:
+        return False
+    if source.batch is not None:
+        return path[0].name in ("results", "errors", "batch_metadata")
+    if source.type in ("llm", "agent") and "output_schema" in source.params:
+        return path[0].name == ("response" if source.type == "llm" else "result")
+    if source.type == "code" and path == (Field("result"),):
+        code = source.params.get("code")
+        return isinstance(code, str) and bool(_returns_container(code))
+    return path[0].name in _DATA_OUTPUTS.get(source.type, ()) and len(path) > 1
+
+
+def _returns_container(code: str) -> bool:
+    import ast
+
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(
+        isinstance(found, ast.AnnAssign)
+        and isinstance(found.target, ast.Name)
+        and found.target.id == "result"
+        and ast.unparse(found.annotation).partition("[")[0] in ("list", "dict")
+        for found in ast.walk(tree)
+    )
+
+
+def _later_reader(flow: Flow, node: SourceNode, reference: Reference) -> str:
+    """A node after `node`, or an output, that reads the same value; "" if there is none."""
+    for surface in surfaces(flow.ir):
+        reads = any(_overlaps(other, reference) for other in surface.template.references())
+        if not reads or surface.node is node:
+            continue
+        if surface.node is None:
+            return ".".join(map(str, surface.path[:2])) if surface.kind == "output" else ""
+        if surface.node.number > node.number:
+            return surface.node.id
+    return ""
+
+
+def _overlaps(one: Reference, other: Reference) -> bool:
+    shared = min(len(one.path), len(other.path))
+    return one.root == other.root and one.path[:shared] == other.path[:shared]
+
+
+def index_into_continue(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL508: a place in the results of a batch that leaves failed items out, where validation does not look:
+    inside code, and in `??` expressions."""
+    batches = flow.tolerant
+    if not batches or not flow.ir.namespaced:
+        return
+    help = "go through all of them; `original_index` of a result says which item it is of"
+    for path, template in templates({"params": dict(node.params)}, node.path):
+        for expression in template.expressions:
+            if len(expression.operands) > 1 and (found := _indexed(expression, batches)):
+                message = f"${{{found.raw}}} may be the result of another item: `{found.root}` leaves failed items out"
+                yield Finding(path, message, help, text=f"${{{expression.raw}}}")
+    code, inputs = node.params.get("code"), node.params.get("inputs")
+    if node.type != "code" or not isinstance(code, str) or not isinstance(inputs, dict):
+        return
+    given: dict[str, Any] = {}
+    for name, value in inputs.items():
+        reference = whole_reference(value)
+        if reference is not None and reference.root in batches and reference.path == (Field("results"),):
+            given[name] = reference
+    for found_at in indexings(code, given):
+        reference = given[found_at.name]
+        message = (
+            f"line {found_at.line} of the code, {found_at.text}, may be the result of another item: "
+            f"`{reference.root}` leaves failed items out"
+        )
+        yield Finding((*node.path, "params", "inputs", found_at.name), message, help, text=f"${{{reference.raw}}}")
+
+
+def _indexed(expression: Expression, batches: frozenset[str]) -> Reference | None:
+    for operand in expression.operands:
+        if isinstance(operand, Literal) or operand.root not in batches:
+            continue
+        if operand.path[:1] == (Field("results"),) and len(operand.path) > 1 and not isinstance(operand.path[1], Field):
+            return operand
+    return None
+
+
+def literal_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+    """PFL511: a reference in an inline item that finds nothing; there, that is no error, and its text stays."""
+    if node.batch is None or not isinstance(node.batch.items, list):
+        return
+    for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
+        for expression in template.expressions:
+            if len(expression.operands) != 1 or not isinstance(expression.operands[0], Reference):
+                continue
+            reference = expression.operands[0]
+            why = _finds_nothing(flow, node, reference)
+            if why:
+                message = f"{why}, and then the item is the text `{template.source.strip()[:60]}`"
+                help = f'give it something to fall back on: ${{{reference.raw} ?? "..."}}'
+                yield Finding(path, message, help, text=f"${{{expression.raw}}}")
+
+
+def _finds_nothing(flow: Flow, node: SourceNode, reference: Reference) -> str:
+    declared = flow.ir.inputs.get(reference.root)
+    if isinstance(declared, dict):
+        if not reference.path:
+            return ""
+        if declared.get("type") in ("number", "integer", "boolean"):
+            return f"`{reference.root}` is a {declared['type']} and has no parts"
+        if declared.get("required", True) is False and declared.get("default") is None:
+            return f"`{reference.root}` is null where nobody gives it"
+        return ""
+    if reference.root in flow.nodes and _may_be_skipped(flow, reference.root, node.id):
+        return f"`{reference.root}` does not run on every way to `{node.id}`"
+    return ""
+
+
+def _may_be_skipped(flow: Flow, name: str, before: str) -> bool:
+    """Whether a way leads from the start to `before` that passes `name` by."""
+    edges = flow.ir.data.get("edges") or ()
+    if not edges:
+        return False
+    targets = {edge["to"] for edge in edges}
+    start = flow.ir.data.get("start_node") or flow.ir.nodes[0].id
+    if start in targets:
+        return False  # which one pflow begins with is not certain enough
+    todo, seen = [start], {name}
+    while todo:
+        current = todo.pop()
+        if current == before:
+            return True
+        if current in seen:
+            continue
+        seen.add(current)
+        todo.extend(edge["to"] for edge in edges if edge["from"] == current)
+    return False

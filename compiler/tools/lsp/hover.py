@@ -1,0 +1,180 @@
+"""What a reference or a key of a batch means, in Markdown, for the one who points at it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from ...emit.emit import summary
+from ...ir.lowered import LoweredIR
+from ...ir.template import Field
+from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ...lowering.lower import invariant_part
+from .analysis import Analysis
+from .occurrences import Occurrence, Symbol, at, varying
+from .text import Place
+
+KEYS = {
+    "items": "What to run the node for: a `${...}` reference to a list, or a list with templates in it. Required.",
+    "as": "What an item is called in the node's parameters. Default `item`.",
+    "parallel": "Several items at once: in threads, or as tasks where the node is asynchronous. Default `false`.",
+    "max_concurrent": "How many items at once, 1 to 100; counts only with `parallel`. Default `10`.",
+    "max_retries": "How many attempts an item gets in all, 1 to 10; only exceptions are tried again. Default `1`.",
+    "retry_wait": "Seconds between two attempts. Default `0`.",
+    "error_handling": "`fail_fast` stops at the first item that fails; `continue` goes on, and `results` then holds "
+    "successes only. Default `fail_fast`.",
+}
+"""The keys of a batch annotation."""
+
+OUTPUTS = {
+    "results": "what each item gave, in the order of the items",
+    "count": "how many items there were",
+    "success_count": "how many items succeeded",
+    "error_count": "how many items failed",
+    "errors": "a list of what failed, with the position of each item",
+    "batch_metadata": "how the batch ran, and how long it took",
+}
+"""What a batch node gives."""
+
+_COUNTERS = {
+    "__index__": "the position of the item in this batch, from 0",
+    "batch_index": "the position of the item in this batch, from 0 (pflow-lower's own name for `__index__`)",
+    "batch_total": "how many items this batch has (pflow-lower's own)",
+    "__iteration__": "the number of the loop's round",
+}
+
+
+def hover(analysis: Analysis, offset: int) -> tuple[str, Place] | None:
+    """What stands at `offset`, in Markdown, and its place; None if there is nothing to say."""
+    found = at(analysis.occurrences, offset)
+    if found is not None and analysis.source is not None:
+        words = _symbol(analysis.source, found)
+        return "\n\n".join([*words, *_when(analysis, found)]), found.place
+    return _key(analysis, offset)
+
+
+def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
+    symbol = found.symbol
+    if symbol.kind == "input":
+        return _input(ir, symbol)
+    if symbol.kind == "node":
+        node = next(node for node in ir.nodes if node.id == symbol.name)
+        return _node(node, found)
+    if symbol.kind == "counter":
+        return [f"{_code(symbol.name)}: {_COUNTERS[symbol.name]}"]
+    owner = ir.nodes[symbol.owner]
+    if symbol.kind == "item" and owner.batch is not None:
+        items = owner.batch.items
+        listed = _code(items) if isinstance(items, str) else f"a list of {len(items)} written in the workflow"
+        return [f"**item** {_code(symbol.name)} of the batch {_code(owner.id)}: one of {listed}"]
+    if symbol.kind == "own":
+        value = owner.params["inputs"][symbol.name]
+        return [f"**key** {_code(symbol.name)} of this node's `inputs`", _json(value)]
+    return [f"{_code(symbol.name)} names no node or input"]
+
+
+def _input(ir: SourceIR, symbol: Symbol) -> list[str]:
+    declared = ir.inputs[symbol.name]
+    declared = declared if isinstance(declared, dict) else {}
+    said = [str(declared["type"])] if "type" in declared else []
+    said.append("optional" if declared.get("required") is False or "default" in declared else "required")
+    if "default" in declared:
+        said.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
+    words = [f"**input** {_code(symbol.name)}: {', '.join(said)}"]
+    return [*words, _plain(declared["description"])] if declared.get("description") else words
+
+
+def _node(node: SourceNode, found: Occurrence) -> list[str]:
+    path = found.reference.path if found.reference is not None else ()
+    output = path[0].name if path and isinstance(path[0], Field) else None
+    kind = "batch node" if node.batch is not None else "node"
+    what = f"**output** {_code(output)} of the {kind}" if output else f"**{kind}**"
+    words = [f"{what} {_code(node.id)} ({_code(node.type)})"]
+    if node.data.get("purpose"):
+        words.append(_plain(node.data["purpose"]))
+    if node.batch is not None and output in OUTPUTS:
+        only = ""
+        if output == "results" and node.batch.error_handling is ErrorHandling.CONTINUE:
+            only = "; with `error_handling: continue`, of those that succeeded"
+        words.append(f"{_code(output)}: {OUTPUTS[output]}{only}")
+    elif node.batch is not None and output is None:
+        words.append(f"It gives {', '.join(_code(name) for name in OUTPUTS)}.")
+    return words
+
+
+def _when(analysis: Analysis, found: Occurrence) -> list[str]:
+    """For a reference in a batch node: whether it is the same for every item."""
+    surface, reference, ir = found.surface, found.reference, analysis.source
+    node = surface.node if surface is not None else None
+    if surface is None or reference is None or ir is None or node is None or node.batch is None:
+        return []
+    if surface.kind == "items":
+        return [f"*Makes the items of {_code(node.id)}; read once, before the loop.*"]
+    if surface.kind != "param":
+        return []
+    if found.symbol.kind == "own":
+        value = node.params["inputs"][found.symbol.name]
+        return ["*Filled in for every item.*"] if "${" in str(value) else []
+    part = invariant_part(reference, varying(node, surface, ir))
+    if part is None:
+        return ["*Different for every item: worked out inside the loop.*"]
+    name = _captured(analysis.lowered, node, part.raw)
+    read = f"Read once, before the loop{f', as {_code(name)}' if name else ''}"
+    if part == reference:
+        return [f"*The same for every item. {read}.*"]
+    return [f"*{_code('${' + part.raw + '}')} is the same for every item. {read}; the index differs.*"]
+
+
+def _captured(lowered: LoweredIR | None, node: SourceNode, raw: str) -> str:
+    for batch in lowered.batches if lowered is not None else ():
+        if batch.node_id == node.id:
+            return next((capture.name for capture in batch.captures if capture.reference.raw == raw), "")
+    return ""
+
+
+def _key(analysis: Analysis, offset: int) -> tuple[str, Place] | None:
+    """What a key of a batch annotation does, and what the annotation as a whole comes to."""
+    if analysis.places is None or analysis.source is None:
+        return None
+    for node in analysis.source.nodes:
+        batch = node.data.get("batch")
+        if not isinstance(batch, dict):
+            continue
+        path = (*node.path, "batch")
+        place = analysis.places.key(path)
+        if place is not None and place.holds(offset):
+            return _batch(analysis, node), place
+        for key in KEYS.keys() & batch.keys():
+            place = analysis.places.key((*path, key))
+            if place is not None and place.holds(offset):
+                return f"**batch** {_code(key)}: {KEYS[key]}", place
+    return None
+
+
+def _batch(analysis: Analysis, node: SourceNode) -> str:
+    words = f"**batch** of {_code(node.id)}: the node runs once for every item"
+    for batch in analysis.lowered.batches if analysis.lowered is not None else ():
+        if batch.node_id == node.id:
+            return f"{words}; {summary(batch)}. Generated class: {_code(batch.class_name)}"
+    return words
+
+
+def _json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    text = text if len(text) <= 400 else text[:397] + "..."
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}json\n{text}\n{fence}"
+
+
+def _code(text: str) -> str:
+    """`text` as code in Markdown, whatever is in it."""
+    text = " ".join(text.split()) or " "
+    text = text if len(text) <= 200 else text[:197] + "..."
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    padding = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{padding}{text}{padding}{ticks}"
+
+
+def _plain(text: object) -> str:
+    """An author's sentences, in which nothing counts as Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&~])", r"\\\1", str(text).strip()[:1_000])

@@ -1,0 +1,171 @@
+"""Every name of a workflow, where it is declared and where it is read, with what it stands for.
+
+Which of several things of one name a reference means is decided as in pflow: in the parameters of a batch node its
+item comes first; a key of the node's own `inputs` hides both that and the rest; a node hides an input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ...analyse.references import BATCH_NAMES, COUNTERS
+from ...analyse.template_sites import Surface, surfaces
+from ...ir.paths import Path
+from ...ir.template import DynamicIndex, Expression, Literal, Reference, is_dynamic, parse
+from ...ir.workflow import SourceIR, SourceNode
+from .places import Places, Spelling
+from .text import Place
+
+
+class Symbol(NamedTuple):
+    """What a name stands for. `kind` is node, input, item (of the batch `owner`), own (a key of the `inputs` of the
+    node `owner`), counter or unknown. An owner is a node's number: two may have one id, until somebody says so."""
+
+    kind: str
+    name: str
+    owner: int = -1
+
+
+class Occurrence(NamedTuple):
+    """A name in its place: `root` is the name itself, `place` the path that it begins, `whole` the `${...}`."""
+
+    symbol: Symbol
+    root: Place
+    place: Place
+    whole: Place
+    reference: Reference | None = None
+    surface: Surface | None = None
+
+
+class Names:
+    """What the names of a workflow stand for, and where they are declared."""
+
+    def __init__(self, ir: SourceIR, places: Places) -> None:
+        self.ir = ir
+        self.nodes = {node.id: node for node in reversed(ir.nodes)}
+        self._places = places
+
+    def symbol(self, root: str, node: SourceNode | None = None, surface: Surface | None = None) -> Symbol:
+        """What `root` stands for at `surface`, in `node`."""
+        if node is not None and surface is not None:
+            own = node.params.get("inputs")
+            in_inputs = surface.path[3:4] == ("inputs",)
+            if surface.kind == "param" and not in_inputs and isinstance(own, dict) and root in own:
+                return Symbol("own", root, node.number)
+            if surface.kind == "param" and node.batch is not None:
+                if root == node.batch.alias:
+                    return Symbol("item", root, node.number)
+                if root in BATCH_NAMES and root not in self.ir.inputs and root not in self.nodes:
+                    return Symbol("counter", root, node.number)
+            if root in COUNTERS:
+                return Symbol("counter", root, node.number)
+        if root in self.nodes:
+            return Symbol("node", root)
+        return Symbol("input" if root in self.ir.inputs else "unknown", root)
+
+    def declaration(self, symbol: Symbol) -> Place | None:
+        """Where what `symbol` stands for is declared."""
+        if symbol.kind == "node":
+            return self._places.name(self.nodes[symbol.name].path)
+        if symbol.kind == "input":
+            return self._places.name(("inputs", symbol.name))
+        if symbol.kind == "own":
+            return self._places.key((*self.ir.nodes[symbol.owner].path, "params", "inputs", symbol.name))
+        if symbol.kind in ("item", "counter"):
+            node = self.ir.nodes[symbol.owner]
+            if node.batch is None:
+                return None
+            path = (*node.path, "batch")
+            named = self._places.bare((*path, "as"), symbol.name) if "as" in node.batch.written else None
+            return named or self._places.value((*path, "items"))
+        return None
+
+    def all(self) -> Iterator[Occurrence]:
+        """Every reference, every end of an edge, and every declaration of a node, an input or an item."""
+        for surface in surfaces(self.ir):
+            if surface.kind == "chunk":
+                yield from self._bare(surface)
+            else:
+                for expression, spelling in self._places.expressions(surface.path, surface.template):
+                    yield from self._of(surface, expression, spelling)
+        for name, output in (self.ir.data.get("outputs") or {}).items():
+            source = output.get("source")
+            if isinstance(source, str) and "${" not in source:
+                yield from self._bare(Surface("output", None, ("outputs", name, "source"), parse(f"${{{source}}}")))
+        yield from self._edges()
+        yield from self._declared()
+
+    def _bare(self, surface: Surface) -> Iterator[Occurrence]:
+        """The reference of a template that is written without its `${ }`."""
+        place = self._places.bare(surface.path, surface.template.source[2:-1])
+        if place is not None and surface.template.is_whole:
+            for found in self._of(surface, surface.template.expressions[0], Spelling(place.start - 2)):
+                yield found._replace(whole=place)
+
+    def _of(self, surface: Surface, expression: Expression, spelling: Spelling) -> Iterator[Occurrence]:
+        whole = spelling.place(expression.start, expression.end)
+        for reference, start in _located(expression):
+            root = spelling.place(start, start + len(reference.root))
+            place = spelling.place(start, start + len(reference.raw))
+            symbol = self.symbol(reference.root, surface.node, surface)
+            yield Occurrence(symbol, root, place, whole, reference, surface)
+
+    def _edges(self) -> Iterator[Occurrence]:
+        paths: list[tuple[Path, object]] = [(("start_node",), self.ir.data.get("start_node"))]
+        for index, edge in enumerate(self.ir.data.get("edges") or ()):
+            paths += [(("edges", index, end), edge[end]) for end in ("from", "to")]
+        for path, name in paths:
+            place = self._places.bare(path, name) if isinstance(name, str) and name in self.nodes else None
+            if place is not None:
+                yield Occurrence(Symbol("node", str(name)), place, place, place)
+
+    def _declared(self) -> Iterator[Occurrence]:
+        symbols = [Symbol("node", node) for node in self.nodes]
+        symbols += [Symbol("input", name) for name in self.ir.inputs if name not in self.nodes]
+        places = [(symbol, self.declaration(symbol)) for symbol in symbols]
+        for node in self.ir.nodes:
+            if node.batch is not None and "as" in node.batch.written:
+                alias = node.batch.alias
+                place = self._places.bare((*node.path, "batch", "as"), alias)
+                places.append((Symbol("item", alias, node.number), place))
+        for symbol, place in places:
+            if place is not None:
+                yield Occurrence(symbol, place, place, place)
+
+
+def at(found: list[Occurrence], offset: int) -> Occurrence | None:
+    """The innermost name or reference under a cursor at `offset`; `${` and `}` count where there is only one."""
+    touched = [occurrence for occurrence in found if occurrence.place.holds(offset)]
+    touched = touched or [occurrence for occurrence in found if occurrence.whole.holds(offset)][:1]
+    return min(touched, key=lambda occurrence: occurrence.place.end - occurrence.place.start, default=None)
+
+
+def varying(node: SourceNode, surface: Surface, ir: SourceIR) -> set[str]:
+    """The names that stand for something else with every item of the batch `node`, at `surface`."""
+    assert node.batch is not None
+    names = {node.batch.alias, "__index__", *(name for name in BATCH_NAMES if name not in ir.inputs)}
+    own = node.params.get("inputs")
+    if surface.path[3:4] != ("inputs",):
+        if isinstance(own, dict):
+            names |= own.keys()
+        elif isinstance(own, str) and is_dynamic(own):
+            names |= {reference.root for reference in surface.template.references()}
+    return names
+
+
+def _located(expression: Expression) -> Iterator[tuple[Reference, int]]:
+    """Every reference of an expression, and where in the template it starts."""
+    source = "${" + expression.raw + "}"
+    at = 2
+    for operand in expression.operands:
+        start = source.index(operand.raw, at)
+        at = start + len(operand.raw)
+        if isinstance(operand, Literal):
+            continue
+        yield operand, expression.start + start
+        inner = start
+        for step in operand.path:
+            if isinstance(step, DynamicIndex):
+                inner = source.index("[${" + step.ref.raw + "}]", inner) + 3
+                yield step.ref, expression.start + inner

@@ -1,0 +1,62 @@
+"""`pflow-lower plan`: its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Say what a run will make of calls, time and tokens.")
+@click.argument("workflow", type=click.Path(path_type=str))
+@click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "--item-time",
+    "item_times",
+    metavar="[NODE=]TIME",
+    multiple=True,
+    help="How long a call for an item takes: 2s, or ask=150ms for one node.",
+)
+@click.option(
+    "--times", "trace", metavar="TRACE", type=click.Path(path_type=Path), help="Take durations from a trace of pflow."
+)
+@click.option("--price", metavar="IN/OUT", help="What a million tokens of input and of output cost: 2.5/10.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--watch", "watching", is_flag=True, help="Do so again whenever a file changes that the plan depends on.")
+@click.pass_context
+def plan(
+    context: click.Context,
+    workflow: str,
+    inputs: tuple[str, ...],
+    item_times: tuple[str, ...],
+    trace: Path | None,
+    price: str | None,
+    form: str,
+    watching: bool,
+) -> None:
+    """Say how many calls a run of WORKFLOW makes at best and at worst, before anything is spent.
+
+    Inputs are given as for a run. Nothing is run, no key and no network is needed. What cannot be known is said as
+    unknown: n(node) is the number of that node's items.
+
+    The numbers are the fewest and the most calls with which a run comes to its end: no item needs a second attempt, or
+    all need every one. The exit status is 0, or 2 if the workflow could not be read.
+    """
+    from .run import run
+
+    if watching:
+        from ..shared.watch import mentioned_in, stamps, watch_command, workflow_state
+
+        if workflow == "-":
+            raise click.UsageError("--watch needs a file to look at, not standard input")
+        file = Path(workflow)
+        # Files that nodes read are named from the folder that a run starts in; all others from the workflow's.
+        watch_command(
+            context,
+            lambda: {**workflow_state(file), **stamps([*map(Path, mentioned_in(file)), *([trace] if trace else [])])},
+            workflow,
+        )
+    raise SystemExit(run(workflow, inputs, item_times, trace, price, form))
+
+
+COMMANDS = (plan,)

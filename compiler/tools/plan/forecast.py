@@ -1,0 +1,221 @@
+"""The forecast of each node: how many items, how many calls, how long, how many tokens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ... import pipeline
+from ...diagnostics.diagnostic import LowerError
+from ...ir.workflow import SourceIR, SourceNode
+from ...options import Options
+from ..shared.node_facts import budget_of
+from ..shared.reachability import Ways
+from .amount import NOTHING, ONCE, Amount, Range
+from .clock import Span, Times, makespan, of_calls
+from .items import Items, items_of
+from .known import UNKNOWN, Known
+from .node import Node, repeated, span_of, together
+from .tokens import tokens_of
+
+ROUNDS = 100
+"""How often pflow runs one node in a run at most."""
+
+_DEEPEST = 10  # sub-workflows in sub-workflows, as in pflow
+_MOST_CHILDREN = 500  # items that get a forecast of their own of what they start
+
+
+def forecast(
+    ir: SourceIR, known: Known, times: Times, *, folder: Path, above: str = "", in_item: bool = False, depth: int = 0
+) -> tuple[Node, ...]:
+    """A forecast of every node of `ir`, in the order of the document.
+
+    `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
+    for an item of a batch.
+    """
+    ways = Ways(ir)
+    made: list[Node] = []
+    counts: dict[str, Items] = {}
+    for node in ir.nodes:
+        notes = []
+        runs = ONCE
+        if not ways.runs_at_all(node.id):
+            runs, notes = NOTHING, ["no edge leads here: it never runs"]
+        elif ways.may_be_skipped(node.id):
+            runs, notes = Range.of(0, 1), ["not on every way through the workflow"]
+        if ways.may_come_again(node.id):
+            runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
+            notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
+        if node.data.get("loop"):
+            most = known.value(node.data["loop"].get("max_iterations"))
+            rounds = most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS
+            runs = runs.times(Range.of(1, rounds))
+            notes.append("a loop ends when its condition says so")
+        path = f"{above}{node.id}"
+        items = items_of(node, path, known, counts, ir) if node.batch is not None else None
+        if items is not None:
+            counts[node.id] = items
+            notes += [items.note] if items.note else []
+        if node.type in ("workflow", "pflow.runtime.workflow_executor"):
+            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, items, notes))
+        else:
+            made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
+            known.learn(node)
+    return tuple(made)
+
+
+def _leaf(
+    ir: SourceIR,
+    node: SourceNode,
+    known: Known,
+    times: Times,
+    path: str,
+    in_item: bool,
+    runs: Range,
+    items: Items | None,
+    notes: list[str],
+) -> Node:
+    budget = budget_of(node)
+    count = items.number if items is not None else ONCE
+    calls = Range(runs.low.times(count.low), runs.high.times(count.high).times(budget.worst))
+    samples = times.calls(path, for_item=in_item or node.batch is not None)
+    in_flight = _in_flight(node, count)
+    time = None
+    number = count.high.value
+    if samples and number is not None and runs.high.value == 1:
+        time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
+    if budget.known is None:
+        notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
+    what = budget.known.what if budget.known else "call"
+    tokens = tokens_of(node, known, items.values if items is not None else None, runs, count, budget.worst)
+    return Node(
+        path=path,
+        type=node.type,
+        what=what,
+        line=_line(ir, node),
+        items=items.number if items is not None else None,
+        source=items.source if items is not None else "",
+        runs=runs,
+        calls=calls,
+        budget=budget,
+        in_flight=in_flight,
+        time=time,
+        tokens=tokens,
+        notes=tuple(notes),
+    )
+
+
+def _sub_workflow(
+    ir: SourceIR,
+    node: SourceNode,
+    known: Known,
+    times: Times,
+    folder: Path,
+    path: str,
+    in_item: bool,
+    depth: int,
+    runs: Range,
+    items: Items | None,
+    notes: list[str],
+) -> Node:
+    """A node that runs another workflow: the forecasts of that one, once per item."""
+    count = items.number if items is not None else ONCE
+    in_flight = _in_flight(node, count)
+    calls, time = NOTHING, None
+    inner: tuple[Node, ...] = ()
+    values = items.values if items is not None else [UNKNOWN]
+    each: list[tuple[Node, ...]] = []
+    try:
+        if values is not None and len(values) <= _MOST_CHILDREN:
+            for index, item in enumerate(values):
+                more = {node.batch.alias: item, "__index__": index} if node.batch is not None else {}
+                each.append(_child(node, known, times, folder, path, in_item or items is not None, depth, more))
+            inner = together(each, runs)
+            spans = [span_of(one) for one in each]
+            if all(span is not None for span in spans) and runs.high.value == 1:
+                time = _in_workers([span for span in spans if span is not None], in_flight)
+        else:
+            more = {node.batch.alias: UNKNOWN, "__index__": UNKNOWN} if node.batch is not None else {}
+            one = _child(node, known, times, folder, path, True, depth, more)
+            inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
+            span, number = span_of(one), count.high.value
+            if span is not None and number is not None and runs.high.value == 1:
+                time = _in_workers([span] * number, in_flight)
+    except _NoChild as why:
+        notes.append(str(why))
+        unknown = Amount.unknown(f"calls({path})")
+        calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
+    return Node(
+        path=path,
+        type=node.type,
+        what="call",
+        line=_line(ir, node),
+        items=items.number if items is not None else None,
+        source=items.source if items is not None else "",
+        runs=runs,
+        calls=calls,
+        budget=budget_of(node),
+        in_flight=in_flight,
+        time=time,
+        tokens=None,
+        notes=tuple(notes),
+        inner=inner,
+    )
+
+
+class _NoChild(Exception):
+    """A sub-workflow that cannot be read now."""
+
+
+def _child(
+    node: SourceNode,
+    known: Known,
+    times: Times,
+    folder: Path,
+    path: str,
+    in_item: bool,
+    depth: int,
+    more: Mapping[str, Any],
+) -> tuple[Node, ...]:
+    name = known.value(node.params.get("workflow"), more)
+    if not isinstance(name, str):
+        raise _NoChild("which workflow this starts is not known yet")
+    file = folder / Path(name).expanduser()
+    if not file.is_file():
+        raise _NoChild(f"the workflow {name} is no file here: what it does is not known")
+    if depth >= _DEEPEST:
+        raise _NoChild(f"sub-workflows are nested more than {_DEEPEST} deep")
+    try:
+        ir = pipeline.run(os.fspath(file), Options(code=False)).source
+    except LowerError as error:
+        raise _NoChild(f"the workflow {name} cannot be read: {error.diagnostics[0].message}") from error
+    written = node.params.get("inputs")
+    values: dict[str, Any] = {}
+    if isinstance(written, dict):
+        values = {key: known.value(value, more) for key, value in written.items()}
+    elif written is not None:
+        resolved = known.value(written, more)
+        values = resolved if isinstance(resolved, dict) else dict.fromkeys(ir.inputs, UNKNOWN)
+    inside = Known(ir, values, known.folder)
+    return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, depth=depth + 1)
+
+
+def _in_workers(spans: Sequence[Span], workers: int) -> Span:
+    workers = max(workers, 1)
+    low = makespan([span.low for span in spans], workers)[0]
+    high = makespan([span.high for span in spans], workers)[1]
+    return Span(low, high, makespan([span.worst for span in spans], workers)[1])
+
+
+def _in_flight(node: SourceNode, count: Range) -> int:
+    """How many items run at the same time at most."""
+    bound = node.batch.max_concurrent if node.batch is not None and node.batch.parallel else 1
+    most = count.high.value
+    return bound if most is None else min(bound, most)
+
+
+def _line(ir: SourceIR, node: SourceNode) -> int | None:
+    position = ir.position((*node.path, "id"))
+    return position.line if position is not None else None

@@ -1,0 +1,67 @@
+"""How many items a batch will have, and what they are, as far as that is known before a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...ir.template import Field, parse
+from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+from .amount import NOTHING, Amount, Range
+from .known import UNKNOWN, Known
+
+
+class Items(NamedTuple):
+    """The items of a batch: what they are, if known, and how many."""
+
+    values: Sequence[Any] | None
+    number: Range
+    source: str
+    note: str = ""
+
+
+def items_of(node: SourceNode, path: str, known: Known, before: Mapping[str, Items], ir: SourceIR) -> Items:
+    """The items of the batch `node`, whose path is `path`; `before` are those of the batches before it."""
+    assert node.batch is not None
+    written = node.batch.items
+    if isinstance(written, list):
+        values = [known.value(item, inline=True) for item in written]
+        return Items(values, Range.of(len(values)), "written in the workflow")
+    source = written.strip()
+    template = parse(source)
+    first = template.expressions[0].operands[0] if template.is_whole else None
+    root = getattr(first, "root", "")
+    counted = _of_batch(ir, root, getattr(first, "path", ()), before[root]) if root in before else None
+    if counted is not None and ir.namespaced:
+        return Items(None, counted, source)
+    value = known.value(source)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if value is UNKNOWN:
+        return Items(None, _unknown(f"n({path})"), source)
+    if not isinstance(value, list):
+        return Items([], NOTHING, source, "the items are no list: the run will fail here")
+    note = "read from the file as it is now" if root in known.store and root not in ir.inputs else ""
+    return Items(value, Range.of(len(value)), source, note)
+
+
+def _of_batch(ir: SourceIR, root: str, path: Sequence[Any], items: Items) -> Range | None:
+    """How many results, or errors, a batch leaves."""
+    batch = next(node.batch for node in ir.nodes if node.id == root)
+    if batch is None or path not in ((Field("results"),), (Field("errors"),)):
+        return None
+    tolerant = batch.error_handling is ErrorHandling.CONTINUE
+    if path == (Field("errors"),):
+        return Range(Amount(), items.number.high) if tolerant else NOTHING
+    if not tolerant:
+        return items.number  # otherwise the run has ended there
+    some = items.number.low.value
+    return Range(Amount.of(1 if some else 0), items.number.high)
+
+
+def _unknown(name: str) -> Range:
+    return Range(Amount.unknown(name), Amount.unknown(name))

@@ -1,0 +1,120 @@
+"""What is known of a workflow's values before it runs: inputs that are given or have a default, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ...emit.evaluation import evaluate
+from ...ir.template import Literal, Reference, templates
+from ...ir.workflow import SourceIR, SourceNode
+
+MOST = 32 * 1024 * 1024
+"""Bytes of a file that is read to count the items in it."""
+
+
+class Unknown:
+    """Stands for a value that nobody can know yet."""
+
+
+UNKNOWN: Final = Unknown()
+
+
+class WrongInput(ValueError):
+    """An input that the workflow does not have, or that does not have its type."""
+
+
+def given(ir: SourceIR, pairs: Iterable[str]) -> dict[str, Any]:
+    """The values of `name=value` arguments. Raises: WrongInput."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise WrongInput(f"{pair!r} is no NAME=VALUE")
+        if name not in ir.inputs:
+            known = ", ".join(ir.inputs) or "none"
+            raise WrongInput(f"the workflow has no input {name!r}; its inputs: {known}")
+        values[name] = _value(name, text, ir.inputs[name].get("type", "any"))
+    return values
+
+
+def _value(name: str, text: str, kind: str) -> Any:
+    if kind == "string":
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        if kind != "any":
+            raise WrongInput(f"input {name!r} is of type {kind}, and {text[:60]!r} is none") from None
+        return text
+    fits = {
+        "array": isinstance(value, list),
+        "object": isinstance(value, dict),
+        "boolean": isinstance(value, bool),
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, (int, float)) and not isinstance(value, bool),
+    }
+    if not fits.get(kind, True):
+        raise WrongInput(f"input {name!r} is of type {kind}, and {text[:60]!r} is none")
+    return value
+
+
+class Known:
+    """The values that are known when a workflow starts, and what is found out about nodes on the way."""
+
+    def __init__(self, ir: SourceIR, values: Mapping[str, Any], folder: Path) -> None:
+        """`values` are the inputs that are given; one that is UNKNOWN will be given, nobody knows as what.
+
+        `folder` is where files are looked for, as a run would.
+        """
+        self.store: dict[str, Any] = {}
+        self.folder = folder
+        for name, declared in ir.inputs.items():
+            if name in values:
+                if values[name] is not UNKNOWN:
+                    self.store[name] = values[name]
+            elif "default" in declared or declared.get("required", True) is False:
+                self.store[name] = declared.get("default")
+
+    def value(self, template: Any, more: Mapping[str, Any] | None = None, *, inline: bool = False) -> Any:
+        """What `template` will be; UNKNOWN if it depends on something that is not known, or fails.
+
+        `more` are further names, `inline` says that unresolved references stay text, as in an item list.
+        """
+        store = {**self.store, **(more or {})}
+        for _, parsed in templates(template):
+            for expression in parsed.expressions:
+                for operand in expression.operands:
+                    if isinstance(operand, Literal):
+                        break
+                    if not all(_is_known(part, store) for part in operand.references()):
+                        return UNKNOWN
+        try:
+            return evaluate(template, store, mode="permissive" if inline else "strict")
+        except ValueError:
+            return UNKNOWN
+
+    def learn(self, node: SourceNode) -> None:
+        """Read the file that a `read-file` node reads, if its name is known: nodes behind it may count on it."""
+        if node.type != "read-file" or node.batch is not None or node.data.get("loop"):
+            return
+        name, encoding = self.value(node.params.get("file_path")), node.params.get("encoding", "utf-8")
+        if not isinstance(name, str) or encoding != "utf-8" or "\0" in name:
+            return
+        file = self.folder / Path(name).expanduser()
+        try:
+            if file.stat().st_size <= MOST:
+                content = file.read_text(encoding="utf-8")
+                self.store[node.id] = {
+                    "content": content,
+                    "content_is_binary": False,
+                    "file_path": str(file.absolute()),
+                }
+        except (OSError, ValueError):
+            return  # not there yet, or no text: the run will see
+
+
+def _is_known(reference: Reference, store: Mapping[str, Any]) -> bool:
+    return reference.root in store and store[reference.root] is not UNKNOWN

@@ -1,0 +1,84 @@
+"""`pflow-lower plan`, from its arguments to what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from ... import pipeline
+from ...diagnostics.diagnostic import LowerError
+from ...diagnostics.formats.show import show_findings
+from ...ir.document import Workflow
+from ...options import Options
+from .clock import Times, WrongTime, from_trace, seconds
+from .forecast import forecast
+from .known import Known, WrongInput, given
+from .plan import Plan, as_text, dump
+from .tokens import Price
+
+DONE, FAILED = 0, 2
+
+
+def run(
+    workflow: str, inputs: Iterable[str], item_times: Iterable[str], trace: Path | None, price: str | None, form: str
+) -> int:
+    """Print the plan of `workflow`; answer the exit status."""
+    try:
+        made = plan(workflow, inputs, times=_times(item_times, trace), price=_price(price))
+    except LowerError as error:
+        show_findings(error.diagnostics, "text")
+        return FAILED
+    except (WrongInput, WrongTime) as error:
+        click.echo(f"pflow-lower: {error}", err=True)
+        return FAILED
+    click.echo(dump(made) if form == "json" else as_text(made))
+    return DONE
+
+
+def plan(
+    workflow: Workflow,
+    inputs: Iterable[str] = (),
+    *,
+    times: Times = Times(),  # noqa: B008  has no state
+    price: Price | None = None,
+) -> Plan:
+    """The plan of a workflow (a path, "-" or the data itself); `inputs` are NAME=VALUE.
+
+    Raises: LowerError, if it cannot be read or is invalid; WrongInput; WrongTime, for a node that it does not have.
+    """
+    ir = pipeline.run(workflow, Options(code=False)).source
+    known = Known(ir, given(ir, inputs), Path.cwd())
+    folder = Path(ir.name).parent if not ir.name.startswith("<") else Path.cwd()
+    made = Plan(ir.name, forecast(ir, known, times, folder=folder), price)
+    missing = times.named - {node.path for _, node in made.flat()}
+    if missing:
+        raise WrongTime(f"--item-time {min(missing)}=...: the workflow has no such node")
+    return made
+
+
+def _times(written: Iterable[str], trace: Path | None) -> Times:
+    each, named = None, set()
+    of_node = from_trace(trace) if trace is not None else {}
+    for text in written:
+        node, equals, time = text.rpartition("=")
+        if equals:
+            of_node[node] = (seconds(time),)
+            named.add(node)
+        else:
+            each = seconds(time)
+    return Times(each, of_node, frozenset(named))
+
+
+def _price(text: str | None) -> Price | None:
+    if text is None:
+        return None
+    first, slash, second = text.partition("/")
+    try:
+        price = Price(float(first), float(second)) if slash else None
+    except ValueError:
+        price = None
+    if price is None or not (0 <= price.input < 1e9 and 0 <= price.output < 1e9):
+        raise click.UsageError(f"--price {text}: write the price of a million tokens of input and of output, 2.5/10")
+    return price

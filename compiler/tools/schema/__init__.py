@@ -1,0 +1,1 @@
+"""`pflow-lower schema`: the schemas of what the tool reads and writes."""

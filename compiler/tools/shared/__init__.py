@@ -1,0 +1,1 @@
+"""What several tools need: files, watching, reachability, drawings."""

@@ -1,0 +1,78 @@
+"""A workflow as a Mermaid flowchart.
+
+Nothing an author wrote becomes Mermaid syntax: nodes are called n0, n1 and so on, and labels stand in quotes with
+every character that could mean something written as an entity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...diagnostics.diagnostic import printable
+
+_PLAIN = frozenset(" _-.,/+=?!*()[]{}$:\u2060")
+"""Besides letters and digits, what a label shows as it is."""
+
+_LONGEST = 80
+_BATCH = "classDef batch stroke-width:3px"
+
+
+def mermaid(document: Mapping[str, Any]) -> str:
+    """The flowchart of one workflow (its data); batch nodes say how they run."""
+    return "\n".join(["flowchart TD", *_body(document, "n", "  "), f"  {_BATCH}"])
+
+
+def before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """One flowchart of a workflow as it was written and as it was lowered."""
+    return "\n".join(
+        [
+            "flowchart TD",
+            '  subgraph before["as written"]',
+            *_body(before, "b", "    "),
+            "  end",
+            '  subgraph after["as lowered"]',
+            *_body(after, "a", "    "),
+            "  end",
+            f"  {_BATCH}",
+        ]
+    )
+
+
+def _body(document: Mapping[str, Any], prefix: str, indent: str) -> Iterator[str]:
+    names = {node["id"]: f"{prefix}{number}" for number, node in enumerate(document["nodes"])}
+    for node in document["nodes"]:
+        name = names[node["id"]]
+        lines = [node["id"], *_said(node)]
+        label = "<br/>".join(map(_escaped, lines))
+        yield f'{indent}{name}[["{label}"]]:::batch' if "batch" in node else f'{indent}{name}["{label}"]'
+    for edge in document.get("edges") or ():
+        action = edge.get("action", "default")
+        arrow = "-->" if action == "default" else f'-->|"{_escaped(action)}"|'
+        yield f"{indent}{names[edge['from']]} {arrow} {names[edge['to']]}"
+
+
+def _said(node: Mapping[str, Any]) -> Iterator[str]:
+    """What a node's label says besides its id: the type, and how a batch runs."""
+    inner = node.get("params", {}).get("inner") if ":" in node["type"] else None
+    yield f"{node['type']} around {inner}" if isinstance(inner, str) else node["type"]
+    batch = node.get("batch")
+    if not isinstance(batch, Mapping):
+        return
+    items = batch["items"]
+    number = len(items) if isinstance(items, list) else 0
+    listed = f"{number} item" if number == 1 else f"{number} items"
+    yield f"for each {batch.get('as', 'item')} in {listed if number else items}"
+    policy = [f"up to {batch.get('max_concurrent', 10)} at once" if batch.get("parallel") else "one by one"]
+    if batch.get("max_retries", 1) > 1:
+        policy.append(f"{batch['max_retries']} attempts")
+    goes_on = batch.get("error_handling") == "continue"
+    policy.append("goes on after failures" if goes_on else "stops at the first failure")
+    yield ", ".join(policy)
+
+
+def _escaped(text: str) -> str:
+    shown = printable(text) or '""'
+    shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
+    shown = shown.replace("$$", "$\u2060$")  # two in a row would begin a formula
+    return "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in shown)

@@ -1,0 +1,1 @@
+"""Stage 2, validate: Document -> SourceIR, by schema and by what a schema cannot say."""

@@ -1,0 +1,200 @@
+"""Stage 2, after the schema: what a schema cannot say about nodes, edges, names and annotations.
+
+References are not looked at here; `scope.py` does that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ..ir.report import Report, quoted
+from ..ir.workflow import SourceIR, SourceNode
+
+RESERVED_IDS = {"end": "routes end there", "__end__": "routes end there"}
+LITERALS = ("true", "false", "null")
+MAX_LOOP = 100
+"""How often pflow runs a node in one workflow."""
+
+# Types of pflow 0.16 that declare their parameters: it refuses any other there.
+_DECLARE_PARAMS = frozenset(
+    [
+        "agent",
+        "code",
+        "copy-file",
+        "delete-file",
+        "http",
+        "llm",
+        "move-file",
+        "read-file",
+        "shell",
+        "workflow",
+        "write-file",
+    ]
+)
+_REFUSED_CHARACTERS = frozenset("$|><&;`\n\r\0\"'\\ \t")
+
+
+def check_rules(ir: SourceIR, report: Report) -> None:
+    """Report whatever the schema lets through and pflow does not."""
+    _ids(ir, report)
+    _edges(ir, report)
+    _names(ir, report)
+    for node in ir.nodes:
+        _old_batch(node, report)
+        _combinations(ir, node, report)
+        _retry(node, report)
+
+
+def _ids(ir: SourceIR, report: Report) -> None:
+    first: dict[str, int] = {}
+    for node in ir.nodes:
+        path = (*node.path, "id")
+        if node.id in first:
+            line = ir.position(("nodes", first[node.id], "id"))
+            earlier = f"line {line.line}" if line else f"nodes[{first[node.id]}]"
+            report.error("PFL206", path, f'another node has the id "{node.id}": {earlier}', help="rename one of them")
+        else:
+            first[node.id] = node.number
+        if node.id in RESERVED_IDS:
+            report.error("PFL207", path, f'"{node.id}" is reserved: {RESERVED_IDS[node.id]}', help="rename the node")
+        elif node.id in LITERALS:
+            message = f'"{node.id}" cannot name a node: ${{{node.id}}} is the value {node.id}'
+            report.error("PFL207", path, message, help="rename the node")
+    start = ir.data.get("start_node")
+    if start and start not in first:
+        report.error("PFL209", ("start_node",), f'no node has the id "{start}"', help=_meant(start, first, report))
+
+
+def _edges(ir: SourceIR, report: Report) -> None:
+    ids = {node.id for node in ir.nodes}
+    for index, edge in enumerate(ir.data.get("edges") or ()):
+        for end in ("from", "to"):
+            if edge.get(end) not in ids:
+                name = edge.get(end)
+                path = ("edges", index, end)
+                report.error("PFL208", path, f'no node has the id "{name}"', help=_meant(name, ids, report))
+
+
+def _names(ir: SourceIR, report: Report) -> None:
+    for group, one in (("inputs", "input"), ("outputs", "output")):
+        declared = ir.data.get(group) or {}
+        for name in declared:
+            reason = _refused_name(name)
+            if reason:
+                report.error("PFL218", (group, name), f"{json.dumps(name)} cannot name an {one}: {reason}", key=True)
+            elif one == "input" and name in LITERALS:
+                message = f'"{name}" cannot name an input: ${{{name}}} is the value {name}'
+                report.error("PFL207", (group, name), message, key=True, help="rename the input")
+    for code, group, flag, what in (
+        ("PFL215", "inputs", "stdin", "input can receive what is piped in"),
+        ("PFL216", "outputs", "stdout", "output can go to standard output"),
+    ):
+        flagged = [name for name, spec in (ir.data.get(group) or {}).items() if _flag(spec, flag)]
+        for name in flagged[1:]:
+            message = f'only one {what}, and "{flagged[0]}" is it'
+            report.error(code, (group, name, flag), message, help=f'remove "{flag}" from one of them')
+
+
+def _flag(spec: object, flag: str) -> bool:
+    return isinstance(spec, dict) and spec.get(flag) is True
+
+
+def _refused_name(name: object) -> str:
+    if not isinstance(name, str):
+        return "it is not a string"
+    if not name.strip():
+        return "it is empty"
+    if name.startswith("__") and name.endswith("__"):
+        return "names with two underscores at both ends are pflow's own"
+    refused = sorted(_REFUSED_CHARACTERS & set(name))
+    return f"it contains {quoted(refused)}" if refused else ""
+
+
+def old_batch(node: SourceNode) -> dict[str, Any] | None:
+    """A batch in its older spelling, inside `params`; None if there is no such thing."""
+    old = node.params.get("batch")
+    return old if isinstance(old, dict) and "items" in old and "batch" not in node.data else None
+
+
+def declares_params(node: SourceNode) -> bool:
+    """Whether pflow refuses a parameter that the node's type does not declare (as far as known here)."""
+    return node.type in _DECLARE_PARAMS
+
+
+def _old_batch(node: SourceNode, report: Report) -> None:
+    """pflow refuses the older spelling as an unknown parameter where a type declares its parameters;
+    elsewhere it takes it for a parameter like any other, and no batch runs."""
+    old = old_batch(node)
+    if old is None:
+        return
+    path = (*node.path, "params", "batch")
+    markdown = report.document.name.endswith(".md") or "_source_line" in node.data
+    help = "write it beside `type`, not inside the parameters:\n" + (_yaml(old) if markdown else _json(old))
+    if declares_params(node):
+        report.error("PFL210", path, "`batch` is not a parameter", key=True, help=help)
+    else:
+        message = "`batch` is a parameter here: the node will NOT run as a batch"
+        report.warn("PFL210", path, message, key=True, help=help)
+
+
+def _json(batch: dict[str, Any]) -> str:
+    text = json.dumps(batch, indent=2, ensure_ascii=False, default=str)
+    return f'"batch": {text}'
+
+
+def _yaml(batch: dict[str, Any]) -> str:
+    lines = ["- batch:"]
+    for key, value in batch.items():
+        plain = isinstance(value, str) and value.startswith("${") and value.isprintable() and ": " not in value
+        lines.append(f"    {key}: {value if plain else json.dumps(value, ensure_ascii=False, default=str)}")
+    return "\n".join(lines)
+
+
+def _combinations(ir: SourceIR, node: SourceNode, report: Report) -> None:
+    if node.batch is not None and "approval" in node.data:
+        help = "ask before or after: put `approval` on a node of its own"
+        report.error("PFL212", (*node.path, "approval"), "a batch node cannot ask for approval", key=True, help=help)
+    loop = node.data.get("loop")
+    if loop is None:
+        return
+    if node.batch is not None:
+        help = "`batch` runs once per item of a list, `loop` until a condition holds: keep one of them"
+        report.error("PFL211", (*node.path, "loop"), "a batch node cannot loop", key=True, help=help)
+    for at, message, help in _loop_problems(ir, node, loop):
+        report.error("PFL213", (*node.path, *at), message, help=help)
+
+
+def _loop_problems(ir: SourceIR, node: SourceNode, loop: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    if not ir.namespaced:
+        yield ("loop",), "a loop needs the node's own output, which `enable_namespacing: false` hides", "remove that"
+    conditions = [key for key in ("while", "until") if str(loop.get(key) or "").strip()]
+    if len(conditions) != 1:
+        found = "both are there" if conditions else "there is none"
+        yield ("loop",), f"a loop has one condition, `while` or `until`; {found}", ""
+        return
+    cap = loop.get("max_iterations")
+    if isinstance(cap, int) and cap > MAX_LOOP:
+        yield ("loop", "max_iterations"), f"pflow runs a node {MAX_LOOP} times at most, not {cap}", ""
+    inputs = node.params.get("inputs")
+    for key in loop.get("carry") or {}:
+        if key not in (inputs if isinstance(inputs, dict) else {}):
+            help = f'give its first value in `inputs`: "{key}": ...'
+            yield ("loop", "carry", key), f'"{key}" is carried on, but has no value in the first round', help
+
+
+def _retry(node: SourceNode, report: Report) -> None:
+    """JSON has no infinity and `load` lets none in; a document that was made by other means may."""
+    for group, key in (("retry", "wait"), ("batch", "retry_wait")):
+        settings = node.data.get(group)
+        wait = settings.get(key) if isinstance(settings, dict) else None
+        if isinstance(wait, float) and not math.isfinite(wait):
+            message = f"{wait} seconds is no time to wait"
+            report.error("PFL214", (*node.path, group, key), message, help="write a finite number")
+
+
+def _meant(name: object, known: Any, report: Report) -> str:
+    guess = report.nearest(str(name), known)
+    return f'did you mean "{guess}"?' if guess else ""

@@ -1,0 +1,157 @@
+"""What the JSON Schema found, in sentences for authors.
+
+One function per keyword that `schema.json` uses; each gets jsonschema's error and reports one
+finding (or one per key). Nothing here decides what is valid: the schema does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..ir.paths import Path
+from ..ir.report import Report, nearest, quoted, shown
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+_KINDS = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
+_ITEMS = 'a reference such as "${node.list}", or a list with at least one item'
+_PATTERNS = {  # the last step of a path, and what its pattern asks for
+    "as": "a name: letters, digits and _, with no digit first",
+    "while": "a reference such as ${node.more}",
+    "until": "a reference such as ${node.done}",
+    "ir_version": 'a version such as "0.1.0"',
+    "ttl": '"1m" to "60m", or "1h"',
+}
+_REQUIRED = {
+    "items": f"`items` is {_ITEMS}",
+    "id": "every node has an id of its own",
+    "type": 'every node says what it is, for example "type": "shell"',
+    "source": 'an output names the value that it returns, for example "source": "${node.output}"',
+    "nodes": "a workflow has at least one node",
+    "from": "an edge goes `from` one node `to` another",
+    "to": "an edge goes `from` one node `to` another",
+}
+
+
+def explain(error: ValidationError, report: Report) -> None:
+    """Report `error` as one or more findings."""
+    path: Path = tuple(error.absolute_path)
+    _BY_KEYWORD.get(str(error.validator), _other)(error, path, report)
+
+
+def _required(error: ValidationError, path: Path, report: Report) -> None:
+    for key in error.validator_value:
+        if key in error.instance or f"'{key}'" not in error.message:
+            continue
+        report.error("PFL201", path, f"`{key}` is missing", help=_REQUIRED.get(key, ""))
+
+
+def _additional(error: ValidationError, path: Path, report: Report) -> None:
+    known = [key for key in error.schema["properties"] if not key.startswith("_")]
+    for key in error.instance:
+        if key in error.schema["properties"]:
+            continue
+        missing = [name for name in known if name not in error.instance]
+        required = [name for name in error.schema.get("required", ()) if name in missing]
+        guess = nearest(str(key), missing) or (required[0] if len(required) == 1 else None)
+        help = f"did you mean `{guess}`?" if guess else f"allowed here: {', '.join(known)}"
+        report.error("PFL202", (*path, key), f"unknown key {shown(key)}", key=True, help=help)
+
+
+def _type(error: ValidationError, path: Path, report: Report) -> None:
+    if path[-2:] == ("batch", "items"):  # not reached: items is a oneOf
+        return _one_of(error, path, report)
+    wanted = _KINDS[str(error.validator_value)]
+    help = ""
+    if path[-1:] == ("batch",) and isinstance(error.instance, str):
+        help = 'write it out: {"items": ...}'
+    elif path[-1:] == ("approval",):
+        help = 'the only approval there is: "approval": "required"'
+    elif wanted == "true or false" and isinstance(error.instance, (str, int)):
+        truth = str(error.instance).lower()
+        help = "without quotes" if truth in ("true", "false") else ""
+    elif wanted in ("a number", "a whole number") and _is_number(error.instance):
+        help = "without quotes"
+    report.error("PFL203", path, f"must be {wanted}, not {_found(error.instance)}", help=help)
+
+
+def _enum(error: ValidationError, path: Path, report: Report) -> None:
+    allowed = list(error.validator_value)
+    if not isinstance(error.instance, str):  # its type is reported already
+        return
+    guess = _NAMES.get(error.instance.lower()) if path[-1] == "type" else None
+    guess = guess or nearest(error.instance, allowed)
+    help = f'did you mean "{guess}"?' if guess else ""
+    report.error("PFL204", path, f"must be {quoted(allowed)}, not {shown(error.instance)}", help=help)
+
+
+def _pattern(error: ValidationError, path: Path, report: Report) -> None:
+    wanted = _PATTERNS.get(str(path[-1]), "a reference such as ${node.output}")
+    report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}")
+
+
+def _bounds(error: ValidationError, path: Path, report: Report) -> None:
+    low, high = error.schema.get("minimum"), error.schema.get("maximum")
+    wanted = f"between {low} and {high}" if high is not None else f"{low} or more"
+    help = "it counts the attempts; 1 means no retry" if path[-1] in ("max_retries", "max") else ""
+    report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}", help=help)
+
+
+def _min_items(error: ValidationError, path: Path, report: Report) -> None:
+    report.error("PFL204", path, "is empty; a workflow has at least one node")
+
+
+def _one_of(error: ValidationError, path: Path, report: Report) -> None:
+    value = error.instance
+    if path[-1] == "max_iterations":
+        message = f"must be a whole number, 1 or more, or a reference such as ${{node.limit}}, not {shown(value)}"
+        return report.error("PFL204", path, message)
+    help = ""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        help = "write the list itself, without quotes around it"
+    elif isinstance(value, str) and "${" in value:
+        help = "the reference must be the whole string"
+    elif isinstance(value, dict):
+        help = "for one item, write a list with one item"
+    report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)
+
+
+def _other(error: ValidationError, path: Path, report: Report) -> None:
+    report.error("PFL204", path, f"is not allowed ({error.validator})")
+
+
+def _found(value: Any) -> str:
+    """What was found: short values themselves, long ones by kind."""
+    if isinstance(value, str) and len(value) > 40:
+        return "a string"
+    return shown(value)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(float(value) or True)
+    except ValueError:
+        return False
+
+
+_BY_KEYWORD: dict[str, Callable[[ValidationError, Path, Report], None]] = {
+    "required": _required,
+    "additionalProperties": _additional,
+    "type": _type,
+    "enum": _enum,
+    "pattern": _pattern,
+    "minimum": _bounds,
+    "maximum": _bounds,
+    "minItems": _min_items,
+    "oneOf": _one_of,
+}
