@@ -287,7 +287,9 @@ def _said(written: Sequence[Path], folder: Path) -> str:
 
 def _said_of_left(left: Sequence[Path], folder: Path) -> str:
     """What an earlier run left, and how to get rid of it."""
-    names = list(dict.fromkeys(_shown(path if path.parent == folder else path.parent) for path in left))
+    maps = [path for path in left if path.name.endswith(".map.json") and path.with_suffix("").with_suffix("") in left]
+    own = [path if path.parent == folder else path.parent for path in left if path not in maps]
+    names = list(dict.fromkeys(map(_shown, own)))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     verb, them = ("are", "them") if len(names) > 1 else ("is", "it")
     return (

@@ -86,8 +86,10 @@ def remove(left: Iterable[Path]) -> list[Path]:
 def is_ours(folder: Path) -> bool:
     """Whether pflow-lower wrote into `folder` before: a lowered.json has no place for a mark of its own."""
     names = _names(folder)
-    return STANDALONE_RUNTIME in names or any(
-        name.endswith(".py") and header_in(folder / name) is not None for name in names
+    return (
+        STANDALONE_RUNTIME in names
+        or (LOWERED in names and is_expanded_ir(folder / LOWERED))
+        or any(name.endswith(".py") and header_in(folder / name) is not None for name in names)
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from . import regular_files
 from .atomic_write import replace_files
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from .emit.emit import STANDALONE_RUNTIME
 from .emit.header import header_of, read_header
 from .generated_folder import GENERATED, LOWERED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
 from .ir.lowered import LoweredIR
@@ -37,7 +38,6 @@ def write(
         if not allow_outside and regular_files.leads_out(folder):
             help = "write to where the link leads, or say --allow-outside"
             raise _error("PFL602", str(folder), "a link leads out of the repository here", help)
-        _refuse_another_workflow(files, folder)
         folder.mkdir(parents=True, exist_ok=True)
         ours = is_ours(folder)
         changed = {path: text for path, text in files.items() if not _holds(folder / path, text)}
@@ -52,6 +52,7 @@ def write(
                 empty.append(target)
             elif os.path.lexists(target) and not _may_replace(target, ours):
                 raise _error("PFL601", str(target), "this file is not pflow-lower's; move it or choose another folder")
+        _refuse_another_workflow(files, folder)
         for target in empty:
             target.rmdir()
         replace_files({folder / path: text.encode("utf-8") for path, text in changed.items()})
@@ -130,7 +131,8 @@ def _may_replace(target: Path, ours: bool) -> bool:
     try:
         return regular_files.read_start(target, len(PAGE_MARK)) == PAGE_MARK.encode()
     except OSError:  # what cannot be read: ours by its name, in a folder that is ours
-        return ours and GENERATED.fullmatch(target.name) is not None
+        known = GENERATED.fullmatch(target.name) is not None or target.parent.name == STANDALONE_RUNTIME
+        return ours and known
 
 
 def _holds(path: Path, text: str) -> bool:

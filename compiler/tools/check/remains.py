@@ -49,10 +49,10 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
         if said is not None:
             return Remains(from_header(folder / name, said))
         problem = problem or _unclear(folder / name, header)
-    if problem is not None:
-        return Remains(problem=problem)
     if (lowering := _from_maps(folder, ours)) is not None:
         return Remains(lowering)
+    if problem is not None:
+        return Remains(problem=problem)
     left = next(_signs(folder, ours), None)
     if left is None:
         return Remains()
