@@ -1,4 +1,4 @@
-"""Run a list of `pflow` commands, each in a process of its own, with or without the step.
+"""Run a list of `pflow` commands, each in a process of its own, with or without pflow-lower.
 
     python pflow_commands.py plain|lowered < COMMANDS
 
@@ -57,7 +57,7 @@ def command(arguments: list[str], lowered: bool) -> int:
 
 def main() -> None:
     lowered = sys.argv[1] == "lowered"
-    if lowered:  # the step watches before pflow is imported, as in a process of its own
+    if lowered:  # pflow-lower watches before pflow is imported, as in a process of its own
         from pflow_lower.pflow.lazy_install import watch
 
         watch()

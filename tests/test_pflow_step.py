@@ -1,4 +1,4 @@
-"""The step inside pflow's own command line and in programs: nothing changes but how batches run."""
+"""pflow-lower inside pflow's own command line and in programs: nothing changes but how batches run."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_install_refuses_another_pflow(home: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_nothing_is_written_to_the_users_home(home: Path) -> None:
-    """What pflow itself writes there, the same with the step as without, and none of it is of ours."""
+    """What pflow itself writes there, the same with pflow-lower as without, and none of it is of ours."""
 
     def files() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in home.rglob("*") if path.suffix == ".json"}

@@ -1,4 +1,4 @@
-"""`pflow-lower pflow ARGS...`: pflow's own command line, with the step on."""
+"""`pflow-lower pflow ARGS...`: pflow's own command line, with pflow-lower on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the step meets pflow: a few functions of pflow that are wrapped, and nothing else.
+"""Where pflow-lower meets pflow: a few functions of pflow that are wrapped, and nothing else.
 
 compile     every batch node of a compiled workflow gets its generated class
 execute     a batch that has one runs it
@@ -28,9 +28,9 @@ class _Found(NamedTuple):
 
 
 def install() -> None:
-    """Switch the step on in this process; a second time changes nothing.
+    """Switch pflow-lower on in this process; a second time changes nothing.
 
-    Raises: Unsupported, if pflow is missing or not a version that the step knows; then nothing is changed.
+    Raises: Unsupported, if pflow is missing or not a version that pflow-lower supports; then nothing is changed.
     """
     if _replaced:
         return
@@ -53,7 +53,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Switch the step off again; workflows that are compiled already keep their generated classes."""
+    """Switch pflow-lower off again; workflows that are compiled already keep their generated classes."""
     from .lazy_install import stand_down
 
     stand_down()
@@ -63,7 +63,7 @@ def uninstall() -> None:
 
 
 def is_installed() -> bool:
-    """Whether the step is on in this process."""
+    """Whether pflow-lower is on in this process."""
     return bool(_replaced)
 
 

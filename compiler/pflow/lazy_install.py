@@ -1,9 +1,9 @@
-"""Switching the step on when pflow is about to compile its first workflow, and not earlier.
+"""Switching pflow-lower on when pflow is about to compile its first workflow, and not earlier.
 
 pflow's modules can only be wrapped once they are there, and importing them costs time that `pflow --help`
 and programs without pflow must not pay. So an import hook waits for the modules through which every
 run goes (two in each version), and leaves a stand-in there for one function each; the first call of either
-installs the step.
+installs pflow-lower.
 
 `enable` (see `enabling.py`) puts the same hook into a Python environment.
 """
@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from .messages import say
+from .messages import say_off
 
 WATCHED = {
     "pflow.runtime.compilation.compiler": ("", "compile_workflow"),
@@ -26,7 +26,7 @@ WATCHED = {
     "pflow.runtime.compiler": ("", "compile_ir_to_flow"),  # up to 0.10, like the next
     "pflow.core.workflow_validator": ("WorkflowValidator", "validate"),
 }
-"""Module -> class in it (or none) and the function whose first call installs the step."""
+"""Module -> class in it (or none) and the function whose first call installs pflow-lower."""
 
 _standing_in: list[tuple[Any, str, Any, Any]] = []
 _looking: set[str] = set()
@@ -43,7 +43,7 @@ class Finder:
 
 
 def watch() -> None:
-    """Install the step in this process as soon as pflow needs it; nothing is imported before."""
+    """Install pflow-lower in this process as soon as pflow needs it; nothing is imported before."""
     for name, (owner, function) in WATCHED.items():
         if name in sys.modules:
             _stand_in(_owner(sys.modules[name], owner), function)
@@ -135,5 +135,5 @@ def _start() -> None:
             from .install import install
 
             install()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever is wrong with the step, pflow runs without it
-            say(f"pflow runs without the step: {error or type(error).__name__}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever is wrong with pflow-lower, pflow runs without it
+            say_off(str(error) or type(error).__name__)

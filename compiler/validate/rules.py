@@ -191,7 +191,7 @@ def _retry(node: SourceNode, report: Report) -> None:
         settings = node.data.get(group)
         wait = settings.get(key) if isinstance(settings, dict) else None
         if isinstance(wait, float) and not math.isfinite(wait):
-            message = f"{wait} seconds is no time to wait"
+            message = f"{wait} seconds is not a time to wait"
             report.error("PFL214", (*node.path, group, key), message, help="write a finite number")
 
 
