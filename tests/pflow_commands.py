@@ -58,9 +58,9 @@ def command(arguments: list[str], lowered: bool) -> int:
 def main() -> None:
     lowered = sys.argv[1] == "lowered"
     if lowered:  # pflow-lower watches before pflow is imported, as in a process of its own
-        from pflow_lower.pflow.lazy_install import watch
+        from pflow_lower.pflow.lazy_install import install_when_imported
 
-        watch()
+        install_when_imported()
     import pflow.cli
     import pflow.execution.plan
     import pflow.runtime.workflow_executor  # noqa: F401

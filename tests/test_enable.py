@@ -126,7 +126,7 @@ def test_other_programs_pay_nothing(place: Place) -> None:
 def test_pflow_commands_that_compile_nothing_import_nothing_of_ours(place: Place) -> None:
     script = "import sys, pflow.cli, pflow.runtime; print(*[m for m in sys.modules if m.startswith('pflow_lower')])"
     found = place.run("-c", script).stdout.split()
-    names = ("install", "lazy_install", "messages", "versions")
+    names = ("install", "lazy_install", "messages", "stubs", "versions")
     assert set(found) <= {"pflow_lower", "pflow_lower.pflow", *(f"pflow_lower.pflow.{name}" for name in names)}
 
 

@@ -14,7 +14,9 @@ import sysconfig
 from pathlib import Path
 
 from ..atomic_write import replace_files
-from .lazy_install import WATCHED
+from .install import install, is_installed, uninstall
+from .lazy_install import STUBBED
+from .versions import Unsupported, described
 
 SWITCH = "PFLOW_LOWER"
 """The environment variable that switches pflow-lower off (0) or on (1) for one command."""
@@ -29,13 +31,13 @@ import os, sys
 class PflowLower:
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name not in {watched!r}:
+        if name not in {stubbed!r}:
             return None
         if (os.environ.get({switch!r}) or {default!r}).lower() in {off!r}:
             return None
         try:
-            from pflow_lower.pflow.lazy_install import watched
-            return watched(cls, name, path)
+            from pflow_lower.pflow.lazy_install import spec_with_stub
+            return spec_with_stub(cls, name, path)
         except (Exception, SystemExit) as error:
             if cls in sys.meta_path:
                 sys.meta_path.remove(cls)
@@ -114,9 +116,6 @@ def is_wanted(default: bool) -> bool:
 
 def _known() -> tuple[bool, str]:
     """Whether the pflow of this environment is one that pflow-lower supports, and that in words."""
-    from .install import install, is_installed, uninstall
-    from .versions import Unsupported, described
-
     try:
         if not is_installed():
             install()
@@ -139,7 +138,7 @@ def _is_ours(file: Path) -> bool:
 
 def _text(file: Path, when_asked: bool) -> str:
     code = _HOOK.format(
-        watched=tuple(WATCHED), switch=SWITCH, default="0" if when_asked else "1", off=_OFF, file=str(file)
+        stubbed=tuple(STUBBED), switch=SWITCH, default="0" if when_asked else "1", off=_OFF, file=str(file)
     )
     lines = [
         f"{_MARK}; `{sys.executable} -m pflow_lower disable` removes it.",
