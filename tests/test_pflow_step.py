@@ -18,10 +18,9 @@ import pytest
 
 pytest.importorskip("pflow")
 
-import pflow_lower.pflow
+from helpers.pflow_sessions import FLOWS, Commands, compare
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pflow_sessions import FLOWS, Commands, compare  # isort: skip
+import pflow_lower.pflow
 
 REPORT = "report.pflow.md"
 
@@ -112,8 +111,6 @@ def test_usage_is_pflows() -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without anything in it; and whatever a test switches on is off after it."""
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
-
     folder = tmp_path / "a home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
@@ -190,7 +187,7 @@ def test_install_refuses_another_pflow(home: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.delattr(batch_executor, "execute_batch")
     with pytest.raises(
-        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*knows pflow .*0\.16"
+        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*supports pflow .*0\.16"
     ):
         pflow_lower.pflow.install()
     assert not pflow_lower.pflow.is_installed()

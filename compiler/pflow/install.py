@@ -36,7 +36,6 @@ def install() -> None:
     if _replaced:
         return
     known = known_here()
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
 
     found = [place for wrapped in known.wrapped for place in _patch_targets(wrapped)]
     try:
