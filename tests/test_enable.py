@@ -126,7 +126,7 @@ def test_other_programs_pay_nothing(place: Place) -> None:
 def test_pflow_commands_that_compile_nothing_import_nothing_of_ours(place: Place) -> None:
     script = "import sys, pflow.cli, pflow.runtime; print(*[m for m in sys.modules if m.startswith('pflow_lower')])"
     found = place.run("-c", script).stdout.split()
-    names = ("seam", "startup", "messages", "versions")
+    names = ("install", "lazy_install", "messages", "stand_ins", "versions")
     assert set(found) <= {"pflow_lower", "pflow_lower.pflow", *(f"pflow_lower.pflow.{name}" for name in names)}
 
 
@@ -144,10 +144,10 @@ def test_a_deleted_package(place: Place, tmp_path: Path) -> None:
 
 SYNTAX, EXIT = "def broken(:\n", "raise SystemExit(7)\n"
 DAMAGES = [
-    *((SYNTAX, f"{module}.py") for module in ("__init__", "lowering", "pflow/__init__", "pflow/startup")),
-    *((SYNTAX, f"pflow/{module}.py") for module in ("seam", "attach", "classes")),
-    *((EXIT, f"pflow/{module}.py") for module in ("startup", "attach")),
-    *((None, f"{module}.py") for module in ("pflow/startup", "pflow/messages", "runtime/batch")),
+    *((SYNTAX, f"{module}.py") for module in ("__init__", "lowering/lower", "pflow/__init__", "pflow/lazy_install")),
+    *((SYNTAX, f"pflow/{module}.py") for module in ("install", "engine_0_16/adapter", "classes")),
+    *((EXIT, f"pflow/{module}.py") for module in ("lazy_install", "engine_0_16/adapter")),
+    *((None, f"{module}.py") for module in ("pflow/lazy_install", "pflow/messages", "runtime/batch")),
 ]
 
 

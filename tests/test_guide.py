@@ -55,7 +55,7 @@ def test_what_workflows_give_is_what_the_guide_says(tmp_path: Path) -> None:
     pytest.importorskip("pflow")
     assert len(GIVEN) >= 3
     requests = [{"ir": {"ir_version": "0.1.0", **json.loads(EXAMPLES[n - 1].text)}, "inputs": {}} for n in GIVEN]
-    script = Path(__file__).with_name("guide_in_pflow.py")
+    script = Path(__file__).parent / "helpers" / "guide_in_pflow.py"
     home = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}  # pflow writes its registry there
     command = [sys.executable, str(script)]
     run = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, env=home)

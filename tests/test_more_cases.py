@@ -7,15 +7,11 @@ twice and what is compared is in `fuzz_pflow.py`.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import fuzz_pflow
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-import fuzz_pflow  # isort: skip
 
 Json = dict[str, Any]
 

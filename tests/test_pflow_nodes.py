@@ -18,8 +18,7 @@ import pytest
 
 pytest.importorskip("pflow")
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pflow_sessions import FLOWS, Commands, compare, session  # isort: skip
+from helpers.pflow_sessions import FLOWS, Commands, compare, session
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")
 

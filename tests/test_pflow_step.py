@@ -18,10 +18,9 @@ import pytest
 
 pytest.importorskip("pflow")
 
-import pflow_lower.pflow
+from helpers.pflow_sessions import FLOWS, Commands, compare
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pflow_sessions import FLOWS, Commands, compare  # isort: skip
+import pflow_lower.pflow
 
 REPORT = "report.pflow.md"
 
@@ -112,8 +111,6 @@ def test_usage_is_pflows() -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without anything in it; and whatever a test switches on is off after it."""
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
-
     folder = tmp_path / "a home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))

@@ -17,7 +17,6 @@ from unittest import mock
 import pytest
 
 pytest.importorskip("pflow")
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 
 from pflow_lower.pflow.prove import run as proving
 from pflow_lower.pflow.prove import virtual_time

@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import pocketflow
 import pytest
+from helpers.scripted import (
+    ABORTS,
+    ACTIONS,
+    ANSWERS,
+    FAILURES,
+    NODE_ID,
+    PARAMS,
+    AsyncScripted,
+    Overloaded,
+    Script,
+    Scripted,
+    lowered_class,
+    store,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pflow_lower.runtime import Host
 from pflow_lower.runtime.summary import summarise
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted import ABORTS, ACTIONS, ANSWERS, FAILURES, NODE_ID, PARAMS, Overloaded, Script  # isort: skip
-from scripted import AsyncScripted, Scripted, lowered_class, store  # isort: skip
 
 # --- Against pflow
 

@@ -18,11 +18,9 @@ from unittest import mock
 
 import pocketflow
 import pytest
+from helpers.scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store
 
 from pflow_lower.runtime import Host
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store  # isort: skip
 
 HERE = Path(__file__).parent
 
@@ -505,7 +503,7 @@ INTERRUPTED = """
 import asyncio, json, os, signal, sys, threading, time
 sys.path.insert(0, {here!r})
 import pocketflow
-from scripted import lowered_class, store
+from helpers.scripted import lowered_class, store
 
 def interrupt(after):
     time.sleep(after)

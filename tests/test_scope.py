@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import json
 import logging
 import os

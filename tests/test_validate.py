@@ -259,8 +259,6 @@ def test_no_document_is_a_surprise(data: dict[str, Any]) -> None:
 @settings(deadline=None, max_examples=200, derandomize=True)
 @given(st.one_of(st.text(max_size=6), st.sampled_from(["__x__", "__", "_x_", "a.b", "2fa", "a-b", "é", " ", "\u00a0"])))
 def test_names_that_pflow_refuses(name: str) -> None:
-    import http.client  # noqa: F401  before pflow
-
     from pflow.core.validation_utils import is_valid_parameter_name
 
     data = workflow({"params": {"x": "${a.x}"}}, outputs={name: {"source": "${a.x}"}})
@@ -273,8 +271,6 @@ def test_names_that_pflow_refuses(name: str) -> None:
 
 def test_the_schema_is_pflows() -> None:
     """The same accept/reject set: the two schemas say the same, but for what they say to readers."""
-    import http.client  # noqa: F401  before pflow
-
     from pflow.core.ir_schema import FLOW_IR_SCHEMA
 
     import pflow_lower.validate.validate as module

@@ -9,6 +9,8 @@ Nothing is written to the user's disk. A batch that cannot be lowered faithfully
 interpreter, and so does everything if the step itself fails.
 """
 
+import http.client  # noqa: F401  before pflow: its first scan for nodes can hide the standard library's http
+
 from .install import install, is_installed, uninstall
 from .versions import Unsupported
 

@@ -34,7 +34,7 @@ class PflowLower:
         if (os.environ.get({switch!r}) or {default!r}).lower() in {off!r}:
             return None
         try:
-            from pflow_lower.pflow.startup import watched
+            from pflow_lower.pflow.lazy_install import watched
             return watched(cls, name, path)
         except (Exception, SystemExit) as error:
             if cls in sys.meta_path:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from .stand_ins import stand_down
 from .versions import SUPPORTED, Unsupported, Wrapped, described, known_here
 
 _replaced: list[tuple[Any, str, Any]] = []
@@ -35,15 +36,12 @@ def install() -> None:
     if _replaced:
         return
     known = known_here()
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
 
     found = [place for wrapped in known.wrapped for place in _homes(wrapped)]
     try:
         adapter = import_module(f".{known.adapter}", __package__)
     except ImportError as error:
         raise Unsupported(f"{described()} is not built as expected ({error}); {SUPPORTED}") from error
-    from .lazy_install import stand_down
-
     stand_down()  # before the originals are read: a stand-in is none
     for owner, name, wrapper in found:
         raw, original = vars(owner)[name], getattr(owner, name)
@@ -54,8 +52,6 @@ def install() -> None:
 
 def uninstall() -> None:
     """Switch the step off again; workflows that are compiled already keep their generated classes."""
-    from .lazy_install import stand_down
-
     stand_down()
     while _replaced:
         owner, name, original = _replaced.pop()

@@ -5,20 +5,21 @@ and programs without pflow must not pay. So an import hook waits for the modules
 run goes (two in each version), and leaves a stand-in there for one function each; the first call of either
 installs the step.
 
-`enable` (see `enabling.py`) puts the same hook into a Python environment.
+`enable` (see `enable.py`) puts the same hook into a Python environment.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .install import install, is_installed
 from .messages import say
+from .stand_ins import any_is_put, is_put, lock, put, stand_down
 
 WATCHED = {
     "pflow.runtime.compilation.compiler": ("", "compile_workflow"),
@@ -28,9 +29,7 @@ WATCHED = {
 }
 """Module -> class in it (or none) and the function whose first call installs the step."""
 
-_standing_in: list[tuple[Any, str, Any, Any]] = []
 _looking: set[str] = set()
-_lock = threading.RLock()
 
 
 class Finder:
@@ -87,53 +86,27 @@ def _spec(hook: Any, name: str, path: Sequence[str] | None) -> ModuleSpec | None
     return None
 
 
-def stand_down() -> None:
-    """Put pflow's own functions back, wherever a stand-in has been copied to as well."""
-    with _lock:
-        while _standing_in:
-            owner, name, raw, stand_in = _standing_in.pop()
-            setattr(owner, name, raw)
-            _replace_copies(owner, name, stand_in, raw)
-
-
-def _replace_copies(owner: Any, name: str, old: Any, new: Any) -> None:
-    """Put `new` where modules have copied the function `name` of the module `owner`, which was `old`."""
-    for module in list(sys.modules.values()) if isinstance(owner, ModuleType) else ():
-        if getattr(module, "__dict__", {}).get(name) is old:
-            setattr(module, name, new)
-
-
 def _owner(module: ModuleType, name: str) -> Any:
     return getattr(module, name) if name else module
 
 
 def _stand_in(owner: Any, name: str) -> None:
-    from .install import is_installed
-
-    raw = vars(owner)[name]
-    if is_installed() or any(found[0] is owner for found in _standing_in):
+    if is_installed() or is_put(owner):
         return
 
     def stand_in(*arguments: Any, **keywords: Any) -> Any:
         _start()
         return getattr(owner, name)(*arguments, **keywords)
 
-    wrapped: Callable[..., Any] | staticmethod[Any, Any] = stand_in
-    if isinstance(raw, staticmethod):
-        wrapped = staticmethod(stand_in)
-    setattr(owner, name, wrapped)
-    _replace_copies(owner, name, raw, stand_in)  # pflow may have been imported before
-    _standing_in.append((owner, name, raw, stand_in))
+    put(owner, name, stand_in)
 
 
 def _start() -> None:
-    with _lock:
-        if not _standing_in:
+    with lock:
+        if not any_is_put():
             return
         stand_down()
         try:
-            from .install import install
-
             install()
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever is wrong with the step, pflow runs without it
             say(f"pflow runs without the step: {error or type(error).__name__}")

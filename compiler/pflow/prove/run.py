@@ -14,8 +14,6 @@ AGREED, DIFFERED, FAILED = 0, 1, 2
 
 def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     """Print a report on each batch node of `workflow`; answers the exit status. `inputs` are KEY=VALUE."""
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
-
     logging.getLogger("pflow").setLevel(logging.CRITICAL)  # the scripts fail on purpose, hundreds of times
     given = {}
     for text in inputs:

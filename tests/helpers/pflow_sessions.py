@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-FLOWS = Path(__file__).parent / "pflow_flows"
+FLOWS = Path(__file__).parent.parent / "pflow_flows"
 
 Commands = Sequence[tuple[int, list[str]]]
 """Exit statuses and arguments."""
@@ -71,7 +71,7 @@ def session(commands: Commands, how: str, folder: Path, env: dict[str, str]) -> 
     home.mkdir()
     filled = [[argument.replace("{tmp}", str(home)) for argument in command] for _, command in commands]
     done = subprocess.run(
-        [sys.executable, str(FLOWS.parent / "pflow_commands.py"), how],
+        [sys.executable, str(Path(__file__).with_name("pflow_commands.py")), how],
         input=json.dumps(filled),
         capture_output=True,
         encoding="utf-8",
