@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 
 from ...diagnostics.diagnostic import LowerError
+from ...node_types.pflow_types import REFERENCE
 
 AGREED, DIFFERED, FAILED = 0, 1, 2
 
@@ -24,7 +25,7 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     try:
         from .prove import prove
     except ImportError as error:
-        return _failed(f"this needs pflow 0.16 (pip install 'pflow-lower[pflow]'): {error}")
+        return _failed(f"this needs pflow {REFERENCE} (pip install 'pflow-lower[pflow]'): {error}")
     nodes = runs = differences = 0
     try:
         for proof in prove(workflow, given):
