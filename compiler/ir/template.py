@@ -9,7 +9,7 @@ Grammar (pflow's, of its reference version; `tests/conformance/templates.json` h
     EXPRESSION operand ?? operand ...          an operand is a LITERAL or a PATH
     escape     $${...} stands for the text ${...}
 
-Anything else after an unescaped `${` is an `Issue`: text that looks like a template and is none.
+Anything else after an unescaped `${` is an `Issue`: text that looks like a template but is not one.
 `parse` never raises. What a template *means* is said once, in `translate.py`, which turns it into Python.
 """
 
