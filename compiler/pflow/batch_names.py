@@ -15,7 +15,7 @@ from ..ir.template import parse, strings
 
 _NAMES = ("batch_index", "batch_total")
 _STAND_IN = "__index__"  # pflow's own, a number like ours
-_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"|(?<![\w.-])({"|".join(_NAMES)})(?![\w-])')
+_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"?|(?<![\w.-])({"|".join(_NAMES)})(?![\w-])')
 
 
 def used_names(node: Mapping[str, Any], declared: Collection[str]) -> tuple[str, ...]:
