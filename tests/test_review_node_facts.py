@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import importlib
 import json
 from pathlib import Path
