@@ -223,6 +223,10 @@ def _refuse_what_needs_an_engine(source: SourceIR) -> None:
             if node.data.get(key):
                 message = f"a program cannot {why}: {key} needs an engine"
                 found.append(_refusal("PFL450", source, node, key, message, _WITHOUT))
+        if node.data.get("prompt_cache"):
+            message = "a program cannot send what prompt_cache names: its calls would lack that text"
+            help = "put that text into the prompt, or run the workflow in pflow"
+            found.append(_refusal("PFL450", source, node, "prompt_cache", message, help))
     if found:
         raise LowerError(found)
 
