@@ -1,6 +1,6 @@
 """What is known of how pflow's node types behave when they fail, and of what they leave behind.
 
-Read in pflow 0.16 and held to by tests/test_review_node_facts.py, which runs the types that need no network.
+Read in pflow 0.16 and held to by tests/test_node_facts.py, which runs the types that need no network.
 """
 
 from __future__ import annotations
