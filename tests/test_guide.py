@@ -72,11 +72,3 @@ def shown_of(told: Any, given: Any) -> Any:
     if isinstance(told, list) and isinstance(given, list) and len(told) == len(given):
         return [shown_of(one, other) for one, other in zip(told, given, strict=True)]
     return given
-
-
-def test_the_table_says_the_defaults() -> None:
-    words = json.loads((Path(pflow_lower.__file__).parent / "validate/schema_descriptions.json").read_text("utf-8"))
-    for key in ("as", "parallel", "max_concurrent", "max_retries", "retry_wait", "error_handling"):
-        default = words[f"nodes.[].batch.{key}"]["default"]
-        shown = default if isinstance(default, str) else json.dumps(default)
-        assert f"| `{key}` | `{shown}` |" in GUIDE

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ..ir.batch_keys import BATCH_KEYS
 from ..ir.report import Report, quoted
 from ..ir.workflow import SourceIR, SourceNode
 
@@ -45,7 +46,7 @@ def check_rules(ir: SourceIR, report: Report) -> None:
     for node in ir.nodes:
         _old_batch(node, report)
         _combinations(ir, node, report)
-        _retry(node, report)
+        _finite(node, report)
 
 
 def _ids(ir: SourceIR, report: Report) -> None:
@@ -185,13 +186,14 @@ def _loop_problems(ir: SourceIR, node: SourceNode, loop: dict[str, Any]) -> Iter
             yield ("loop", "carry", key), f'"{key}" is carried on, but has no value in the first round', help
 
 
-def _retry(node: SourceNode, report: Report) -> None:
+def _finite(node: SourceNode, report: Report) -> None:
     """JSON has no infinity and `load` lets none in; a document that was made by other means may."""
-    for group, key in (("retry", "wait"), ("batch", "retry_wait")):
+    numbers = [("retry", "wait"), *(("batch", row.key) for row in BATCH_KEYS if row.schema.get("type") == "number")]
+    for group, key in numbers:
         settings = node.data.get(group)
-        wait = settings.get(key) if isinstance(settings, dict) else None
-        if isinstance(wait, float) and not math.isfinite(wait):
-            message = f"{wait} seconds is no time to wait"
+        value = settings.get(key) if isinstance(settings, dict) else None
+        if isinstance(value, float) and not math.isfinite(value):
+            message = f"{value} is not a number that can be used here"
             report.error("PFL214", (*node.path, group, key), message, help="write a finite number")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
 from .lines import Lines, captured, lines_of, values, with_comments
@@ -57,7 +58,7 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
         first = with_comments(statement.lineno, source)
         last = statement.end_lineno or first
         if name == "__init__" and ast.unparse(statement).startswith("super()"):
-            yield Lines(first, last, _written(batch, "max_retries", "retry_wait"), "attempts")
+            yield Lines(first, last, _written(batch, *keys_shown_at("__init__")), "attempts")
         elif name == "prep" and isinstance(statement, ast.Assign):
             path = (*node, "batch", "items")
             yield Lines(first, last, path, "items")
@@ -68,7 +69,7 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
             yield from _exec(batch, statement, source)
         elif name == "_exec":
             yield Lines(first, last, (*node, "batch"), "policy")
-            for key in ("parallel", "max_concurrent", "error_handling"):
+            for key in keys_shown_at("_exec"):
                 if key in batch.spec.written:
                     yield Lines(first, last, (*node, "batch", key), "policy")
         elif name == "post":

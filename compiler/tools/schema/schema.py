@@ -1,7 +1,7 @@
 """The JSON Schemas that `pflow-lower schema` prints.
 
-That of workflows is `validate/schema.json` with the words of `schema_descriptions.json` in it; what comes
-out of commands is described by the `*.schema.json` of the package.
+That of workflows is what `validate` works with, with words for people in it; what comes out of commands is
+described by the `*.schema.json` of the package.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ...validate import schema as validate_schema
 
 _PACKAGE = Path(__file__).parents[2]
 _END = ".schema.json"
@@ -37,8 +39,8 @@ def workflow_schema() -> dict[str, Any]:
     It takes what `load` takes: `ir_version` may be missing, `params` may have its older name. Keys that only
     pflow's parser writes are allowed and not suggested.
     """
-    schema: dict[str, Any] = _read("validate/schema.json")
-    words: dict[str, dict[str, Any]] = _read("validate/schema_descriptions.json")
+    schema = validate_schema.workflow_schema()
+    words = validate_schema.schema_descriptions()
     for address, part in parts(schema):
         if address in words:
             part |= words[address]
