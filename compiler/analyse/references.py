@@ -17,15 +17,14 @@ from ..ir.workflow import SourceIR, SourceNode
 from ..validate.rules import declares_params, old_batch
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
+from .invariance import BATCH_NAMES, INDEX
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
 from .prompt_cache import check_cache
 from .template_sites import Surface, surfaces
 from .template_syntax import check_syntax
 
-COUNTERS = ("__index__", "__iteration__")
-BATCH_NAMES = ("batch_index", "batch_total")
-"""What a batch node's parameters can refer to besides pflow's `__index__`."""
+COUNTERS = (INDEX, "__iteration__")
 
 
 def check_references(ir: SourceIR) -> list[Diagnostic]:

@@ -88,6 +88,11 @@ class SourceIR(NamedTuple):
         return self.data.get("inputs") or {}
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names that the workflow declares: of its nodes and of its inputs."""
+        return frozenset((*(node.id for node in self.nodes), *self.inputs))
+
+    @property
     def permissive(self) -> bool:
         return bool(self.data.get("template_resolution_mode") == "permissive")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
-from .lines import Lines, captured, lines_of, values, with_comments
+from .lines import Lines, lines_of, values, with_comments
 
 
 def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
@@ -77,14 +77,14 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
 
 
 def _captures(batch: LoweredBatch, statement: ast.Return) -> Iterator[Lines]:
-    places = captured(batch)
+    captures = {capture.name: capture for capture in batch.captures}
     for call in ast.walk(statement):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "open_batch":
             for keyword in call.keywords:
-                if keyword.arg in places:
-                    path, text, offset = places[keyword.arg]
+                capture = captures.get(keyword.arg or "")
+                if capture is not None:
                     last = keyword.value.end_lineno or keyword.value.lineno
-                    yield Lines(keyword.value.lineno, last, path, "capture", text, offset)
+                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.offset)
 
 
 def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterator[Lines]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...ir.workflow import SourceIR, SourceNode
 from .batches import Pair, batch_changes
-from .canonical import Names, captured, is_same_code, meaning, of_the_item
+from .canonical import Names, captured, depends_on_item, is_same_code, meaning, of_the_item
 from .model import NOTHING, Change, Kind, Reader, kinds, readers_of
 from .pairing import pair_up
 from .workflow_level import workflow_changes
@@ -27,17 +27,13 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
     for node in new.nodes:
         if node.id in by_id:
             one = by_id[node.id]
-            before_names, after_names = _names(one, renamed), _names(node, {})
+            before_names, after_names = Names.of(one, old, renamed), Names.of(node, new, {})
             changes += _node(Pair(one, node, before_names, after_names, before, after))
         else:
             changes.append(_added(node, after.get(node.id, ())))
     changes += [_removed(node, before.get(node.id, ())) for node in removed]
     changes += workflow_changes(old, new, pairs, renamed, before, after)
     return tuple(changes)
-
-
-def _names(node: SourceNode, renamed: dict[str, str]) -> Names:
-    return Names(node.batch.alias if node.batch else None, renamed)
 
 
 def _added(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
@@ -82,10 +78,10 @@ def _parameters(pair: Pair) -> Iterator[Change]:
             found = [BEHAVIOUR, COST] if key in _DEARER and pair.new.type == "llm" else [BEHAVIOUR]
             sentence = "A parameter more." if one is NOTHING else "A parameter less: the node type's default holds."
             yield pair.change(kinds(*found), f"params.{key}", sentence, one, two)
-        elif meaning(one, pair.old_names) != meaning(two, pair.new_names):
+        elif meaning(one, pair.old_names.of_parameter(key)) != meaning(two, pair.new_names.of_parameter(key)):
             changed = True
             yield _parameter(pair, key, one, two)
-        elif one != two and pair.old_names == pair.new_names:
+        elif one != two and pair.old_names.spell_as(pair.new_names):
             yield pair.change(kinds(COSMETIC), f"params.{key}", "Spelled otherwise, and the same.", one, two)
     if list(old) != list(new) and set(old) == set(new) and not changed:
         yield pair.change(kinds(COSMETIC), "params", "The parameters stand in another order.", list(old), list(new))
@@ -109,7 +105,7 @@ def _parameter(pair: Pair, key: str, old: Any, new: Any) -> Change:
     else:
         sentence = f"The node gets another value{each}."
     if pair.old.batch is not None and pair.new.batch is not None:
-        before, after = of_the_item(old, pair.old_names), of_the_item(new, pair.new_names)
+        before, after = of_the_item(pair.old_names, key), of_the_item(pair.new_names, key)
         more = [text for meant, text in after.items() if meant not in before]
         less = [text for meant, text in before.items() if meant not in after]
         sentence += f" It now uses {_listed(more)} of the item." if more else ""
@@ -129,7 +125,7 @@ def _captures(pair: Pair) -> Iterator[Change]:
 
 
 def _identical_calls(pair: Pair) -> Iterator[Change]:
-    if of_the_item(dict(pair.old.params), pair.old_names) and not of_the_item(dict(pair.new.params), pair.new_names):
+    if depends_on_item(pair.old, pair.old_names) and not depends_on_item(pair.new, pair.new_names):
         sentence = "No parameter uses the item any more: every call is the same."
         yield pair.change(kinds(BEHAVIOUR), "params", sentence, dict(pair.old.params), dict(pair.new.params))
 

@@ -40,7 +40,7 @@ def _said(value: Any, renamed: Mapping[str, str]) -> Any:
     """What `value` means; keys that begin with _ say where pflow's parser found things."""
     if isinstance(value, dict):
         value = {key: member for key, member in value.items() if not key.startswith("_")}
-    return meaning(None if value is NOTHING else value, Names(None, renamed))
+    return meaning(None if value is NOTHING else value, Names(renamed=renamed))
 
 
 def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Readers) -> Iterator[Change]:

@@ -67,7 +67,7 @@ def _changed(flow: Flow, node: SourceNode) -> Iterator[tuple[Change, Reference]]
 
 
 def _is_of_item(flow: Flow, node: SourceNode, reference: Reference) -> bool:
-    return any(part.root in flow.call_names(node) for part in reference.references())
+    return flow.bindings(node).is_of_item(reference, "inputs")
 
 
 def _is_data(flow: Flow, node: SourceNode, reference: Reference) -> bool:

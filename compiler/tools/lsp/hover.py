@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+from ...analyse.invariance import Bindings
 from ...emit.emit import summary
 from ...ir.batch_keys import BATCH_KEYS, REQUIRED, BatchKey
 from ...ir.lowered import LoweredIR
 from ...ir.template import Field
 from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
-from ...lowering.lower import invariant_part
 from .analysis import Analysis
-from .occurrences import Occurrence, Symbol, at, varying
+from .occurrences import Occurrence, Symbol, at
 from .text import Place
 
 OUTPUTS = {
@@ -104,7 +104,8 @@ def _when(analysis: Analysis, found: Occurrence) -> list[str]:
     if found.symbol.kind == "own":
         value = node.params["inputs"][found.symbol.name]
         return ["*Filled in for every item.*"] if "${" in str(value) else []
-    part = invariant_part(reference, varying(node, surface, ir))
+    bindings, key = Bindings.of(node, ir.names), str(surface.path[3])
+    part = None if bindings.is_open(key) else bindings.invariant_part(reference, key)
     if part is None:
         return ["*Different for every item: worked out inside the loop.*"]
     name = _captured(analysis.lowered, node, part.raw)
