@@ -15,9 +15,10 @@ pytest.importorskip("pflow")
 from pflow.execution.result import RunnerConfig
 from pflow.execution.runner import WorkflowRunner
 
+from pflow_lower.node_types import lookup
 from pflow_lower.tools.shared import node_facts
 
-CORE = json.loads((Path(node_facts.__file__).parents[1] / "core_types.json").read_bytes())["types"]
+CORE = json.loads(Path(lookup.__file__).with_name("core_types.json").read_bytes())["types"]
 TYPES = sorted(set(node_facts._KNOWN) - {"workflow", "pflow.runtime.workflow_executor"})
 
 

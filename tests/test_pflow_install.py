@@ -68,6 +68,7 @@ SESSIONS: dict[str, Commands] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")
 @pytest.mark.parametrize("name", SESSIONS)
 def test_pflow_commands_give_the_same(name: str, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from helpers.scripted import lowered_class, store
 
 from pflow_lower.runtime import Host
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 2
 ATTEMPTS = 3
 PATTERNS = {"ok": 1, "again ok": 2, "again again ok": 3, "again again fail": 3}
