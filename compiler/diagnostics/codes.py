@@ -67,7 +67,7 @@ CODES: dict[str, str] = {
     "PFL316": "code input without an annotation",
     "PFL317": "annotation without a code input",
     "PFL318": "code that declares no result",
-    "PFL319": "code that is no text",
+    "PFL319": "code that is not text",
     "PFL320": "alias that shadows another name",
     "PFL321": "item reference outside its batch",
     "PFL322": "reference that fails at run time",

@@ -19,7 +19,7 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     for text in inputs:
         name, found, value = text.partition("=")
         if not found:
-            return _failed(f"{text!r} is no KEY=VALUE")
+            return _failed(f"expected KEY=VALUE, got {text!r}")
         given[name] = value
     try:
         from .prove import prove

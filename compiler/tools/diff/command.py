@@ -32,7 +32,7 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> fr
     names = [name.strip() for name in value.split(",") if name.strip()]
     wrong = [name for name in names if name not in KINDS]
     if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} is no class of change; the classes are {', '.join(KINDS)}")
+        raise click.BadParameter(f"{wrong[0]!r} is not a class of change; the classes are {', '.join(KINDS)}")
     return frozenset(map(Kind, names))
 
 

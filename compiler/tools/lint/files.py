@@ -38,7 +38,7 @@ def _inside(folder: str) -> Iterator[str]:
 
 
 def _is_workflow(file: Path) -> bool:
-    """Whether a JSON file looks like one. A file that is no JSON is nobody's workflow as far as can be seen."""
+    """Whether a JSON file looks like one. A file that is not JSON is nobody's workflow as far as can be seen."""
     try:
         content = file.read_bytes() if file.stat().st_size <= _MOST else b""
         data = json.loads(content) if b'"nodes"' in content else None

@@ -34,7 +34,7 @@ def run(
 ) -> int:
     """Lint the workflows that `arguments` stand for; print what was found; answer the exit status."""
     if mend and "-" in arguments:
-        raise click.UsageError("--fix changes files; standard input is none")
+        raise click.UsageError("--fix changes files; standard input is not a file")
     linter = Linter(Choice(tuple(select) or ("PFL",), tuple(ignore)), nodes)
     for name in workflows(arguments):
         linter.look_at(name, mend)

@@ -8,7 +8,7 @@ import click
 @click.command(short_help="Serve editors: findings while typing, hover, definitions.")
 @click.option("--stdio", is_flag=True, help="Serve on standard input and output (the only way there is).")
 def lsp(stdio: bool) -> None:
-    """Be a language server for `.pflow.md` and `.json` workflows, on standard input and output.
+    """Run the language server for `.pflow.md` and `.json` workflows on stdin/stdout.
 
     An editor starts it: findings while typing, what a reference resolves to, where it is declared, and the
     generated code of a batch node. Needs pip install "pflow-lower[lsp]".
