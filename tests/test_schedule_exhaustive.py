@@ -142,7 +142,7 @@ class Staged(pocketflow.Node):
     def exec(self, _: Any) -> None:
         told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.stage.enter(self.params["at"], threading.current_thread(), told.put)
-        act(told.get(timeout=10), self.params["at"])
+        act(told.get(timeout=60), self.params["at"])
 
 
 class AsyncStaged(pocketflow.AsyncNode):
