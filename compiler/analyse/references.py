@@ -211,7 +211,7 @@ class _Checker:
                     help = self._similar(root, known, "{}")
                     self.report.error("PFL301", path, f"{source} names no node or input", help=help)
                 elif not template.expressions:
-                    what = f"{source} is no reference, so the output stays empty"
+                    what = f"{source} is not a reference, so the output stays empty"
                     self.report.warn("PFL322", path, what, help="a list is indexed as items[0], not items.0")
             for expression in template.expressions:
                 for reference in expression.references():

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import click
 
 from ...diagnostics.diagnostic import LowerError
+from ...exit_status import DONE, FAILED, FOUND
 
-AGREED, DIFFERED, FAILED = 0, 1, 2
+AGREED, DIFFERED = DONE, FOUND
 
 
 def prove_all(workflow: str, inputs: Iterable[str]) -> int:
@@ -19,7 +20,7 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     for text in inputs:
         name, found, value = text.partition("=")
         if not found:
-            return _failed(f"{text!r} is no KEY=VALUE")
+            return _failed(f"expected KEY=VALUE, got {text!r}")
         given[name] = value
     try:
         from .prove import prove

@@ -81,7 +81,9 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
         )
     if before == after:
         if old.items != new.items:
-            yield pair.change(kinds(COSMETIC), "batch.items", "The same list, spelled otherwise.", old.items, new.items)
+            yield pair.change(
+                kinds(COSMETIC), "batch.items", "The same list, spelled differently.", old.items, new.items
+            )
         return
     found, sentence = [BEHAVIOUR], ""
     if isinstance(old.items, list) and isinstance(new.items, list):

@@ -76,13 +76,13 @@ def _parameters(pair: Pair) -> Iterator[Change]:
         if one is NOTHING or two is NOTHING:
             changed = True
             found = [BEHAVIOUR, COST] if key in _DEARER and pair.new.type == "llm" else [BEHAVIOUR]
-            sentence = "A parameter more." if one is NOTHING else "A parameter less: the node type's default holds."
+            sentence = "Parameter added." if one is NOTHING else "Parameter removed: the node type's default holds."
             yield pair.change(kinds(*found), f"params.{key}", sentence, one, two)
         elif meaning(one, pair.old_names.of_parameter(key)) != meaning(two, pair.new_names.of_parameter(key)):
             changed = True
             yield _parameter(pair, key, one, two)
         elif one != two and pair.old_names.spell_as(pair.new_names):
-            yield pair.change(kinds(COSMETIC), f"params.{key}", "Spelled otherwise, and the same.", one, two)
+            yield pair.change(kinds(COSMETIC), f"params.{key}", "Same meaning, different spelling.", one, two)
     if list(old) != list(new) and set(old) == set(new) and not changed:
         yield pair.change(kinds(COSMETIC), "params", "The parameters stand in another order.", list(old), list(new))
     if pair.old.batch is not None and pair.new.batch is not None:
@@ -99,7 +99,7 @@ def _parameter(pair: Pair, key: str, old: Any, new: Any) -> Change:
         sentence = f"The model is asked something else{each}."
     elif pair.new.type == "llm" and key in _DEARER:
         found.append(COST)
-        sentence = f"A call{each} is answered otherwise, and may have another price."
+        sentence = f"A call{each} is answered differently, and may cost more or less."
     elif key in ("command", "code"):
         sentence = f"Other code runs{each}."
     else:
@@ -161,7 +161,7 @@ def _key(pair: Pair, key: str, old: Any, new: Any) -> tuple[tuple[Kind, ...], st
             return kinds(BEHAVIOUR), "Results of an earlier run may be used again instead of new calls."
         return kinds(COST, BEHAVIOUR), "Every run makes its calls anew: no result of an earlier run is used."
     if key in ("prompt_cache", "prewarm"):
-        return kinds(COST), "The calls share the provider's prompt cache otherwise: the same answers at another price."
+        return kinds(COST), "The calls share the provider's prompt cache in another way: same answers at another price."
     if key == "loop":
         return kinds(BEHAVIOUR, COST), "How often the node runs changes."
     if key == "approval":

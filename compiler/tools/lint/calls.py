@@ -58,5 +58,5 @@ def hidden_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     if not readers:
         return
     message = f"`inputs.{alias}` hides the item: in `{readers[0]}`, ${{{alias}}} is that input"
-    help = 'rename the input, or name the item otherwise with "as"'
+    help = 'rename the input, or give the item another name with "as"'
     yield Finding((*node.path, "params", "inputs", alias), message, help, key=True)

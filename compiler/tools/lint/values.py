@@ -164,7 +164,7 @@ def _indexed(expression: Expression, batches: frozenset[str]) -> Reference | Non
 
 
 def literal_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
-    """PFL511: a reference in an inline item that finds nothing; there, that is no error, and its text stays."""
+    """PFL511: a reference in an inline item that finds nothing; there, that is not an error, and its text stays."""
     if node.batch is None or not isinstance(node.batch.items, list):
         return
     for path, template in templates(node.batch.items, (*node.path, "batch", "items")):

@@ -184,7 +184,7 @@ def _child(
         raise _NoChild("which workflow this starts is not known yet")
     file = folder / Path(name).expanduser()
     if not file.is_file():
-        raise _NoChild(f"the workflow {name} is no file here: what it does is not known")
+        raise _NoChild(f"the workflow {name} is not a file here: what it does is not known")
     if depth >= _DEEPEST:
         raise _NoChild(f"sub-workflows are nested more than {_DEEPEST} deep")
     try:

@@ -1,6 +1,6 @@
 """Tokens of model calls, as far as the prompts are known: a token is taken for four characters.
 
-That is the usual rule of thumb for English text. It is no tokenizer's count: those differ from model to model, and
+That is the usual rule of thumb for English text. It is not a tokenizer's count: those differ from model to model, and
 fetch their vocabularies from the network.
 """
 
