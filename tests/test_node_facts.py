@@ -15,8 +15,10 @@ pytest.importorskip("pflow")
 from pflow.execution.result import RunnerConfig
 from pflow.execution.runner import WorkflowRunner
 
+from pflow_lower.load.load import load
 from pflow_lower.node_types import lookup
 from pflow_lower.tools.shared import node_facts
+from pflow_lower.validate.validate import validate
 
 CORE = json.loads(Path(lookup.__file__).with_name("core_types.json").read_bytes())["types"]
 TYPES = sorted(set(node_facts._KNOWN) - {"workflow", "pflow.runtime.workflow_executor"})
@@ -99,3 +101,21 @@ def test_what_becomes_of_the_last_failure(type_name: str) -> None:
     else:
         assert node._exec(prepared)["error"]
     assert node.exec.call_count == node_facts._KNOWN[type_name].own
+
+
+@pytest.mark.parametrize("backoff", ["fixed", "exponential"])
+def test_the_waits_between_a_node_s_own_attempts(tmp_path: Path, backoff: str) -> None:
+    """pflow's are recorded without waiting: they double, up to a longest."""
+    node = {"id": "b", "type": "http", "params": {"url": "https://example.com"}}
+    node["retry"] = {"max": 6, "wait": 7, "backoff": backoff}
+    ir = {"ir_version": "0.1.0", "nodes": [node], "edges": []}
+    source, _ = validate(load(ir))
+    assert source is not None
+    with (
+        mock.patch("pflow.nodes.http.http.requests.request", side_effect=OSError("no network here")),
+        mock.patch("pflow.core.node.time.sleep") as slept,
+    ):
+        assert not WorkflowRunner().run(ir, {}, RunnerConfig(trace_enabled=False, cache_enabled=False)).success
+    waits = [call.args[0] for call in slept.call_args_list if call.args[0] >= 1]
+    assert len(waits) == 5
+    assert node_facts.budget_of(source.nodes[0]).waits() == sum(waits)
