@@ -28,6 +28,7 @@ CODES: dict[str, str] = {
     "PFL114": "key that is not a string",
     "PFL115": "referenced file cannot be read",
     "PFL116": "remark of pflow's parser",
+    "PFL117": "path at which nothing is found",
     # validate: the schema
     "PFL201": "missing key",
     "PFL202": "unknown key",
@@ -102,6 +103,7 @@ CODES: dict[str, str] = {
     # write
     "PFL601": "file of the user's in the way",
     "PFL602": "folder that cannot be written",
+    "PFL603": "folder of another workflow",
     # check: generated files that do not say what the workflow says
     "PFL611": "generated file that is out of date",
     "PFL612": "generated file that is missing",

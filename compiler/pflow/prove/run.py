@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import click
 
 from ...diagnostics.diagnostic import LowerError
+from ...exit_status import DONE, FAILED, FOUND
 
-AGREED, DIFFERED, FAILED = 0, 1, 2
+AGREED, DIFFERED = DONE, FOUND
 
 
 def prove_all(workflow: str, inputs: Iterable[str]) -> int:

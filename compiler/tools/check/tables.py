@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ...generated_folder import LOWERED, MAP
 from ...node_types.project_file import PROJECT_FILE, read_toml, table_in
 from ..shared.globs import Glob
-from .lowering import LOWERED, MAP, Lowering, beside, shown
+from .lowering import Lowering, beside, shown
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
 """The files in which a table may stand."""
