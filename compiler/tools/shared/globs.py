@@ -52,9 +52,9 @@ class Glob:
                 break
             fixed.append(part)
         found = []
-        for parent, names in walk(folder.joinpath(*fixed), lambda _: None):
-            for name in names:
-                path = parent / name
+        for inner in walk(folder.joinpath(*fixed), lambda _: None):
+            for name in inner.files:
+                path = inner.path / name
                 inside = path.relative_to(folder).as_posix()
                 if self.matches(inside) and not is_skipped(path, folder) and path.is_file():
                     found.append(path)
