@@ -1,6 +1,6 @@
 """The `${...}` language: what a template is made of.
 
-Grammar (pflow 0.16; `tests/conformance/templates.json` has what each template gives there)::
+Grammar (pflow's, of its reference version; `tests/conformance/templates.json` has what each template gives there)::
 
     IDENT      [a-zA-Z_][\\w-]*
     SEGMENT    IDENT, then at most one index: [digits] or [${PATH without a dynamic index}]

@@ -30,13 +30,12 @@ from ..ir.lowered import Capture, LoweredBatch, LoweredIR, Parameter, Shape
 from ..ir.template import Literal, Reference, Template, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType
+from ..node_types.pflow_types import is_cached, pflow_type
 from .names import class_name, digest_of, free, variable
 
 ROOMY = 250
 """About how many classes a module holds before they are spread over several."""
 
-_TEXT_CONTAINERS = {("shell", "env")}  # parameters whose strings are never read as JSON
-_CACHED_TYPES = {"llm"}  # types whose nodes pflow caches unless told otherwise
 _INTERPRETED = ("prompt_cache", "prewarm")  # what only pflow's own batch executor can honour
 _OF_THE_CALL = {Bound.INDEX: "call.index", Bound.TOTAL: "call.total"}
 
@@ -101,12 +100,13 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[
 
 def parameter_of(node: SourceNode, node_type: NodeType, key: str, value: Any) -> Parameter:
     """One parameter of `node` with what its node type says of it."""
+    known = pflow_type(node.type)
     optional = optional_inputs(node) if key == "inputs" and node.type == "code" else frozenset()
     return Parameter(
         key=key,
         value=value,
         declared=node_type.param_types.get(key),
-        parse_json=(node.type, key) not in _TEXT_CONTAINERS,
+        parse_json=known is None or key not in known.text_containers,
         optional=optional,
     )
 
@@ -144,7 +144,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
             expanded[key] = changed.get(key, value)
         if key == "type" and "params" not in node.data:
             expanded["params"] = params
-    if node.type in _CACHED_TYPES:
+    if is_cached(node.type):
         expanded.setdefault("cache", True)
     return expanded
 

@@ -11,6 +11,8 @@ import functools
 import sys
 from typing import NamedTuple
 
+from ..node_types.pflow_types import REFERENCE
+
 
 class Unsupported(RuntimeError):
     """This pflow is not one that pflow-lower supports."""
@@ -65,7 +67,7 @@ _WRAPPERS = (
 KNOWN = (
     Known("0.8.1", "engine_0_8.adapter", _WRAPPERS),
     Known("0.15", "engine_0_16.adapter", _ENGINE, older_templates=True),
-    Known("0.16", "engine_0_16.adapter", _ENGINE),
+    Known(REFERENCE, "engine_0_16.adapter", _ENGINE),
 )
 SUPPORTED = f"pflow-lower supports pflow {', '.join(known.series for known in KNOWN[:-1])} and {KNOWN[-1].series}"
 

@@ -1,7 +1,7 @@
 """pflow-lower in pflow 0.8.1, whose nodes run inside wrappers: instrumentation, batch, namespace, template, node.
 
 A lowered batch runs inside instrumentation, namespace and template; the batch wrapper is gone. Its generated
-class takes the place of the innermost node, and what it gives is what pflow 0.16 gives: `results` holds
+class takes the place of the innermost node, and what it gives is what the reference version gives: `results` holds
 successes only, `errors` is a list, a fail-fast batch leaves what it has done.
 """
 

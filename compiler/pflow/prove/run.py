@@ -9,6 +9,7 @@ import click
 
 from ...diagnostics.diagnostic import LowerError
 from ...exit_status import DONE, FAILED, FOUND
+from ...node_types.pflow_types import REFERENCE
 
 AGREED, DIFFERED = DONE, FOUND
 
@@ -25,7 +26,7 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     try:
         from .prove import prove
     except ImportError as error:
-        return _failed(f"this needs pflow 0.16 (pip install 'pflow-lower[pflow]'): {error}")
+        return _failed(f"this needs pflow {REFERENCE} (pip install 'pflow-lower[pflow]'): {error}")
     nodes = runs = differences = 0
     try:
         for proof in prove(workflow, given):
