@@ -151,9 +151,9 @@ def line_with(file: Path, text: str) -> int:
     ("file", "text"),
     [
         ("nodes.py", "alias ="),
-        ("nodes.py", "text_at(issue, 'title')"),
-        ("nodes.py", "return in_threads"),
-        ("nodes.py", "from pocketflow"),
+        ("nodes.py", "text(issue, 'title')"),
+        ("nodes.py", "max_concurrent ="),
+        ("nodes.py", "from pflow_lower"),
         ("flow.py", "classify = ClassifyBatch"),
         ("lowered.json", '"type": "nodes:ClassifyBatch"'),
     ],
@@ -179,7 +179,7 @@ def test_every_line_of_every_golden_case_can_be_explained() -> None:
 
 def test_a_long_line_is_shown_around_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    prompt = "x" * 500 + "${item}" + "y" * 500
+    prompt = "x" * 500 + "\n${item}" + "y" * 500
     node = {"id": "a", "type": "llm", "params": {"prompt": prompt}, "batch": {"items": ["1"]}}
     Path("workflow.json").write_text(json.dumps({"nodes": [node]}))
     CliRunner().invoke(cli, ["workflow.json", "-o", "."])

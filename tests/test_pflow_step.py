@@ -498,7 +498,7 @@ def test_an_exception_names_its_place(step: None, tmp_path: Path, monkeypatch: p
     assert [record["error"] for record in records] == ["not 1", "none"]
     for index, record in enumerate(records):
         text = "".join(traceback.format_exception(record["exception"]))
-        assert "return run_inner(self.inner, call, params)" in text  # the generated line
+        assert "return self.run_inner(call, params)" in text  # the generated line
         if sys.version_info >= (3, 11):
             assert f"breaks.pflow.md:7: tell: item [{index}], attempt 2 of 2" in text
 

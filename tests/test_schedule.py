@@ -20,7 +20,8 @@ import pocketflow
 import pytest
 from helpers.scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store
 
-from pflow_lower.runtime import Host
+import pflow_lower
+from pflow_lower.runtime import Engine
 
 HERE = Path(__file__).parent
 
@@ -129,6 +130,10 @@ def test_500_items(version: str, shape: str, run: Callable[..., None]) -> None:
     flow, options = FLOWS[version], SHAPES[shape]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "pocketflow", flow)
+        if flow is not pocketflow:  # a runtime of its own, derived from this one
+            patch.setattr(pflow_lower, "runtime", pflow_lower.runtime)
+            for name in [name for name in sys.modules if name.startswith("pflow_lower.runtime")]:
+                patch.delitem(sys.modules, name)
         cls = lowered_class.__wrapped__(max_retries=2, error_handling="continue", **options)
     assert issubclass(cls, flow.BatchNode)
     ledger = Ledger()
@@ -305,7 +310,7 @@ def check(model: Model, stage: Stage, shared: dict[str, Any], raised: Exception 
         assert (raised is None) == (bool(good) or not failed)
 
 
-class Watching(Host):
+class Watching(Engine):
     """Knows what the scheduler has noticed."""
 
     def open(self, batch: Any) -> None:
@@ -341,7 +346,7 @@ def staged_threads(plan: tuple[str, ...], choices: list[int], *, fail_fast: bool
     node = lowered_class(
         parallel=True, max_concurrent=2, max_retries=2, error_handling="fail_fast" if fail_fast else "continue"
     )(Staged(stage))
-    node.host = host = Watching()
+    node.engine = host = Watching()
     thread = threading.Thread(target=run)
     thread.start()
     while model.under_way:

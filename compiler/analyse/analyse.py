@@ -11,7 +11,7 @@ import json
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import Shape
+from ..ir.lowered import Shape, shape_of
 from ..ir.report import nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, Origin
@@ -40,16 +40,11 @@ def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
         if node.batch is None:
             continue
         node_type = types.resolve(node.type)
-        batches.append(BatchFacts(node=node, type=node_type, shape=_shape(node, node_type)))
+        shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
+        batches.append(BatchFacts(node=node, type=node_type, shape=shape))
         if node_type.origin is Origin.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
     return Facts(batches=tuple(batches)), found
-
-
-def _shape(node: SourceNode, node_type: NodeType) -> Shape:
-    if node.batch is None or not node.batch.parallel:
-        return Shape.IN_ORDER
-    return Shape.IN_TASKS if node_type.is_async else Shape.IN_THREADS
 
 
 def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnostic:

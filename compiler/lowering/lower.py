@@ -26,7 +26,7 @@ from ..analyse.analyse import BatchFacts, Facts
 from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import Bindings, Bound
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import Capture, LoweredBatch, LoweredIR, Parameter, Shape
+from ..ir.lowered import Capture, LoweredBatch, LoweredIR, Parameter
 from ..ir.template import Literal, Reference, Template, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType
@@ -192,11 +192,6 @@ def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
                 position=ir.position((*node.path, key)),
                 help="the results are the same, the tokens may cost more; inside pflow this node stays interpreted",
             )
-
-
-def shape_base(shape: Shape) -> str:
-    """The PocketFlow class that a shape is built on."""
-    return "AsyncParallelBatchNode" if shape is Shape.IN_TASKS else "BatchNode"
 
 
 def shadowing_inputs(parameters: tuple[Parameter, ...]) -> Mapping[str, Any]:
