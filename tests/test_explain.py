@@ -32,6 +32,15 @@ TO_READ_ONLY = {
 TABLE_USER = '{"nodes": [{"id": "t", "type": "translate", "params": {"text": "${item}"}, "batch": {"items": ["a"]}}]}'
 
 
+APPLICATION = {
+    "my_nodes/__init__.py": ["ShoutNode"],
+    "my_nodes/shout.py": ["ShoutNode"],
+    "my_nodes/translate.py": ["TranslateNode"],
+    "my_nodes/embed.py": ["EmbedNode"],
+}
+"""The modules, and the classes in them, that the examples speak of."""
+
+
 def said(example: Example, folder: Path) -> list[Diagnostic]:
     """All findings about an example."""
     kind, *flags = shlex.split(example.kind)
@@ -41,6 +50,9 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
         pytest.importorskip("pflow")
     file = folder / ("workflow.pflow.md" if kind == "markdown" else "workflow.json")
     file.write_text(TABLE_USER if kind == "toml" else example.text, encoding="utf-8")
+    for module, classes in APPLICATION.items():
+        (folder / module).parent.mkdir(exist_ok=True)
+        (folder / module).write_text("".join(f"class {name}: ...\n" for name in classes), encoding="utf-8")
     if kind == "toml":
         folder.joinpath("nodes.toml").write_text(example.text, encoding="utf-8")
     if flags == ["lint"]:

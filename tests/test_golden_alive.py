@@ -188,8 +188,8 @@ for path, nodes, program in json.load(sys.stdin):
 """
 
 
-@pytest.mark.parametrize("seed", ["0", "1"])
-def test_hash_seed_and_folder_do_not_matter(seed: str, tmp_path: Path) -> None:
+def test_hash_seed_and_folder_do_not_matter(tmp_path: Path) -> None:
+    """In another folder, and with a seed that another process does not share."""
     requests = []
     for name in CASES:
         case = GOLDEN / name
@@ -202,7 +202,7 @@ def test_hash_seed_and_folder_do_not_matter(seed: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONHASHSEED": seed},
+        env={**os.environ, "PYTHONHASHSEED": "1"},
         check=True,
     )
     for name, line in zip(CASES, run.stdout.splitlines(), strict=True):
