@@ -20,6 +20,7 @@ def bench() -> Iterator[fuzz_pflow.Bench]:
         yield made
 
 
+@pytest.mark.slow
 def test_500_workflows(bench: fuzz_pflow.Bench) -> None:
     fuzz_pflow.search(bench, max_examples=500, derandomize=True)()
     assert bench.seen["ran"] > 300
@@ -28,6 +29,7 @@ def test_500_workflows(bench: fuzz_pflow.Bench) -> None:
     assert bench.seen["ended success"] > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "wrong"),
     [

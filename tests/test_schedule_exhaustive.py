@@ -23,6 +23,8 @@ from helpers.scripted import lowered_class, store
 
 from pflow_lower.runtime import Engine
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 2
 ATTEMPTS = 3
 PATTERNS = {"ok": 1, "again ok": 2, "again again ok": 3, "again again fail": 3}
@@ -140,7 +142,7 @@ class Staged(pocketflow.Node):
     def exec(self, _: Any) -> None:
         told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.stage.enter(self.params["at"], threading.current_thread(), told.put)
-        act(told.get(timeout=10), self.params["at"])
+        act(told.get(timeout=60), self.params["at"])
 
 
 class AsyncStaged(pocketflow.AsyncNode):
