@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ..shared.workflow_files import walk
 
@@ -38,6 +39,24 @@ def nothing_there(folder: str) -> Diagnostic:
     )
 
 
+def leads_out(name: str, argument: str) -> bool:
+    """Whether a workflow that was found, not named, is a link out of the repository of the folder `argument`."""
+    if name == argument or regular_files.may_lead_outside():
+        return False
+    return not regular_files.is_below(name, regular_files.top_of(Path(argument)))
+
+
+def outside(name: str) -> Diagnostic:
+    """The finding about such a workflow."""
+    return Diagnostic(
+        code="PFL101",
+        severity=Severity.ERROR,
+        message="cannot read the file: a link leads out of the repository",
+        file=name,
+        help=regular_files.HELP,
+    )
+
+
 def _inside(folder: str) -> Iterator[str]:
     unreadable: list[str] = []
     for found in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
@@ -52,7 +71,7 @@ def _inside(folder: str) -> Iterator[str]:
 def _is_workflow(file: Path) -> bool:
     """Whether a JSON file looks like one. A file that is not JSON is nobody's workflow as far as can be seen."""
     try:
-        content = file.read_bytes() if file.stat().st_size <= _MOST else b""
+        content = regular_files.read(file, most=_MOST)
         data = json.loads(content) if b'"nodes"' in content else None
     except (OSError, ValueError, RecursionError):
         return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ... import pipeline
+from ... import pipeline, regular_files
 from ...diagnostics.diagnostic import LowerError
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
@@ -64,7 +64,8 @@ def forecast(
             made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, items, notes))
         else:
             made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
-            known.learn(node)
+            if remark := known.learn(node):
+                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark))
     return tuple(made)
 
 
@@ -188,6 +189,8 @@ def _child(
     file = folder / Path(name).expanduser()
     if not file.is_file():
         raise _NoChild(f"the workflow {name} is not a file here: what it does is not known")
+    if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(folder)):
+        raise _NoChild(f"the workflow {name} is outside of the repository: {regular_files.HELP}")
     if depth >= _DEEPEST:
         raise _NoChild(f"sub-workflows are nested more than {_DEEPEST} deep")
     try:

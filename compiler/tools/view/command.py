@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...cli import allow_outside
 from ...diagnostics.diagnostic import LowerError, Severity
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import FAILED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     "--out", metavar="FILE", type=click.Path(path_type=Path), help="Where the page goes, instead of a temporary file."
 )
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+@allow_outside
 @click.option("--serve", is_flag=True, help="Serve the page at 127.0.0.1 and load it again whenever WORKFLOW is saved.")
 @click.option(
     "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
