@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from ..ir.lowered import LoweredBatch, LoweredIR, Parameter
+from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, Parameter
 from ..ir.template import parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..lowering.lower import parameter_of
@@ -207,14 +207,12 @@ def _inputs(source: SourceIR) -> Node:
     return Display(tuple(Entry(name, Literal(dict(spec))) for name, spec in source.inputs.items()))
 
 
-def _imports(batches: Iterable[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
-    local: dict[str, set[str]] = {}
-    for batch in batches:
-        local.setdefault(batch.module, set()).add(batch.class_name)
+def _imports(batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
+    local = {MODULE: {batch.class_name for batch in batches}}
     found: dict[str, set[str]] = {runtime: used}
     for module, name in classes.lines():
         found.setdefault(module, set()).add(name)
-    return [*import_lines(found), "", *import_lines(local)] if local else import_lines(found)
+    return [*import_lines(found), "", *import_lines(local)] if batches else import_lines(found)
 
 
 def _refuse_what_needs_an_engine(source: SourceIR) -> None:
@@ -230,7 +228,7 @@ def _refuse_what_needs_an_engine(source: SourceIR) -> None:
 
 def _refuse_classes_in_our_place(source: SourceIR, lowered: LoweredIR, types: NodeTypes, runtime: str) -> None:
     """A class of the user's in a module `nodes` cannot be imported beside the generated `nodes.py`."""
-    ours = {"nodes", "flow", *(batch.module for batch in lowered.batches), runtime}
+    ours = {MODULE, "flow", runtime}
     found = []
     for node in source.nodes:
         module = (types.resolve(node.type).module or "").partition(".")[0]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
 
 _OWNERS = frozenset({"self", "given", "call"})
@@ -37,13 +37,9 @@ def verify_lowered(lowered: LoweredIR) -> None:
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
     """Check the generated modules of batch classes. Raises: BrokenPromise."""
-    modules: dict[str, list[LoweredBatch]] = {}
-    for batch in lowered.batches:
-        modules.setdefault(batch.module, []).append(batch)
-    for module, batches in modules.items():
-        wrong = list(_wrong_in_module(files[f"{module}.py"], batches))
-        if wrong:
-            raise BrokenPromise(f"generated invalid code in {module}.py: " + "; ".join(wrong))
+    wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
+    if wrong:
+        raise BrokenPromise(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
 
 
 def verify_program(text: str) -> None:
@@ -89,7 +85,7 @@ def _wrong_in_lowered(lowered: LoweredIR) -> Iterator[str]:
         node = nodes[batch.number]
         if "batch" in node:
             yield f"{batch.node_id} still has a batch"
-        if node["type"] != f"{batch.module}:{batch.class_name}":
+        if node["type"] != f"{MODULE}:{batch.class_name}":
             yield f"{batch.node_id} has the type {node['type']!r}"
         if not batch.class_name.isidentifier() or not batch.alias.isidentifier():
             yield f"{batch.node_id}: {batch.class_name!r} or {batch.alias!r} is not a Python name"
@@ -98,12 +94,12 @@ def _wrong_in_lowered(lowered: LoweredIR) -> Iterator[str]:
             yield f"{batch.node_id}: captured names {names}"
         if any(isinstance(value, dict | list) for value in node["params"].values()):
             yield f"{batch.node_id}: a captured reference is nested"
-    classes = [(batch.module, batch.class_name) for batch in lowered.batches]
+    classes = [batch.class_name for batch in lowered.batches]
     if len(set(classes)) != len(classes):
         yield "two classes have one name"
 
 
-def _wrong_in_module(text: str, batches: list[LoweredBatch]) -> Iterator[str]:
+def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str]:
     body = ast.parse(text).body
     classes = [statement for statement in body if isinstance(statement, ast.ClassDef)]
     head = body[: len(body) - len(classes)]

@@ -10,6 +10,9 @@ from .paths import Path
 from .template import Reference
 from .workflow import BatchSpec
 
+MODULE = "nodes"
+"""The module that holds the generated classes."""
+
 
 class Shape(enum.Enum):
     """Which generated class a batch becomes."""
@@ -74,7 +77,6 @@ class LoweredBatch(NamedTuple):
     node_id: str
     type: str
     """The inner node's type, as the author wrote it."""
-    module: str
     class_name: str
     shape: Shape
     spec: BatchSpec

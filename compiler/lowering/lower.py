@@ -26,15 +26,12 @@ from ..analyse.analyse import BatchFacts, Facts
 from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import Bindings, Bound
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import Capture, LoweredBatch, LoweredIR, Parameter
+from ..ir.lowered import MODULE, Capture, LoweredBatch, LoweredIR, Parameter
 from ..ir.template import Literal, Reference, Template, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
-from .names import class_name, digest_of, free, variable
-
-ROOMY = 250
-"""About how many classes a module holds before they are spread over several."""
+from .names import class_name, free, variable
 
 _INTERPRETED = ("prompt_cache", "prewarm")  # what only pflow's own batch executor can honour
 _OF_THE_CALL = {Bound.INDEX: "call.index", Bound.TOTAL: "call.total"}
@@ -42,10 +39,9 @@ _OF_THE_CALL = {Bound.INDEX: "call.index", Bound.TOTAL: "call.total"}
 
 def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     """The expanded form of `ir`. Nodes without a batch stay exactly as they are."""
-    modules = module_names([batch.node.id for batch in facts.batches])
     ids = {node.id for node in ir.nodes}
     names = ir.names
-    batches = tuple(_lower_batch(ir, batch, modules[batch.node.id], names) for batch in facts.batches)
+    batches = tuple(_lower_batch(ir, batch, names) for batch in facts.batches)
     nodes = [dict(node.data) for node in ir.nodes]
     for lowered in batches:
         nodes[lowered.number] = _expanded(ir, lowered, ids)
@@ -54,22 +50,7 @@ def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     return LoweredIR(name=ir.name, document=document if batches else ir.data, batches=batches), found
 
 
-def module_names(ids: list[str]) -> dict[str, str]:
-    """The module of each class, by node id: all in `nodes`, or spread by a digest of the id.
-
-    Compiling a module takes more than twice as long for twice as many classes. A node moves to another
-    module only when the number of modules doubles.
-    """
-    modules = 1
-    while len(ids) > 2 * ROOMY * modules:
-        modules *= 2
-    if modules == 1:
-        return dict.fromkeys(ids, "nodes")
-    digits = len(f"{modules - 1:x}")
-    return {node_id: f"nodes_{int(digest_of(node_id), 16) % modules:0{digits}x}" for node_id in ids}
-
-
-def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[str]) -> LoweredBatch:
+def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> LoweredBatch:
     node, spec = facts.node, facts.node.batch
     assert spec is not None  # analyse lists batch nodes only
     parameters = tuple(parameter_of(node, facts.type, key, value) for key, value in node.params.items())
@@ -84,7 +65,6 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[
     return LoweredBatch(
         node_id=node.id,
         type=node.type,
-        module=module,
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
@@ -137,7 +117,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
     hidden = {lowered.spec.alias, *shadowing_inputs(lowered.parameters)} & set(ir.inputs)
     for root in sorted((hidden & _roots([lowered.spec.items, dict(node.params)])) - _roots(params)):
         params[variable(root, params)] = f"${{{root} ?? null}}"
-    changed = {"type": f"{lowered.module}:{lowered.class_name}", "params": params}
+    changed = {"type": f"{MODULE}:{lowered.class_name}", "params": params}
     expanded: dict[str, Any] = {}
     for key, value in node.data.items():
         if key != "batch":

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import Position
-from ...ir.lowered import LoweredIR
+from ...ir.lowered import MODULE, LoweredIR
 from ...ir.paths import Path, address, value_at
 from ...ir.workflow import SourceIR
 from .document import document_lines
@@ -71,14 +71,13 @@ def maps_of(source: SourceIR, lowered: LoweredIR, files: Mapping[str, str]) -> d
     Where several stand for one line, the one that says most comes last.
     """
     found: dict[str, list[Mapped]] = {}
-    modules = {batch.module for batch in lowered.batches} or {"nodes"}
     for name, text in files.items():
         if name == "lowered.json":
             lines = document_lines(source, lowered, text)
         elif name == "flow.py":
             lines = program_lines(source, text)
-        elif name.removesuffix(".py") in modules:
-            lines = module_lines(lowered, name.removesuffix(".py"), text)
+        elif name == f"{MODULE}.py":
+            lines = module_lines(lowered, text)
         else:
             continue
         whole = _located(source, lines)
