@@ -10,7 +10,7 @@ from .. import runtime
 from ..ir.template import Expression, templates
 from ..load.plain_data import MAX_DEPTH, too_deep
 from ..node_types.declared_type import outer_type
-from ..runtime import MISSING, ParameterError, Unresolved
+from ..runtime import Missing, ParameterError, Unresolved
 from .python_text import lay_out
 from .template_to_python import StoreScope, expression, parameter
 
@@ -64,7 +64,7 @@ class Compiled:
                 return self._strict(context)
         except Unresolved:
             pass
-        missing = (raw for raw, e in self._expressions.items() if _probe(e)(context) is MISSING)
+        missing = (raw for raw, e in self._expressions.items() if isinstance(_probe(e)(context), Missing))
         raise UnresolvedError(tuple(sorted(missing)), self._issues)
 
     def permissive(self, context: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from ..lowering.names import free, variable
 from ..node_types.lookup import NodeType, NodeTypes
 from .class_body import functions, inputs_are_read, is_scope, spell, written
 from .emit import Origin, header, import_lines, jinja
-from .python_text import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out, literal
+from .python_text import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out
 from .python_text import Mapping as Display
 from .template_to_python import StoreScope, expression
 
@@ -27,6 +27,10 @@ _BUILTINS = frozenset(
     """.split()
 )
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
+
+
+_UNTYPED_IMPORTS = ('# mypy: disable-error-code="import-untyped"', "# pyright: reportMissingTypeStubs=false")
+"""The classes of nodes come from packages that need not be typed: pflow is not."""
 
 
 class _Names:
@@ -53,7 +57,7 @@ def emit_program(
         names.take(batch.class_name)
     classes = _Classes(names)
     variables = {node.id: names.take(_step_name(node.id)) for node in source.nodes}
-    steps, makers, used = [], [], {"run_program", "Shared", "Params"}
+    steps, makers, used = [], [], {"run_program", "Shared", "Params", "Workflow"}
     for node in source.nodes:
         inner, uses = _inner(node, types.resolve(node.type), classes)
         used |= uses
@@ -63,7 +67,7 @@ def emit_program(
             used.add("Step")
             maker = None
             if node.params:
-                maker = names.take(f"{variables[node.id]}_params")
+                maker = names.take(f"{variables[node.id].rstrip('_')}_params")
                 lines, uses = _params_body(source, node, types.resolve(node.type))
                 used |= uses
                 said = docstring(f"The parameters of `{node.id}`.")
@@ -77,13 +81,13 @@ def emit_program(
         jinja()
         .get_template("flow.py.jinja")
         .render(
-            header=header(origin),
+            header=[*header(origin), *_UNTYPED_IMPORTS],
             docstring=docstring(f"The workflow of {origin.source or 'a file'} as a PocketFlow program."),
             imports=_imports(lowered.batches, classes, used, runtime),
             makers=makers,
             steps=steps,
             edges=list(_edges(source, variables)),
-            start=lay_out(Call("Flow", (Keyword("start", Code(variables[_start(source)])),)), 1, "return "),
+            start=lay_out(Call("Workflow", (Keyword("start", Code(variables[_start(source)])),)), 1, "return "),
             inputs=lay_out(_inputs(source), 0, "INPUTS: dict[str, dict[str, Any]] = "),
             outputs=shown,
         )
@@ -173,14 +177,16 @@ def _outputs(source: SourceIR) -> tuple[str, set[str]]:
         text = spec["source"] if "${" in spec["source"] else f"${{{spec['source']}}}"
         parsed = parse(text)
         if parsed.is_whole:
-            value: Node = Call("keep", (expression(parsed.expressions[0], store, "peek"), Literal(None)))
+            value: Node = Call("found_or", (expression(parsed.expressions[0], store, "peek"), Literal(None)))
         else:
             value = spell(Parameter(key=name, value=text, declared=None, parse_json=False), store, permissive=True)
         entries.append(Entry(name, value))
     if not declared:
         left = {edge["from"] for edge in source.data.get("edges") or ()}
         last = [node.id for node in source.nodes if node.id not in left]
-        entries = [Entry(i, Call("keep", (Call("peek", (Code("shared"), Literal(i))), Literal(None)))) for i in last]
+        entries = [
+            Entry(i, Call("found_or", (Call("peek", (Code("shared"), Literal(i))), Literal(None)))) for i in last
+        ]
     values = [entry.value for entry in entries]
     return lay_out(Display(tuple(entries)), 1, "return "), functions(*values)
 
@@ -189,13 +195,8 @@ def _edges(source: SourceIR, variables: Mapping[str, str]) -> Iterable[str]:
     for edge in source.data.get("edges") or ():
         action = edge.get("action", "default")
         start, end = variables[edge["from"]], variables[edge["to"]]
-        way = f" - {literal(action)}" if action != "default" else ""
-        if columns(flat := f"    {start}{way} >> {end}") <= WIDTH:
-            yield flat
-            continue
-        if way and columns(f"        {start}{way}") > WIDTH:
-            way = f"\n       {way}"
-        yield f"    (\n        {start}{way}\n        >> {end}\n    )"
+        arguments: tuple[Node, ...] = (Code(end),) if action == "default" else (Code(end), Literal(action))
+        yield lay_out(Call(f"{start}.next", arguments), 1)
 
 
 def _start(source: SourceIR) -> str:
@@ -210,7 +211,7 @@ def _imports(batches: Iterable[LoweredBatch], classes: _Classes, used: set[str],
     local: dict[str, set[str]] = {}
     for batch in batches:
         local.setdefault(batch.module, set()).add(batch.class_name)
-    found: dict[str, set[str]] = {runtime: used, "pocketflow": {"Flow"}}
+    found: dict[str, set[str]] = {runtime: used}
     for module, name in classes.lines():
         found.setdefault(module, set()).add(name)
     return [*import_lines(found), "", *import_lines(local)] if local else import_lines(found)
@@ -223,6 +224,10 @@ def _refuse_what_needs_an_engine(source: SourceIR) -> None:
             if node.data.get(key):
                 message = f"a program cannot {why}: {key} needs an engine"
                 found.append(_refusal("PFL450", source, node, key, message, _WITHOUT))
+        if node.data.get("prompt_cache"):
+            message = "a program cannot send what prompt_cache names: its calls would lack that text"
+            help = "put that text into the prompt, or run the workflow in pflow"
+            found.append(_refusal("PFL450", source, node, "prompt_cache", message, help))
     if found:
         raise LowerError(found)
 

@@ -35,24 +35,28 @@ class StoreScope:
 
 
 def lookup(ref: Reference, scope: Scope, function: str = "find") -> Node:
-    """`ref` as a call of `find` or `peek`, or as the bare variable where nothing is left to look up."""
+    """`ref` as a call of a function that takes a value and a path.
+
+    `find` and `peek` are left out where nothing is left to look up, and nothing can be missing.
+    """
     base, path, sure = scope.access(ref)
     if not path:
-        return Code(base) if sure or function == "peek" else Call(function, (Code(base),))
+        return Code(base) if function == "peek" or (function == "find" and sure) else Call(function, (Code(base),))
     return Call(function, (Code(base), *(_step(step, scope) for step in path)))
 
 
 def expression(expr: Expression, scope: Scope, function: str = "find") -> Node:
-    """`expr` as Python that raises `Unresolved` (function "find") or gives MISSING ("peek")."""
+    """`expr` as Python, the value handed to `function`: "peek" gives Missing, the others raise `Unresolved`."""
     operands = [_operand(operand, scope) for operand in expr.operands]
     sure = next((n for n, operand in enumerate(operands) if not _may_miss(operand)), None)
     if sure is not None:
         operands = operands[: sure + 1]
     if len(operands) == 1:
         only = expr.operands[0]
-        return lookup(only, scope, function) if isinstance(only, Reference) else operands[0]
-    chain = Call("first", tuple(operands))
-    return chain if sure is not None or function == "peek" else Call("find", (chain,))
+        if isinstance(only, Reference):
+            return lookup(only, scope, function)
+    chain = operands[0] if len(operands) == 1 else Call("first", tuple(operands))
+    return chain if function == "peek" or (function == "find" and sure is not None) else Call(function, (chain,))
 
 
 def template(source: Template, scope: Scope, *, permissive: bool = False, parse_json: bool = False) -> Node:
@@ -62,9 +66,7 @@ def template(source: Template, scope: Scope, *, permissive: bool = False, parse_
     whole reference to a string that holds a JSON object or array gives that object or array.
     """
     if source.is_whole:
-        expr = source.expressions[0]
-        node = _kept(expression(expr, scope, "peek"), source.source) if permissive else expression(expr, scope)
-        return parsed(node) if parse_json else node
+        return _whole(source, scope, "parsed" if parse_json else "find", permissive)
     parts: list[str | Node] = []
     for part in source.parts:
         if isinstance(part, str):
@@ -78,9 +80,19 @@ def template(source: Template, scope: Scope, *, permissive: bool = False, parse_
     return Text(tuple(parts))
 
 
-def parsed(node: Node) -> Node:
-    """`node`, read as JSON where it turns out to be a string that holds an object or an array."""
-    return node if _is_number(node) else Call("parsed", (node,))
+def applied(function: str, node: Node) -> Node:
+    """`node`, a value that is surely there, handed to `function`."""
+    plain = function == "find" or (function == "parsed" and _is_number(node))
+    return node if plain else Call(function, (node,))
+
+
+def _whole(source: Template, scope: Scope, function: str, permissive: bool) -> Node:
+    """A whole reference, its value handed to `function`."""
+    expr = source.expressions[0]
+    if permissive:
+        return applied(function, _found_or(expression(expr, scope, "peek"), source.source))
+    node = expression(expr, scope, "peek")
+    return node if _is_number(node) and function == "parsed" else expression(expr, scope, function)
 
 
 def value(source: Any, scope: Scope, *, permissive: bool = False, parse_json: bool = False) -> Node:
@@ -110,24 +122,20 @@ def parameter(
     is_text = declared is not None and declared.lower() in _TEXT_TYPES
     if not is_dynamic(source):
         if is_text and isinstance(source, (dict, list)):
-            return Call("json_text", (Literal(source),))
+            return Call("as_json_text", (Literal(source),))
         return Literal(source)
     if not isinstance(source, str):
         node = value(source, scope, permissive=permissive, parse_json=parse_json)
-        return Call("json_text", (node,)) if is_text else node
+        return Call("as_json_text", (node,)) if is_text else node
     found = parse(source)
-    node = template(found, scope, permissive=permissive)
     if not found.is_whole or declared is None:
-        return node
-    if declared in _CONTAINERS:
-        return Call(_CONTAINERS[declared], (node,))
-    if is_text:
-        return Call("as_text" if declared == "str" else "json_text", (node,))
-    return node
+        return template(found, scope, permissive=permissive)
+    function = ("as_text" if declared == "str" else "as_json_text") if is_text else _CONTAINERS.get(declared, "find")
+    return _whole(found, scope, function, permissive)
 
 
 def items(source: str | list[Any], scope: Scope) -> Node:
-    """The items of a batch: MISSING where the reference finds nothing; inline references stay as text."""
+    """The items of a batch: Missing where the reference finds nothing; inline references stay as text."""
     if isinstance(source, list):
         return value(source, scope, permissive=True, parse_json=True)
     found = parse(source.strip())
@@ -169,7 +177,7 @@ def _step(step: Step, scope: Scope) -> Node:
         base, path, sure = scope.access(step.ref)
         if sure and not path and base == "call.index":
             return Code(base)
-        return Call("position", (lookup(step.ref, scope, "peek"),))
+        return lookup(step.ref, scope, "position")
     return Literal(step.value)
 
 
@@ -183,27 +191,16 @@ def _may_miss(node: Node) -> bool:
 
 def _inside_text(expr: Expression, source: Template, scope: Scope, permissive: bool) -> Node:
     if permissive:
-        node = _kept(expression(expr, scope, "peek"), source.source[expr.start : expr.end])
-    else:
-        node = expression(expr, scope)
-    if _is_number(node):
-        return node  # reads the same without `text`
-    if isinstance(node, Call) and node.name == "find" and len(node.arguments) == 1:
-        node = node.arguments[0]  # `text` raises just as well
-    if isinstance(node, Code) and node.text.startswith("given."):
-        return Code(f"given_text.{node.text.removeprefix('given.')}")  # is text already
-    if isinstance(node, Call) and node.name == "find" and len(node.arguments) == 2 and _is_name(node.arguments[1]):
-        return Call("text_at", node.arguments)
-    return Call("text", (node,))
+        node = _found_or(expression(expr, scope, "peek"), source.source[expr.start : expr.end])
+        return node if _is_number(node) else Call("text", (node,))
+    node = expression(expr, scope, "text")
+    number = isinstance(node, Call) and len(node.arguments) == 1 and _is_number(node.arguments[0])
+    return node.arguments[0] if isinstance(node, Call) and number else node  # reads the same without `text`
 
 
-def _is_name(node: Node) -> bool:
-    return isinstance(node, Literal) and isinstance(node.value, str)
-
-
-def _kept(node: Node, written: str) -> Node:
+def _found_or(node: Node, written: str) -> Node:
     """`node`, but the reference as it is written where `node` finds nothing."""
-    return Call("keep", (node, Literal(written))) if _may_miss(node) else node
+    return Call("found_or", (node, Literal(written))) if _may_miss(node) else node
 
 
 def _is_number(node: Node) -> bool:
