@@ -8,6 +8,7 @@ says PFL3xx
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
@@ -30,10 +31,15 @@ class Facts(NamedTuple):
     """What is known of the batch nodes, in the order of the IR."""
 
     batches: tuple[BatchFacts, ...]
+    types: Mapping[str, NodeType] = {}
+    """What is known of the node types by their names; of all of them where a program was asked for."""
 
 
-def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
-    """Look at every batch node of `ir`; changes nothing. Returns the facts and all findings."""
+def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[Facts, list[Diagnostic]]:
+    """Look at every batch node of `ir`, for a `program` at the types of all nodes; changes nothing.
+
+    Returns the facts and all findings.
+    """
     found = check_references(ir)
     batches = []
     for node in ir.nodes:
@@ -43,7 +49,8 @@ def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
         batches.append(BatchFacts(node=node, type=node_type, shape=_shape(node, node_type)))
         if node_type.origin is Origin.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
-    return Facts(batches=tuple(batches)), found
+    known = {node.type: types.resolve(node.type) for node in ir.nodes if program or node.batch is not None}
+    return Facts(batches=tuple(batches), types=known), found
 
 
 def _shape(node: SourceNode, node_type: NodeType) -> Shape:
