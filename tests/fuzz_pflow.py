@@ -401,7 +401,7 @@ class Bench:
         seen["calls"] = [] if "endless" in seen else list(calls)
         seen["logged"] = [] if "endless" in seen else list(self._logged)
         if lowered and self._interpreted:
-            seen["interpreted although the step is on"] = self._interpreted
+            seen["interpreted although pflow-lower is on"] = self._interpreted
         return seen
 
     def note(self, node: Any, shared: Any) -> None:

@@ -107,7 +107,7 @@ def test_missing_and_orphaned_files_are_named(run: Run) -> None:
     } < set(shown.out.splitlines())
     shown = run("check", "--update")
     assert shown.status == 0
-    assert {"refreshed made/flow.py", "refreshed made/lowered.json"} <= set(shown.out.splitlines())
+    assert {"removed made/flow.py", "refreshed made/lowered.json"} <= set(shown.out.splitlines())
     assert Path("made/mine.py").exists() and not Path("made/flow.py").exists()
     assert run("check").status == 0
 
@@ -259,8 +259,11 @@ def test_in_ci_nothing_is_refreshed(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
 def test_folders_of_tools_and_links_are_left_out(run: Run) -> None:
     workflow("greet.json")
-    for folder in ("node_modules/x", ".venv/lib", "env", ".git/y"):
+    run("greet.json", "-o", ".git/y")
+    for folder in ("node_modules/x", ".venv/lib", "env"):  # an application that somebody has installed
         run("greet.json", "-o", folder)
+        header = Path(folder, "nodes.py").read_text().replace("greet.json", "other/greet.json")
+        Path(folder, "nodes.py").write_text(header)
     Path("env/pyvenv.cfg").write_text("home = /usr/bin\n")
     Path("loop").symlink_to(".", target_is_directory=True)
     assert "nothing to check" in run("check").err

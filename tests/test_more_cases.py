@@ -197,7 +197,7 @@ CASES: dict[str, tuple[list[Json], Json]] = {
     "shell: failures are ignored": ([shell("exit ${item}", [0, 3], ignore_errors=True)], {}),
     "shell: its output is the next items": (
         [then("shell", command="echo '[1, 2]'; echo e >&2"), echo("${item}", "${c.stdout}")], {}),
-    "shell: its output is no list": (
+    "shell: its output is not a list": (
         [then("shell", command="echo no; echo e >&2"), echo("${item}", "${c.stdout}")], {}),
     # Workflows
     "workflow: some fail": (

@@ -1,4 +1,4 @@
-"""Batches of every kind of node that pflow has, through pflow's command line, with and without the step.
+"""Batches of every kind of node that pflow has, through pflow's command line, with and without pflow-lower.
 
 Providers are loopback servers and a stand-in for the Codex command line: nothing leaves the machine.
 """

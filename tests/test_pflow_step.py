@@ -1,4 +1,4 @@
-"""The step inside pflow's own command line and in programs: nothing changes but how batches run."""
+"""pflow-lower inside pflow's own command line and in programs: nothing changes but how batches run."""
 
 from __future__ import annotations
 
@@ -151,9 +151,9 @@ def test_a_pflow_that_was_imported_before_is_watched_everywhere(home: Path) -> N
         "from pflow.runtime import workflow_executor\n"
         "from pflow.execution import runner\n"
         "from pflow_lower.pflow import is_installed\n"
-        "from pflow_lower.pflow.lazy_install import watch\n"
+        "from pflow_lower.pflow.lazy_install import install_when_imported\n"
         "before = workflow_executor.compile_workflow\n"
-        "watch()\n"
+        "install_when_imported()\n"
         "assert workflow_executor.compile_workflow is not before and not is_installed()\n"
         "try:\n    workflow_executor.compile_workflow({}, None)\nexcept Exception:\n    pass\n"
         "print(is_installed())\n"
@@ -187,14 +187,14 @@ def test_install_refuses_another_pflow(home: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.delattr(batch_executor, "execute_batch")
     with pytest.raises(
-        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*knows pflow .*0\.16"
+        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*supports pflow .*0\.16"
     ):
         pflow_lower.pflow.install()
     assert not pflow_lower.pflow.is_installed()
 
 
 def test_nothing_is_written_to_the_users_home(home: Path) -> None:
-    """What pflow itself writes there, the same with the step as without, and none of it is of ours."""
+    """What pflow itself writes there, the same with pflow-lower as without, and none of it is of ours."""
 
     def files() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in home.rglob("*") if path.suffix == ".json"}

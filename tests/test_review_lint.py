@@ -197,7 +197,7 @@ def test_which_files_a_shell_command_overwrites(command: str, expected: list[str
         ("d['a'].strip()", []),
         ("import xs\nxs.append(1)", []),
         ("match d:\n  case {'a': xs}:\n    xs.append(1)", []),
-        ("this is no Python", []),
+        ("this is not Python", []),
     ],
 )
 def test_what_code_certainly_changes(code: str, expected: list[str]) -> None:
@@ -240,7 +240,7 @@ def test_codes_that_nothing_has_are_refused(lint: Run, tmp_path: Path, codes: st
     (tmp_path / "w.json").write_text(json.dumps(ask()))
     result = lint("w.json", "--select", codes)
     assert result.status == 2
-    assert "no code of lint's" in result.err
+    assert "not a lint code or prefix" in result.err
 
 
 def test_fix_keeps_every_other_byte(lint: Run, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_fix_needs_files(lint: Run) -> None:
         ("ignore = 3", "not a table"),
         ('ignore = {"*" = 3}', "not a table of nodes"),
         ('ignore = {"*" = {ask = 3}}', "not a list of codes"),
-        ('ignore = {"*" = {ask = ["PFL9"]}}', "'PFL9' is no code"),
+        ('ignore = {"*" = {ask = ["PFL9"]}}', "'PFL9' is not a lint code"),
         ("ignore = [", "TOML"),
     ],
 )

@@ -231,14 +231,14 @@ def test_times(text: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["rows"], "is no NAME=VALUE"),
+        (["rows"], "expected NAME=VALUE, got 'rows'"),
         (["row=[]"], "no input 'row'; its inputs: rows"),
         (["rows=3"], "of type array"),
         (["rows=[1"], "of type array"),
-        (["--item-time", "soon"], "is no duration"),
+        (["--item-time", "soon"], "is not a duration"),
         (["--item-time", "c=2s"], "no such node"),
         (["--times", "missing.jsonl"], "cannot read missing.jsonl"),
-        (["--times", "w.json"], "is no trace of pflow"),
+        (["--times", "w.json"], "is not a trace of pflow"),
         (["--price", "2"], "--price 2"),
         (["--price", "a/b"], "--price a/b"),
         (["--price", "nan/1"], "--price nan/1"),

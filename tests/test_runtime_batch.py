@@ -144,7 +144,7 @@ def theirs(items: Scripts, *, namespacing: bool = True, depth: int = 0, alias: s
     shared.pop("_batch_trace", None)
     shared.pop("__template_errors__", None)
     if items == [] and shared.get("__warnings__"):
-        del shared["__warnings__"]  # pflow's remark on an empty batch is no warning, and its Host's to make
+        del shared["__warnings__"]  # pflow's remark on an empty batch is not a warning, and its Host's to make
     return Run(shared, raised, progress, script)
 
 

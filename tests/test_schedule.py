@@ -495,7 +495,7 @@ def test_a_batch_in_an_item(options: dict[str, Any], ends: str) -> None:
         assert counts == [300, 300]
     else:
         assert max(counts) < 300
-        assert shared["b"]["count"] == 1  # what did not finish is no outcome
+        assert shared["b"]["count"] == 1  # what did not finish is not an outcome
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("b-")] == []
 
 

@@ -264,7 +264,7 @@ def test_names_that_pflow_refuses(name: str) -> None:
     data = workflow({"params": {"x": "${a.x}"}}, outputs={name: {"source": "${a.x}"}})
     try:
         codes = [finding.code for finding in found(data)]
-    except LowerError:  # text that is no text
+    except LowerError:  # text that is not text
         return
     assert codes == ([] if is_valid_parameter_name(name) else ["PFL218"])
 

@@ -266,7 +266,7 @@ def test_lint_and_plan_are_on_the_page(tmp_path: Path) -> None:
     facts = "".join(page.texts["li"])
     assert "SayBatch" in facts and " 2" in facts
     assert {"items", "calls"} <= set(page.texts["b"])
-    # What the user accepts is no finding here either.
+    # What the user accepts is not a finding here either.
     accepted = f'[tool.pflow-lower.lint.ignore]\n"*.json" = {{ say = {json.dumps(sorted(codes))} }}\n'
     (tmp_path / "pyproject.toml").write_text(accepted, encoding="utf-8")
     assert view(path, "--out", tmp_path / "page.html").exit_code == 0

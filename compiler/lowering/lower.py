@@ -32,14 +32,13 @@ from ..ir.template import templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
+from ..node_types.pflow_types import is_cached, pflow_type
 from .bind import Bind, bound, in_call, in_store, none_unless_run
 from .names import class_name, digest_of, free, variable
 
 ROOMY = 250
 """About how many classes a module holds before they are spread over several."""
 
-_TEXT_CONTAINERS = {("shell", "env")}  # parameters whose strings are never read as JSON
-_CACHED_TYPES = {"llm"}  # types whose nodes pflow caches unless told otherwise
 _INTERPRETED = ("prompt_cache", "prewarm")  # what only pflow's own batch executor can honour
 
 
@@ -135,12 +134,13 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[
 def _parameters(node: SourceNode, types: Mapping[str, str], bind_of: Callable[[str], Bind]) -> tuple[Parameter, ...]:
     """The parameters of `node` with what its type says of them; `bind_of` says how each one reads names."""
     made = []
+    known = pflow_type(node.type)
     for key, value in node.params.items():
         bind = bind_of(key)
         parsed = bound(value, bind)
         if key == "inputs":
             parsed = none_unless_run(parsed, _optional(node), bind)
-        parse_json = (node.type, key) not in _TEXT_CONTAINERS
+        parse_json = known is None or key not in known.text_containers
         made.append(Parameter(key, parsed, meaning_of(types.get(key)), parse_json))
     return tuple(made)
 
@@ -193,7 +193,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
 
 def _added(node: SourceNode) -> dict[str, Any]:
     """What an engine does with the original type by itself, and must be told of the generated one."""
-    return {"cache": True} if node.type in _CACHED_TYPES and "cache" not in node.data else {}
+    return {"cache": True} if is_cached(node.type) and "cache" not in node.data else {}
 
 
 def _roots(value: Any) -> set[str]:

@@ -12,7 +12,7 @@ from ..ir.workflow import BatchSpec
 
 
 def as_data(ir_json: Any) -> Any:
-    """The workflow as data, if it is text; text that is no JSON as it is."""
+    """The workflow as data, if it is text; text that is not JSON as it is."""
     if isinstance(ir_json, str):
         try:
             return json.loads(ir_json)

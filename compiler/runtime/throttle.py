@@ -30,7 +30,7 @@ class Pushback(NamedTuple):
     """What a failed call says about the server's load."""
 
     is_throttle: bool
-    """Whether the server refused the call (429, 503), which is no attempt; False for a timeout, which is one."""
+    """Whether the server refused the call (429, 503), which is not an attempt; False for a timeout, which is one."""
     retry_after: float | None
     """Seconds that the server asked to wait, if it said so."""
 

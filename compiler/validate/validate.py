@@ -1,7 +1,7 @@
 """Stage 2, validate: `Document` -> `SourceIR`.
 
 First the schema (`schema.py`, by jsonschema), then what a schema cannot say (`rules.py`). What
-pflow 0.16 refuses is an error here; what pflow accepts is never more than a warning. All findings
+pflow refuses is an error here; what pflow accepts is never more than a warning. All findings
 are reported. As in pflow, where a part of the document has the wrong shape, nothing is said about
 the rest that would only follow from that.
 """

@@ -1,15 +1,13 @@
-"""What a change of a batch annotation means, by the contract of pflow 0.16."""
+"""What a change of a batch annotation means, by pflow's contract."""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...ir.batch_keys import BATCH_KEYS
 from ...ir.workflow import BatchSpec, ErrorHandling, SourceNode
+from ...node_types.pflow_types import pflow_type
 from .canonical import Names, meaning
 from .model import NOTHING, Change, Kind, Reader, kinds
 
@@ -81,7 +79,9 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
         )
     if before == after:
         if old.items != new.items:
-            yield pair.change(kinds(COSMETIC), "batch.items", "The same list, spelled otherwise.", old.items, new.items)
+            yield pair.change(
+                kinds(COSMETIC), "batch.items", "The same list, spelled differently.", old.items, new.items
+            )
         return
     found, sentence = [BEHAVIOUR], ""
     if isinstance(old.items, list) and isinstance(new.items, list):
@@ -109,7 +109,7 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
 def _alias(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     if old.alias == new.alias:
         return
-    if is_core(pair.new.type):
+    if pflow_type(pair.new.type) is not None:  # pflow's own classes read parameters and nothing else
         found = COSMETIC
         sentence = 'Only this node\'s own templates say it; in results, the item is called "item" as before.'
     else:
@@ -255,14 +255,3 @@ def _attempts(node: SourceNode) -> int:
 
 def _times(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def is_core(node_type: str) -> bool:
-    """Whether a node type is one of pflow's own, whose classes read parameters and nothing else."""
-    return node_type in _core_types() or node_type.startswith("mcp-")
-
-
-@functools.cache
-def _core_types() -> frozenset[str]:
-    types = json.loads((Path(__file__).parents[2] / "node_types" / "core_types.json").read_bytes())["types"]
-    return frozenset({*types, "workflow"})

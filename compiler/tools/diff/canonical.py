@@ -19,7 +19,7 @@ class Names(NamedTuple):
     renamed: Mapping[str, str] = {}
     """Nodes that have another name in the new workflow."""
     key: str | None = None
-    """The parameter that is read; None for what is no parameter, where all names are those of the workflow."""
+    """The parameter that is read; None for what is not a parameter, where all names are those of the workflow."""
 
     @classmethod
     def of(cls, node: SourceNode, ir: SourceIR, renamed: Mapping[str, str]) -> Names:

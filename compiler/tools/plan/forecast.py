@@ -10,6 +10,7 @@ from typing import Any
 from ... import pipeline
 from ...diagnostics.diagnostic import LowerError
 from ...ir.workflow import SourceIR, SourceNode
+from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...options import Options
 from ..shared.node_facts import budget_of
 from ..shared.reachability import Ways
@@ -58,7 +59,7 @@ def forecast(
         if items is not None:
             counts[node.id] = items
             notes += [items.note] if items.note else []
-        if node.type in ("workflow", "pflow.runtime.workflow_executor"):
+        if node.type in WORKFLOW_TYPES:
             made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, items, notes))
         else:
             made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
@@ -88,7 +89,7 @@ def _leaf(
         time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
-    what = budget.known.what if budget.known else "call"
+    what = budget.known.call if budget.known else "call"
     tokens = tokens_of(node, known, items.values if items is not None else None, runs, count, budget.worst)
     return Node(
         path=path,
@@ -184,7 +185,7 @@ def _child(
         raise _NoChild("which workflow this starts is not known yet")
     file = folder / Path(name).expanduser()
     if not file.is_file():
-        raise _NoChild(f"the workflow {name} is no file here: what it does is not known")
+        raise _NoChild(f"the workflow {name} is not a file here: what it does is not known")
     if depth >= _DEEPEST:
         raise _NoChild(f"sub-workflows are nested more than {_DEEPEST} deep")
     try:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...node_types.pflow_types import TYPES
 from ...validate import schema as validate_schema
 
 _PACKAGE = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def workflow_schema() -> dict[str, Any]:
             part |= {"description": _PRIVATE, "doNotSuggest": True}
     schema["required"] = ["nodes"]
     node = schema["properties"]["nodes"]["items"]["properties"]
-    node["type"]["examples"] = sorted(_read("node_types/core_types.json")["types"])
+    node["type"]["examples"] = sorted(TYPES)
     node["parameters"] = {**copy.deepcopy(node["params"]), "description": _OLD, "deprecationMessage": _OLD}
     return schema
 
@@ -65,7 +66,3 @@ def parts(schema: dict[str, Any], address: str = "") -> Iterator[tuple[str, dict
 def _outputs() -> dict[str, Path]:
     """The schema files of what commands print, by what they are called."""
     return {file.name.removesuffix(_END): file for file in _PACKAGE.rglob(f"*{_END}")}
-
-
-def _read(name: str) -> Any:
-    return json.loads((_PACKAGE / name).read_text(encoding="utf-8"))

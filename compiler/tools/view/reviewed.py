@@ -31,7 +31,7 @@ def plan_of(explored: Explored, workflow: str) -> Plan:
 
 
 def _facts(node: Node) -> dict[str, object]:
-    """Of a batch only: one call of an ordinary node is no news."""
+    """Of a batch only: one call of an ordinary node says nothing new."""
     if node.items is None:
         return {}
     # The number of its own items, where it is unknown, is called n: what it is the number of stands beside it.
