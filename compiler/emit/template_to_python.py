@@ -13,7 +13,7 @@ from ..ir.lowered import Declared, Parameter
 from ..ir.template import Field, Index, Issue
 from .python_text import Call, Code, Entry, Keyword, Literal, Mapping, Node, Sequence, Text
 
-_RAISING = frozenset({"text"})
+_RAISING = frozenset({"as_text", "as_dict", "as_list", "parsed", "text"})
 """Functions that raise for what is missing, so that no `find` need stand inside them."""
 
 
@@ -221,7 +221,7 @@ def _is_name(node: Node) -> bool:
 def _kept(found: tree.Choice, variables: Variables, written: str) -> Node:
     """`found`, but the reference as it is written where there is nothing."""
     node = choice(found, variables, "peek")
-    return Call("keep", (node, Literal(written))) if found.may_miss or isinstance(node, Call) else node
+    return Call("keep", (node, Literal(written))) if found.may_miss else node
 
 
 def _is_hard_to_quote(node: Node) -> bool:

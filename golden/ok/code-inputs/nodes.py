@@ -11,7 +11,6 @@ from pflow_lower.runtime import (
     Result,
     Results,
     Shared,
-    find,
     in_order,
     open_batch,
     parsed,
@@ -43,7 +42,7 @@ class JudgeBatch(BatchNode):
             # {"sample": "${item}", "limit": "${threshold}", "position": "${__index__}"}
             "inputs": {
                 "sample": parsed(item),
-                "limit": parsed(find(given.threshold)),
+                "limit": parsed(given.threshold),
                 "position": call.index,
             },
             "code": (

@@ -46,7 +46,7 @@ class AskBatch(BatchNode):
         question, given = call.item, call.captured
         params = {
             "model": "gpt-5",
-            "system": as_text(find(given.options)),
+            "system": as_text(given.options),
             "prompt": as_text(question),
             # ${question.images}
             "images": as_list(find(question, "images")),

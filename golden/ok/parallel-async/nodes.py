@@ -44,7 +44,7 @@ class TranslateBatch(AsyncParallelBatchNode):
         params = {
             # ${article.text}
             "text": as_text(find(article, "text")),
-            "into": as_text(find(given.into)),
+            "into": as_text(given.into),
         }
         return await run_inner_async(self.inner, call, params)
 

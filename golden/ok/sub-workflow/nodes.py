@@ -11,7 +11,6 @@ from pflow_lower.runtime import (
     Result,
     Results,
     Shared,
-    find,
     in_order,
     open_batch,
     parsed,
@@ -44,7 +43,7 @@ class InvoiceBatch(BatchNode):
             # {"customer": "${customer}", "month": "${month}", "number": "${month}-${__…
             "inputs": {
                 "customer": parsed(customer),
-                "month": parsed(find(given.month)),
+                "month": parsed(given.month),
                 "number": f"{given_text.month}-{call.index}",
             },
         }
