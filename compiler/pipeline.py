@@ -72,10 +72,11 @@ def run(
     Raises: LowerError with everything that was found.
     """
     from .analyse import analyse
-    from .emit.verify import verify_files, verify_lowered
+    from .emit.verify import verify_files
     from .load import load
     from .lowering import lower as lowering
     from .lowering import program
+    from .lowering.verify_ir import verify_lowered
     from .node_types import lookup as node_types
     from .validate import validate
 

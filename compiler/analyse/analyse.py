@@ -32,7 +32,7 @@ class Facts(NamedTuple):
 
     batches: tuple[BatchFacts, ...]
     types: Mapping[str, NodeType] = {}
-    """What is known of the node types by their names; of all of them where a program was asked for."""
+    """For a program: what is known of all node types, by their names."""
 
 
 def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[Facts, list[Diagnostic]]:
@@ -49,7 +49,7 @@ def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[F
         batches.append(BatchFacts(node=node, type=node_type, shape=_shape(node, node_type)))
         if node_type.origin is Origin.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
-    known = {node.type: types.resolve(node.type) for node in ir.nodes if program or node.batch is not None}
+    known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}
     return Facts(batches=tuple(batches), types=known), found
 
 
