@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / ".github" / "action.sh"
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="runs away from the repository")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SCRIPT.exists(), reason="runs away from the repository")]
 
 PLAIN: dict[str, Any] = {
     "nodes": [

@@ -74,6 +74,8 @@ CODES: dict[str, str] = {
     "PFL322": "reference that fails at run time",
     # analyse: node types
     "PFL330": "unknown node type",
+    "PFL331": "node class that cannot be looked at",
+    "PFL332": "node class that its module does not have",
     # lower
     "PFL401": "prompt cache that is not carried over",
     # lower: node types

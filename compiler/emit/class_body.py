@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from ..ir import tree
-from ..ir.lowered import LoweredBatch, Parameter, Shape
-from ..ir.workflow import ErrorHandling
+from ..ir.lowered import SHAPES, LoweredBatch, Parameter
 from ..lowering.names import RUNTIME
 from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, comment, lay_out
-from .python_text import Literal as LiteralNode
 from .template_to_python import Variables, items, lookup, parameter, words
 
 
@@ -17,15 +13,14 @@ def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `prep`, and the runtime's functions that they use."""
     store = Variables("shared")
     source = items(batch.items, store)
-    captures = tuple(Keyword(c.name, lookup(c.lookup, store, "peek")) for c in batch.captures)
-    opening = Call("open_batch", (Code("self"), Code("shared"), Code("items"), *captures))
+    captures = tuple(Keyword(c.name, lookup(c.lookup, store, "capture")) for c in batch.captures)
+    opening = Call("self.open", (Code("shared"), Code("items"), *captures))
     lines = [lay_out(source, 2, "items = "), lay_out(opening, 2, "return ")]
     return "\n".join(lines), functions(source, opening)
 
 
 def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `exec`, and the runtime's functions that they use."""
-    run = "run_inner_async" if batch.shape is Shape.IN_TASKS else "run_inner"
     inputs = next((p for p in batch.parameters if p.key == "inputs"), None)
     variables = Variables("scope", batch.alias)
     lines: list[str] = []
@@ -34,13 +29,13 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     if inputs is not None and is_scope(inputs):
         # The keys of `inputs` are known at run time only, and they come before every other name.
         in_place = parameter(inputs, variables, permissive=batch.permissive)
-        spelled.append(Call("with_inputs", (in_place,)))
-        lines += [_note(batch, inputs), lay_out(in_place, 2, "inputs = ")]
-        lines.append("        scope = with_inputs(call, inputs)")
+        spelled.append(in_place)
+        lines += [_note(inputs), lay_out(in_place, 2, "inputs = ")]
+        lines.append("        scope = self.with_inputs(call, inputs)")
     elif inputs is not None and inputs_are_read(batch.parameters):
         in_place = parameter(inputs, variables, permissive=batch.permissive)
         spelled.append(in_place)
-        lines += [_note(batch, inputs), lay_out(in_place, 2, "inputs = ")]
+        lines += [_note(inputs), lay_out(in_place, 2, "inputs = ")]
     entries = []
     for p in batch.parameters:
         if p is inputs and in_place is not None:
@@ -54,20 +49,9 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     call = [*_binding(batch, used), *lines]
     if entries:
         call.append(lay_out(params, 2, "params = "))
-    arguments = f"self.inner, call, {'params' if entries else '{}'}"
-    waiting = "await " if batch.shape is Shape.IN_TASKS else ""
-    call.append(f"        return {waiting}{run}({arguments})")
-    return "\n".join(line for line in call if line), functions(*spelled) | {run}
-
-
-def run_call(batch: LoweredBatch) -> str:
-    """The call of the scheduler in `_exec`."""
-    arguments = [Code("self"), Code("batch")]
-    keywords = [Keyword("fail_fast", LiteralNode(batch.spec.error_handling is ErrorHandling.FAIL_FAST))]
-    if batch.spec.parallel:
-        keywords.insert(0, Keyword("max_concurrent", LiteralNode(int(batch.spec.max_concurrent))))
-    waiting = "await " if batch.shape is Shape.IN_TASKS else ""
-    return lay_out(Call(batch.shape.value, (*arguments, *keywords)), 2, f"return {waiting}")
+    waiting = "await " if SHAPES[batch.shape].is_async else ""
+    call.append(f"        return {waiting}self.run_inner(call, {'params' if entries else '{}'})")
+    return "\n".join(line for line in call if line), functions(*spelled)
 
 
 def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
@@ -76,9 +60,7 @@ def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
     if batch.alias in used:
         names.append((batch.alias, "call.item"))
     if any(word.startswith("given.") for word in used):
-        names.append(("given", "call.captured"))
-    if any(word.startswith("given_text.") for word in used):
-        names.append(("given_text", "call.captured_text"))
+        names.append(("given", "call.given"))
     if not names:
         return []
     line = f"        {', '.join(name for name, _ in names)} = {', '.join(value for _, value in names)}"
@@ -97,24 +79,31 @@ def inputs_are_read(parameters: tuple[Parameter, ...]) -> bool:
     return any(isinstance(start, tree.Own | tree.Stored) and start.name in keys for start in starts)
 
 
-def _note(batch: LoweredBatch, p: Parameter) -> str:
+def _note(p: Parameter) -> str:
     text = written(p)
-    return f"        {comment(f'{batch.node_id}.{p.key}: {text}', 80)}" if text else ""
+    return f"        {comment(text)}" if text else ""
+
+
+_LONGEST_COMMENT = WIDTH - 3 * 4 - 2
+"""How much of a line is left for a comment inside `params`."""
 
 
 def written(p: Parameter) -> str:
-    """The parameter as the author wrote it, for the comment above its code; "" if the code says it as well."""
-    if isinstance(p.value, tree.Literal) or _is_bare_name(p.value):
+    """The parameter as the author wrote it, for the comment above its code; "" if that says no more than the code.
+
+    It says more where a reference has alternatives or an index that is a reference. What does not fit on one line
+    is not worth one.
+    """
+    if not isinstance(p.value, tree.Template):
         return ""
-    text = tree.written(p.value)
-    return text.strip() if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-
-
-def _is_bare_name(value: tree.Value) -> bool:
-    """Whether `value` is a reference without a path, as in ${item}: its code is the variable."""
-    whole = value.whole if isinstance(value, tree.Template) else None
-    only = whole.operands[0] if whole is not None and len(whole.operands) == 1 else None
-    return isinstance(only, tree.Lookup) and not {".", "["} & set(only.written)
+    text = p.value.source.strip()
+    if len(p.value.source) > _LONGEST_COMMENT or "\n" in text:
+        return ""
+    says_more = any(
+        len(choice.operands) > 1 or any("[${" in lookup.written for lookup in choice.lookups())
+        for choice in p.value.choices
+    )
+    return text if says_more else ""
 
 
 def functions(*nodes: Node) -> set[str]:

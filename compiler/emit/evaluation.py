@@ -12,7 +12,7 @@ from ..ir.template import templates
 from ..load.plain_data import MAX_DEPTH, too_deep
 from ..lowering.bind import bound, in_store
 from ..node_types.declared_type import meaning_of, outer_type
-from ..runtime import MISSING, ParameterError, Unresolved
+from ..runtime import Missing, ParameterError, Unresolved
 from .python_text import lay_out
 from .template_to_python import Variables, items, parameter
 
@@ -66,7 +66,7 @@ class Compiled:
                 return self._strict(context)
         except Unresolved:
             pass
-        missing = (raw for raw in self._expressions if _probe(raw)(context) is MISSING)
+        missing = (raw for raw in self._expressions if isinstance(_probe(raw)(context), Missing))
         raise UnresolvedError(tuple(sorted(missing)), self._issues)
 
     def permissive(self, context: Mapping[str, Any]) -> Any:

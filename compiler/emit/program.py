@@ -9,7 +9,7 @@ from ..ir.lowered import LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..lowering.names import free, variable
 from .class_body import functions, inputs_are_read, is_scope, written
 from .emit import Origin, header, import_lines, jinja
-from .python_text import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out, literal
+from .python_text import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out
 from .python_text import Mapping as Display
 from .template_to_python import Variables, choice, parameter, value
 
@@ -42,7 +42,7 @@ def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[st
         names.take(batch.class_name)
     classes = _Classes(names)
     variables = {step.id: names.take(_step_name(step.id)) for step in lowered.steps}
-    steps, makers, used = [], [], {"run_program", "Shared", "Params"}
+    steps, makers, used = [], [], {"run_program", "Shared", "Params", "Workflow"}
     for step in lowered.steps:
         inner, uses = _inner(step, classes)
         used |= uses
@@ -52,7 +52,7 @@ def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[st
             used.add("Step")
             maker = None
             if step.parameters:
-                maker = names.take(f"{variables[step.id]}_params")
+                maker = names.take(f"{variables[step.id].rstrip('_')}_params")
                 lines, uses = _params_body(step.parameters, permissive=lowered.permissive)
                 used |= uses
                 said = docstring(f"The parameters of `{step.id}`.")
@@ -72,7 +72,7 @@ def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[st
             makers=makers,
             steps=steps,
             edges=list(_edges(lowered, variables)),
-            start=lay_out(Call("Flow", (Keyword("start", Code(variables[lowered.start])),)), 1, "return "),
+            start=lay_out(Call("Workflow", (Keyword("start", Code(variables[lowered.start])),)), 1, "return "),
             inputs=lay_out(_inputs(lowered), 0, "INPUTS: dict[str, dict[str, Any]] = "),
             outputs=shown,
         )
@@ -158,26 +158,23 @@ def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
     entries = []
     for name, found in lowered.outputs:
         if isinstance(found, tree.Choice):
-            entries.append(Entry(name, Call("keep", (choice(found, store, "peek"), Literal(None)))))
+            entries.append(Entry(name, Call("found_or", (choice(found, store, "peek"), Literal(None)))))
         else:
             entries.append(Entry(name, value(found, store, permissive=True)))
     if not lowered.outputs:
         left = {edge.source for edge in lowered.edges}
         last = [step.id for step in lowered.steps if step.id not in left]
-        entries = [Entry(i, Call("keep", (Call("peek", (Code("shared"), Literal(i))), Literal(None)))) for i in last]
+        entries = [
+            Entry(i, Call("found_or", (Call("peek", (Code("shared"), Literal(i))), Literal(None)))) for i in last
+        ]
     return lay_out(Display(tuple(entries)), 1, "return "), functions(*(entry.value for entry in entries))
 
 
 def _edges(lowered: LoweredIR, variables: Mapping[str, str]) -> Iterable[str]:
     for edge in lowered.edges:
         start, end = variables[edge.source], variables[edge.target]
-        way = f" - {literal(edge.name)}" if edge.name != "default" else ""
-        if columns(flat := f"    {start}{way} >> {end}") <= WIDTH:
-            yield flat
-            continue
-        if way and columns(f"        {start}{way}") > WIDTH:
-            way = f"\n       {way}"
-        yield f"    (\n        {start}{way}\n        >> {end}\n    )"
+        arguments = (Code(end),) if edge.name == "default" else (Code(end), Literal(edge.name))
+        yield lay_out(Call(f"{start}.next", arguments), 1)
 
 
 def _inputs(lowered: LoweredIR) -> Node:
@@ -188,7 +185,7 @@ def _imports(batches: Iterable[LoweredBatch], classes: _Classes, used: set[str],
     local: dict[str, set[str]] = {}
     for batch in batches:
         local.setdefault(batch.module, set()).add(batch.class_name)
-    found: dict[str, set[str]] = {runtime: used, "pocketflow": {"Flow"}}
+    found: dict[str, set[str]] = {runtime: used}
     for module, name in classes.lines():
         found.setdefault(module, set()).add(name)
     return [*import_lines(found), "", *import_lines(local)] if local else import_lines(found)

@@ -13,9 +13,6 @@ from ..ir.lowered import Declared, Parameter
 from ..ir.template import Field, Index, Issue
 from .python_text import Call, Code, Entry, Keyword, Literal, Mapping, Node, Sequence, Text
 
-_RAISING = frozenset({"as_text", "as_dict", "as_list", "parsed", "text"})
-"""Functions that raise for what is missing, so that no `find` need stand inside them."""
-
 
 class Variables(NamedTuple):
     """The Python variables that hold what lookups start from."""
@@ -40,25 +37,31 @@ class Variables(NamedTuple):
 
 
 def lookup(found: tree.Lookup, variables: Variables, function: str = "find") -> Node:
-    """`found` as a call of `find` or `peek`, or as the bare variable where nothing is left to look up."""
+    """`found` as a call of a function that takes a value and a path.
+
+    `find` and `peek` are left out where nothing is left to look up, and nothing can be missing.
+    """
     base, first = variables.of(found.start)
     steps = (*first, *found.steps)
     if not steps:
-        return Call(function, (Code(base),)) if found.may_miss and function == "find" else Code(base)
+        plain = function == "peek" or (function == "find" and not found.may_miss)
+        return Code(base) if plain else Call(function, (Code(base),))
     return Call(function, (Code(base), *(_step(step, variables) for step in steps)))
 
 
 def choice(found: tree.Choice, variables: Variables, function: str = "find") -> Node:
-    """`found` as Python that raises `Unresolved` (function "find") or gives MISSING ("peek")."""
+    """`found` as Python, the value handed to `function`: "peek" gives Missing, the others raise `Unresolved`."""
     operands = []
     for operand in found.operands:
         operands.append(operand)
         if not (isinstance(operand, tree.Lookup) and operand.may_miss):
             break  # what comes after it is never looked at
-    if len(operands) == 1:
-        return _operand(operands[0], variables, function)
-    chain = Call("first", tuple(_operand(operand, variables, "peek") for operand in operands))
-    return Call("find", (chain,)) if found.may_miss and function == "find" else chain
+    only = operands[0] if len(operands) == 1 else None
+    if isinstance(only, tree.Lookup):
+        return lookup(only, variables, function)
+    made = [_operand(operand, variables) for operand in operands]
+    chain = made[0] if len(made) == 1 else Call("first", tuple(made))
+    return chain if function == "peek" or (function == "find" and not found.may_miss) else Call(function, (chain,))
 
 
 def template(
@@ -69,15 +72,12 @@ def template(
     With `permissive`, a reference that finds nothing stays as it is written. With `parse_json`, a
     whole reference to a string that holds a JSON object or array gives that object or array.
     """
-    whole = source.whole
     if source.unless_run:
-        value = items(source, variables)
         runs = (lookup(node, variables, "peek") for node in source.unless_run)
-        node: Node = Call("optional", (value, *runs))
-        return parsed(node) if whole is not None and parse_json else node
-    if whole is not None:
-        node = _kept(whole, variables, source.source) if permissive else choice(whole, variables)
-        return parsed(node) if parse_json and not _is_number(whole) else node
+        node: Node = Call("none_unless_run", (items(source, variables), *runs))
+        return Call("parsed", (node,)) if source.whole is not None and parse_json else node
+    if source.whole is not None:
+        return _whole(source, source.whole, variables, "parsed" if parse_json else "find", permissive)
     parts: list[str | Node] = []
     for part in source.parts:
         if isinstance(part, tree.Choice):
@@ -89,16 +89,14 @@ def template(
     return Text(tuple(parts))
 
 
-def parsed(node: Node) -> Node:
-    """`node`, read as JSON where it turns out to be a string that holds an object or an array."""
-    return raising("parsed", node)
-
-
-def raising(name: str, node: Node) -> Node:
-    """A call of a function that raises for what is missing."""
-    if name in _RAISING and isinstance(node, Call) and node.name == "find" and len(node.arguments) == 1:
-        node = node.arguments[0]
-    return Call(name, (node,))
+def _whole(source: tree.Template, whole: tree.Choice, variables: Variables, function: str, permissive: bool) -> Node:
+    """A whole reference, its value handed to `function`."""
+    if function == "parsed" and _is_number(whole):
+        function = "find"
+    if not permissive:
+        return choice(whole, variables, function)
+    node = _found_or(whole, variables, source.source)
+    return node if function == "find" else Call(function, (node,))
 
 
 def value(source: tree.Value, variables: Variables, *, permissive: bool = False, parse_json: bool = False) -> Node:
@@ -125,26 +123,25 @@ def parameter(source: Parameter, variables: Variables, *, permissive: bool = Fal
     made, declared = source.value, source.declared
     is_text = declared in (Declared.TEXT, Declared.LENIENT_TEXT)
     if isinstance(made, tree.Literal):
-        return Call("json_text", (Literal(made.value),)) if is_text and _is_container(made) else Literal(made.value)
+        return Call("as_json_text", (Literal(made.value),)) if is_text and _is_container(made) else Literal(made.value)
     if not isinstance(made, tree.Template):
         node = value(made, variables, permissive=permissive, parse_json=source.parse_json)
-        return Call("json_text", (node,)) if is_text else node
-    node = template(made, variables, permissive=permissive)
+        return Call("as_json_text", (node,)) if is_text else node
     if made.whole is None or declared is None:
-        return node
-    return raising(_MAKES[declared], node)
+        return template(made, variables, permissive=permissive)
+    return _whole(made, made.whole, variables, _MAKES[declared], permissive)
 
 
 _MAKES = {
     Declared.TEXT: "as_text",
-    Declared.LENIENT_TEXT: "json_text",
+    Declared.LENIENT_TEXT: "as_json_text",
     Declared.OBJECT: "as_dict",
     Declared.LIST: "as_list",
 }
 
 
 def items(source: tree.Value, variables: Variables) -> Node:
-    """The items of a batch: MISSING where the reference finds nothing; inline references stay as text."""
+    """The items of a batch: Missing where the reference finds nothing; inline references stay as text."""
     if not isinstance(source, tree.Template):
         return value(source, variables, permissive=True, parse_json=True)
     if source.whole is not None:
@@ -187,13 +184,12 @@ def _step(step: Field | Index | tree.LookedUpIndex, variables: Variables) -> Nod
         return Literal(step.name)
     if isinstance(step, Index):
         return Literal(step.value)
-    index = lookup(step.lookup, variables, "peek")
     is_position = isinstance(step.lookup.start, tree.ItemIndex) and not step.lookup.steps
-    return index if is_position else Call("position", (index,))
+    return lookup(step.lookup, variables, "peek" if is_position else "position")
 
 
-def _operand(operand: tree.Lookup | tree.Literal, variables: Variables, function: str) -> Node:
-    return lookup(operand, variables, function) if isinstance(operand, tree.Lookup) else Literal(operand.value)
+def _operand(operand: tree.Lookup | tree.Literal, variables: Variables) -> Node:
+    return lookup(operand, variables, "peek") if isinstance(operand, tree.Lookup) else Literal(operand.value)
 
 
 def _is_number(found: tree.Choice) -> bool:
@@ -203,25 +199,17 @@ def _is_number(found: tree.Choice) -> bool:
 
 
 def _inside_text(found: tree.Choice, variables: Variables, permissive: bool) -> Node:
-    node = _kept(found, variables, found.written) if permissive else choice(found, variables)
     if _is_number(found):
-        return node
-    only = found.operands[0] if len(found.operands) == 1 else None
-    if isinstance(only, tree.Lookup) and isinstance(only.start, tree.Captured) and not only.steps and not permissive:
-        return Code(f"given_text.{only.start.name}")  # is text already
-    if isinstance(node, Call) and node.name == "find" and len(node.arguments) == 2 and _is_name(node.arguments[1]):
-        return Call("text_at", node.arguments)
-    return raising("text", node)
+        return choice(found, variables)  # reads the same without `text`
+    if permissive:
+        return Call("text", (_found_or(found, variables, found.written),))
+    return choice(found, variables, "text")
 
 
-def _is_name(node: Node) -> bool:
-    return isinstance(node, Literal) and isinstance(node.value, str)
-
-
-def _kept(found: tree.Choice, variables: Variables, written: str) -> Node:
+def _found_or(found: tree.Choice, variables: Variables, written: str) -> Node:
     """`found`, but the reference as it is written where there is nothing."""
     node = choice(found, variables, "peek")
-    return Call("keep", (node, Literal(written))) if found.may_miss else node
+    return Call("found_or", (node, Literal(written))) if found.may_miss else node
 
 
 def _is_hard_to_quote(node: Node) -> bool:

@@ -15,12 +15,35 @@ from .workflow import BatchSpec, Edge, Retry
 class Shape(enum.Enum):
     """Which generated class a batch becomes."""
 
-    IN_ORDER = "in_order"
-    """One item after the other: a `BatchNode`."""
-    IN_THREADS = "in_threads"
-    """A synchronous inner node, several items at once: a `BatchNode` over bounded threads."""
-    IN_TASKS = "in_tasks"
-    """An asynchronous inner node, several items at once: a bounded `AsyncParallelBatchNode`."""
+    SEQUENTIAL = "sequential"
+    """One item after the other."""
+    THREADED = "threaded"
+    """A synchronous inner node, several items at once: bounded threads."""
+    CONCURRENT = "concurrent"
+    """An asynchronous inner node, several items at once: bounded tasks of one event loop."""
+
+
+class ShapeSpec(NamedTuple):
+    """What there is to know of a shape: another one is a row of `SHAPES`, a base class and a scheduler."""
+
+    base: str
+    """The runtime's class that a generated class is derived from; it knows its scheduler."""
+    is_async: bool
+    """Whether `exec` is a coroutine, `exec_async`."""
+
+
+SHAPES: Mapping[Shape, ShapeSpec] = {
+    Shape.SEQUENTIAL: ShapeSpec("SequentialBatchNode", is_async=False),
+    Shape.THREADED: ShapeSpec("ThreadedBatchNode", is_async=False),
+    Shape.CONCURRENT: ShapeSpec("ConcurrentBatchNode", is_async=True),
+}
+
+
+def shape_of(*, parallel: bool, is_async: bool) -> Shape:
+    """The shape of a batch whose items run side by side (`parallel`), over an asynchronous inner node or another."""
+    if not parallel:
+        return Shape.SEQUENTIAL
+    return Shape.CONCURRENT if is_async else Shape.THREADED
 
 
 class Declared(enum.Enum):

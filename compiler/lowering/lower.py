@@ -27,7 +27,7 @@ from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir import tree
-from ..ir.lowered import Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter, Shape
+from ..ir.lowered import Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.template import templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
@@ -230,8 +230,3 @@ def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
                 position=ir.position((*node.path, key)),
                 help="the results are the same, the tokens may cost more; inside pflow this node stays interpreted",
             )
-
-
-def shape_base(shape: Shape) -> str:
-    """The PocketFlow class that a shape is built on."""
-    return "AsyncParallelBatchNode" if shape is Shape.IN_TASKS else "BatchNode"

@@ -13,7 +13,7 @@ from ..analyse.analyse import BatchFacts, Facts
 from ..emit.emit import Origin, emit
 from ..emit.verify import verify_files
 from ..ir.document import Document
-from ..ir.lowered import Shape
+from ..ir.lowered import shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
@@ -82,7 +82,7 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
                 param_types=wanted[node.id].types,
                 origin=TypeOrigin.REGISTRY,
             ),
-            shape=Shape.IN_THREADS if wanted[node.id].spec.parallel else Shape.IN_ORDER,
+            shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
         )
         for node in source.nodes
         if node.id in wanted

@@ -35,7 +35,6 @@ RULES = {
     "parameter": "a parameter of the node, made anew for every item",
     "call": "the original node runs for one item",
     "policy": "how many items run at once, and what one failure means for the others",
-    "publish": "the outcome of all items is written to the shared store",
     "input": "an input of the workflow",
     "step": "a node of the workflow as a step of the program",
     "edge": "an edge between two nodes",

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from ...ir.paths import Path
 from ...ir.template import Expression, Template, parse
 
-_WRAPPERS = frozenset({"json_text", "parsed", "as_text", "as_dict", "as_list", "find", "keep", "optional"})
+_WRAPPERS = frozenset(
+    {"as_json_text", "parsed", "as_text", "as_dict", "as_list", "find", "found_or", "none_unless_run"}
+)
 
 
 class Lines(NamedTuple):

@@ -19,7 +19,7 @@ from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
-from .engine import WrappedHost
+from .engine import WrappedEngine
 
 Original = Callable[..., Any]
 
@@ -69,10 +69,10 @@ class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us
         Raises: whatever the generated class does; its outcome is in the store nevertheless.
         """
         node_id = self.chain.batch.node_id
-        host = WrappedHost(self.chain, shared, self.place)
+        host = WrappedEngine(self.chain, shared, self.place)
         node = self.chain.node
         generated: Any = self.generated(node)
-        generated.host = host
+        generated.engine = host
         seen: dict[str, Any] = {**self.chain.inputs, **dict(shared)}
         before, params = seen.get(node_id), node.params
         try:

@@ -156,6 +156,23 @@ def test_outputs_of_a_batch_node(reference: str, how: str, code: str | None) -> 
     assert [found.code for found in findings(data)] == ([code] if code else [])
 
 
+@pytest.mark.parametrize(
+    ("batch", "code"),
+    [
+        ({"type": "shell", "params": {"command": "echo ${item}"}}, "PFL309"),
+        ({"type": "workflow", "params": {"workflow": "./child.pflow.md"}}, None),
+        ({"type": "of-somebody-else", "params": {}}, None),
+    ],
+)
+def test_the_position_of_a_result_where_pflow_knows_the_outputs(batch: dict[str, Any], code: str | None) -> None:
+    """It is there at run time; pflow refuses it where it can list what the type puts out, which no workflow's is."""
+    a = {"id": "a", "batch": {"items": [1]}, **batch}
+    by_index = {"nodes": [a, {"id": "b", "type": "any", "params": {"x": "${a.results[0].original_index}"}}]}
+    by_item = {"id": "b", "type": "any", "params": {"x": "${item.original_index}"}, "batch": {"items": "${a.results}"}}
+    for data in (by_index, {"nodes": [a, by_item]}):
+        assert [found.code for found in findings(data)] == ([code] if code else [])
+
+
 def code_node(annotation: str, value: str, **more: Any) -> list[Diagnostic]:
     """The findings about an input `x` of a code node, after a batch, a code node and a loop."""
     code = f"x: {annotation}\nresult: int = 1"
