@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 from click.testing import CliRunner
 from syrupy.assertion import SnapshotAssertion
 
@@ -76,8 +77,10 @@ def test_help_of_a_command(run: Run, snapshot: SnapshotAssertion, command: str) 
     assert said(run(command, "--help")) == snapshot
 
 
-def test_every_command_is_in_the_help() -> None:
-    assert all(f"\n  {name}  " in HELP.read_text() for name in cli.commands)
+def test_every_command_is_in_the_help(run: Run) -> None:
+    names = cli.list_commands(Context(cli))
+    assert {"check", "completion", "diff", "lint", "lower", "prove"} < set(names)
+    assert [name for name in names if f"\n  {name}  " not in run("--help").stdout] == []
 
 
 def test_version(run: Run) -> None:

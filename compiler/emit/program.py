@@ -23,6 +23,10 @@ _BUILTINS = frozenset(
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
 
 
+_UNTYPED_IMPORTS = ('# mypy: disable-error-code="import-untyped"', "# pyright: reportMissingTypeStubs=false")
+"""The classes of nodes come from packages that need not be typed: pflow is not."""
+
+
 class _Names:
     """The names at the top of one program, given out once each."""
 
@@ -66,7 +70,7 @@ def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[st
         jinja()
         .get_template("flow.py.jinja")
         .render(
-            header=header(origin),
+            header=[*header(origin), *_UNTYPED_IMPORTS],
             docstring=docstring(f"The workflow of {origin.source or 'a file'} as a PocketFlow program."),
             imports=_imports(lowered.batches, classes, used, runtime),
             makers=makers,
