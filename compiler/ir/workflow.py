@@ -156,6 +156,12 @@ class SourceNode(NamedTuple):
         return Loop(found.get("while"), found.get("until"), found.get("max_iterations"), found.get("carry") or {})
 
     @property
+    def prompt_cache(self) -> tuple[str, ...]:
+        """The parts of the prompt cache that the node's calls begin with."""
+        found = self.data.get("prompt_cache") or ()
+        return tuple(name for name in found if isinstance(name, str))
+
+    @property
     def approval(self) -> str | None:
         """What is asked for before the node runs, if anything is."""
         return self.data.get("approval") or None

@@ -23,6 +23,10 @@ def _what_needs_an_engine(source: SourceIR) -> Iterator[Diagnostic]:
             if wanted:
                 message = f"a program cannot {why}: {key} needs an engine"
                 yield _refusal("PFL450", source, node, key, message, _WITHOUT)
+        if node.prompt_cache:
+            message = "a program cannot send what prompt_cache names: its calls would lack that text"
+            help = "put that text into the prompt, or run the workflow in pflow"
+            yield _refusal("PFL450", source, node, "prompt_cache", message, help)
 
 
 def _classes_in_our_place(source: SourceIR, lowered: LoweredIR, runtime: str) -> Iterator[Diagnostic]:

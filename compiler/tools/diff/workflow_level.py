@@ -8,6 +8,7 @@ from typing import Any
 
 from ...analyse.node_order import order
 from ...ir.workflow import SourceIR, SourceNode
+from ..shared.prompt_cache import chunks_of
 from .canonical import Names, meaning
 from .model import NOTHING, Change, Kind, Reader, kinds
 
@@ -18,7 +19,6 @@ _MODES = {
     "enable_namespacing": (BREAKING, "Where the nodes write changes: under their own names, or all into one place."),
     "template_resolution_mode": (BEHAVIOUR, "What an unresolved reference leads to changes: a failure, or its text."),
     "start_node": (BEHAVIOUR, "The workflow starts at another node."),
-    "cache": (COST, "The provider's prompt cache is filled differently: same answers at another price."),
 }
 
 
@@ -34,6 +34,26 @@ def workflow_changes(
         before = renamed.get(one, one) if key == "start_node" and isinstance(one, str) else one
         if _said(before, renamed) != _said(two, {}):
             yield Change(kinds(kind), "", key, sentence, one, two, (key,))
+    yield from _prompt_cache(old, new, renamed)
+
+
+def _prompt_cache(old: SourceIR, new: SourceIR, renamed: Mapping[str, str]) -> Iterator[Change]:
+    """The chunks of the prompt cache: their text goes to the model, the rest is a matter of price."""
+    one, two = old.data.get("cache", NOTHING), new.data.get("cache", NOTHING)
+    if _said(one, renamed) == _said(two, {}):
+        return
+    if _sent(old, renamed) != _sent(new, {}):
+        found, sentence = kinds(BEHAVIOUR, COST), "Another text is sent before the prompts that name it."
+    else:
+        found, sentence = kinds(COST), "The provider's prompt cache is filled differently: same answers, another price."
+    yield Change(found, "", "cache", sentence, one, two, ("cache",))
+
+
+def _sent(ir: SourceIR, renamed: Mapping[str, str]) -> Any:
+    """What the chunks that some node names say."""
+    named = {name for node in ir.nodes for name in node.data.get("prompt_cache") or ()}
+    chunks = chunks_of(ir)
+    return _said([[name, text] for name, text in chunks.items() if name in named], renamed)
 
 
 def _said(value: Any, renamed: Mapping[str, str]) -> Any:

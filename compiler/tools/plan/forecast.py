@@ -13,6 +13,7 @@ from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...options import Options
 from ..shared.node_facts import budget_of
+from ..shared.prompt_cache import cached_texts
 from ..shared.reachability import Ways
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
@@ -90,7 +91,8 @@ def _leaf(
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
-    tokens = tokens_of(node, known, items.values if items is not None else None, runs, count, budget.worst)
+    values, cached = items.values if items is not None else None, cached_texts(ir, node)
+    tokens = tokens_of(node, known, values, runs, count, budget.worst, cached)
     return Node(
         path=path,
         type=node.type,
