@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ... import pipeline
+from ...analyse.reachability import Reachability
 from ...diagnostics.diagnostic import LowerError
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...options import Options
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
-from ..shared.reachability import Ways
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
 from .items import Items, items_of
@@ -37,7 +37,7 @@ def forecast(
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
     for an item of a batch.
     """
-    ways = Ways(ir)
+    ways = Reachability(ir)
     made: list[Node] = []
     counts: dict[str, Items] = {}
     for node in ir.nodes:
