@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 from click.testing import CliRunner
 from syrupy.assertion import SnapshotAssertion
 
@@ -76,8 +77,10 @@ def test_help_of_a_command(run: Run, snapshot: SnapshotAssertion, command: str) 
     assert said(run(command, "--help")) == snapshot
 
 
-def test_every_command_is_in_the_help() -> None:
-    assert all(f"\n  {name}  " in HELP.read_text() for name in cli.commands)
+def test_every_command_is_in_the_help(run: Run) -> None:
+    names = cli.list_commands(Context(cli))
+    assert {"check", "completion", "diff", "lint", "lower", "prove"} < set(names)
+    assert [name for name in names if f"\n  {name}  " not in run("--help").stdout] == []
 
 
 def test_version(run: Run) -> None:
@@ -426,7 +429,8 @@ def test_ctrl_c_has_the_exit_status_of_shells(tmp_path: Path) -> None:
 )
 def test_whoever_reads_may_stop(tmp_path: Path, arguments: list[str]) -> None:
     nodes: list[dict[str, Any]] = [{**SMALL["nodes"][0], "id": f"greet-{n}"} for n in range(300)]
-    (tmp_path / "large.json").write_text(json.dumps({"nodes": nodes}))
+    edges = [{"from": f"greet-{n}", "to": f"greet-{n + 1}"} for n in range(299)]
+    (tmp_path / "large.json").write_text(json.dumps({"nodes": nodes, "edges": edges}))
     ours, theirs = os.pipe()
     os.close(ours)
     command = [sys.executable, "-m", "pflow_lower", *arguments]
