@@ -30,6 +30,7 @@ LIBRARIES: dict[str, set[str]] = {
     "jinja2": {"emit", "tools"},
     "jsonschema": {"validate"},
     "lsprotocol": {"tools"},
+    "pathspec": {"tools"},
     "pflow": {"load", "pflow", "tools"},
     "pocketflow": {"pflow", "runtime"},
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
