@@ -20,7 +20,7 @@ from ..ir.template import (
 )
 from ..lowering.lower import shadowing_inputs
 from ..lowering.names import RUNTIME
-from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, comment, lay_out
+from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, Sequence, comment, lay_out
 from .python_text import Literal as LiteralNode
 from .template_to_python import Scope, StoreScope, applied, expression, items, lookup, parameter, template, words
 
@@ -54,8 +54,9 @@ def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     source = items(batch.spec.items, store)
     captures = tuple(Keyword(c.name, lookup(c.reference, store, "capture")) for c in batch.captures)
     opening = Call("self.open", (Code("shared"), Code("items"), *captures))
-    lines = [lay_out(source, 2, "items = "), lay_out(opening, 2, "return ")]
-    return "\n".join(lines), functions(source, opening)
+    start, uses = assigned("items", source, "Items")
+    lines = [lay_out(source, 2, start), lay_out(opening, 2, "return ")]
+    return "\n".join(lines), functions(source, opening) | uses
 
 
 def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
@@ -65,6 +66,7 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     lines: list[str] = []
     spelled: list[Node] = []
     in_place: Node | None = None
+    in_place_uses: set[str] = set()
     if inputs is not None and is_scope(inputs):
         # The keys of `inputs` are known at run time only, and they come before every other name.
         in_place = spell(inputs, CallScope(batch), permissive=batch.permissive)
@@ -75,7 +77,8 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     elif inputs is not None and inputs_are_read(batch.parameters):
         in_place = spell(inputs, CallScope(batch), permissive=batch.permissive)
         spelled.append(in_place)
-        lines += [_note(inputs), lay_out(in_place, 2, "inputs = ")]
+        start, in_place_uses = assigned("inputs", in_place, "Params")
+        lines += [_note(inputs), lay_out(in_place, 2, start)]
     entries = []
     for p in batch.parameters:
         if p is inputs and in_place is not None:
@@ -87,11 +90,13 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     params = Mapping(tuple(entries))
     used = {word for node in spelled for word in words(node)}
     call = [*_binding(batch, used), *lines]
+    uses: set[str] = set()
     if entries:
-        call.append(lay_out(params, 2, "params = "))
+        start, uses = assigned("params", params, "Params")
+        call.append(lay_out(params, 2, start))
     waiting = "await " if SHAPES[batch.shape].is_async else ""
     call.append(f"        return {waiting}self.run_inner(call, {'params' if entries else '{}'})")
-    return "\n".join(line for line in call if line), functions(*spelled)
+    return "\n".join(line for line in call if line), functions(*spelled) | uses | in_place_uses
 
 
 def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
@@ -105,6 +110,26 @@ def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
         return []
     line = f"        {', '.join(name for name, _ in names)} = {', '.join(value for _, value in names)}"
     return [line] if len(line) <= WIDTH else [f"        {name} = {value}" for name, value in names]
+
+
+def assigned(name: str, value: Node, kind: str) -> tuple[str, set[str]]:
+    """How the assignment of `value` begins, and what it uses: with a type where a type checker cannot infer it."""
+    return (f"{name}: {kind} = ", {kind}) if _has_empty(value) else (f"{name} = ", set())
+
+
+def _has_empty(node: Node) -> bool:
+    """Whether there is an empty list or object in a list or object."""
+    if isinstance(node, LiteralNode):
+        return _holds_empty(node.value)
+    if isinstance(node, Mapping):
+        return any(_has_empty(entry.value) for entry in node.entries)
+    return isinstance(node, Sequence) and any(map(_has_empty, node.items))
+
+
+def _holds_empty(value: Any) -> bool:
+    if isinstance(value, dict):
+        return not value or any(map(_holds_empty, value.values()))
+    return isinstance(value, list) and (not value or any(map(_holds_empty, value)))
 
 
 def spell(p: Parameter, scope: Scope, *, permissive: bool) -> Node:

@@ -29,6 +29,10 @@ _BUILTINS = frozenset(
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
 
 
+_UNTYPED_IMPORTS = ('# mypy: disable-error-code="import-untyped"', "# pyright: reportMissingTypeStubs=false")
+"""The classes of nodes come from packages that need not be typed: pflow is not."""
+
+
 class _Names:
     """The names at the top of one program, given out once each."""
 
@@ -77,7 +81,7 @@ def emit_program(
         jinja()
         .get_template("flow.py.jinja")
         .render(
-            header=header(origin),
+            header=[*header(origin), *_UNTYPED_IMPORTS],
             docstring=docstring(f"The workflow of {origin.source or 'a file'} as a PocketFlow program."),
             imports=_imports(lowered.batches, classes, used, runtime),
             makers=makers,
@@ -220,6 +224,10 @@ def _refuse_what_needs_an_engine(source: SourceIR) -> None:
             if node.data.get(key):
                 message = f"a program cannot {why}: {key} needs an engine"
                 found.append(_refusal("PFL450", source, node, key, message, _WITHOUT))
+        if node.data.get("prompt_cache"):
+            message = "a program cannot send what prompt_cache names: its calls would lack that text"
+            help = "put that text into the prompt, or run the workflow in pflow"
+            found.append(_refusal("PFL450", source, node, "prompt_cache", message, help))
     if found:
         raise LowerError(found)
 

@@ -20,7 +20,7 @@ _START = "if __name__ == '__main__':\n    raise SystemExit(main(sys.argv[1:]))"
 _ALLOWED = frozenset({
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr, ast.Call, ast.keyword, ast.Attribute, ast.Name,
     ast.Load, ast.Store, ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.Dict, ast.List, ast.Tuple,
-    ast.Await, ast.UnaryOp, ast.USub,
+    ast.Await, ast.UnaryOp, ast.USub, ast.AnnAssign,
 })  # fmt: skip
 
 

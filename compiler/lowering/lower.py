@@ -36,7 +36,17 @@ from .names import class_name, digest_of, free, variable
 ROOMY = 250
 """About how many classes a module holds before they are spread over several."""
 
-_INTERPRETED = ("prompt_cache", "prewarm")  # what only pflow's own batch executor can honour
+_INTERPRETED = {
+    "prompt_cache": (
+        "prompt_cache is not carried over: the text that it names is missing from the calls of the generated class",
+        "put that text into the prompt",
+    ),
+    "prewarm": (
+        "prewarm is not carried over: the calls of the generated class do not share a prompt cache",
+        "the results are the same, the tokens may cost more",
+    ),
+}
+"""What only pflow's own batch executor can honour: what is lost, and what to do."""
 _OF_THE_CALL = {Bound.INDEX: "call.index", Bound.TOTAL: "call.total"}
 
 
@@ -180,17 +190,17 @@ def _item_references(lowered: LoweredBatch) -> Iterator[tuple[str, Reference]]:
 
 
 def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
-    """Warn of what makes no difference to results but is lost: the provider's prompt cache."""
-    for key in _INTERPRETED:
+    """Warn of what generated classes lack: the text that is sent from the prompt cache, and the cache itself."""
+    for key, (message, help) in _INTERPRETED.items():
         if node.data.get(key):
             yield Diagnostic(
                 code="PFL401",
                 severity=Severity.WARNING,
-                message=f"{key} is not carried over: the calls of the generated class do not share a prompt cache",
+                message=message,
                 where=f"{node.id}.{key}",
                 file=ir.name,
                 position=ir.position((*node.path, key)),
-                help="the results are the same, the tokens may cost more; inside pflow this node stays interpreted",
+                help=f"{help}; inside pflow this node stays interpreted",
             )
 
 

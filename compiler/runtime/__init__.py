@@ -4,10 +4,10 @@ Needs the standard library and pocketflow only, so that `--standalone` can copy 
 generated files.
 """
 
-from .batch import Batch, Call, Result, Results, Shared
+from .batch import Batch, Call, Items, Params, Result, Results, Shared
 from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode
 from .engine import Engine
-from .program import Params, Step, Workflow, no_class, retrying, run_program
+from .program import Step, Workflow, no_class, retrying, run_program
 from .values import (
     Capture,
     Missing,
@@ -36,6 +36,7 @@ __all__ = [
     "ConcurrentBatchNode",
     "Engine",
     "InnerNode",
+    "Items",
     "Missing",
     "ParameterError",
     "Params",

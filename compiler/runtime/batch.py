@@ -21,6 +21,12 @@ from .values import Capture, Missing, as_items
 Shared = MutableMapping[str, Any]
 """PocketFlow's shared store."""
 
+Params = dict[str, Any]
+"""The parameters of a node."""
+
+Items = list[Any]
+"""The items of a batch."""
+
 Result = dict[str, Any]
 """What one item gave: the inner node's outputs, `item` and `original_index`."""
 

@@ -60,7 +60,7 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
     for statement in method.body:
         first = with_comments(statement.lineno, source)
         last = statement.end_lineno or first
-        if name == "prep" and isinstance(statement, ast.Assign):
+        if name == "prep" and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             path = (*node, "batch", "items")
             yield Lines(first, last, path, "items")
             yield from values(statement.value, path, batch.spec.items, "items", source)
@@ -88,8 +88,8 @@ def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterat
     written = {parameter.key: parameter.value for parameter in batch.parameters}
     if isinstance(statement, ast.Return):
         yield Lines(first, last, (*node, "type"), "call")
-    elif isinstance(statement, ast.Assign):
-        target = ast.unparse(statement.targets[0])
+    elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+        target = ast.unparse(statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0])
         if target == "params":
             yield Lines(first, last, params, "parameter")
             yield from values(statement.value, params, written, "parameter", source)

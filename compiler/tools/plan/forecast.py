@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ... import pipeline
+from ...analyse.reachability import Reachability
 from ...diagnostics.diagnostic import LowerError
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...options import Options
 from ..shared.node_facts import budget_of
-from ..shared.reachability import Ways
+from ..shared.prompt_cache import cached_texts
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
 from .items import Items, items_of
@@ -36,7 +37,7 @@ def forecast(
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
     for an item of a batch.
     """
-    ways = Ways(ir)
+    ways = Reachability(ir)
     made: list[Node] = []
     counts: dict[str, Items] = {}
     for node in ir.nodes:
@@ -90,7 +91,8 @@ def _leaf(
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
-    tokens = tokens_of(node, known, items.values if items is not None else None, runs, count, budget.worst)
+    values, cached = items.values if items is not None else None, cached_texts(ir, node)
+    tokens = tokens_of(node, known, values, runs, count, budget.worst, cached)
     return Node(
         path=path,
         type=node.type,

@@ -4,6 +4,8 @@
 #
 # ruff: noqa
 # fmt: off
+# mypy: disable-error-code="import-untyped"
+# pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys

@@ -9,6 +9,7 @@
 from pflow_lower.runtime import (
     Batch,
     Call,
+    Items,
     Result,
     SequentialBatchNode,
     Shared,
@@ -28,7 +29,7 @@ class GreetBatch(SequentialBatchNode):
     alias = "person"
 
     def prep(self, shared: Shared) -> Batch:
-        items = [{"name": "Ann"}, {"nickname": "Bo", "age": 7}, {}]
+        items: Items = [{"name": "Ann"}, {"nickname": "Bo", "age": 7}, {}]
         return self.open(
             shared,
             items,

@@ -9,6 +9,7 @@
 from pflow_lower.runtime import (
     Batch,
     Call,
+    Items,
     Result,
     SequentialBatchNode,
     Shared,
@@ -27,7 +28,7 @@ class AskBatch(SequentialBatchNode):
     alias = "question"
 
     def prep(self, shared: Shared) -> Batch:
-        items = [
+        items: Items = [
             {"what": "a colour", "images": '["a.png"]', "options": '{"seed": 1}'},
             {"what": "a number", "images": [], "options": {}},
         ]

@@ -9,6 +9,7 @@
 from pflow_lower.runtime import (
     Batch,
     Call,
+    Items,
     Result,
     SequentialBatchNode,
     Shared,
@@ -25,7 +26,7 @@ class UploadBatch(SequentialBatchNode):
     alias = "record"
 
     def prep(self, shared: Shared) -> Batch:
-        items = [{"id": 1, "tags": ["a", "b"]}, {"id": 2, "tags": []}]
+        items: Items = [{"id": 1, "tags": ["a", "b"]}, {"id": 2, "tags": []}]
         return self.open(shared, items, token=capture(shared, "token"))
 
     def exec(self, call: Call) -> Result:
