@@ -32,7 +32,7 @@ TIMES = [
     (r"\b\d+(\.\d+)?(ms|s)\b", "<duration>"),
     (r"\w{3}, \d+ \w{3} \d{4} [\d:]+ GMT", "<date>"),
 ]
-LEAD_IN = re.compile(r"(?<![\w.-])[\w-]+\.\.\.(?!\.)")
+LEAD_IN = re.compile(r"(?<![\w-])[\w-]+\.\.\.(?!\.)")
 CLOCKS = {
     *("timestamp", "start_time", "end_time", "seq", "id", "parent_id", "parent_seq", "run_id", "execution_id"),
     *("response_time", "node_timings", "timing", "pid", "cache_key", "age_sec", "created_at"),
