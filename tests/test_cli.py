@@ -419,7 +419,8 @@ def test_ctrl_c_has_the_exit_status_of_shells(tmp_path: Path) -> None:
 )
 def test_whoever_reads_may_stop(tmp_path: Path, arguments: list[str]) -> None:
     nodes: list[dict[str, Any]] = [{**SMALL["nodes"][0], "id": f"greet-{n}"} for n in range(300)]
-    (tmp_path / "large.json").write_text(json.dumps({"nodes": nodes}))
+    edges = [{"from": f"greet-{n}", "to": f"greet-{n + 1}"} for n in range(299)]
+    (tmp_path / "large.json").write_text(json.dumps({"nodes": nodes, "edges": edges}))
     ours, theirs = os.pipe()
     os.close(ours)
     command = [sys.executable, "-m", "pflow_lower", *arguments]

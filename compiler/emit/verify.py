@@ -1,4 +1,4 @@
-"""What must hold of the compiler's own output, checked on every run. A failure is a bug of ours.
+"""What must hold of generated code, checked on every run. A failure is a bug of ours.
 
 Whatever a workflow says, it may change literals and names in generated code, never its shape: every
 module is parsed again and compared with the shape that the templates promise.
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
+from ..lowering.verify_ir import BrokenPromise
 
 _OWNERS = frozenset({"self", "given", "call"})
 _NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
@@ -22,17 +23,6 @@ _ALLOWED = frozenset({
     ast.Load, ast.Store, ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.Dict, ast.List, ast.Tuple,
     ast.Await, ast.UnaryOp, ast.USub, ast.AnnAssign,
 })  # fmt: skip
-
-
-class BrokenPromise(AssertionError):
-    """The compiler made something that it must not make. Please report it, with the workflow."""
-
-
-def verify_lowered(lowered: LoweredIR) -> None:
-    """Check the expanded IR. Raises: BrokenPromise."""
-    wrong = list(_wrong_in_lowered(lowered))
-    if wrong:
-        raise BrokenPromise("generated invalid IR: " + "; ".join(wrong))
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
@@ -77,26 +67,6 @@ def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
                 yield f"{function.name} has a {type(node).__name__}"
             elif isinstance(node, ast.Attribute) and not (function.name == "build_flow" and node.attr == "next"):
                 yield f"{function.name} reads .{node.attr}"
-
-
-def _wrong_in_lowered(lowered: LoweredIR) -> Iterator[str]:
-    nodes = lowered.document["nodes"]
-    for batch in lowered.batches:
-        node = nodes[batch.number]
-        if "batch" in node:
-            yield f"{batch.node_id} still has a batch"
-        if node["type"] != f"{MODULE}:{batch.class_name}":
-            yield f"{batch.node_id} has the type {node['type']!r}"
-        if not batch.class_name.isidentifier() or not batch.alias.isidentifier():
-            yield f"{batch.node_id}: {batch.class_name!r} or {batch.alias!r} is not a Python name"
-        names = [capture.name for capture in batch.captures]
-        if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
-            yield f"{batch.node_id}: captured names {names}"
-        if any(isinstance(value, dict | list) for value in node["params"].values()):
-            yield f"{batch.node_id}: a captured reference is nested"
-    classes = [batch.class_name for batch in lowered.batches]
-    if len(set(classes)) != len(classes):
-        yield "two classes have one name"
 
 
 def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str]:

@@ -8,6 +8,7 @@ listed in the row's `no_concern`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
@@ -187,6 +188,17 @@ def descriptions() -> dict[str, dict[str, Any]]:
         }
         for row in BATCH_KEYS
     }
+
+
+def is_name(alias: str) -> bool:
+    """Whether `as` may be `alias`."""
+    return re.search(batch_key("as").schema["pattern"], alias) is not None
+
+
+def name_like(alias: str) -> str:
+    """The name for an item that is nearest to `alias`: my_item for my-item."""
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", alias.strip()) or str(default("as"))
+    return f"_{name}" if name[0].isdigit() else name
 
 
 def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ...ir import tree
 from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
@@ -78,14 +79,14 @@ def _captures(batch: LoweredBatch, statement: ast.Return) -> Iterator[Lines]:
                 capture = captures.get(keyword.arg or "")
                 if capture is not None:
                     last = keyword.value.end_lineno or keyword.value.lineno
-                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.offset)
+                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.text, capture.offset)
 
 
 def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterator[Lines]:
     node: Path = ("nodes", batch.number)
     first, last = with_comments(statement.lineno, source), statement.end_lineno or statement.lineno
     params: Path = (*node, "params")
-    written = {parameter.key: parameter.value for parameter in batch.parameters}
+    written = {p.key: tree.written(p.value) for p in batch.parameters}
     if isinstance(statement, ast.Return):
         yield Lines(first, last, (*node, "type"), "call")
     elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:

@@ -34,6 +34,16 @@ class Tokens(NamedTuple):
         output = None if self.output is None or other.output is None else self.output.plus(other.output)
         return Tokens(self.input.plus(other.input), self.exact and other.exact, output)
 
+    def either(self, other: Tokens) -> Tokens:
+        """Of one of them, whichever."""
+        output = None if self.output is None or other.output is None else self.output.most(other.output)
+        return Tokens(self.input.either(other.input), self.exact and other.exact, output)
+
+    def times(self, runs: Range) -> Tokens:
+        """Of several runs."""
+        output = self.output.times(runs.high) if self.output is not None else None
+        return Tokens(self.input.times(runs), self.exact, output)
+
 
 class Price(NamedTuple):
     """What a million tokens cost."""
@@ -43,15 +53,22 @@ class Price(NamedTuple):
 
 
 def tokens_of(
-    node: SourceNode, known: Known, items: Sequence[Any] | None, runs: Range, count: Range, attempts: int
+    node: SourceNode,
+    known: Known,
+    items: Sequence[Any] | None,
+    runs: Range,
+    count: Range,
+    attempts: int,
+    cached: Sequence[str] = (),
 ) -> Tokens | None:
     """The tokens of a node that calls a model; None for any other.
 
-    `items` are those of a batch, if they are known, `count` their number (1 without a batch).
+    `items` are those of a batch, if they are known, `count` their number (1 without a batch), `cached` what every call
+    sends from the prompt cache.
     """
     if not asks_a_model(node.type):
         return None
-    texts = [node.params[key] for key in ASKED if isinstance(node.params.get(key), str)]
+    texts = [*cached, *(node.params[key] for key in ASKED if isinstance(node.params.get(key), str))]
     exact = "images" not in node.params and isinstance(node.params.get("inputs", {}), dict)
     if node.batch is None:
         size, whole = _size(texts, known, {}, node)
