@@ -17,7 +17,7 @@ function restore() {
   if (before?.path !== location.href) return;
   const name = before.name[before.tab];
   const tab = panes.findIndex((pane, number) => number > 0 && pane.dataset.name === name);
-  if (tab > 0) openTab(tab);
+  if (tab > 0) choose(tab);
   for (const [number, pane] of panes.entries()) pane.scrollTop = before.scroll[number] ?? 0;
   const element = document.getElementById(before.held);
   if (element?.dataset.l) moveTo(element);

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ... import pipeline
-from ...diagnostics.diagnostic import LowerError
 from ...ir.workflow import SourceIR, SourceNode
-from ...options import Options
 from ..shared.node_facts import budget_of
 from ..shared.reachability import Ways
 from .amount import NOTHING, ONCE, Amount, Range
@@ -19,22 +15,30 @@ from .items import Items, items_of
 from .known import UNKNOWN, Known
 from .node import Node, repeated, span_of, together
 from .tokens import tokens_of
+from .walk import NotWalked, Walk
 
 ROUNDS = 100
 """How often pflow runs one node in a run at most."""
 
-_DEEPEST = 10  # sub-workflows in sub-workflows, as in pflow
 _MOST_CHILDREN = 500  # items that get a forecast of their own of what they start
 
 
 def forecast(
-    ir: SourceIR, known: Known, times: Times, *, folder: Path, above: str = "", in_item: bool = False, depth: int = 0
+    ir: SourceIR,
+    known: Known,
+    times: Times,
+    *,
+    folder: Path,
+    above: str = "",
+    in_item: bool = False,
+    walk: Walk | None = None,
 ) -> tuple[Node, ...]:
     """A forecast of every node of `ir`, in the order of the document.
 
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
-    for an item of a batch.
+    for an item of a batch; `walk` is how the workflow was come by, if another one starts it.
     """
+    walk = walk or Walk.of(folder / Path(ir.name).name)
     ways = Ways(ir)
     made: list[Node] = []
     counts: dict[str, Items] = {}
@@ -59,7 +63,7 @@ def forecast(
             counts[node.id] = items
             notes += [items.note] if items.note else []
         if node.type in ("workflow", "pflow.runtime.workflow_executor"):
-            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, items, notes))
+            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, walk, runs, items, notes))
         else:
             made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
             known.learn(node)
@@ -115,7 +119,7 @@ def _sub_workflow(
     folder: Path,
     path: str,
     in_item: bool,
-    depth: int,
+    walk: Walk,
     runs: Range,
     items: Items | None,
     notes: list[str],
@@ -131,19 +135,19 @@ def _sub_workflow(
         if values is not None and len(values) <= _MOST_CHILDREN:
             for index, item in enumerate(values):
                 more = {node.batch.alias: item, "__index__": index} if node.batch is not None else {}
-                each.append(_child(node, known, times, folder, path, in_item or items is not None, depth, more))
+                each.append(_child(node, known, times, folder, path, in_item or items is not None, walk, more))
             inner = together(each, runs)
             spans = [span_of(one) for one in each]
             if all(span is not None for span in spans) and runs.high.value == 1:
                 time = _in_workers([span for span in spans if span is not None], in_flight)
         else:
             more = {node.batch.alias: UNKNOWN, "__index__": UNKNOWN} if node.batch is not None else {}
-            one = _child(node, known, times, folder, path, True, depth, more)
+            one = _child(node, known, times, folder, path, True, walk, more)
             inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
             span, number = span_of(one), count.high.value
             if span is not None and number is not None and runs.high.value == 1:
                 time = _in_workers([span] * number, in_flight)
-    except _NoChild as why:
+    except NotWalked as why:
         notes.append(str(why))
         unknown = Amount.unknown(f"calls({path})")
         calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
@@ -165,10 +169,6 @@ def _sub_workflow(
     )
 
 
-class _NoChild(Exception):
-    """A sub-workflow that cannot be read now."""
-
-
 def _child(
     node: SourceNode,
     known: Known,
@@ -176,21 +176,14 @@ def _child(
     folder: Path,
     path: str,
     in_item: bool,
-    depth: int,
+    walk: Walk,
     more: Mapping[str, Any],
 ) -> tuple[Node, ...]:
     name = known.value(node.params.get("workflow"), more)
     if not isinstance(name, str):
-        raise _NoChild("which workflow this starts is not known yet")
+        raise NotWalked("which workflow this starts is not known yet")
     file = folder / Path(name).expanduser()
-    if not file.is_file():
-        raise _NoChild(f"the workflow {name} is no file here: what it does is not known")
-    if depth >= _DEEPEST:
-        raise _NoChild(f"sub-workflows are nested more than {_DEEPEST} deep")
-    try:
-        ir = pipeline.run(os.fspath(file), Options(code=False)).source
-    except LowerError as error:
-        raise _NoChild(f"the workflow {name} cannot be read: {error.diagnostics[0].message}") from error
+    below, ir = walk.into(file, name)
     written = node.params.get("inputs")
     values: dict[str, Any] = {}
     if isinstance(written, dict):
@@ -199,7 +192,7 @@ def _child(
         resolved = known.value(written, more)
         values = resolved if isinstance(resolved, dict) else dict.fromkeys(ir.inputs, UNKNOWN)
     inside = Known(ir, values, known.folder)
-    return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, depth=depth + 1)
+    return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, walk=below)
 
 
 def _in_workers(spans: Sequence[Span], workers: int) -> Span:

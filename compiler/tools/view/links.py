@@ -73,8 +73,7 @@ def links_of(document: Document, maps: Sequence[Sequence[Mapped]]) -> Links:
                 place = _Place(path, entry.position.line)  # one line of a long text
                 extent = entry.position.line, entry.position.line
             if place not in found:
-                label = f"{entry.node}.{entry.field}" if entry.node and entry.field else entry.node or entry.field
-                found[place] = (label, entry.rule, [Region(0, *extent)])
+                found[place] = (_label(entry), entry.rule, [Region(0, *extent)])
             found[place][2].append(Region(pane, entry.first, entry.last))
     numbers = {place: number for number, place in enumerate(found)}
     links = [
@@ -111,6 +110,12 @@ def _joined(regions: Sequence[Region]) -> Iterator[Region]:
             yield Region(pane, first, last)
             pane, first, last = region
     yield Region(pane, first, last)
+
+
+def _label(entry: Mapped) -> str:
+    """A place as users know it: what starts with an underscore is the loader's own, and is said of the node."""
+    field = "" if any(str(part).startswith("_") for part in entry.path) else entry.field
+    return f"{entry.node}.{field}" if entry.node and field else entry.node or field
 
 
 def _path(entry: Mapped) -> Path:
