@@ -26,7 +26,7 @@ from pflow.runtime.engine import batch_executor, engine
 import pflow_lower.pflow
 from pflow_lower.pflow.engine_0_16 import adapter as attach
 
-interpreted = batch_executor.execute_batch  # before the step is installed
+interpreted = batch_executor.execute_batch  # before pflow-lower is installed
 US = 1e6
 Params = dict[str, Any]
 
@@ -157,7 +157,7 @@ def less(times: list[float], own: list[float], count: int) -> list[float]:
 
 
 def set_up() -> None:
-    """Make the nodes of the benchmarks known to pflow, and switch the step on."""
+    """Make the nodes of the benchmarks known to pflow, and switch pflow-lower on."""
     logging.disable(logging.CRITICAL)
     registry = Registry()
     nodes = registry.load(include_filtered=True)

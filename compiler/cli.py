@@ -11,16 +11,11 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__, pipeline
-from .diagnostics.diagnostic import LowerError
+from .diagnostics.diagnostic import LowerError, printable
 from .diagnostics.formats.show import FORMATS, in_colour, show_findings
+from .exit_status import DONE, FAILED, INTERRUPTED
 from .options import Options
 from .stdio import cannot_write
-
-DONE, FOUND, FAILED = 0, 1, 2
-"""Exit status: done; found what it was asked to look for; could not do it."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 _EXAMPLES = """
 \b
@@ -40,6 +35,9 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter("is empty; for this folder, write `.`")
     return None if value is None else Path(value)
 
+
+_NAMED = 5
+"""So many files are named; of more there is a number."""
 
 ELSEWHERE = {
     "check": "tools.check.command",
@@ -214,11 +212,11 @@ def lower(
     show_findings(compiled.diagnostics, form, quiet=quiet)
     if written is not None and out is not None:
         if not quiet and form == "text":
-            from .write import left_over
+            from .generated_folder import left_over
 
             click.echo(_said(written, out), err=True)
-            for path in left_over(compiled.files, out):
-                click.echo(f"{path} is left from an earlier run; nothing uses it now", err=True)
+            if left := left_over(compiled.files, out):
+                click.echo(_said_of_left(left, out), err=True)
         return
     if emit == "graph":
         from .tools.shared.mermaid import before_and_after
@@ -274,10 +272,34 @@ def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
     return write(files, folder, source=None if workflow == "-" else Path(workflow))
 
 
-def _said(written: Sequence[Path], folder: Path | None) -> str:
-    names = [str(path) for path in written if not path.name.endswith(".map.json")]
-    maps = "source maps" if len(names) != len(written) else ""
-    return f"wrote {', '.join([*names, maps] if maps else names)}" if written else f"{folder} is up to date"
+def _said(written: Sequence[Path], folder: Path) -> str:
+    if not written:
+        return f"{_shown(folder)} is up to date"
+    names = [_shown(path) for path in written if not path.name.endswith(".map.json")]
+    maps = ["source maps"] if len(names) != len(written) else []
+    if len(names) > _NAMED:
+        runtime = sum(path.parent != folder for path in written)
+        own = [_shown(path) for path in written if path.parent == folder and not path.name.endswith(".map.json")]
+        names = own[:_NAMED] + ([f"{len(own) - _NAMED} more"] if len(own) > _NAMED else [])
+        names += [f"the runtime ({runtime} files)"] if runtime else []
+    return f"wrote {', '.join([*names, *maps])}"
+
+
+def _said_of_left(left: Sequence[Path], folder: Path) -> str:
+    """What an earlier run left, and how to get rid of it."""
+    maps = [path for path in left if path.name.endswith(".map.json") and path.with_suffix("").with_suffix("") in left]
+    own = [path if path.parent == folder else path.parent for path in left if path not in maps]
+    names = list(dict.fromkeys(map(_shown, own)))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    verb, them = ("are", "them") if len(names) > 1 else ("is", "it")
+    return (
+        f"{', '.join(names[:_NAMED])}{more} {verb} left from an earlier run; nothing uses {them} now"
+        f" (pflow-lower check --update removes {them})"
+    )
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
 
 
 def _show(text: str, language: str) -> None:

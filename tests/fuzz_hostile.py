@@ -23,17 +23,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from helpers.html_page import Page, harmless
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-
-from pflow_lower.options import Options
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from test_view import Page, harmless
 
 from pflow_lower import pipeline
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.diagnostics.formats.show import FORMATS, render
+from pflow_lower.options import Options
 from pflow_lower.tools.diff.compare import compare
 from pflow_lower.tools.lint.said import said_of
 from pflow_lower.tools.plan.known import WrongInput

@@ -14,7 +14,6 @@ import ast
 import contextlib
 import copy
 import functools
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import itertools
 import json
 import logging
@@ -32,12 +31,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from conformance import observe
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "conformance"))
-import observe  # noqa: E402
 
 Json = dict[str, Any]
 Names = tuple[str, ...]
@@ -403,7 +401,7 @@ class Bench:
         seen["calls"] = [] if "endless" in seen else list(calls)
         seen["logged"] = [] if "endless" in seen else list(self._logged)
         if lowered and self._interpreted:
-            seen["interpreted although the step is on"] = self._interpreted
+            seen["interpreted although pflow-lower is on"] = self._interpreted
         return seen
 
     def note(self, node: Any, shared: Any) -> None:

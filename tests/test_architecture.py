@@ -30,6 +30,7 @@ LIBRARIES: dict[str, set[str]] = {
     "lsprotocol": {"tools"},
     "pflow": {"load", "pflow", "tools"},
     "pocketflow": {"pflow", "runtime"},
+    "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
     "pygments": {"", "tools"},
     "tomli": {"node_types"},

@@ -7,13 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-
-from pflow_lower import cli
+from helpers.command import Result, Run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 WORKFLOW = {
@@ -29,30 +26,10 @@ WORKFLOW = {
 }
 
 
-class Said(NamedTuple):
-    status: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in an empty folder that is a repository of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CI", raising=False)
+@pytest.fixture(autouse=True)
+def repository(tmp_path: Path) -> None:
+    """The folder that `run` starts in is a repository of its own."""
     (tmp_path / ".git").mkdir()
-
-    def run(*arguments: str) -> Said:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            cli.run(list(arguments))
-        said = capsys.readouterr()
-        return Said(exited.value.code, said.out, said.err)
-
-    return run
 
 
 def workflow(path: str, greeting: str = "Hello") -> Path:
@@ -75,7 +52,7 @@ def test_what_was_just_written_is_up_to_date(run: Run, flags: list[str]) -> None
     workflow("flows/greet.json")
     run("flows/greet.json", "-o", "made/greet", *flags)
     before = everything()
-    assert run("check") == Said(0, "1 folder checked: 1 up to date\n", "")
+    assert run("check") == Result(0, "1 folder checked: 1 up to date\n", "")
     assert everything() == before
 
 
@@ -130,7 +107,7 @@ def test_missing_and_orphaned_files_are_named(run: Run) -> None:
     } < set(shown.out.splitlines())
     shown = run("check", "--update")
     assert shown.status == 0
-    assert {"refreshed made/flow.py", "refreshed made/lowered.json"} <= set(shown.out.splitlines())
+    assert {"removed made/flow.py", "refreshed made/lowered.json"} <= set(shown.out.splitlines())
     assert Path("made/mine.py").exists() and not Path("made/flow.py").exists()
     assert run("check").status == 0
 
@@ -282,8 +259,11 @@ def test_in_ci_nothing_is_refreshed(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
 def test_folders_of_tools_and_links_are_left_out(run: Run) -> None:
     workflow("greet.json")
-    for folder in ("node_modules/x", ".venv/lib", "env", ".git/y"):
+    run("greet.json", "-o", ".git/y")
+    for folder in ("node_modules/x", ".venv/lib", "env"):  # an application that somebody has installed
         run("greet.json", "-o", folder)
+        header = Path(folder, "nodes.py").read_text().replace("greet.json", "other/greet.json")
+        Path(folder, "nodes.py").write_text(header)
     Path("env/pyvenv.cfg").write_text("home = /usr/bin\n")
     Path("loop").symlink_to(".", target_is_directory=True)
     assert "nothing to check" in run("check").err

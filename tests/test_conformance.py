@@ -37,7 +37,7 @@ def observe() -> ModuleType:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The step is on; the ids of the nodes whose batches ran, each with what ran it."""
+    """pflow-lower is on; the ids of the nodes whose batches ran, each with what ran it."""
     from pflow_lower.pflow.engine_0_16 import adapter as attach
 
     found: list[str] = []

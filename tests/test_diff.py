@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from helpers.command import Result, Run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pflow_lower import cli
 from pflow_lower.load.load import from_data
 from pflow_lower.tools.diff.compare import compare
 from pflow_lower.tools.diff.markdown import LIMIT, as_markdown, code, sentence
@@ -37,34 +37,13 @@ WORKFLOW: dict[str, Any] = {
 }
 
 
-class Said(NamedTuple):
-    status: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
+@pytest.fixture
+def diff(run: Run) -> Run:
+    return partial(run, "diff")
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str) -> Said:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            cli.run(["diff", *arguments])
-        said = capsys.readouterr()
-        return Said(exited.value.code, said.out, said.err)
-
-    return run
-
-
-@pytest.fixture
-def repository(run: Run) -> Path:
+def repository(diff: Run) -> Path:
     """A repository with a workflow, its prompt in a file, and a generated folder."""
     git("init", "-q", "-b", "main")
     flow = copy.deepcopy(WORKFLOW)
@@ -110,114 +89,114 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
     ("fail_on", "status"),
     [("", 0), ("breaking", 0), ("schedule", 0), ("behaviour", 1), ("breaking,cost", 1), ("cosmetic", 0)],
 )
-def test_fail_on(run: Run, fail_on: str, status: int) -> None:
+def test_fail_on(diff: Run, fail_on: str, status: int) -> None:
     write("old.json", WORKFLOW)
     write("new.json", with_batch(max_retries=4))
-    assert run("old.json", "new.json", "--fail-on", fail_on).status == status
+    assert diff("old.json", "new.json", "--fail-on", fail_on).status == status
 
 
-def test_fail_on_a_class_that_there_is_not(run: Run) -> None:
+def test_fail_on_a_class_that_there_is_not(diff: Run) -> None:
     write("old.json", WORKFLOW)
-    shown = run("old.json", "old.json", "--fail-on", "braking")
+    shown = diff("old.json", "old.json", "--fail-on", "braking")
     assert shown.status == 2 and "the classes are breaking, behaviour" in shown.err
 
 
 @pytest.mark.parametrize("arguments", [[], ["one.json"], ["a", "b", "c"]], ids=str)
-def test_two_files_are_needed(run: Run, arguments: list[str]) -> None:
-    shown = run(*arguments)
+def test_two_files_are_needed(diff: Run, arguments: list[str]) -> None:
+    shown = diff(*arguments)
     assert shown.status == 2 and "OLD and NEW, or --git REV" in shown.err
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_an_invalid_version_is_told(run: Run, form: str) -> None:
+def test_an_invalid_version_is_told(diff: Run, form: str) -> None:
     write("old.json", WORKFLOW)
     Path("new.json").write_text('{"nodes": [{"id": "a"}]}')
-    shown = run("old.json", "new.json", "--format", form)
+    shown = diff("old.json", "new.json", "--format", form)
     assert shown.status == 2
     assert "PFL201" in (shown.out if form == "json" else shown.err)
 
 
-def test_there_is_no_missing_file(run: Run) -> None:
+def test_there_is_no_missing_file(diff: Run) -> None:
     write("old.json", WORKFLOW)
-    shown = run("old.json", "new.json")
+    shown = diff("old.json", "new.json")
     assert shown.status == 2 and "new.json: error[PFL101]" in shown.err
 
 
 # --- Revisions
 
 
-def test_the_working_tree_against_a_revision(run: Run, repository: Path) -> None:
-    assert run("--git", "HEAD") == Said(0, "no workflow has changed\n", "")
+def test_the_working_tree_against_a_revision(diff: Run, repository: Path) -> None:
+    assert diff("--git", "HEAD") == Result(0, "no workflow has changed\n", "")
     flow = json.loads(Path("flows/greet.json").read_text())
     flow["nodes"][0]["batch"]["error_handling"] = "continue"
     write("flows/greet.json", flow)
-    shown = run("--git", "HEAD", "--fail-on", "cost")
+    shown = diff("--git", "HEAD", "--fail-on", "cost")
     assert shown.status == 1
     assert shown.out.startswith("flows/greet.json: 1 change (1 behaviour, 1 cost)")
 
 
-def test_a_prompt_in_a_file_of_its_own_is_part_of_the_workflow(run: Run, repository: Path) -> None:
+def test_a_prompt_in_a_file_of_its_own_is_part_of_the_workflow(diff: Run, repository: Path) -> None:
     Path("flows/prompts/greet.md").write_text("Insult ${who}\n")
-    shown = run("--git", "HEAD")
+    shown = diff("--git", "HEAD")
     assert "params.prompt: Greet ${who}\\n -> Insult ${who}\\n" in shown.out
     commit()
-    assert run("--git", "HEAD").out == "no workflow has changed\n"
-    assert "Insult" in run("--git", "HEAD~1..HEAD").out
-    assert "Insult" in run("--git", "HEAD~1...").out
+    assert diff("--git", "HEAD").out == "no workflow has changed\n"
+    assert "Insult" in diff("--git", "HEAD~1..HEAD").out
+    assert "Insult" in diff("--git", "HEAD~1...").out
 
 
-def test_moving_a_prompt_into_a_file_is_cosmetic(run: Run, repository: Path) -> None:
+def test_moving_a_prompt_into_a_file_is_cosmetic(diff: Run, repository: Path) -> None:
     flow = json.loads(Path("flows/greet.json").read_text())
     flow["nodes"][0]["params"]["prompt"] = "Greet ${who}\n"
     write("flows/greet.json", flow)
-    shown = run("--git", "HEAD", "--format", "json")
+    shown = diff("--git", "HEAD", "--format", "json")
     (comparison,) = json.loads(shown.out)["comparisons"]
     assert comparison["summary"] == {"cosmetic": 1}
 
 
-def test_new_removed_and_renamed_workflows(run: Run, repository: Path) -> None:
+def test_new_removed_and_renamed_workflows(diff: Run, repository: Path) -> None:
     write("flows/more.json", WORKFLOW)
     git("mv", "flows/greet.json", "flows/hello.json")
-    text = run("--git", "HEAD").out
+    text = diff("--git", "HEAD").out
     assert "flows/more.json: a new workflow: 2 nodes, 1 of them batches" in text
     assert "greet.json:" not in text.replace("more.json", "")
     commit()
     Path("flows/more.json").unlink()
-    shown = run("--git", "HEAD", "--fail-on", "breaking")
+    shown = diff("--git", "HEAD", "--fail-on", "breaking")
     assert shown.status == 1 and "flows/more.json: removed" in shown.out
 
 
-def test_only_some_paths(run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_some_paths(diff: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write("other/one.json", WORKFLOW)
     write("*.json", with_batch(parallel=True))
-    assert "other/one.json" in run("--git", "HEAD").out
-    assert run("--git", "HEAD", "flows").out == "no workflow has changed\n"
-    assert run("--git", "HEAD", "*.json").out.startswith("*.json: a new workflow")
+    assert "other/one.json" in diff("--git", "HEAD").out
+    assert diff("--git", "HEAD", "flows").out == "no workflow has changed\n"
+    assert diff("--git", "HEAD", "*.json").out.startswith("*.json: a new workflow")
     monkeypatch.chdir("other")
-    assert run("--git", "HEAD", ".").out.startswith("one.json: a new workflow")
+    assert diff("--git", "HEAD", ".").out.startswith("one.json: a new workflow")
 
 
-def test_an_old_version_that_was_broken_does_not_hide_the_others(run: Run, repository: Path) -> None:
+def test_an_old_version_that_was_broken_does_not_hide_the_others(diff: Run, repository: Path) -> None:
     Path("flows/bad.json").write_text('{"nodes": [{"id": "a"}]}')
     commit()
     write("flows/bad.json", WORKFLOW)
     Path("flows/prompts/greet.md").write_text("Insult ${who}\n")
-    shown = run("--git", "HEAD")
+    shown = diff("--git", "HEAD")
     assert shown.status == 2
     assert "flows/bad.json: cannot be compared" in shown.out and "Insult" in shown.out
     assert "flows/bad.json:1:12: error[PFL201]" in shown.err
 
 
 @pytest.mark.parametrize("revision", ["nonsense", "--output=x", "main..nonsense", "", "HEAD:flows"])
-def test_a_revision_that_git_does_not_know(run: Run, repository: Path, revision: str) -> None:
-    shown = run(f"--git={revision}")
+def test_a_revision_that_git_does_not_know(diff: Run, repository: Path, revision: str) -> None:
+    shown = diff(f"--git={revision}")
     assert shown.status == 2 and "PFL711" in shown.err
     assert not Path("x").exists()
 
 
-def test_outside_of_a_repository(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_outside_of_a_repository(diff: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    shown = run("--git", "HEAD")
+    shown = diff("--git", "HEAD")
     assert shown.status == 2 and "PFL711" in shown.err and "not a git repository" in shown.err
 
 

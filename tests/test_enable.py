@@ -78,7 +78,7 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @pytest.fixture
 def place(shared_place: Place, tmp_path: Path) -> Place:
-    """The environment with the step enabled, and a whole pflow-lower in it."""
+    """The environment with pflow-lower enabled, and a whole pflow-lower in it."""
     assert shared_place.lower("enable").returncode == 0
     return shared_place
 
@@ -126,7 +126,7 @@ def test_other_programs_pay_nothing(place: Place) -> None:
 def test_pflow_commands_that_compile_nothing_import_nothing_of_ours(place: Place) -> None:
     script = "import sys, pflow.cli, pflow.runtime; print(*[m for m in sys.modules if m.startswith('pflow_lower')])"
     found = place.run("-c", script).stdout.split()
-    names = ("seam", "startup", "messages", "versions")
+    names = ("install", "lazy_install", "messages", "stubs", "versions")
     assert set(found) <= {"pflow_lower", "pflow_lower.pflow", *(f"pflow_lower.pflow.{name}" for name in names)}
 
 
@@ -135,7 +135,7 @@ def test_a_deleted_package(place: Place, tmp_path: Path) -> None:
     try:
         lowered, said = place.pflow()
         assert not lowered
-        assert said.startswith("pflow-lower: pflow runs without the step, which cannot start (ModuleNotFoundError:")
+        assert said.startswith("pflow-lower is off for this run, it cannot start (ModuleNotFoundError:")
         assert said.count("\n") == 1 and str(place.file) in said
         assert place.pflow(PFLOW_LOWER="0") == (False, "")
     finally:
@@ -144,10 +144,10 @@ def test_a_deleted_package(place: Place, tmp_path: Path) -> None:
 
 SYNTAX, EXIT = "def broken(:\n", "raise SystemExit(7)\n"
 DAMAGES = [
-    *((SYNTAX, f"{module}.py") for module in ("__init__", "lowering", "pflow/__init__", "pflow/startup")),
-    *((SYNTAX, f"pflow/{module}.py") for module in ("seam", "attach", "classes")),
-    *((EXIT, f"pflow/{module}.py") for module in ("startup", "attach")),
-    *((None, f"{module}.py") for module in ("pflow/startup", "pflow/messages", "runtime/batch")),
+    *((SYNTAX, f"{module}.py") for module in ("__init__", "lowering/lower", "pflow/__init__", "pflow/lazy_install")),
+    *((SYNTAX, f"pflow/{module}.py") for module in ("install", "engine_0_16/adapter", "classes")),
+    *((EXIT, f"pflow/{module}.py") for module in ("lazy_install", "engine_0_16/adapter")),
+    *((None, f"{module}.py") for module in ("pflow/lazy_install", "pflow/messages", "runtime/batch")),
 ]
 
 
@@ -164,7 +164,7 @@ def test_a_broken_package(place: Place, module: str, damage: str | None) -> None
     finally:
         file.write_text(whole, encoding="utf-8")
     assert not lowered
-    assert said.startswith("pflow-lower: ")
+    assert said.startswith(("pflow-lower is off for this run", "pflow-lower: letter.pflow.md runs interpreted"))
     assert "Traceback" not in said
 
 
@@ -205,8 +205,8 @@ def test_another_pflow(place: Place, kind: str) -> None:
     finally:
         shutil.rmtree(fake)
     assert (done.returncode, done.stdout.split()) == (0, ["True", "compiled"] if OTHER_PFLOWS[kind] else ["True"])
-    assert ("pflow-lower: pflow runs without the step: pflow 0.16" in done.stderr) == bool(OTHER_PFLOWS[kind])
-    assert (enabled.returncode, "knows pflow 0.8.1, 0.15 and 0.16" in enabled.stderr) == (2, True)
+    assert ("pflow-lower is off for this run: pflow 0.16" in done.stderr) == bool(OTHER_PFLOWS[kind])
+    assert (enabled.returncode, "supports pflow 0.8.1, 0.15 and 0.16" in enabled.stderr) == (2, True)
 
 
 def test_files_of_others_are_spared(shared_place: Place) -> None:

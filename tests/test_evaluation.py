@@ -1,6 +1,5 @@
 """The `${...}` language against pflow's answers, recorded and live, through the compiled form."""
 
-import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
 import json
 from pathlib import Path
 from typing import Any

@@ -57,7 +57,7 @@ ALL = [PLAIN, HOSTILE, STDIN, BARE]
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a command line can hold it: bytes that are no text are there as U+DC80 to U+DCFF."""
+    """Whether a command line can hold it: bytes that are not text are there as U+DC80 to U+DCFF."""
     try:
         return bool(os.fsencode(name)) or not name
     except UnicodeEncodeError:
@@ -96,7 +96,7 @@ def test_every_form(form: str, snapshot: SnapshotAssertion) -> None:
 @given(found=st.lists(findings, max_size=3))
 def test_any_finding_can_be_written_to_a_file_in_utf_8(form: str, found: list[Diagnostic]) -> None:
     text = render(found, form)
-    if form == "text":  # a file name that is no text is shown as a terminal shows it
+    if form == "text":  # a file name that is not text is shown as a terminal shows it
         assert len(text.splitlines()) >= len(found)
     else:
         text.encode()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from pathlib import Path
 from unittest import mock
 
+import fuzz_hostile
 import pytest
 from hypothesis import Phase
-
-sys.path.insert(0, str(Path(__file__).parent))
-import fuzz_hostile  # isort: skip
 
 
 def test_some_hundred_workflows() -> None:

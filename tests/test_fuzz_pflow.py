@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import fuzz_pflow
 import pytest
 from hypothesis import Phase
-
-sys.path.insert(0, str(Path(__file__).parent))
-import fuzz_pflow  # isort: skip
 
 
 @pytest.fixture(scope="module")

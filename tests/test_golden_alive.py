@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pocketflow
 import pytest
+from helpers import golden_echo
 
 import pflow_lower
 from pflow_lower.load.load import load
@@ -155,24 +156,12 @@ def test_hash_seed_and_folder_do_not_matter(seed: str, tmp_path: Path) -> None:
 # --- What the classes do
 
 
-def load_echo() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_echo", TESTS / "golden_echo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ECHO = load_echo()
-
-
 class Echo(pocketflow.Node):  # type: ignore[misc]
     def prep(self, shared: Any) -> Any:
         return dict(self.params)
 
     def exec(self, params: Any) -> Any:
-        return ECHO.echo(params)
+        return golden_echo.echo(params)
 
     def post(self, shared: Any, params: Any, outputs: Any) -> str:
         for key, value in outputs.items():
@@ -186,7 +175,7 @@ class AsyncEcho(pocketflow.AsyncNode):  # type: ignore[misc]
 
     async def exec_async(self, params: Any) -> Any:
         await asyncio.sleep(0)
-        return ECHO.echo(params)
+        return golden_echo.echo(params)
 
     async def post_async(self, shared: Any, params: Any, outputs: Any) -> str:
         for key, value in outputs.items():
@@ -200,7 +189,7 @@ def run_lowered(name: str, store: Mapping[str, Any], *, in_a_loop: bool) -> dict
     ir = load(source(name)).data
     shared = {key: spec["default"] for key, spec in ir.get("inputs", {}).items() if "default" in spec}
     shared |= {**store["inputs"], **store["nodes"]}
-    ECHO.forget()
+    golden_echo.forget()
     for cls in lowered.load().values():
         is_async = issubclass(cls, pocketflow.AsyncNode)
         node = cls(AsyncEcho() if is_async else Echo())
@@ -208,7 +197,7 @@ def run_lowered(name: str, store: Mapping[str, Any], *, in_a_loop: bool) -> dict
             asyncio.run(node.run_async(shared))
         else:
             node.run(shared)
-    return {node_id: ECHO.comparable(shared[node_id]) for node_id in lowered.load()}
+    return {node_id: golden_echo.comparable(shared[node_id]) for node_id in lowered.load()}
 
 
 BATCHES = [name for name in CASES if any("batch" in node for node in load(source(name)).data["nodes"])]
@@ -224,7 +213,7 @@ def in_pflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         if name not in INTERPRETED
     ]
     run = subprocess.run(
-        [sys.executable, TESTS / "golden_in_pflow.py"],
+        [sys.executable, TESTS / "helpers" / "golden_in_pflow.py"],
         input=json.dumps(requests),
         capture_output=True,
         text=True,
@@ -270,13 +259,13 @@ def test_programs_do_what_pflow_does(
     flow = load_program(name, store, monkeypatch)
     shared: dict[str, Any] = {key: spec["default"] for key, spec in flow.INPUTS.items() if "default" in spec}
     shared |= store["inputs"]
-    ECHO.forget()
+    golden_echo.forget()
     flow.build_flow().run(shared)
     outputs = flow.outputs(shared)
-    found = {key: ECHO.comparable(outputs[key] if key in outputs else shared[key]) for key in in_pflow[name]}
+    found = {key: golden_echo.comparable(outputs[key] if key in outputs else shared[key]) for key in in_pflow[name]}
     assert json.loads(json.dumps(found)) == in_pflow[name]
 
-    ECHO.forget()
+    golden_echo.forget()
     arguments = [f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in store["inputs"].items()]
     assert flow.main(arguments) == 0
     assert json.loads(capsys.readouterr().out).keys() == outputs.keys()
@@ -293,7 +282,7 @@ def load_program(name: str, store: Mapping[str, Any], monkeypatch: pytest.Monkey
 
     class StandIn(Echo):
         def exec(self, params: Any) -> Any:
-            return store["nodes"].get(self.name) or ECHO.echo(params)
+            return store["nodes"].get(self.name) or golden_echo.echo(params)
 
         def prep(self, shared: Any) -> Any:
             self.name = shared._name

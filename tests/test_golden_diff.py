@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.golden_case import settle
 from jsonschema import Draft7Validator
 
 import pflow_lower
 from pflow_lower.cli import run
-
-sys.path.insert(0, str(Path(__file__).parent))
-from golden_case import settle  # isort: skip
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "diff"
 GIVEN = {"old.json", "new.json", "old.pflow.md", "new.pflow.md"}

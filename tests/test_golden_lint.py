@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.golden_case import settle
 
 from pflow_lower.cli import run
 from pflow_lower.tools.lint.table import RULES
-
-sys.path.insert(0, str(Path(__file__).parent))
-from golden_case import settle  # isort: skip
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "pyproject.toml"}

@@ -55,7 +55,7 @@ def test_what_workflows_give_is_what_the_guide_says(tmp_path: Path) -> None:
     pytest.importorskip("pflow")
     assert len(GIVEN) >= 3
     requests = [{"ir": {"ir_version": "0.1.0", **json.loads(EXAMPLES[n - 1].text)}, "inputs": {}} for n in GIVEN]
-    script = Path(__file__).with_name("guide_in_pflow.py")
+    script = Path(__file__).parent / "helpers" / "guide_in_pflow.py"
     home = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}  # pflow writes its registry there
     command = [sys.executable, str(script)]
     run = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, env=home)
@@ -72,11 +72,3 @@ def shown_of(told: Any, given: Any) -> Any:
     if isinstance(told, list) and isinstance(given, list) and len(told) == len(given):
         return [shown_of(one, other) for one, other in zip(told, given, strict=True)]
     return given
-
-
-def test_the_table_says_the_defaults() -> None:
-    words = json.loads((Path(pflow_lower.__file__).parent / "validate/schema_descriptions.json").read_text("utf-8"))
-    for key in ("as", "parallel", "max_concurrent", "max_retries", "retry_wait", "error_handling"):
-        default = words[f"nodes.[].batch.{key}"]["default"]
-        shown = default if isinstance(default, str) else json.dumps(default)
-        assert f"| `{key}` | `{shown}` |" in GUIDE

@@ -7,15 +7,11 @@ twice and what is compared is in `fuzz_pflow.py`.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import fuzz_pflow
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-import fuzz_pflow  # isort: skip
 
 Json = dict[str, Any]
 
@@ -201,7 +197,7 @@ CASES: dict[str, tuple[list[Json], Json]] = {
     "shell: failures are ignored": ([shell("exit ${item}", [0, 3], ignore_errors=True)], {}),
     "shell: its output is the next items": (
         [then("shell", command="echo '[1, 2]'; echo e >&2"), echo("${item}", "${c.stdout}")], {}),
-    "shell: its output is no list": (
+    "shell: its output is not a list": (
         [then("shell", command="echo no; echo e >&2"), echo("${item}", "${c.stdout}")], {}),
     # Workflows
     "workflow: some fail": (

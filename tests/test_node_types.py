@@ -164,8 +164,8 @@ class TestTable:
             ('a = { class = "m:A", asinc = true }', "PFL411 a: unknown key 'asinc'"),
             ('a = { class = "m:A", async = "yes" }', "PFL411 a.async: 'yes' is neither true nor false"),
             ('a = { class = "m:A", params = ["x"] }', "PFL411 a.params: not a table"),
-            ('a = { class = "m:A", params = { x = "strr" } }', "PFL411 a.params.x: 'strr' is no parameter type"),
-            ('a = { class = "m:A", params = { x = 1 } }', "PFL411 a.params.x: 1 is no parameter type"),
+            ('a = { class = "m:A", params = { x = "strr" } }', "PFL411 a.params.x: 'strr' is not a parameter type"),
+            ('a = { class = "m:A", params = { x = 1 } }', "PFL411 a.params.x: 1 is not a parameter type"),
             ('other = "m:A"\n[nodes]\na = "m:A"', "PFL411 : beside [nodes] there is other"),
         ],
     )

@@ -1,4 +1,4 @@
-"""Batches of every kind of node that pflow has, through pflow's command line, with and without the step.
+"""Batches of every kind of node that pflow has, through pflow's command line, with and without pflow-lower.
 
 Providers are loopback servers and a stand-in for the Codex command line: nothing leaves the machine.
 """
@@ -18,8 +18,7 @@ import pytest
 
 pytest.importorskip("pflow")
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pflow_sessions import FLOWS, Commands, compare, session  # isort: skip
+from helpers.pflow_sessions import FLOWS, Commands, compare, session
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")
 

@@ -1,4 +1,4 @@
-"""The step inside pflow's own command line and in programs: nothing changes but how batches run."""
+"""pflow-lower inside pflow's own command line and in programs: nothing changes but how batches run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ import pytest
 
 pytest.importorskip("pflow")
 
-import pflow_lower.pflow
+from helpers.pflow_sessions import FLOWS, Commands, compare
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pflow_sessions import FLOWS, Commands, compare  # isort: skip
+import pflow_lower.pflow
 
 REPORT = "report.pflow.md"
 
@@ -112,8 +111,6 @@ def test_usage_is_pflows() -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without anything in it; and whatever a test switches on is off after it."""
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
-
     folder = tmp_path / "a home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
@@ -154,9 +151,9 @@ def test_a_pflow_that_was_imported_before_is_watched_everywhere(home: Path) -> N
         "from pflow.runtime import workflow_executor\n"
         "from pflow.execution import runner\n"
         "from pflow_lower.pflow import is_installed\n"
-        "from pflow_lower.pflow.lazy_install import watch\n"
+        "from pflow_lower.pflow.lazy_install import install_when_imported\n"
         "before = workflow_executor.compile_workflow\n"
-        "watch()\n"
+        "install_when_imported()\n"
         "assert workflow_executor.compile_workflow is not before and not is_installed()\n"
         "try:\n    workflow_executor.compile_workflow({}, None)\nexcept Exception:\n    pass\n"
         "print(is_installed())\n"
@@ -190,14 +187,14 @@ def test_install_refuses_another_pflow(home: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.delattr(batch_executor, "execute_batch")
     with pytest.raises(
-        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*knows pflow .*0\.16"
+        pflow_lower.pflow.Unsupported, match=r"pflow 0\.16.* has no .*execute_batch; .*supports pflow .*0\.16"
     ):
         pflow_lower.pflow.install()
     assert not pflow_lower.pflow.is_installed()
 
 
 def test_nothing_is_written_to_the_users_home(home: Path) -> None:
-    """What pflow itself writes there, the same with the step as without, and none of it is of ours."""
+    """What pflow itself writes there, the same with pflow-lower as without, and none of it is of ours."""
 
     def files() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in home.rglob("*") if path.suffix == ".json"}

@@ -171,7 +171,7 @@ def test_inputs_that_are_not_given() -> None:
 
 @pytest.mark.parametrize("argument", ["limt=3", "limit", "=3", "--limit=3"])
 def test_arguments_that_are_no_inputs(argument: str) -> None:
-    with pytest.raises(ValueError, match=r"is no input of this workflow; its inputs: limit=\.\.\."):
+    with pytest.raises(ValueError, match=r"is not an input of this workflow; its inputs: limit=\.\.\."):
         read_inputs({"limit": {}}, [argument])
     with pytest.raises(ValueError, match="its inputs: none"):
         read_inputs({}, [argument])
@@ -251,7 +251,7 @@ def test_pflow_scans_its_nodes_beside_the_library_s_own_http() -> None:
 
 def test_a_program_with_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert program(None, ["wrd=x"]) == 2
-    assert capsys.readouterr().err == "error: 'wrd=x' is no input of this workflow; its inputs: word=...\n"
+    assert capsys.readouterr().err == "error: 'wrd=x' is not an input of this workflow; its inputs: word=...\n"
 
 
 def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from unittest import mock
 import pytest
 
 pytest.importorskip("pflow")
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 
 from pflow_lower.pflow.prove import run as proving
 from pflow_lower.pflow.prove import virtual_time
@@ -151,7 +150,7 @@ def test_inputs_are_made_up_by_type_or_given(prove: Prove) -> None:
     ("inputs", "why"),
     [
         (["nope=1"], "the workflow has no input 'nope'; it has repo, style"),
-        (["repo"], "'repo' is no KEY=VALUE"),
+        (["repo"], "expected KEY=VALUE, got 'repo'"),
     ],
 )
 def test_inputs_that_are_wrong(prove: Prove, inputs: list[str], why: str) -> None:
@@ -164,7 +163,7 @@ def test_an_input_that_is_no_json(prove: Prove) -> None:
     workflow = one()
     workflow["inputs"] = {"n": {"type": "integer", "required": True}}
     workflow["nodes"][0]["params"]["command"] = "${n} ${item}"
-    assert prove(workflow, "n=many") == (2, "", "pflow-lower: n: integer expected, as JSON, and this is none: many\n")
+    assert prove(workflow, "n=many") == (2, "", "pflow-lower: n: integer expected, as JSON; got many\n")
 
 
 def test_what_cannot_be_compared(prove: Prove) -> None:

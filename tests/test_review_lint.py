@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from helpers.command import Run
 
 from pflow_lower import pipeline
-from pflow_lower.cli import run as run_command
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.ir.template import parse
 from pflow_lower.options import Options
@@ -24,29 +24,9 @@ HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
 
 
-class Result(NamedTuple):
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-Lint = Callable[..., Result]
-
-
 @pytest.fixture
-def lint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lint:
-    """The command line, run in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, stdin: str = "") -> Result:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        with pytest.raises(SystemExit) as exited:
-            run_command(["lint", *arguments])
-        said = capsys.readouterr()
-        assert isinstance(exited.value.code, int)
-        return Result(exited.value.code, said.out, said.err)
-
-    return run
+def lint(run: Run) -> Run:
+    return partial(run, "lint")
 
 
 def ask(**batch: Any) -> dict[str, Any]:
@@ -217,14 +197,14 @@ def test_which_files_a_shell_command_overwrites(command: str, expected: list[str
         ("d['a'].strip()", []),
         ("import xs\nxs.append(1)", []),
         ("match d:\n  case {'a': xs}:\n    xs.append(1)", []),
-        ("this is no Python", []),
+        ("this is not Python", []),
     ],
 )
 def test_what_code_certainly_changes(code: str, expected: list[str]) -> None:
     assert [change.name for change in changes(code, {"xs": "xs", "d": "d"})] == expected
 
 
-def test_folders_are_searched_for_workflows(lint: Lint, tmp_path: Path) -> None:
+def test_folders_are_searched_for_workflows(lint: Run, tmp_path: Path) -> None:
     for name, content in {
         "flows/a.json": json.dumps(ask(max_concurrent=2)),
         "flows/package.json": '{"nodes": 3}',
@@ -237,33 +217,33 @@ def test_folders_are_searched_for_workflows(lint: Lint, tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     result = lint("flows", "flows/a.json", "--format", "json")
-    assert result.exit_code == 1
-    assert [(found["code"], found["file"]) for found in json.loads(result.stdout)] == [("PFL506", "flows/a.json")]
-    assert lint("flows").stderr == "2 workflows, 1 finding\n"
+    assert result.status == 1
+    assert [(found["code"], found["file"]) for found in json.loads(result.out)] == [("PFL506", "flows/a.json")]
+    assert lint("flows").err == "2 workflows, 1 finding\n"
 
 
-def test_exit_statuses(lint: Lint, tmp_path: Path) -> None:
+def test_exit_statuses(lint: Run, tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps(ask()))
     (tmp_path / "found.json").write_text(json.dumps(ask(max_concurrent=2)))
     (tmp_path / "bad.json").write_text("{}")
-    assert lint("good.json").exit_code == 0
-    assert lint("good.json", "found.json").exit_code == 1
+    assert lint("good.json").status == 0
+    assert lint("good.json", "found.json").status == 1
     both = lint("bad.json", "missing.json", "found.json")
-    assert both.exit_code == 2
-    assert "PFL201" in both.stdout and "PFL101" in both.stdout and "PFL506" in both.stdout  # the rest is linted too
-    assert lint("-", stdin=json.dumps(ask(max_concurrent=2))).stdout.startswith("<stdin>:")
-    assert lint().exit_code == 2
+    assert both.status == 2
+    assert "PFL201" in both.out and "PFL101" in both.out and "PFL506" in both.out  # the rest is linted too
+    assert lint("-", stdin=json.dumps(ask(max_concurrent=2))).out.startswith("<stdin>:")
+    assert lint().status == 2
 
 
 @pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL330"])
-def test_codes_that_nothing_has_are_refused(lint: Lint, tmp_path: Path, codes: str) -> None:
+def test_codes_that_nothing_has_are_refused(lint: Run, tmp_path: Path, codes: str) -> None:
     (tmp_path / "w.json").write_text(json.dumps(ask()))
     result = lint("w.json", "--select", codes)
-    assert result.exit_code == 2
-    assert "no code of lint's" in result.stderr
+    assert result.status == 2
+    assert "not a lint code or prefix" in result.err
 
 
-def test_fix_keeps_every_other_byte(lint: Lint, tmp_path: Path) -> None:
+def test_fix_keeps_every_other_byte(lint: Run, tmp_path: Path) -> None:
     text = (
         '\ufeff{"edges": [],\r\n\t"nodes": [{"type": "llm", "params": {"prompt": "\\u0024{item} max_concurrent"},\r\n'
         '\t"batch": { "max_concurrent" : 5 ,\r\n\t\t"items": ["\\u00e9", 1.0, 2e1]}, "id": "a"}]}\r\n\r\n'
@@ -273,15 +253,15 @@ def test_fix_keeps_every_other_byte(lint: Lint, tmp_path: Path) -> None:
     file.chmod(0o640)
     (tmp_path / "link.json").symlink_to(file)
     result = lint("link.json", "--fix")
-    assert result.exit_code == 0, result.stdout
+    assert result.status == 0, result.out
     assert file.read_bytes() == text.replace('"max_concurrent" : 5 ,\r\n\t\t', "").encode()
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert (tmp_path / "link.json").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.json", "w.json"]
-    assert "fixed[PFL506]: removed a.batch.max_concurrent" in result.stderr
+    assert "fixed[PFL506]: removed a.batch.max_concurrent" in result.err
 
 
-def test_fix_leaves_what_stands_elsewhere(lint: Lint, tmp_path: Path) -> None:
+def test_fix_leaves_what_stands_elsewhere(lint: Run, tmp_path: Path) -> None:
     """A batch that is read from a file of its own is not in the text that could be edited."""
     workflow = ask()
     workflow["nodes"][0]["batch"] = "./batch.json"
@@ -289,24 +269,24 @@ def test_fix_leaves_what_stands_elsewhere(lint: Lint, tmp_path: Path) -> None:
     (tmp_path / "w.json").write_text(before)
     (tmp_path / "batch.json").write_text('{"items": [1, 2], "max_concurrent": 5}')
     result = lint("w.json", "--fix")
-    assert result.exit_code == 1
-    assert "PFL506" in result.stdout and "fixed" not in result.stderr
+    assert result.status == 1
+    assert "PFL506" in result.out and "fixed" not in result.err
     assert (tmp_path / "w.json").read_text() == before
 
 
-def test_fix_does_not_take_a_name_away_that_hides_another(lint: Lint, tmp_path: Path) -> None:
+def test_fix_does_not_take_a_name_away_that_hides_another(lint: Run, tmp_path: Path) -> None:
     workflow = ask(**{"as": "row"})
     workflow["inputs"] = {"item": {"type": "array", "description": "d"}}
     workflow["nodes"][0]["params"]["prompt"] = "${item[${__index__}]}"
     (tmp_path / "w.json").write_text(json.dumps(workflow))
     result = lint("w.json", "--fix")
-    assert result.exit_code == 1 and "PFL509" in result.stdout
+    assert result.status == 1 and "PFL509" in result.out
     assert json.loads((tmp_path / "w.json").read_text()) == workflow
 
 
-def test_fix_needs_files(lint: Lint) -> None:
+def test_fix_needs_files(lint: Run) -> None:
     result = lint("-", "--fix", stdin=json.dumps(ask()))
-    assert result.exit_code == 2 and "standard input" in result.stderr
+    assert result.status == 2 and "standard input" in result.err
 
 
 @pytest.mark.parametrize(
@@ -315,34 +295,34 @@ def test_fix_needs_files(lint: Lint) -> None:
         ("ignore = 3", "not a table"),
         ('ignore = {"*" = 3}', "not a table of nodes"),
         ('ignore = {"*" = {ask = 3}}', "not a list of codes"),
-        ('ignore = {"*" = {ask = ["PFL9"]}}', "'PFL9' is no code"),
+        ('ignore = {"*" = {ask = ["PFL9"]}}', "'PFL9' is not a lint code"),
         ("ignore = [", "TOML"),
     ],
 )
-def test_a_table_of_suppressions_that_is_wrong(lint: Lint, tmp_path: Path, table: str, expected: str) -> None:
+def test_a_table_of_suppressions_that_is_wrong(lint: Run, tmp_path: Path, table: str, expected: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.pflow-lower.lint]\n{table}\n")
     (tmp_path / "w.json").write_text(json.dumps(ask()))
     result = lint("w.json")
-    assert result.exit_code == 2
-    assert expected in result.stdout and "pyproject.toml" in result.stdout
+    assert result.status == 2
+    assert expected in result.out and "pyproject.toml" in result.out
 
 
-def test_suppressions_above_the_workflow(lint: Lint, tmp_path: Path) -> None:
+def test_suppressions_above_the_workflow(lint: Run, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.pflow-lower.lint.ignore]\n"flows/*.json" = { ask = "PFL50" }\n"none/*" = { ask = ["PFL501"] }\n'
     )
     (tmp_path / "flows" / "sub").mkdir(parents=True)
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask(max_concurrent=2)))
-    assert lint("flows").exit_code == 0
+    assert lint("flows").status == 0
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask()))
     unused = lint("flows")
-    assert unused.exit_code == 1
-    assert unused.stdout.startswith("pyproject.toml:2:27: warning[PFL590]")
-    assert lint("flows", "--ignore", "PFL506").exit_code == 0  # it may be needed again without that option
-    assert lint("flows", "--ignore", "PFL590").exit_code == 0
+    assert unused.status == 1
+    assert unused.out.startswith("pyproject.toml:2:27: warning[PFL590]")
+    assert lint("flows", "--ignore", "PFL506").status == 0  # it may be needed again without that option
+    assert lint("flows", "--ignore", "PFL590").status == 0
 
 
-def test_hostile_texts_make_no_traceback(lint: Lint, tmp_path: Path) -> None:
+def test_hostile_texts_make_no_traceback(lint: Run, tmp_path: Path) -> None:
     def node(number: int, **params: Any) -> Mapping[str, Any]:
         return {"id": f"n{number}", "batch": {"items": ["a", "${x}"], "as": "x"}, **params}
 
@@ -358,4 +338,4 @@ def test_hostile_texts_make_no_traceback(lint: Lint, tmp_path: Path) -> None:
         workflow = {"nodes": [each], "edges": []}
         (tmp_path / "w.json").write_text(json.dumps(workflow))
         result = lint("w.json")
-        assert result.exit_code in (0, 1, 2), workflow
+        assert result.status in (0, 1, 2), workflow

@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import copy
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
-import io
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from helpers.command import Run
 
-from pflow_lower.cli import run as run_command
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, makespan, of_calls, seconds
 from pflow_lower.tools.plan.plan import money, shown
 from pflow_lower.tools.plan.run import plan
 
 
-class Result(NamedTuple):
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Result]
-
-
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line, run in a folder of its own that holds w.json."""
-    monkeypatch.chdir(tmp_path)
+def command(run: Run, tmp_path: Path) -> Run:
+    """The command, run in a folder that holds w.json."""
     (tmp_path / "w.json").write_text(json.dumps(batch("http")))
-
-    def run(*arguments: str, stdin: str = "") -> Result:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        with pytest.raises(SystemExit) as exited:
-            run_command(["plan", *arguments])
-        said = capsys.readouterr()
-        assert isinstance(exited.value.code, int)
-        return Result(exited.value.code, said.out, said.err)
-
-    return run
+    return partial(run, "plan")
 
 
 def batch(type_name: str, items: Any = "${rows}", retry: Any = None, **settings: Any) -> dict[str, Any]:
@@ -252,55 +231,55 @@ def test_times(text: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["rows"], "is no NAME=VALUE"),
+        (["rows"], "expected NAME=VALUE, got 'rows'"),
         (["row=[]"], "no input 'row'; its inputs: rows"),
         (["rows=3"], "of type array"),
         (["rows=[1"], "of type array"),
-        (["--item-time", "soon"], "is no duration"),
+        (["--item-time", "soon"], "is not a duration"),
         (["--item-time", "c=2s"], "no such node"),
         (["--times", "missing.jsonl"], "cannot read missing.jsonl"),
-        (["--times", "w.json"], "is no trace of pflow"),
+        (["--times", "w.json"], "is not a trace of pflow"),
         (["--price", "2"], "--price 2"),
         (["--price", "a/b"], "--price a/b"),
         (["--price", "nan/1"], "--price nan/1"),
     ],
 )
-def test_what_is_refused(command: Command, arguments: list[str], expected: str) -> None:
+def test_what_is_refused(command: Run, arguments: list[str], expected: str) -> None:
     result = command("w.json", *arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert expected in result.stderr
+    assert (result.status, result.out) == (2, "")
+    assert expected in result.err
 
 
-def test_an_invalid_workflow(command: Command) -> None:
+def test_an_invalid_workflow(command: Run) -> None:
     result = command("-", stdin='{"nodes": []}')
-    assert result.exit_code == 2 and "<stdin>" in result.stderr
+    assert result.status == 2 and "<stdin>" in result.err
 
 
-def test_items_that_are_no_list(command: Command, tmp_path: Path) -> None:
+def test_items_that_are_no_list(command: Run, tmp_path: Path) -> None:
     workflow = batch("http", items="${rows.list}")
     workflow["inputs"]["rows"] = {"type": "object", "description": "d", "default": {"list": 3}}
     result = command("-", stdin=json.dumps(workflow))
-    assert result.exit_code == 0 and "the run will fail here" in result.stdout
+    assert result.status == 0 and "the run will fail here" in result.out
 
 
-def test_nothing_is_written_or_asked(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_or_asked(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
     before = sorted(tmp_path.iterdir())
-    assert command("w.json", 'rows=["a"]', "--item-time", "1s", "--price", "1/2").exit_code == 0
+    assert command("w.json", 'rows=["a"]', "--item-time", "1s", "--price", "1/2").status == 0
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_sub_workflow_that_starts_itself(command: Command, tmp_path: Path) -> None:
+def test_a_sub_workflow_that_starts_itself(command: Run, tmp_path: Path) -> None:
     workflow = {
         "nodes": [{"id": "again", "type": "workflow", "params": {"workflow": "./again.json"}}],
         "edges": [],
     }
     (tmp_path / "again.json").write_text(json.dumps(workflow))
     result = command("again.json")
-    assert result.exit_code == 0 and "nested more than 10 deep" in result.stdout
+    assert result.status == 0 and "nested more than 10 deep" in result.out
 
 
-def test_a_trace_that_pflow_has_written(command: Command, tmp_path: Path) -> None:
+def test_a_trace_that_pflow_has_written(command: Run, tmp_path: Path) -> None:
     pytest.importorskip("pflow")
     from pflow.execution.result import RunnerConfig
     from pflow.execution.runner import WorkflowRunner
@@ -311,7 +290,7 @@ def test_a_trace_that_pflow_has_written(command: Command, tmp_path: Path) -> Non
     assert result.success
     trace = max((Path.home() / ".pflow" / "debug").glob("*.json"), key=lambda path: path.stat().st_mtime)
     (tmp_path / "w.json").write_text(json.dumps(workflow))
-    said = json.loads(command("w.json", "--times", str(trace), "--format", "json").stdout)
+    said = json.loads(command("w.json", "--times", str(trace), "--format", "json").out)
     event = next(event for line in trace.read_text().splitlines() if "batch_items" in (event := json.loads(line)))
     total = sum(item["duration_ms"] for item in event["batch_items"]) / 1000
     assert said["total"]["time"]["at_least"] == said["total"]["time"]["at_most"] == pytest.approx(total, abs=0.001)

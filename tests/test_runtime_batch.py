@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import pocketflow
 import pytest
+from helpers.scripted import (
+    ABORTS,
+    ACTIONS,
+    ANSWERS,
+    FAILURES,
+    NODE_ID,
+    PARAMS,
+    AsyncScripted,
+    Overloaded,
+    Script,
+    Scripted,
+    lowered_class,
+    store,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pflow_lower.runtime import Host
 from pflow_lower.runtime.summary import summarise
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted import ABORTS, ACTIONS, ANSWERS, FAILURES, NODE_ID, PARAMS, Overloaded, Script  # isort: skip
-from scripted import AsyncScripted, Scripted, lowered_class, store  # isort: skip
 
 # --- Against pflow
 
@@ -136,7 +144,7 @@ def theirs(items: Scripts, *, namespacing: bool = True, depth: int = 0, alias: s
     shared.pop("_batch_trace", None)
     shared.pop("__template_errors__", None)
     if items == [] and shared.get("__warnings__"):
-        del shared["__warnings__"]  # pflow's remark on an empty batch is no warning, and its Host's to make
+        del shared["__warnings__"]  # pflow's remark on an empty batch is not a warning, and its Host's to make
     return Run(shared, raised, progress, script)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import json
 import logging
 from collections import OrderedDict

@@ -18,11 +18,9 @@ from unittest import mock
 
 import pocketflow
 import pytest
+from helpers.scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store
 
 from pflow_lower.runtime import Host
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store  # isort: skip
 
 HERE = Path(__file__).parent
 
@@ -497,7 +495,7 @@ def test_a_batch_in_an_item(options: dict[str, Any], ends: str) -> None:
         assert counts == [300, 300]
     else:
         assert max(counts) < 300
-        assert shared["b"]["count"] == 1  # what did not finish is no outcome
+        assert shared["b"]["count"] == 1  # what did not finish is not an outcome
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("b-")] == []
 
 
@@ -505,7 +503,7 @@ INTERRUPTED = """
 import asyncio, json, os, signal, sys, threading, time
 sys.path.insert(0, {here!r})
 import pocketflow
-from scripted import lowered_class, store
+from helpers.scripted import lowered_class, store
 
 def interrupt(after):
     time.sleep(after)

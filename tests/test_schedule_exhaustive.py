@@ -12,20 +12,16 @@ import asyncio
 import copy
 import itertools
 import queue
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pocketflow
 import pytest
+from helpers.scripted import lowered_class, store
 
 from pflow_lower.runtime import Host
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted import lowered_class, store  # isort: skip
 
 WORKERS = 2
 ATTEMPTS = 3

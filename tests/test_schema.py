@@ -11,25 +11,23 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator
 from jsonschema.validators import validator_for
 
-import pflow_lower
 from pflow_lower.cli import cli
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.load.load import load
 from pflow_lower.tools.schema.schema import names, parts, workflow_schema
+from pflow_lower.validate import schema as validate_schema
+from pflow_lower.validate.schema import schema_descriptions
 from pflow_lower.validate.validate import validate
 
-PACKAGE = Path(pflow_lower.__file__).parent
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 def words() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((PACKAGE / "validate/schema_descriptions.json").read_text("utf-8"))
-    return data
+    return schema_descriptions()
 
 
 def plain() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((PACKAGE / "validate/schema.json").read_text("utf-8"))
-    return data
+    return validate_schema.workflow_schema()
 
 
 def test_names() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import http.client  # noqa: F401  before pflow: its node scan can hide this module
 import json
 import logging
 import os
@@ -357,7 +356,7 @@ def pflow_refuses(data: dict[str, Any]) -> list[str]:
     data = copy.deepcopy(data)
     try:
         normalize_ir(data)
-    except (TypeError, AttributeError) as error:  # a node that is no object
+    except (TypeError, AttributeError) as error:  # a node that is not an object
         return [str(error)]
     inputs = data.get("inputs")
     found = WorkflowValidator.validate(

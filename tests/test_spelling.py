@@ -47,7 +47,7 @@ def test_a_literal_of_what_python_has_no_literal_for(value: float) -> None:
 
 
 def test_what_is_no_workflow_data_is_refused() -> None:
-    with pytest.raises(TypeError, match="set is no workflow data"):
+    with pytest.raises(TypeError, match="set is not workflow data"):
         literal({1, 2})
 
 

@@ -84,7 +84,7 @@ def test_an_ir_of_another_shape(compiled: pipeline.Compiled) -> None:
         (lowered._replace(document=with_node(batch={})), "still has a batch"),
         (lowered._replace(document=with_node(type="llm")), "has the type"),
         (lowered._replace(document=with_node(params={"refs": {"a": "${b}"}})), "nested"),
-        (lowered._replace(batches=(batch._replace(alias="not a name"),)), "is no name"),
+        (lowered._replace(batches=(batch._replace(alias="not a name"),)), "is not a Python name"),
         (lowered._replace(batches=(batch._replace(captures=batch.captures * 2),)), "captured names"),
         (lowered._replace(batches=(batch, batch)), "one name"),
     ]:

@@ -1,4 +1,4 @@
-"""The step in every pflow version that has batches: it works, or it says that it does not and pflow runs as ever.
+"""pflow-lower in every pflow version that has batches: it works, or it says that it does not and pflow runs as ever.
 
     pytest -m versions
 
@@ -27,7 +27,7 @@ import pflow_lower.templates
 pytestmark = pytest.mark.versions
 
 FLOW = Path(__file__).parent / "pflow_flows" / "versions.pflow.md"
-SUPPORTED = "pflow-lower's step knows pflow 0.8.1, 0.15 and 0.16"
+SUPPORTED = "pflow-lower supports pflow 0.8.1, 0.15 and 0.16"
 COMMAND = ("--output-format", "json", "./flow.pflow.md")
 INSTALL = (
     "import sys, pflow_lower.pflow as step\n"
@@ -105,7 +105,7 @@ class Place:
             shutil.rmtree(left, ignore_errors=True)
         self.home.mkdir()
         done = self.run(*command, *COMMAND, PFLOW_LOWER_DUMP=str(dump))
-        said = [line for line in done.stderr.splitlines() if line.startswith("pflow-lower: ")]
+        said = [line for line in done.stderr.splitlines() if line.startswith("pflow-lower")]
         assert done.stdout.startswith("{"), done.stderr
         return Ran(done.returncode, json.loads(done.stdout)["result"], said, dump.exists())
 
@@ -141,7 +141,7 @@ def check_works(here: Place) -> None:
     assert (installed.lowered, installed.said, comparable(installed)) == (True, [], comparable(lowered))
 
     assert here.lower("enable") == (0, f"wrote {here.file}\n", "")
-    assert here.lower("status") == (0, f"on, by {here.file}\npflow {here.version} is known to the step\n", "")
+    assert here.lower("status") == (0, f"on, by {here.file}\npflow {here.version} is supported by pflow-lower\n", "")
     enabled = here.plain()
     assert (enabled.lowered, enabled.said, comparable(enabled)) == (True, [], comparable(lowered))
     assert here.lower("disable") == (0, f"removed {here.file}\n", "")
@@ -153,7 +153,7 @@ def check_refuses(here: Place) -> None:
     refusal = f"this is pflow {here.version}; {SUPPORTED}"
 
     ran = here.workflow(*here.python("-m", "pflow_lower", "pflow"))
-    assert ran.said == [f"pflow-lower: pflow runs without the step: {refusal}"]
+    assert ran.said == [f"pflow-lower is off for this run: {refusal}"]
     assert (ran.status, ran.lowered, comparable(ran)) == (interpreted.status, False, comparable(interpreted))
 
     assert here.lower("enable") == (2, "", f"pflow-lower: {refusal}\n")

@@ -151,8 +151,8 @@ def test_the_keyboard_does_everything(show: Any) -> None:
             break
         stops.append(
             page.evaluate(
-                "document.activeElement.closest('.graph, .bar, .code, .gutter, .tabs, .tools, .steps, header')?.className"
-                " ?? 'skip'"
+                "document.activeElement.closest('.graph, .bar, .code, .gutter, .tabs, .tools, .steps, header')"
+                "?.className ?? 'skip'"
             )
         )
         outline = (
@@ -348,19 +348,23 @@ def test_nothing_moves_or_widens_while_the_mouse_moves(show: Any, size: tuple[in
 def test_the_first_screen_starts_at_the_first_class(show: Any) -> None:
     tab = show(CLASSIFIER)
     seen = tab.page.inner_text("#pane1")
-    assert "class ClassifyBatch" in seen and "import" not in seen.partition("class ClassifyBatch")[0].replace("imports", "")
+    assert "class ClassifyBatch" in seen and "import" not in seen.partition("class ClassifyBatch")[0].replace(
+        "imports", ""
+    )
     assert tab.in_sight(f"#{line_of(tab, 1, 'class ClassifyBatch')}")
     tab.page.click("#pane1 .fold")
     assert "from pflow_lower" in tab.page.inner_text("#pane1")
 
 
 def test_a_node_without_a_batch_shows_its_step(show: Any) -> None:
-    tab = show(GOLDEN / "ok" / "two-batches" / "workflow.json")
+    tab = show(GOLDEN / "ok" / "two-batches-in-a-chain" / "workflow.json")
     plain = tab.page.query_selector(".box:not(.batch)")
     name = plain.get_attribute("aria-label").partition(":")[0]
     plain.click()
     assert tab.page.inner_text("[role=tab][aria-selected=true]") == "flow.py"
-    lit = tab.page.eval_on_selector_all("#pane2 .whole, #pane2 .hit, #pane2 .near", "all => all.map(e => e.textContent)")
+    lit = tab.page.eval_on_selector_all(
+        "#pane2 .whole, #pane2 .hit, #pane2 .near", "all => all.map(e => e.textContent)"
+    )
     assert any(name in text for text in lit)
     # A batch after that shows its class again: nobody chose the other tab.
     tab.page.click(".box.batch")

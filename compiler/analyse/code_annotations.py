@@ -66,7 +66,7 @@ def read_annotations(code: str) -> Annotations | None:
 
 
 def annotations_of(node: SourceNode) -> Annotations | None:
-    """The annotations in the code of `node`; None if it is no `code` node, or its code does not parse."""
+    """The annotations in the code of `node`; None if it is not a `code` node, or its code does not parse."""
     code = node.params.get("code")
     return read_annotations(code) if node.type == "code" and isinstance(code, str) else None
 

@@ -10,7 +10,7 @@ from ..ir.paths import Path
 from ..ir.report import Report, nearest
 from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Template, parse
 from ..ir.workflow import ErrorHandling, SourceIR, SourceNode
-from ..validate.rules import declares_params
+from ..node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from .code_annotations import result_type
 
 BATCH_OUTPUTS = {
@@ -23,7 +23,6 @@ BATCH_OUTPUTS = {
 }
 """What a batch node writes, and of which type."""
 
-_WORKFLOW_TYPES = ("workflow", "pflow.runtime.workflow_executor")
 _POSITION = "hand the position on in the batch before: ${__index__}"
 _OPERATORS = frozenset("><=!+*/%")
 
@@ -83,7 +82,8 @@ def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], referenc
 
 def _known_outputs(node: SourceNode) -> bool:
     """Whether the outputs of the node's type are known here (not one is called original_index)."""
-    return declares_params(node) and node.type not in _WORKFLOW_TYPES
+    known = pflow_type(node.type)
+    return known is not None and known.known_outputs
 
 
 def check_loops(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
@@ -180,4 +180,4 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == [Field("result")]:
         return result_type(node)
     one_result = first.name == "results" and len(rest) == 1 and not isinstance(rest[0], Field)
-    return "object" if one_result and node.type not in _WORKFLOW_TYPES else None
+    return "object" if one_result and node.type not in WORKFLOW_TYPES else None

@@ -9,6 +9,7 @@ from typing import Any
 from ..ir.report import Report, quoted
 from ..ir.template import Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.pflow_types import asks_a_model
 
 
 def check_cache(ir: SourceIR, report: Report, known: Collection[str], aliases: Collection[str]) -> None:
@@ -17,7 +18,7 @@ def check_cache(ir: SourceIR, report: Report, known: Collection[str], aliases: C
     names = {chunk["name"]: None for chunk in chunks}
     for node in ir.nodes:
         misused = [key for key in ("prompt_cache", "prewarm") if key in node.data]
-        if node.type != "llm":
+        if not asks_a_model(node.type):
             for key in misused:
                 message = f"only an llm node has `{key}`, this is {_article(node.type)}"
                 report.error("PFL217", (*node.path, key), message, key=True, help="remove it")

@@ -14,18 +14,18 @@ from ..diagnostics.diagnostic import Diagnostic, by_position
 from ..ir.report import Report
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
-from ..validate.rules import declares_params, old_batch
+from ..node_types.pflow_types import declares_params
+from ..validate.rules import old_batch
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
+from .invariance import BATCH_NAMES, INDEX
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
 from .prompt_cache import check_cache
 from .template_sites import Surface, surfaces
 from .template_syntax import check_syntax
 
-COUNTERS = ("__index__", "__iteration__")
-BATCH_NAMES = ("batch_index", "batch_total")
-"""What a batch node's parameters can refer to besides pflow's `__index__`."""
+COUNTERS = (INDEX, "__iteration__")
 
 
 def check_references(ir: SourceIR) -> list[Diagnostic]:
@@ -103,7 +103,7 @@ class _Checker:
         old = old_batch(node)
         help = self._meant(node, reference, own)
         if old is not None and root in (old.get("as", "item"), "__index__"):
-            if declares_params(node):
+            if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
         return self._error("PFL301", surface, expression, reference, "names no node or input", help)
@@ -212,7 +212,7 @@ class _Checker:
                     help = self._similar(root, known, "{}")
                     self.report.error("PFL301", path, f"{source} names no node or input", help=help)
                 elif not template.expressions:
-                    what = f"{source} is no reference, so the output stays empty"
+                    what = f"{source} is not a reference, so the output stays empty"
                     self.report.warn("PFL322", path, what, help="a list is indexed as items[0], not items.0")
             for expression in template.expressions:
                 for reference in expression.references():

@@ -28,6 +28,7 @@ CODES: dict[str, str] = {
     "PFL114": "key that is not a string",
     "PFL115": "referenced file cannot be read",
     "PFL116": "remark of pflow's parser",
+    "PFL117": "path at which nothing is found",
     # validate: the schema
     "PFL201": "missing key",
     "PFL202": "unknown key",
@@ -67,7 +68,7 @@ CODES: dict[str, str] = {
     "PFL316": "code input without an annotation",
     "PFL317": "annotation without a code input",
     "PFL318": "code that declares no result",
-    "PFL319": "code that is no text",
+    "PFL319": "code that is not text",
     "PFL320": "alias that shadows another name",
     "PFL321": "item reference outside its batch",
     "PFL322": "reference that fails at run time",
@@ -102,6 +103,7 @@ CODES: dict[str, str] = {
     # write
     "PFL601": "file of the user's in the way",
     "PFL602": "folder that cannot be written",
+    "PFL603": "folder of another workflow",
     # check: generated files that do not say what the workflow says
     "PFL611": "generated file that is out of date",
     "PFL612": "generated file that is missing",

@@ -61,7 +61,7 @@ class Explanation(NamedTuple):
 
 
 def explanation(code: str) -> Explanation | None:
-    """What the code means; None if it is no code, or nothing is written about it."""
+    """What the code means; None if it is not a code, or nothing is written about it."""
     file = FOLDER / f"{code}.md"
     if code not in CODES or not file.is_file():
         return None

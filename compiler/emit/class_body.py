@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..analyse.invariance import Bindings, Bound
 from ..ir.lowered import LoweredBatch, Parameter, Shape
 from ..ir.template import Expression, Field, Literal, Reference, Step, Template, is_dynamic, parse, templates
 from ..ir.workflow import ErrorHandling
-from ..lowering.lower import invariant_part, shadowing_inputs
+from ..lowering.lower import shadowing_inputs
 from ..lowering.names import RUNTIME
 from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, comment, lay_out
 from .python_text import Literal as LiteralNode
@@ -21,7 +22,8 @@ class CallScope:
     def __init__(self, batch: LoweredBatch, inputs: frozenset[str] = frozenset()) -> None:
         self._batch = batch
         self._inputs = inputs
-        self._varying = {batch.spec.alias, *batch.item_names, *inputs}
+        names = {**dict.fromkeys(batch.item_names, Bound.INDEX), batch.spec.alias: Bound.ITEM}
+        self._bindings = Bindings(names, {"inputs": dict.fromkeys(inputs)})
         self._captured = {capture.reference.raw: capture.name for capture in batch.captures}
 
     def access(self, ref: Reference) -> tuple[str, tuple[Step, ...], bool]:
@@ -32,7 +34,7 @@ class CallScope:
             return self._batch.item_names[ref.root], ref.path, True
         if ref.root == self._batch.spec.alias:
             return self._batch.alias, ref.path, True
-        part = invariant_part(ref, self._varying)
+        part = self._bindings.invariant_part(ref, "")
         assert part is not None  # every root that varies was dealt with above
         return f"given.{self._captured[part.raw]}", ref.path[len(part.path) :], False
 

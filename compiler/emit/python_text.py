@@ -95,7 +95,7 @@ def literal(value: Any, quote: str | None = None) -> str:
         return repr(value).replace("e+", "e")
     if value is None or isinstance(value, (bool, int)):
         return repr(value)
-    raise TypeError(f"a {type(value).__name__} is no workflow data")
+    raise TypeError(f"a {type(value).__name__} is not workflow data")
 
 
 def docstring(text: str) -> str:

@@ -95,7 +95,7 @@ def _wrong_in_lowered(lowered: LoweredIR) -> Iterator[str]:
         if node["type"] != f"{batch.module}:{batch.class_name}":
             yield f"{batch.node_id} has the type {node['type']!r}"
         if not batch.class_name.isidentifier() or not batch.alias.isidentifier():
-            yield f"{batch.node_id}: {batch.class_name!r} or {batch.alias!r} is no name"
+            yield f"{batch.node_id}: {batch.class_name!r} or {batch.alias!r} is not a Python name"
         names = [capture.name for capture in batch.captures]
         if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
             yield f"{batch.node_id}: captured names {names}"

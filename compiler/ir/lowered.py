@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .paths import Path
 from .template import Reference
 from .workflow import BatchSpec
 
@@ -26,6 +27,10 @@ class Capture(NamedTuple):
 
     name: str
     reference: Reference
+    path: Path
+    """The place in the workflow where it stands first: the text of a parameter."""
+    offset: int
+    """Where in that text the expression begins that needs it."""
 
 
 class Parameter(NamedTuple):

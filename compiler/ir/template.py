@@ -1,6 +1,6 @@
 """The `${...}` language: what a template is made of.
 
-Grammar (pflow 0.16; `tests/conformance/templates.json` has what each template gives there)::
+Grammar (pflow's, of its reference version; `tests/conformance/templates.json` has what each template gives there)::
 
     IDENT      [a-zA-Z_][\\w-]*
     SEGMENT    IDENT, then at most one index: [digits] or [${PATH without a dynamic index}]
@@ -9,7 +9,7 @@ Grammar (pflow 0.16; `tests/conformance/templates.json` has what each template g
     EXPRESSION operand ?? operand ...          an operand is a LITERAL or a PATH
     escape     $${...} stands for the text ${...}
 
-Anything else after an unescaped `${` is an `Issue`: text that looks like a template and is none.
+Anything else after an unescaped `${` is an `Issue`: text that looks like a template but is not one.
 `parse` never raises. What a template *means* is said once, in `translate.py`, which turns it into Python.
 """
 

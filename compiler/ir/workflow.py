@@ -9,10 +9,11 @@ path in it has a position in the source file. Nothing after `lower` looks at `So
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
+from .batch_keys import BATCH_KEYS, default
 from .document import Document
 from .paths import Path
 
@@ -25,16 +26,30 @@ class ErrorHandling(enum.Enum):
 
 
 class BatchSpec(NamedTuple):
-    """A batch annotation with its defaults filled in; `written` names the keys the author wrote."""
+    """A batch annotation with its defaults filled in, a field per row of `BATCH_KEYS`; `written` names the keys
+    the author wrote."""
 
     items: str | list[Any]
-    alias: str = "item"
-    parallel: bool = False
-    max_concurrent: int = 10
-    max_retries: int = 1
-    retry_wait: float = 0
-    error_handling: ErrorHandling = ErrorHandling.FAIL_FAST
+    alias: str = default("as")
+    parallel: bool = default("parallel")
+    max_concurrent: int = default("max_concurrent")
+    max_retries: int = default("max_retries")
+    retry_wait: float = default("retry_wait")
+    error_handling: ErrorHandling = ErrorHandling(default("error_handling"))
     written: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, written: Mapping[str, Any], refused: Collection[str] = ()) -> BatchSpec:
+        """The annotation that is `written`, by key. Keys that the schema has `refused` count as not written."""
+        fields: dict[str, Any] = {"items": []}
+        for row in BATCH_KEYS:
+            if row.key in written and row.key not in refused and row.field in cls._fields:
+                fields[row.field] = _READ.get(row.key, row.read)(written[row.key])
+        return cls(**fields, written=frozenset(written))
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {"error_handling": ErrorHandling}
+"""How a value is read, where it is not data alone."""
 
 
 class SourceNode(NamedTuple):
@@ -71,6 +86,11 @@ class SourceIR(NamedTuple):
     @property
     def inputs(self) -> Mapping[str, Any]:
         return self.data.get("inputs") or {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that the workflow declares: of its nodes and of its inputs."""
+        return frozenset((*(node.id for node in self.nodes), *self.inputs))
 
     @property
     def permissive(self) -> bool:

@@ -16,11 +16,8 @@ from ..diagnostics.diagnostic import refusal
 from ..ir.document import Positions
 from ..ir.paths import Path as DataPath
 from ..ir.paths import address, where
+from ..node_types.pflow_types import FILE_DATA, FILE_SUFFIXES, FILE_TEXTS
 from .plain_data import Unfit, plain
-
-_TEXTS = frozenset({"command", "code", "prompt", "source", "stdin"})
-_DATA = frozenset({"headers", "output_schema"})
-_SUFFIXES = frozenset({".md", ".txt", ".py", ".sh", ".yaml", ".yml", ".json"})
 
 
 def read_files(data: dict[str, Any], name: str, folder: Path | None, positions: Positions) -> None:
@@ -68,7 +65,7 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
         raise _Unreadable(f"cannot read the file {reference}: {reason}") from error
     except ValueError as error:  # not UTF-8, or a NUL in the name
         raise _Unreadable(f"the file {reference} is not UTF-8 text") from error
-    if key in _TEXTS:
+    if key in FILE_TEXTS:
         return content
     if not reference.endswith(".json"):
         raise _Unreadable(f"{reference}: a JSON workflow reads `{key}` from .json files only")
@@ -93,7 +90,7 @@ def _holders(node: dict[str, Any], path: DataPath) -> Iterator[tuple[DataPath, d
 
 
 def _reads_file(key: str, path: DataPath) -> bool:
-    return key == "batch" if len(path) == 2 else key in _TEXTS or key in _DATA
+    return key == "batch" if len(path) == 2 else key in FILE_TEXTS or key in FILE_DATA
 
 
 def _is_path(value: object) -> bool:
@@ -102,4 +99,4 @@ def _is_path(value: object) -> bool:
         return False
     if value.startswith(("./", "../")):
         return True
-    return "/" in value and Path(value).suffix.lower() in _SUFFIXES
+    return "/" in value and Path(value).suffix.lower() in FILE_SUFFIXES

@@ -96,7 +96,7 @@ def syntax_error(error: json.JSONDecodeError, text: str, name: str, positions: J
     elif error.msg.startswith("Invalid control"):
         message, help = f"a string cannot contain {here!r} as it is", "write it as an escape: \\n, \\t or \\u00XX"
     elif error.msg.startswith("Invalid \\"):
-        message, help = f"{_short(text[at : at + 6])} is no JSON escape", "a backslash itself is written \\\\"
+        message, help = f"{_short(text[at : at + 6])} is not a JSON escape", "a backslash itself is written \\\\"
     elif at >= len(text.rstrip()):
         message, help = "the file ends in the middle", "a bracket or a brace is not closed"
     elif error.msg.startswith("Extra data"):

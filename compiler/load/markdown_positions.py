@@ -151,7 +151,7 @@ class MarkdownPositions:
         return _Part(same[index].end(), end)
 
     def _block_end(self, key: int, limit: int) -> int:
-        """Where the value of the key at offset `key` ends: at the next line that is no deeper."""
+        """Where the value of the key at offset `key` ends: at the next line that is not deeper."""
         line_start = self._text.rfind("\n", 0, key) + 1
         before = self._text[line_start:key]
         if before.strip(" \t-"):  # a flow mapping: {items: ..., as: ...}

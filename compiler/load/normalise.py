@@ -41,5 +41,5 @@ def odd_key(path: DataPath, data: object, name: str, position: Position | None) 
 
 
 def json_key(key: object) -> str:
-    """How `json.dumps` spells a key that is no string."""
+    """How `json.dumps` spells a key that is not a string."""
     return str(next(iter(json.loads(json.dumps({key: 0})))))

@@ -20,7 +20,7 @@ MAX_REPEATED = 100_000
 
 
 class Unfit(Exception):
-    """Data that is no plain JSON: at `path`, for the reason in `code` and `message`."""
+    """Data that is not plain JSON: at `path`, for the reason in `code` and `message`."""
 
     def __init__(self, code: str, path: Path, message: str, help: str = "") -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ def too_deep(data: Any) -> bool:
 
 def plain(data: Any) -> tuple[Any, list[Path]]:
     """A copy of `data` that shares nothing with it and holds JSON values only, and the paths of its
-    keys that are no strings (kept as they are: pflow reads such keys from YAML).
+    keys that are not strings (kept as they are: pflow reads such keys from YAML).
 
     Raises Unfit for the first value without a JSON form, text that UTF-8 cannot hold, too many
     levels (a cycle among them) or shared parts that would grow too large.

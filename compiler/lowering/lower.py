@@ -24,27 +24,27 @@ from typing import Any
 
 from ..analyse.analyse import BatchFacts, Facts
 from ..analyse.code_annotations import optional_inputs
+from ..analyse.invariance import Bindings, Bound
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.lowered import Capture, LoweredBatch, LoweredIR, Parameter, Shape
-from ..ir.template import DynamicIndex, Literal, Reference, Step, Template, parse, templates
+from ..ir.template import Literal, Reference, Template, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType
+from ..node_types.pflow_types import is_cached, pflow_type
 from .names import class_name, digest_of, free, variable
 
 ROOMY = 250
 """About how many classes a module holds before they are spread over several."""
 
-_TEXT_CONTAINERS = {("shell", "env")}  # parameters whose strings are never read as JSON
-_CACHED_TYPES = {"llm"}  # types whose nodes pflow caches unless told otherwise
 _INTERPRETED = ("prompt_cache", "prewarm")  # what only pflow's own batch executor can honour
-_OURS = {"batch_index": "call.index", "batch_total": "call.total"}
+_OF_THE_CALL = {Bound.INDEX: "call.index", Bound.TOTAL: "call.total"}
 
 
 def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     """The expanded form of `ir`. Nodes without a batch stay exactly as they are."""
     modules = module_names([batch.node.id for batch in facts.batches])
     ids = {node.id for node in ir.nodes}
-    names = ids | set(ir.inputs)
+    names = ir.names
     batches = tuple(_lower_batch(ir, batch, modules[batch.node.id], names) for batch in facts.batches)
     nodes = [dict(node.data) for node in ir.nodes]
     for lowered in batches:
@@ -69,19 +69,18 @@ def module_names(ids: list[str]) -> dict[str, str]:
     return {node_id: f"nodes_{int(digest_of(node_id), 16) % modules:0{digits}x}" for node_id in ids}
 
 
-def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: set[str]) -> LoweredBatch:
+def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[str]) -> LoweredBatch:
     node, spec = facts.node, facts.node.batch
     assert spec is not None  # analyse lists batch nodes only
-    item_names = {name: code for name, code in _OURS.items() if name not in names and name != spec.alias}
-    item_names["__index__"] = "call.index"
     parameters = tuple(parameter_of(node, facts.type, key, value) for key, value in node.params.items())
-    varying = {spec.alias, *item_names}
+    bindings = Bindings.of(node, names)
     captures = []
     taken = {"inner", "items"}
-    for reference in dict.fromkeys(_invariant_references(node, parameters, varying)):
-        name = variable(reference.raw, taken)
+    optional = next((parameter.optional for parameter in parameters if parameter.key == "inputs"), frozenset[str]())
+    for found in bindings.hoisted(optional):
+        name = variable(found.reference.raw, taken)
         taken.add(name)
-        captures.append(Capture(name=name, reference=reference))
+        captures.append(Capture(name, found.reference, (*node.path, "params", *found.path), found.offset))
     return LoweredBatch(
         node_id=node.id,
         type=node.type,
@@ -92,7 +91,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: set[str]) 
         alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
-        item_names=item_names,
+        item_names={name: _OF_THE_CALL[b] for name, b in bindings.names.items() if b in _OF_THE_CALL},
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,
@@ -101,45 +100,15 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: set[str]) 
 
 def parameter_of(node: SourceNode, node_type: NodeType, key: str, value: Any) -> Parameter:
     """One parameter of `node` with what its node type says of it."""
+    known = pflow_type(node.type)
     optional = optional_inputs(node) if key == "inputs" and node.type == "code" else frozenset()
     return Parameter(
         key=key,
         value=value,
         declared=node_type.param_types.get(key),
-        parse_json=(node.type, key) not in _TEXT_CONTAINERS,
+        parse_json=known is None or key not in known.text_containers,
         optional=optional,
     )
-
-
-def invariant_part(reference: Reference, varying: set[str]) -> Reference | None:
-    """The longest part of `reference`, from its root, that is the same for every item; None if there is none."""
-    if reference.root in varying:
-        return None
-    steps: list[Step] = []
-    for step in reference.path:
-        if isinstance(step, DynamicIndex) and step.ref.root in varying:
-            raw = reference.raw[: reference.raw.index("[${" + step.ref.raw + "}]")]
-            return Reference(reference.root, tuple(steps), raw)
-        steps.append(step)
-    return reference
-
-
-def _invariant_references(
-    node: SourceNode, parameters: tuple[Parameter, ...], varying: set[str]
-) -> Iterator[Reference]:
-    """What is captured for the parameters: one reference each, those inside dynamic indexes too."""
-    inputs = node.params.get("inputs")
-    shadowed = set(inputs) if isinstance(inputs, dict) else set()
-    for parameter in parameters:
-        local = varying if parameter.key == "inputs" else varying | shadowed
-        for path, template in templates(parameter.value):
-            for reference in template.references():
-                part = invariant_part(reference, local)
-                if part is not None:
-                    yield part
-                # `inputs` keys that may be None must tell an absent node from an absent field.
-                if part is not None and part.path and path and path[0] in parameter.optional:
-                    yield Reference(part.root, (), part.root)
 
 
 def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, Any]:
@@ -175,7 +144,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
             expanded[key] = changed.get(key, value)
         if key == "type" and "params" not in node.data:
             expanded["params"] = params
-    if node.type in _CACHED_TYPES:
+    if is_cached(node.type):
         expanded.setdefault("cache", True)
     return expanded
 

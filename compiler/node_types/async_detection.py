@@ -151,7 +151,7 @@ def _defines_async_method(definition: ast.ClassDef) -> bool:
 
 
 def _dotted(base: ast.expr) -> list[str]:
-    """`a.b.C` or `C[T]` as names; empty for an expression that is no name."""
+    """`a.b.C` or `C[T]` as names; empty for an expression that is not a name."""
     names: list[str] = []
     while True:
         if isinstance(base, ast.Subscript):

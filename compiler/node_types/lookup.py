@@ -5,7 +5,7 @@ Looked up in this order, so that the author's own word counts most:
 1. `package.module:Class`, written as the type itself;
 2. the author's table (`node_table.py`);
 3. pflow's registry file, where pflow is installed;
-4. pflow's core types, as shipped in core_types.json.
+4. pflow's own types (`pflow_types.py`).
 
 Neither pflow nor any node class is imported: asynchrony is read from the source (`node_sources.py`).
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from .declared_type import outer_type
+from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool, pflow_type
 from .user_table import Entry, class_path, read_tables
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 ACTED_ON = frozenset({"str", "string", "dict", "object", "list", "array"})
 """The declared types that change a value; for all others (unions too) pflow's engine does nothing."""
 
-_WORKFLOW = frozenset({"workflow", "pflow.runtime.workflow_executor"})  # pflow never looks these up
 _IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
 
 
@@ -67,7 +67,6 @@ class NodeTypes:
         self._folders += dict.fromkeys(entry.folder for entry in table.values())
         self._found: dict[str, NodeType] = {}
         self._registry: Mapping[str, Any] | None = None
-        self._core: dict[str, Any] = {}
         self._sources: NodeSources | None = None
         self._warnings: list[Diagnostic] = []
 
@@ -93,7 +92,7 @@ class NodeTypes:
 
     def names(self) -> list[str]:
         """Every known type name, sorted: for suggestions."""
-        return sorted({*self._table, *self._registered(), *self._shipped()["types"]})
+        return sorted({*self._table, *self._registered(), *TYPES})
 
     def _resolve(self, name: str) -> NodeType:
         if (path := class_path(name)) is not None:
@@ -102,20 +101,17 @@ class NodeTypes:
             path = (entry.module, entry.class_name)
             is_async = self._is_async(*path) if entry.is_async is None else entry.is_async
             return _node_type(name, path, entry.params, Origin.CONFIG, is_async=is_async)
-        core = self._shipped()["types"].get(name)
-        if name not in _WORKFLOW and (registered := self._registered().get(name)) is not None:
+        if name not in WORKFLOW_TYPES and (registered := self._registered().get(name)) is not None:
             return self._from_registry(name, registered)
-        if core is None and _is_mcp(name):
-            core = self._shipped()["mcp"]
-        if core is not None:
-            return _node_type(name, class_path(core["class"]), core["params"], Origin.CORE)
+        if (core := pflow_type(name)) is not None:
+            return _node_type(name, class_path(core.path), _outer(core.params), Origin.CORE)
         return _node_type(name, None, {}, Origin.UNKNOWN)
 
     def _from_registry(self, name: str, entry: Mapping[str, Any]) -> NodeType:
         module, class_name, file = entry["module"], entry["class_name"], entry.get("file_path")
         types = _declared(entry, "inputs")
-        if entry.get("type") == "mcp" or (_is_mcp(name) and file == "virtual://mcp"):
-            types |= self._shipped()["mcp"]["params"]  # pflow adds them to every tool
+        if entry.get("type") == "mcp" or (mcp_tool(name) and file == "virtual://mcp"):
+            types |= MCP_TOOL.params  # pflow adds them to every tool
         types |= _declared(entry, "params")
         path = class_path(f"{module}:{class_name}")
         is_async = False  # pflow's own nodes never are
@@ -131,11 +127,6 @@ class NodeTypes:
 
             self._sources = NodeSources(self._folders)
         return self._sources.is_async(module, class_name, file)
-
-    def _shipped(self) -> dict[str, Any]:
-        if not self._core:
-            self._core = json.loads(Path(__file__).with_name("core_types.json").read_bytes())
-        return self._core
 
     def _registered(self) -> Mapping[str, Any]:
         """The entries of pflow's registry that have the form of one; empty without pflow."""
@@ -172,7 +163,7 @@ class NodeTypes:
 
     def _is_stale(self, version: object) -> bool:
         """Whether another version of pflow than the installed one wrote the registry: it would rescan its types."""
-        if version is None or version == self._shipped()["pflow"]:
+        if version is None or version == RECORDED_IN:
             return False
         from importlib.metadata import PackageNotFoundError
         from importlib.metadata import version as installed_version
@@ -204,6 +195,10 @@ def _node_type(
     )
 
 
+def _outer(declared: Mapping[str, str]) -> dict[str, str]:
+    return {key: outer_type(kind) for key, kind in declared.items()}
+
+
 def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
     """The types that one section of a registry entry's interface declares."""
     interface = entry.get("interface")
@@ -213,11 +208,6 @@ def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
         for spec in (specs if isinstance(specs, list) else ())
         if isinstance(spec, dict) and isinstance(spec.get("key"), str) and isinstance(spec.get("type"), str)
     }
-
-
-def _is_mcp(name: str) -> bool:
-    """Whether `name` has the form mcp-SERVER-TOOL."""
-    return name.startswith("mcp-") and len(name.split("-", 2)) == 3
 
 
 def _pflow_is_installed() -> bool:

@@ -140,7 +140,7 @@ def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
     for key, declared in params.items():
         members = declared.split("|") if isinstance(declared, str) else [""]
         if not all(outer_type(member).strip() in TYPES for member in members):
-            message = f"{declared!r} is no parameter type"
+            message = f"{declared!r} is not a parameter type"
             yield _problem(file, f"{where}.params.{key}", message, f"the types are {', '.join(TYPES)}")
 
 

@@ -6,8 +6,10 @@
     pflow_lower.pflow.uninstall()  # as it was before
 
 Nothing is written to the user's disk. A batch that cannot be lowered faithfully stays with pflow's own
-interpreter, and so does everything if the step itself fails.
+interpreter, and so does everything if pflow-lower itself fails.
 """
+
+import http.client  # noqa: F401  before pflow: its first scan for nodes can hide the standard library's http
 
 from .install import install, is_installed, uninstall
 from .versions import Unsupported

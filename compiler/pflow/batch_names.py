@@ -8,26 +8,34 @@ author's. A workflow that uses none of this is handed on untouched.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from ..analyse.invariance import BATCH_NAMES, INDEX, Bindings, batch_names
 from ..ir.template import parse, strings
 
-_NAMES = ("batch_index", "batch_total")
-_STAND_IN = "__index__"  # pflow's own, a number like ours
-_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"|(?<![\w.-])({"|".join(_NAMES)})(?![\w-])')
+_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"|(?<![\w.-])({"|".join(BATCH_NAMES)})(?![\w-])')
 
 
 def used_names(node: Mapping[str, Any], declared: Collection[str]) -> tuple[str, ...]:
     """Which of our names the batch node refers to. `declared` are the names of its workflow."""
-    batch = node.get("batch")
-    if not isinstance(batch, Mapping):
-        return ()
-    free = [name for name in _NAMES if name not in declared and name != batch.get("as", "item")]
-    if not free:
-        return ()
-    roots = set(_roots(node.get("params")))
-    return tuple(name for name in free if name in roots)
+    found = {name for names in _used(node, declared).values() for name in names}
+    return tuple(name for name in BATCH_NAMES if name in found)
+
+
+def _used(node: Mapping[str, Any], declared: Collection[str]) -> dict[str, set[str]]:
+    """Which of our names the batch node refers to, by parameter. The node is as read: nothing has looked at it yet."""
+    batch, params = node.get("batch"), node.get("params")
+    if not isinstance(batch, Mapping) or not isinstance(params, dict):
+        return {}
+    alias = batch.get("as", "item")
+    bindings = Bindings(batch_names(alias if isinstance(alias, str) else "", declared), params)
+    found: dict[str, set[str]] = {}
+    for key, value in params.items():
+        ours = {name for name in BATCH_NAMES if bindings.bound(name, key) is BATCH_NAMES[name]}
+        if used := ours & set(_roots(value)):
+            found[key] = used
+    return found
 
 
 def declared_names(ir: Mapping[str, Any], given: Collection[str] = ()) -> set[str]:
@@ -39,7 +47,7 @@ def declared_names(ir: Mapping[str, Any], given: Collection[str] = ()) -> set[st
 def names_by_hand(ir: Any, given: Collection[str]) -> set[str]:
     """Those of our names that are parameters of the run, `given`, and that the workflow does not declare."""
     inputs = (ir.get("inputs") if isinstance(ir, Mapping) else None) or ()
-    return {name for name in _NAMES if name in given and name not in inputs}
+    return {name for name in BATCH_NAMES if name in given and name not in inputs}
 
 
 def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
@@ -53,10 +61,13 @@ def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
 
 
 def _known_node(node: Any, declared: Collection[str]) -> Any:
-    names = used_names(node, declared) if isinstance(node, Mapping) else ()
-    if not names:
+    used = _used(node, declared) if isinstance(node, Mapping) else {}
+    if not used:
         return node
-    return {**node, "params": _replaced(node["params"], lambda text: _known_text(text, names))}
+    params = {**node["params"]}
+    for key, names in used.items():
+        params[key] = _replaced(params[key], names)
+    return {**node, "params": params}
 
 
 def _roots(params: Any) -> Iterator[str]:
@@ -70,17 +81,17 @@ def _known_text(text: str, names: Collection[str]) -> str:
         return text
     made, at = "", 0
     for expression in parse(text).expressions:
-        inner = _WORD.sub(lambda m: _STAND_IN if m[1] in names else m[0], text[expression.start : expression.end])
+        inner = _WORD.sub(lambda m: INDEX if m[1] in names else m[0], text[expression.start : expression.end])
         made += text[at : expression.start] + inner
         at = expression.end
     return made + text[at:]
 
 
-def _replaced(value: Any, change: Callable[[str], str]) -> Any:
+def _replaced(value: Any, names: Collection[str]) -> Any:
     if isinstance(value, str):
-        return change(value)
+        return _known_text(value, names)
     if isinstance(value, dict):
-        return {key: _replaced(inner, change) for key, inner in value.items()}
+        return {key: _replaced(inner, names) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, change) for inner in value]
+        return [_replaced(inner, names) for inner in value]
     return value

@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import click
 
+from ..exit_status import FAILED
+
 
 class PassedOn(click.Command):
     """A command whose arguments are another program's, options and `--` included."""
@@ -101,4 +103,4 @@ def _pflow(arguments: list[str]) -> NoReturn:
 
 def _refuse(error: Exception) -> NoReturn:
     click.echo(f"pflow-lower: {error}", err=True)
-    raise SystemExit(2)
+    raise SystemExit(FAILED)

@@ -1,4 +1,4 @@
-"""`pflow-lower pflow ARGS...`: pflow's own command line, with the step on."""
+"""`pflow-lower pflow ARGS...`: pflow's own command line, with pflow-lower on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .enable import Refused, is_wanted
-from .lazy_install import watch
+from .lazy_install import install_when_imported
 
 
 def run_pflow(arguments: Sequence[str]) -> NoReturn:
@@ -16,7 +16,7 @@ def run_pflow(arguments: Sequence[str]) -> NoReturn:
     Raises: Refused, if pflow is not installed.
     """
     if is_wanted(True):
-        watch()
+        install_when_imported()
     sys.argv = ["pflow", *arguments]
     # Usage lines name the program; under `python -m pflow_lower` click would make that the module.
     sys.modules["__main__"].__package__ = None

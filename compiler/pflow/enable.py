@@ -1,4 +1,4 @@
-"""`enable`, `disable`, `status`: the step for every pflow of this Python environment.
+"""`enable`, `disable`, `status`: pflow-lower for every pflow of this Python environment.
 
 One file does it, `pflow_lower.pth` in site-packages. Python runs its line at every start, so the line is
 short and needs nothing of pflow-lower: it adds an import hook that has no opinion on any module but four of
@@ -14,10 +14,12 @@ import sysconfig
 from pathlib import Path
 
 from ..atomic_write import replace_files
-from .lazy_install import WATCHED
+from .install import install, is_installed, uninstall
+from .lazy_install import STUBBED
+from .versions import Unsupported, described
 
 SWITCH = "PFLOW_LOWER"
-"""The environment variable that switches the step off (0) or on (1) for one command."""
+"""The environment variable that switches pflow-lower off (0) or on (1) for one command."""
 
 _OFF = ("0", "off", "false", "no")
 _NAME = "pflow_lower.pth"
@@ -29,18 +31,18 @@ import os, sys
 class PflowLower:
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name not in {watched!r}:
+        if name not in {stubbed!r}:
             return None
         if (os.environ.get({switch!r}) or {default!r}).lower() in {off!r}:
             return None
         try:
-            from pflow_lower.pflow.startup import watched
-            return watched(cls, name, path)
+            from pflow_lower.pflow.lazy_install import spec_with_stub
+            return spec_with_stub(cls, name, path)
         except (Exception, SystemExit) as error:
             if cls in sys.meta_path:
                 sys.meta_path.remove(cls)
             if sys.stderr is not None:
-                text = "pflow-lower: pflow runs without the step, which cannot start (%s: %s); " \\
+                text = "pflow-lower is off for this run, it cannot start (%s: %s); " \\
                     "reinstall pflow-lower, or delete %s\\n"
                 sys.stderr.write(text % (type(error).__name__, error, {file!r}))
             return None
@@ -55,9 +57,9 @@ class Refused(RuntimeError):
 
 
 def enable(*, when_asked: bool = False) -> Path:
-    """Switch the step on in this environment, or with `when_asked` only where PFLOW_LOWER=1; return the file.
+    """Switch pflow-lower on in this environment, or with `when_asked` only where PFLOW_LOWER=1; return the file.
 
-    Raises: Refused, if there is no pflow here that the step knows, or the file cannot be written.
+    Raises: Refused, if there is no pflow here that pflow-lower supports, or the file cannot be written.
     """
     known, about = _known()
     if not known:
@@ -107,23 +109,20 @@ def status() -> list[str]:
 
 
 def is_wanted(default: bool) -> bool:
-    """Whether PFLOW_LOWER asks for the step; `default` where it says nothing."""
+    """Whether PFLOW_LOWER asks for pflow-lower; `default` where it says nothing."""
     switch = os.environ.get(SWITCH, "")
     return switch.lower() not in _OFF if switch else default
 
 
 def _known() -> tuple[bool, str]:
-    """Whether the pflow of this environment is one that the step knows, and that in words."""
-    from .install import install, is_installed, uninstall
-    from .versions import Unsupported, described
-
+    """Whether the pflow of this environment is one that pflow-lower supports, and that in words."""
     try:
         if not is_installed():
             install()
             uninstall()
     except Unsupported as error:
         return False, str(error)
-    return True, f"{described()} is known to the step"
+    return True, f"{described()} is supported by pflow-lower"
 
 
 def _file() -> Path:
@@ -139,7 +138,7 @@ def _is_ours(file: Path) -> bool:
 
 def _text(file: Path, when_asked: bool) -> str:
     code = _HOOK.format(
-        watched=tuple(WATCHED), switch=SWITCH, default="0" if when_asked else "1", off=_OFF, file=str(file)
+        stubbed=tuple(STUBBED), switch=SWITCH, default="0" if when_asked else "1", off=_OFF, file=str(file)
     )
     lines = [
         f"{_MARK}; `{sys.executable} -m pflow_lower disable` removes it.",

@@ -1,4 +1,4 @@
-"""Where the step meets pflow: a few functions of pflow that are wrapped, and nothing else.
+"""Where pflow-lower meets pflow: a few functions of pflow that are wrapped, and nothing else.
 
 compile     every batch node of a compiled workflow gets its generated class
 execute     a batch that has one runs it
@@ -16,35 +16,33 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from .stubs import remove_stubs
 from .versions import SUPPORTED, Unsupported, Wrapped, described, known_here
 
 _replaced: list[tuple[Any, str, Any]] = []
 
 
-class _Found(NamedTuple):
+class _PatchTarget(NamedTuple):
     owner: Any
     name: str
     wrapper: str
 
 
 def install() -> None:
-    """Switch the step on in this process; a second time changes nothing.
+    """Switch pflow-lower on in this process; a second time changes nothing.
 
-    Raises: Unsupported, if pflow is missing or not a version that the step knows; then nothing is changed.
+    Raises: Unsupported, if pflow is missing or not a version that pflow-lower supports; then nothing is changed.
     """
     if _replaced:
         return
     known = known_here()
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
 
-    found = [place for wrapped in known.wrapped for place in _homes(wrapped)]
+    found = [place for wrapped in known.wrapped for place in _patch_targets(wrapped)]
     try:
         adapter = import_module(f".{known.adapter}", __package__)
     except ImportError as error:
         raise Unsupported(f"{described()} is not built as expected ({error}); {SUPPORTED}") from error
-    from .lazy_install import stand_down
-
-    stand_down()  # before the originals are read: a stand-in is none
+    remove_stubs()  # before the originals are read: a stub is not one
     for owner, name, wrapper in found:
         raw, original = vars(owner)[name], getattr(owner, name)
         wrapped = _wrapped(getattr(adapter, wrapper), original)
@@ -53,17 +51,15 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Switch the step off again; workflows that are compiled already keep their generated classes."""
-    from .lazy_install import stand_down
-
-    stand_down()
+    """Switch pflow-lower off again; workflows that are compiled already keep their generated classes."""
+    remove_stubs()
     while _replaced:
         owner, name, original = _replaced.pop()
         setattr(owner, name, original)
 
 
 def is_installed() -> bool:
-    """Whether the step is on in this process."""
+    """Whether pflow-lower is on in this process."""
     return bool(_replaced)
 
 
@@ -76,7 +72,7 @@ def _wrapped(wrapper: Callable[..., Any], original: Callable[..., Any]) -> Calla
     return call
 
 
-def _homes(wrapped: Wrapped) -> list[_Found]:
+def _patch_targets(wrapped: Wrapped) -> list[_PatchTarget]:
     """Where pflow holds the function; the first place must."""
     first = wrapped.modules[0]
     try:
@@ -88,4 +84,4 @@ def _homes(wrapped: Wrapped) -> list[_Found]:
     if wrapped.name not in getattr(owners[0], "__dict__", {}):
         path = ".".join(part for part in (first, wrapped.owner, wrapped.name) if part)
         raise Unsupported(f"{described()} has no {path}; {SUPPORTED}")
-    return [_Found(owner, wrapped.name, wrapped.wrapper) for owner in owners if wrapped.name in vars(owner)]
+    return [_PatchTarget(owner, wrapped.name, wrapped.wrapper) for owner in owners if wrapped.name in vars(owner)]

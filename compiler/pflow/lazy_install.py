@@ -1,66 +1,65 @@
-"""Switching the step on when pflow is about to compile its first workflow, and not earlier.
+"""Switching pflow-lower on when pflow is about to compile its first workflow, and not earlier.
 
 pflow's modules can only be wrapped once they are there, and importing them costs time that `pflow --help`
 and programs without pflow must not pay. So an import hook waits for the modules through which every
-run goes (two in each version), and leaves a stand-in there for one function each; the first call of either
-installs the step.
+run goes (two in each version), and leaves a stub there for one function each; the first call of either
+installs pflow-lower.
 
-`enable` (see `enabling.py`) puts the same hook into a Python environment.
+`enable` (see `enable.py`) puts the same hook into a Python environment.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from .messages import say
+from .install import install, is_installed
+from .messages import say_off
+from .stubs import install_stub
 
-WATCHED = {
+STUBBED = {
     "pflow.runtime.compilation.compiler": ("", "compile_workflow"),
     "pflow.core.workflow.validator": ("WorkflowValidator", "validate"),
     "pflow.runtime.compiler": ("", "compile_ir_to_flow"),  # up to 0.10, like the next
     "pflow.core.workflow_validator": ("WorkflowValidator", "validate"),
 }
-"""Module -> class in it (or none) and the function whose first call installs the step."""
+"""Module -> class in it (or none) and the function whose first call installs pflow-lower."""
 
-_standing_in: list[tuple[Any, str, Any, Any]] = []
-_looking: set[str] = set()
-_lock = threading.RLock()
+_being_found: set[str] = set()
 
 
 class Finder:
-    """An import hook for the modules of `WATCHED`; it has no opinion on any other."""
+    """An import hook for the modules of `STUBBED`; it has no opinion on any other."""
 
     @classmethod
     def find_spec(cls, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
-        """The module's ordinary spec, with a loader that leaves a stand-in behind."""
-        return watched(cls, name, path) if name in WATCHED else None
+        """The module's ordinary spec, with a loader that leaves a stub behind."""
+        return spec_with_stub(cls, name, path) if name in STUBBED else None
 
 
-def watch() -> None:
-    """Install the step in this process as soon as pflow needs it; nothing is imported before."""
-    for name, (owner, function) in WATCHED.items():
+def install_when_imported() -> None:
+    """Install pflow-lower in this process as soon as pflow needs it; nothing is imported before."""
+    for name in STUBBED:
         if name in sys.modules:
-            _stand_in(_owner(sys.modules[name], owner), function)
+            _leave_stub(sys.modules[name], name)
     if Finder not in sys.meta_path:
         sys.meta_path.insert(0, Finder)
 
 
-def watched(hook: Any, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    """What the import hooks other than `hook` find for `name`, prepared for a stand-in."""
+def spec_with_stub(hook: Any, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    """What the import hooks other than `hook` find for `name`, prepared for a stub."""
     spec: ModuleSpec | None = None
-    if name in _looking:  # another hook of ours is at it
+    if name in _being_found:  # another hook of ours is at it
         return None
-    _looking.add(name)
+    _being_found.add(name)
     try:
         spec = _spec(hook, name, path)
     finally:
-        _looking.discard(name)
+        _being_found.discard(name)
     if spec is None or spec.loader is None:
         return spec
     loader: Any = spec.loader
@@ -69,8 +68,7 @@ def watched(hook: Any, name: str, path: Sequence[str] | None) -> ModuleSpec | No
     def exec_module(module: ModuleType) -> None:
         execute(module)
         with contextlib.suppress(Exception):  # a pflow without the function runs as it is
-            owner, function = WATCHED[name]
-            _stand_in(_owner(module, owner), function)
+            _leave_stub(module, name)
 
     with contextlib.suppress(AttributeError):  # a loader that allows no such thing loads as it does
         loader.exec_module = exec_module
@@ -87,53 +85,14 @@ def _spec(hook: Any, name: str, path: Sequence[str] | None) -> ModuleSpec | None
     return None
 
 
-def stand_down() -> None:
-    """Put pflow's own functions back, wherever a stand-in has been copied to as well."""
-    with _lock:
-        while _standing_in:
-            owner, name, raw, stand_in = _standing_in.pop()
-            setattr(owner, name, raw)
-            _replace_copies(owner, name, stand_in, raw)
-
-
-def _replace_copies(owner: Any, name: str, old: Any, new: Any) -> None:
-    """Put `new` where modules have copied the function `name` of the module `owner`, which was `old`."""
-    for module in list(sys.modules.values()) if isinstance(owner, ModuleType) else ():
-        if getattr(module, "__dict__", {}).get(name) is old:
-            setattr(module, name, new)
-
-
-def _owner(module: ModuleType, name: str) -> Any:
-    return getattr(module, name) if name else module
-
-
-def _stand_in(owner: Any, name: str) -> None:
-    from .install import is_installed
-
-    raw = vars(owner)[name]
-    if is_installed() or any(found[0] is owner for found in _standing_in):
-        return
-
-    def stand_in(*arguments: Any, **keywords: Any) -> Any:
-        _start()
-        return getattr(owner, name)(*arguments, **keywords)
-
-    wrapped: Callable[..., Any] | staticmethod[Any, Any] = stand_in
-    if isinstance(raw, staticmethod):
-        wrapped = staticmethod(stand_in)
-    setattr(owner, name, wrapped)
-    _replace_copies(owner, name, raw, stand_in)  # pflow may have been imported before
-    _standing_in.append((owner, name, raw, stand_in))
+def _leave_stub(module: ModuleType, name: str) -> None:
+    owner, function = STUBBED[name]
+    if not is_installed():
+        install_stub(getattr(module, owner) if owner else module, function, _start)
 
 
 def _start() -> None:
-    with _lock:
-        if not _standing_in:
-            return
-        stand_down()
-        try:
-            from .install import install
-
-            install()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever is wrong with the step, pflow runs without it
-            say(f"pflow runs without the step: {error or type(error).__name__}")
+    try:
+        install()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever is wrong with pflow-lower, pflow must run
+        say_off(str(error) or type(error).__name__)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..ir.workflow import BatchSpec, ErrorHandling
+from ..ir.batch_keys import BATCH_KEYS
+from ..ir.workflow import BatchSpec
 
 
 def as_data(ir_json: Any) -> Any:
-    """The workflow as data, if it is text; text that is no JSON as it is."""
+    """The workflow as data, if it is text; text that is not JSON as it is."""
     if isinstance(ir_json, str):
         try:
             return json.loads(ir_json)
@@ -34,14 +35,11 @@ def place_of(node: Mapping[str, Any], name: str) -> str:
     return f"{name}:{line}: " if name and line else f"{name}: " if name else ""
 
 
+_ATTRIBUTES = {"items": "items_template", "as": "item_alias"}
+"""Keys that pflow's configuration and nodes spell otherwise."""
+
+
 def spec_of(batch: Any) -> BatchSpec:
     """A batch as pflow's compiler has read it: a configuration or a node of pflow's, which have the same names."""
-    return BatchSpec(
-        items=batch.items_template,
-        alias=batch.item_alias,
-        parallel=batch.parallel,
-        max_concurrent=batch.max_concurrent,
-        max_retries=batch.max_retries,
-        retry_wait=batch.retry_wait,
-        error_handling=ErrorHandling(batch.error_handling),
-    )
+    known = (row.key for row in BATCH_KEYS if not row.ours)
+    return BatchSpec.of({key: getattr(batch, _ATTRIBUTES.get(key, key)) for key in known})._replace(written=frozenset())

@@ -1,6 +1,6 @@
-"""The versions of pflow that the step knows, and what it wraps in each.
+"""The versions of pflow that pflow-lower supports, and what it wraps in each.
 
-A version gets into the table when `tests/test_versions.py` has run the step in it. What is not in the table is
+A version gets into the table when `tests/test_versions.py` has run pflow-lower in it. What is not in the table is
 refused, even where pflow has functions of the same names: they do other things. Up to 0.10 pflow has an executor of
 another design, 0.11 to 0.14 keep other records of failed items, warnings and trace than generated classes do.
 """
@@ -11,9 +11,11 @@ import functools
 import sys
 from typing import NamedTuple
 
+from ..node_types.pflow_types import REFERENCE
+
 
 class Unsupported(RuntimeError):
-    """This pflow is not one that the step knows."""
+    """This pflow is not one that pflow-lower supports."""
 
 
 class Wrapped(NamedTuple):
@@ -65,9 +67,9 @@ _WRAPPERS = (
 KNOWN = (
     Known("0.8.1", "engine_0_8.adapter", _WRAPPERS),
     Known("0.15", "engine_0_16.adapter", _ENGINE, older_templates=True),
-    Known("0.16", "engine_0_16.adapter", _ENGINE),
+    Known(REFERENCE, "engine_0_16.adapter", _ENGINE),
 )
-SUPPORTED = f"pflow-lower's step knows pflow {', '.join(known.series for known in KNOWN[:-1])} and {KNOWN[-1].series}"
+SUPPORTED = f"pflow-lower supports pflow {', '.join(known.series for known in KNOWN[:-1])} and {KNOWN[-1].series}"
 
 
 @functools.cache

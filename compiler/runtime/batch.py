@@ -96,8 +96,8 @@ class Batch:
         return self._store.copy()
 
     def is_stopped(self) -> bool:
-        """Whether this batch, or one that it runs inside of, ends early. That one of them fails fast is no
-        reason: its items under way finish."""
+        """Whether this batch, or one that it runs inside of, ends early. That one of them fails fast
+        does not count: its items in flight finish."""
         return self.stopped.is_set() or (self.around is not None and self.around.is_stopped())
 
     def raise_if_stopped(self) -> None:
@@ -166,7 +166,7 @@ class Call:
 def open_batch(node: Lowered, shared: Shared, items: Any, /, **captured: Any) -> Batch:
     """Start a run over `items`, a list or a JSON array in a string; `captured` is read by every call.
 
-    Raises: ValueError, if there is no such thing as `items` in the store; TypeError, if it is no list.
+    Raises: ValueError, if there is no such thing as `items` in the store; TypeError, if it is not a list.
     """
     items = array(items)
     source = getattr(node, "items", "")

@@ -10,30 +10,16 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ..ir.batch_keys import BATCH_KEYS
 from ..ir.report import Report, quoted
 from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.pflow_types import declares_params
 
 RESERVED_IDS = {"end": "routes end there", "__end__": "routes end there"}
 LITERALS = ("true", "false", "null")
 MAX_LOOP = 100
 """How often pflow runs a node in one workflow."""
 
-# Types of pflow 0.16 that declare their parameters: it refuses any other there.
-_DECLARE_PARAMS = frozenset(
-    [
-        "agent",
-        "code",
-        "copy-file",
-        "delete-file",
-        "http",
-        "llm",
-        "move-file",
-        "read-file",
-        "shell",
-        "workflow",
-        "write-file",
-    ]
-)
 _REFUSED_CHARACTERS = frozenset("$|><&;`\n\r\0\"'\\ \t")
 
 
@@ -45,7 +31,7 @@ def check_rules(ir: SourceIR, report: Report) -> None:
     for node in ir.nodes:
         _old_batch(node, report)
         _combinations(ir, node, report)
-        _retry(node, report)
+        _finite(node, report)
 
 
 def _ids(ir: SourceIR, report: Report) -> None:
@@ -119,11 +105,6 @@ def old_batch(node: SourceNode) -> dict[str, Any] | None:
     return old if isinstance(old, dict) and "items" in old and "batch" not in node.data else None
 
 
-def declares_params(node: SourceNode) -> bool:
-    """Whether pflow refuses a parameter that the node's type does not declare (as far as known here)."""
-    return node.type in _DECLARE_PARAMS
-
-
 def _old_batch(node: SourceNode, report: Report) -> None:
     """pflow refuses the older spelling as an unknown parameter where a type declares its parameters;
     elsewhere it takes it for a parameter like any other, and no batch runs."""
@@ -133,7 +114,7 @@ def _old_batch(node: SourceNode, report: Report) -> None:
     path = (*node.path, "params", "batch")
     markdown = report.document.name.endswith(".md") or "_source_line" in node.data
     help = "write it beside `type`, not inside the parameters:\n" + (_yaml(old) if markdown else _json(old))
-    if declares_params(node):
+    if declares_params(node.type):
         report.error("PFL210", path, "`batch` is not a parameter", key=True, help=help)
     else:
         message = "`batch` is a parameter here: the node will NOT run as a batch"
@@ -185,13 +166,14 @@ def _loop_problems(ir: SourceIR, node: SourceNode, loop: dict[str, Any]) -> Iter
             yield ("loop", "carry", key), f'"{key}" is carried on, but has no value in the first round', help
 
 
-def _retry(node: SourceNode, report: Report) -> None:
+def _finite(node: SourceNode, report: Report) -> None:
     """JSON has no infinity and `load` lets none in; a document that was made by other means may."""
-    for group, key in (("retry", "wait"), ("batch", "retry_wait")):
+    numbers = [("retry", "wait"), *(("batch", row.key) for row in BATCH_KEYS if row.schema.get("type") == "number")]
+    for group, key in numbers:
         settings = node.data.get(group)
-        wait = settings.get(key) if isinstance(settings, dict) else None
-        if isinstance(wait, float) and not math.isfinite(wait):
-            message = f"{wait} seconds is no time to wait"
+        value = settings.get(key) if isinstance(settings, dict) else None
+        if isinstance(value, float) and not math.isfinite(value):
+            message = f"{value} is not a number that can be used here"
             report.error("PFL214", (*node.path, group, key), message, help="write a finite number")
 
 

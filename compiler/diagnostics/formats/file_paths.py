@@ -21,7 +21,7 @@ def path_of(finding: Diagnostic, base: PurePath, here: PurePath) -> PurePath | N
     """The finding's file: relative to `base` where it is inside, else absolute; None if there is no file.
 
     `here` is the folder that names on the command line are relative to. Standard input ("<stdin>") and data
-    ("<data>") are no files.
+    ("<data>") are not files.
     """
     name = finding.file
     if not name or (name.startswith("<") and name.endswith(">")):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import Position
 from ...ir.lowered import LoweredIR
-from ...ir.paths import Path, address
+from ...ir.paths import Path, address, value_at
 from ...ir.workflow import SourceIR
 from .document import document_lines
 from .lines import Lines
@@ -120,8 +120,9 @@ def _row(mapped: Mapped) -> dict[str, Any]:
 def _located(source: SourceIR, lines: Iterable[Lines]) -> Iterator[Mapped]:
     positions = source.document.positions
     for line in lines:
-        if line.offset is not None and line.text:
-            position = positions.find_inside(line.path, line.text, line.offset)
+        text = value_at(source.data, line.path) if line.offset is not None else None
+        if line.offset is not None and isinstance(text, str):
+            position = positions.find_inside(line.path, text, line.offset)
         else:
             position = positions.find(line.path)
         number = line.path[1] if len(line.path) > 1 and line.path[0] == "nodes" else None

@@ -8,7 +8,7 @@ from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
 from ...ir.workflow import SourceIR
 from ...load.json_positions import JsonPositions, Span
-from .lines import Lines, captured
+from .lines import Lines
 
 
 def document_lines(source: SourceIR, lowered: LoweredIR, text: str) -> Iterator[Lines]:
@@ -49,14 +49,13 @@ def _node(
 def _parameter(positions: JsonPositions, span: Span, name: str, batch: LoweredBatch) -> Lines:
     """A parameter of a generated node: what its class depends on."""
     path: Path = ("nodes", batch.number)
-    place = captured(batch).get(name)
+    capture = next((capture for capture in batch.captures if capture.name == name), None)
     if name == "inner":
         return _span(positions, span, (*path, "type"), "call")
     if name == "items":
         return _span(positions, span, (*path, "batch", "items"), "items")
-    if place is not None:
-        where = _span(positions, span, place[0], "capture")
-        return where._replace(text=place[1], offset=place[2])
+    if capture is not None:
+        return _span(positions, span, capture.path, "capture")._replace(offset=capture.offset)
     return _span(positions, span, (*path, "batch", "items"), "items")
 
 

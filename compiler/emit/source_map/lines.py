@@ -10,10 +10,8 @@ import ast
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ...ir.lowered import LoweredBatch
 from ...ir.paths import Path
-from ...ir.template import Expression, Template, parse, templates
-from ...lowering.lower import invariant_part
+from ...ir.template import Expression, Template, parse
 
 _WRAPPERS = frozenset({"json_text", "parsed", "as_text", "as_dict", "as_list", "find", "keep", "optional"})
 
@@ -25,9 +23,8 @@ class Lines(NamedTuple):
     last: int
     path: Path
     rule: str
-    text: str = ""
     offset: int | None = None
-    """Where in `text`, the string at `path`, the lines begin."""
+    """Where in the string at `path` the lines begin."""
 
 
 def values(code: ast.expr, path: Path, value: Any, rule: str, source: list[str]) -> Iterator[Lines]:
@@ -77,7 +74,7 @@ def _text(code: ast.expr, path: Path, value: str, rule: str, source: list[str]) 
             offset = next(offsets, None)
             start = offset if start is None else start
         if start is not None:
-            yield Lines(number, number, path, rule, value, start)
+            yield Lines(number, number, path, rule, start)
 
 
 def _pieces(line: str) -> int:
@@ -105,20 +102,3 @@ def _offsets(value: str, template: Template) -> Iterator[int]:
                 at += 1  # the escape's first sign is not part of the text
             yield at
             at += 1
-
-
-def captured(batch: LoweredBatch) -> dict[str | None, tuple[Path, str, int]]:
-    """Where each captured reference stands first: the parameter, its text, and the offset in it."""
-    wanted = {capture.reference.raw: capture.name for capture in batch.captures}
-    varying = {batch.spec.alias, *batch.item_names}
-    found: dict[str | None, tuple[Path, str, int]] = {}
-    for parameter in batch.parameters:
-        for path, template in templates(parameter.value):
-            for expression in template.expressions:
-                for reference in expression.references():
-                    part = invariant_part(reference, varying)
-                    for raw in {part.raw, part.root} if part is not None else ():
-                        place = ("nodes", batch.number, "params", parameter.key, *path)
-                        if raw in wanted:
-                            found.setdefault(wanted[raw], (place, template.source, expression.start))
-    return found

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
-from .lines import Lines, captured, lines_of, values, with_comments
+from .lines import Lines, lines_of, values, with_comments
 
 
 def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
@@ -57,7 +58,7 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
         first = with_comments(statement.lineno, source)
         last = statement.end_lineno or first
         if name == "__init__" and ast.unparse(statement).startswith("super()"):
-            yield Lines(first, last, _written(batch, "max_retries", "retry_wait"), "attempts")
+            yield Lines(first, last, _written(batch, *keys_shown_at("__init__")), "attempts")
         elif name == "prep" and isinstance(statement, ast.Assign):
             path = (*node, "batch", "items")
             yield Lines(first, last, path, "items")
@@ -68,7 +69,7 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
             yield from _exec(batch, statement, source)
         elif name == "_exec":
             yield Lines(first, last, (*node, "batch"), "policy")
-            for key in ("parallel", "max_concurrent", "error_handling"):
+            for key in keys_shown_at("_exec"):
                 if key in batch.spec.written:
                     yield Lines(first, last, (*node, "batch", key), "policy")
         elif name == "post":
@@ -76,14 +77,14 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
 
 
 def _captures(batch: LoweredBatch, statement: ast.Return) -> Iterator[Lines]:
-    places = captured(batch)
+    captures = {capture.name: capture for capture in batch.captures}
     for call in ast.walk(statement):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "open_batch":
             for keyword in call.keywords:
-                if keyword.arg in places:
-                    path, text, offset = places[keyword.arg]
+                capture = captures.get(keyword.arg or "")
+                if capture is not None:
                     last = keyword.value.end_lineno or keyword.value.lineno
-                    yield Lines(keyword.value.lineno, last, path, "capture", text, offset)
+                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.offset)
 
 
 def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterator[Lines]:

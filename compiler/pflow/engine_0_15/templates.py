@@ -1,6 +1,6 @@
-"""Templates that pflow before 0.16 reads differently from generated code, which keeps to 0.16.
+"""Templates that pflow before the reference version reads differently from generated code.
 
-Up to 0.15 there are no escapes, a reference in an index is put in as text before the rest is looked at, and a
+Up to pflow 0.15 there are no escapes, a reference in an index is put in as text before the rest is looked at, and a
 malformed expression stays as it is even beside one that has no value: such a batch is left to the interpreter.
 Whether a reference has a value is told from the text that comes out, where a value may hold something that looks
 like a reference: such an item's parameters are left to pflow's own resolver.
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...ir.template import DynamicIndex, Template, templates
+from ...node_types.pflow_types import pflow_type
 from ...runtime import Call
 from ..engine_0_16.engine import PflowHost
 
@@ -20,7 +21,7 @@ class OlderHost(PflowHost):
     """pflow 0.15 around one run of one batch node."""
 
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        """As in 0.16, unless a value looks like a template.
+        """As in later versions, unless a value looks like a template.
 
         Raises: ValueError, if pflow takes it for one that has no value, in strict mode.
         """
@@ -36,8 +37,10 @@ def read_otherwise(node: Mapping[str, Any]) -> str:
         why = _otherwise(template)
         if why:
             return f"it has {why}, which this pflow reads in its own way"
-    if node["type"] == "shell" and any(templates(params.get("env"))):
-        return "it has templates in env, which this pflow reads in its own way"
+    known = pflow_type(node["type"])
+    for key in sorted(known.text_containers) if known is not None else ():
+        if any(templates(params.get(key))):
+            return f"it has templates in {key}, which this pflow reads in its own way"
     return ""
 
 

@@ -45,7 +45,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     why = ""
     try:
         _attach(ir, compiled, given)
-    except Exception as error:  # noqa: BLE001  the step must never break a run that pflow could do
+    except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         why = str(error) or type(error).__name__
         say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
     _refuse_ours(ir, compiled, given, why)
@@ -153,7 +153,7 @@ def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mappi
                 phase="lowering",
                 node_id=node["id"],
                 node_type=node["type"],
-                suggestion="Use ${__index__}, or have the step before the batch put the number into each item.",
+                suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
             )
 
 

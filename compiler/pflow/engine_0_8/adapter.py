@@ -1,7 +1,7 @@
-"""The step in pflow 0.8.1, whose nodes run inside wrappers: instrumentation, batch, namespace, template, node.
+"""pflow-lower in pflow 0.8.1, whose nodes run inside wrappers: instrumentation, batch, namespace, template, node.
 
 A lowered batch runs inside instrumentation, namespace and template; the batch wrapper is gone. Its generated
-class takes the place of the innermost node, and what it gives is what pflow 0.16 gives: `results` holds
+class takes the place of the innermost node, and what it gives is what the reference version gives: `results` holds
 successes only, `errors` is a list, a fail-fast batch leaves what it has done.
 """
 
@@ -38,7 +38,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
         return flow
     try:
         _attach(ir, batches, given)
-    except Exception as error:  # noqa: BLE001  the step must never break a run that pflow could do
+    except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         why = str(error) or type(error).__name__
         _refuse_ours(ir, given, why)
         say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
@@ -182,5 +182,5 @@ def _refuse_ours(ir: Mapping[str, Any], given: Mapping[str, Any], why: str) -> N
                 phase="lowering",
                 node_id=node["id"],
                 node_type=node["type"],
-                suggestion="Use ${__index__}, or have the step before the batch put the number into each item.",
+                suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
             )

@@ -134,7 +134,7 @@ def _value(name: str, text: str, inputs: Mapping[str, Any]) -> Any:
     except ValueError:
         if declared == "any":
             return text
-        raise ValueError(f"{name}: {declared} expected, as JSON, and this is none: {text[:60]}") from None
+        raise ValueError(f"{name}: {declared} expected, as JSON; got {text[:60]}") from None
 
 
 def _nodes(start: Any) -> dict[str, Any]:

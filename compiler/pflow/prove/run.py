@@ -8,25 +8,25 @@ from collections.abc import Iterable
 import click
 
 from ...diagnostics.diagnostic import LowerError
+from ...exit_status import DONE, FAILED, FOUND
+from ...node_types.pflow_types import REFERENCE
 
-AGREED, DIFFERED, FAILED = 0, 1, 2
+AGREED, DIFFERED = DONE, FOUND
 
 
 def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     """Print a report on each batch node of `workflow`; answers the exit status. `inputs` are KEY=VALUE."""
-    import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
-
     logging.getLogger("pflow").setLevel(logging.CRITICAL)  # the scripts fail on purpose, hundreds of times
     given = {}
     for text in inputs:
         name, found, value = text.partition("=")
         if not found:
-            return _failed(f"{text!r} is no KEY=VALUE")
+            return _failed(f"expected KEY=VALUE, got {text!r}")
         given[name] = value
     try:
         from .prove import prove
     except ImportError as error:
-        return _failed(f"this needs pflow 0.16 (pip install 'pflow-lower[pflow]'): {error}")
+        return _failed(f"this needs pflow {REFERENCE} (pip install 'pflow-lower[pflow]'): {error}")
     nodes = runs = differences = 0
     try:
         for proof in prove(workflow, given):

@@ -25,7 +25,7 @@ class Refused(Exception):
 
 
 class RefusedItem(Refused):
-    """The same, and no reason to end the batch."""
+    """An error that the batch's retries and `continue` may handle."""
 
     batch_fatal = False
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...cli import DONE, FAILED, FOUND
+from ...diagnostics.diagnostic import printable
 from ...diagnostics.formats.show import FORMATS, show_findings
+from ...exit_status import of as exit_status
 
 if TYPE_CHECKING:
     from .compare import Outcome
@@ -34,19 +35,19 @@ def check(
     [[tool.pflow-lower.lowerings]] in pyproject.toml, [[lowerings]] in pflow-lower.toml. A PATH may also be a
     workflow or a generated file. Writes nothing, needs no network.
 
-    The exit status is 0 if all is up to date, 1 if not, 2 if that could not be found out.
+    The exit status is 0 if all is up to date, 1 if not, 2 if that could not be found out: also if a PATH holds
+    nothing to check.
     """
     if update and os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise click.UsageError("--update is for your own machine: in CI nobody would review what it changes")
-    wanted = paths or (Path(),)
     if watching:
         from ..shared.watch import watch_command
 
-        watch_command(context, lambda: _state(wanted), "workflows and generated files")
+        watch_command(context, lambda: _state(paths), "workflows and generated files")
     from .find import find
     from .run import run
 
-    lowerings, problems = find(wanted)
+    lowerings, problems, passed_by = find(paths)
     outcomes = run(lowerings, update=update)
     findings = [*problems, *(finding for outcome in outcomes for finding in outcome.findings)]
     if form == "text" and not quiet:
@@ -55,16 +56,21 @@ def check(
                 click.echo(text)
     show_findings(dict.fromkeys(findings), form, err=False)
     if form == "text" and not quiet:
-        _summarise(outcomes, wanted, bool(problems))
-    if problems or any(outcome.failed for outcome in outcomes):
-        raise SystemExit(FAILED)
-    raise SystemExit(FOUND if any(outcome.drifted for outcome in outcomes) else DONE)
+        _summarise(outcomes, paths or (Path(),), bool(problems))
+    if form == "text":
+        for folder in passed_by:
+            name = printable(str(folder))
+            click.echo(f"passed by: {name} (part of an installed program: its workflow is not there)", err=True)
+    failed = bool(problems) or any(outcome.failed for outcome in outcomes)
+    raise SystemExit(exit_status(found=any(outcome.drifted for outcome in outcomes), failed=failed))
 
 
 def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: bool) -> None:
     for outcome in outcomes:
         for file in outcome.refreshed:
-            click.echo(f"refreshed {file}")
+            click.echo(f"refreshed {printable(file)}")
+        for file in outcome.removed:
+            click.echo(f"removed {printable(file)}")
     drifted = [outcome for outcome in outcomes if outcome.drifted]
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not outcomes:

@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import pipeline
-from ... import write as output
+from ... import generated_folder as output
+from ... import pipeline, regular_files
+from ...atomic_write import LEFT_OVER
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
-from ...emit.emit import STANDALONE_RUNTIME
+from ...generated_folder import LOWERED, MAP
+from ...write import write
 from .difference import first_difference, unified
-from .lowering import MAP, Lowering, shown
+from .lowering import Lowering, shown
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other one says why it could not be known."""
 
-_GENERATED = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py|lowered\.json")
-"""What a source map can be the map of."""
+_LINE_OF_SOURCE = re.compile(rb'"_source_line(?:": \d+|s": \{(?:\s*"[^"\\]*": \d+,?)*\s*\})')
+_OUTSIDE = "a workflow is read from the repository that its generated files are in"
 
 
 class Outcome(NamedTuple):
@@ -32,7 +34,9 @@ class Outcome(NamedTuple):
     differences: tuple[str, ...] = ()
     """A unified diff per file whose bytes differ."""
     refreshed: tuple[str, ...] = ()
-    """The files that were written or removed."""
+    """The files that were written."""
+    removed: tuple[str, ...] = ()
+    """The files, and the folders that were empty then, that were removed."""
 
     @property
     def drifted(self) -> bool:
@@ -50,10 +54,14 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     outcome = Outcome(folder=shown(lowering.folder), workflow=shown(lowering.workflow))
     if not lowering.workflow.exists():
         return outcome._replace(findings=(_gone(lowering),))
+    top = regular_files.repository_of(lowering.folder)
+    if top is not None and not regular_files.is_below(lowering.workflow, top):
+        message = f"its workflow {shown(lowering.workflow)} is outside of the repository"
+        return outcome._replace(findings=(_finding("PFL615", lowering, "", message, help=_OUTSIDE),))
     try:
         files = pipeline.run(shown(lowering.workflow), lowering.options).files
-        present = {path: _bytes(lowering.folder / path) for path in files}
-        extra = sorted(_extra(lowering.folder, files))
+        present = {path: _present(lowering.folder / path) for path in files}
+        extra = [path.relative_to(lowering.folder).as_posix() for path in output.left_over(files, lowering.folder)]
     except LowerError as error:
         return outcome._replace(findings=error.diagnostics)
     except OSError as error:
@@ -64,47 +72,60 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         content, wanted = present[path], files[path].encode()
         if content is None:
             findings.append(_finding("PFL612", lowering, path, "this generated file is missing"))
-        elif content != wanted:
+        elif isinstance(content, OSError):
+            reason = (content.strerror or str(content)).lower()
+            findings.append(_finding("PFL611", lowering, path, f"this generated file cannot be read: {reason}"))
+        elif not _same(path, content, wanted):
             findings.append(_stale(lowering, path, content, wanted))
-            differences.append(unified(shown(lowering.folder / path), content, wanted))
-    findings += [_finding("PFL613", lowering, path, "nothing generates this file any more") for path in extra]
+            if not path.endswith(MAP):  # numbers, which nobody reads
+                differences.append(unified(shown(lowering.folder / path), content, wanted))
+    findings += [_finding("PFL613", lowering, path, _why_extra(path)) for path in extra]
     outcome = outcome._replace(findings=tuple(findings), differences=tuple(text for text in differences if text))
     return _refresh(lowering, outcome, files, extra) if update and findings else outcome
 
 
 def _refresh(lowering: Lowering, outcome: Outcome, files: Mapping[str, str], extra: list[str]) -> Outcome:
     try:
-        written = output.write(files, lowering.folder, source=lowering.workflow)
-        for path in extra:
-            (lowering.folder / path).unlink()
+        written = write(files, lowering.folder, source=lowering.workflow)
+        removed = output.remove(lowering.folder / path for path in extra)
     except LowerError as error:
         return outcome._replace(findings=error.diagnostics)
     except OSError as error:
         return outcome._replace(findings=(_unreadable(lowering, error),))
-    refreshed = [*written, *(lowering.folder / path for path in extra)]
-    return outcome._replace(findings=(), differences=(), refreshed=tuple(sorted(map(shown, refreshed))))
+    return outcome._replace(
+        findings=(),
+        differences=(),
+        refreshed=tuple(sorted(map(shown, written))),
+        removed=tuple(sorted(map(shown, removed))),
+    )
 
 
-def _bytes(file: Path) -> bytes | None:
+def _present(file: Path) -> bytes | OSError | None:
+    """The bytes of a file, None if there is none, or why it cannot be read."""
     try:
-        return file.read_bytes()
+        return regular_files.read(file, below=regular_files.top_of(file.parent))
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return None if not file.is_symlink() else OSError(0, "it is a link to nowhere")
+    except OSError as error:
+        return error
 
 
-def _extra(folder: Path, files: Mapping[str, str]) -> set[str]:
-    """The files in `folder` that pflow-lower made and `files` has no more; a source map may outlive its module."""
-    if not folder.is_dir():
-        return set()
-    found = {path.name for path in output.left_over(files, folder)}
-    found |= {
-        path.name
-        for path in folder.glob(f"*{MAP}")
-        if path.name not in files and _GENERATED.fullmatch(path.name.removesuffix(MAP))
-    }
-    known = {path.partition("/")[2] for path in files if "/" in path}
-    runtime = folder / STANDALONE_RUNTIME
-    return found | {f"{STANDALONE_RUNTIME}/{path.name}" for path in output.left_over(known, runtime)}
+def _same(path: str, content: bytes, wanted: bytes) -> bool:
+    """Whether a file says what it should: byte for byte, but for the lines of a Markdown file that pflow notes.
+
+    A paragraph of prose in the workflow moves those, and means nothing.
+    """
+    if content == wanted:
+        return True
+    if path != LOWERED or b'"_source_line' not in wanted or b"\r" in content:
+        return False
+    return _LINE_OF_SOURCE.sub(b"", content) == _LINE_OF_SOURCE.sub(b"", wanted)
+
+
+def _why_extra(path: str) -> str:
+    if path.endswith(LEFT_OVER):
+        return "a write that did not come to its end left this file"
+    return "nothing generates this file any more"
 
 
 def _stale(lowering: Lowering, path: str, content: bytes, wanted: bytes) -> Diagnostic:
@@ -114,6 +135,8 @@ def _stale(lowering: Lowering, path: str, content: bytes, wanted: bytes) -> Diag
         message = "the line ends are not those that are generated"
         return _finding("PFL611", lowering, path, message, Position(line, 1), help)
     message = f"not what {shown(lowering.workflow)} is lowered to"
+    if path.endswith(MAP):
+        message = f"a source map whose lines are not those of {shown(lowering.workflow)}"
     return _finding("PFL611", lowering, path, message, Position(line, 1))
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
+import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
-from ...write import MARK
+from ...emit.header import HEADER_BYTES, header_of
+from ...generated_folder import GENERATED
 from ..shared.workflow_files import walk
 from . import tables
-from .lowering import LOWERED, Lowering, from_header, shown
-
-_MODULE = re.compile(r"nodes(_0+)?\.py")  # the first module: a large workflow's classes are in nodes_00.py and so on
+from .lowering import Lowering, shown
+from .remains import Remains, remains
 
 
 class Found(NamedTuple):
@@ -22,48 +23,76 @@ class Found(NamedTuple):
 
     lowerings: list[Lowering]
     problems: list[Diagnostic]
+    passed_by: list[Path] = []  # noqa: RUF012  never changed
+    """Folders of installed programs, which are not looked at."""
 
 
 def find(paths: Sequence[Path]) -> Found:
-    """The lowerings at or below `paths`.
+    """The lowerings at or below `paths`; none of them means this folder.
 
     A path is a folder, a generated file, a table, or a workflow: then what the working directory holds of it.
-    Tables count that stand below a path or above it, up to the root of the repository.
+    Tables count that stand below a path or above it, up to the root of the repository. A path at which there is
+    nothing to check is a problem.
     """
     found: dict[str, Lowering] = {}
     problems: dict[Diagnostic, None] = {}
-    for path in paths:
-        lowerings, said = _at(path)
+    passed_by: dict[Path, None] = {}
+    for path in paths or (Path(),):
+        lowerings, said, passed = _at(path)
+        passed_by.update(dict.fromkeys(passed))
+        if paths and not lowerings and not said:
+            help = "it holds nothing that `pflow-lower WORKFLOW -o DIR` wrote, and no table lists anything in it"
+            said = [_problem("PFL117", path, "nothing to check is found here", help)]
         problems.update(dict.fromkeys(said))
         for lowering in lowerings:
-            key = os.path.abspath(lowering.folder)
-            if key not in found or not _is_table(lowering.said_by) or _is_table(found[key].said_by):
-                found.setdefault(key, lowering)
-            else:
-                found[key] = lowering
-    return Found([found[key] for key in sorted(found)], list(problems))
+            first = found.setdefault(os.path.abspath(lowering.folder), lowering)
+            if first is not lowering:
+                found[os.path.abspath(lowering.folder)] = _chosen(first, lowering)
+                problems.update(dict.fromkeys(_two_owners(first, lowering)))
+    return Found([found[key] for key in sorted(found)], list(problems), list(passed_by))
 
 
-def _at(path: Path) -> tuple[list[Lowering], list[Diagnostic]]:
-    if path.is_dir():
-        return _below(path)
-    if not path.is_file():
-        return [], [_problem("PFL615", path, "there is no such file or folder")]
-    if path.name in tables.TABLES:
-        return tables.read(path)
-    head = _head(path)
-    if path.suffix == ".py" and head is not None:
-        return _generated(path, head)
+def _chosen(one: Lowering, two: Lowering) -> Lowering:
+    """Which of two lowerings of one folder counts: the table's, for it is what somebody wrote down."""
+    return two if _is_table(two.said_by) and not _is_table(one.said_by) else one
+
+
+def _two_owners(one: Lowering, two: Lowering) -> Iterable[Diagnostic]:
+    """The problem of two tables that give one folder to different workflows."""
+    if _is_table(one.said_by) and _is_table(two.said_by) and not _same(one.workflow, two.workflow):
+        names = f"{shown(one.workflow)} and {shown(two.workflow)}"
+        message = f"{names} are both written to {shown(one.folder)}, the first by {shown(one.said_by)}"
+        yield _problem("PFL616", two.said_by, message, "give each workflow a folder of its own")
+
+
+def _at(path: Path) -> Found:
+    try:
+        if path.is_dir():
+            return _below(path)
+        if not os.path.lexists(path):
+            return Found([], [_problem("PFL615", path, "there is no such file or folder")])
+        if path.name in tables.TABLES:
+            return Found(*tables.read(path))
+        is_json = path.suffix == ".json" and not GENERATED.fullmatch(path.name)
+        header = None if is_json else header_of(regular_files.read_start(path, HEADER_BYTES))
+    except ValueError:  # a NUL in the name
+        return Found([], [_problem("PFL615", path, "there is no such file or folder")])
+    except OSError as error:
+        return Found([], [_problem("PFL615", path, f"cannot be read: {(error.strerror or str(error)).lower()}")])
+    if header is not None or GENERATED.fullmatch(path.name):
+        found = _below(path.parent, deep=False)
+        return found._replace(lowerings=[one for one in found.lowerings if _same(one.folder, path.parent)])
     root = Path() if Path(os.path.abspath(path)).is_relative_to(Path.cwd()) else path.parent
-    lowerings, problems = _below(root)
-    wanted = os.path.abspath(path)
-    return [one for one in lowerings if wanted in map(os.path.abspath, (one.workflow, one.folder / LOWERED))], problems
+    found = _below(root)
+    return found._replace(lowerings=[one for one in found.lowerings if _same(path, one.workflow)])
 
 
-def _below(root: Path) -> tuple[list[Lowering], list[Diagnostic]]:
+def _below(root: Path, *, deep: bool = True) -> Found:
+    """What there is to check in `root`, and with `deep` in every folder below it, whatever that is called."""
     problems: list[Diagnostic] = []
     listed: list[Lowering] = []
-    generated: list[Lowering] = []
+    generated: dict[Path, Remains] = {}
+    installed: dict[Path, Remains] = {}
 
     def unreadable(error: OSError) -> None:
         reason = (error.strerror or str(error)).lower()
@@ -73,50 +102,53 @@ def _below(root: Path) -> tuple[list[Lowering], list[Diagnostic]]:
         lowerings, said = tables.read(file)
         problems += said
         listed += [one for one in lowerings if _is_below(one.folder, root) or _is_below(one.workflow, root)]
-    for folder, files in walk(root, unreadable):
-        for name in tables.TABLES:
-            if name in files:
-                lowerings, said = tables.read(folder / name)
+    for folder in walk(root, unreadable, everywhere=True):
+        for name in tables.TABLES if not folder.of_a_tool else ():
+            if name in folder.files:
+                lowerings, said = tables.read(folder.path / name)
                 listed += lowerings
                 problems += said
-        module = min((name for name in files if _MODULE.fullmatch(name)), default=None)
-        if module is None:
-            continue
-        try:
-            head = _head(folder / module)
-        except OSError as error:
-            unreadable(error)
-            continue
-        if head is not None:
-            lowerings, said = _generated(folder / module, head)
-            generated += lowerings
-            problems += said
+        found = remains(folder.path, folder.files | folder.folders)
+        if found != Remains():
+            (installed if folder.of_a_tool and _has_no_workflow(found) else generated)[folder.path] = found
+        if not deep:
+            break
+    # In the folders of tools (virtual environments, packages) that is somebody's installed program, unless it is
+    # checked in: then it is part of this repository, whatever its folder is called.
+    checked_in = _checked_in(root, installed)
+    generated |= {folder: found for folder, found in installed.items() if folder in checked_in}
     known = {os.path.abspath(one.folder) for one in listed}
-    problems = [one for one in problems if one.code != "PFL615" or os.path.abspath(Path(one.file).parent) not in known]
-    return [*listed, *(one for one in generated if os.path.abspath(one.folder) not in known)], problems
+    left = [found for folder, found in generated.items() if os.path.abspath(folder) not in known]
+    return Found(
+        [*listed, *(found.lowering for found in left if found.lowering is not None)],
+        [*problems, *(found.problem for found in left if found.problem is not None)],
+        [folder for folder in installed if folder not in checked_in],
+    )
 
 
-def _generated(module: Path, head: str) -> tuple[list[Lowering], list[Diagnostic]]:
-    """The lowering that a generated module is part of."""
-    lowering = from_header(module, head)
-    if lowering is not None:
-        return [lowering], []
-    first = head.partition("\n")[0]
-    if first == f"{MARK}. Do not edit.":
-        message = "it was made from standard input or from Python: its header names no workflow"
-    else:
-        message = "its header does not say, in a form that this version knows, how it was made"
-    help = "list the workflow in a table, [[tool.pflow-lower.lowerings]] in pyproject.toml, or lower it from a file"
-    return [], [_problem("PFL615", module, message, help)]
+def _has_no_workflow(found: Remains) -> bool:
+    return found.lowering is None or not found.lowering.workflow.exists()
 
 
-def _head(file: Path) -> str | None:
-    """The beginning of a generated module; None if pflow-lower did not make the file."""
-    with open(file, "rb") as opened:
-        content = opened.read(8192)
-    if not content.startswith(MARK.encode()):
-        return None
-    return content.decode("utf-8", "replace").replace("\r\n", "\n")
+def _checked_in(root: Path, folders: Iterable[Path]) -> set[Path]:
+    """Those of `folders` in which git knows a file; none outside of a repository, or without git."""
+    names = {os.path.abspath(folder): folder for folder in folders}
+    if not names:
+        return set()
+    environment = {**os.environ, "GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", os.path.abspath(root), "ls-files", "-z", "--full-name", "--", *names]
+    top = ["git", "-C", os.path.abspath(root), "rev-parse", "--show-toplevel"]
+    try:
+        listed, above = (
+            subprocess.run(one, capture_output=True, env=environment, check=False) for one in (command, top)
+        )
+    except OSError:
+        return set()
+    if listed.returncode or above.returncode:
+        return set()
+    start = os.fsdecode(above.stdout).rstrip("\n")
+    parents = {os.path.join(start, os.path.dirname(os.fsdecode(name))) for name in listed.stdout.split(b"\0") if name}
+    return {folder for name, folder in names.items() if os.path.realpath(name) in map(os.path.realpath, parents)}
 
 
 def _tables_above(root: Path) -> Iterable[Path]:
@@ -132,6 +164,10 @@ def _tables_above(root: Path) -> Iterable[Path]:
 
 def _is_below(path: Path, root: Path) -> bool:
     return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root))
+
+
+def _same(one: Path, two: Path) -> bool:
+    return os.path.abspath(one) == os.path.abspath(two)
 
 
 def _is_table(file: Path) -> bool:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from ...emit.header import Header
 from ...options import Options
-
-LOWERED = "lowered.json"
-"""The expanded IR, which stands in every folder of generated files."""
-MAP = ".map.json"
-"""How the name of a source map ends."""
 
 
 class Lowering(NamedTuple):
@@ -34,40 +29,15 @@ class Lowering(NamedTuple):
         )
 
 
-def from_header(module: Path, head: str) -> Lowering | None:
-    """The lowering that the header of a generated module tells of; None if this version cannot read it.
-
-    A header without a source (the workflow came from standard input) tells nothing either.
-    """
-    lines = head.split("\n")
-    command = lines[2] if len(lines) > 2 else ""
-    if lines[1:2] != ["#"] or not command.startswith("#     pflow-lower "):
-        return None
-    try:
-        name, source, *flags = shlex.split(command[1:])
-    except ValueError:  # no closing quote: the line was cut, or the name of a file has odd characters
-        return None
-    if name != "pflow-lower" or flags[:2] != ["-o", "."]:
-        return None
-    program = standalone = False
-    nodes_file = None
-    rest = iter(flags[2:])
-    for flag in rest:
-        if flag == "--program":
-            program = True
-        elif flag == "--standalone":
-            standalone = True
-        elif flag == "--nodes":
-            nodes_file = next(rest, None)
-        else:
-            return None
+def from_header(module: Path, said: Header) -> Lowering:
+    """The lowering that the header of a generated module tells of."""
     return Lowering(
         folder=module.parent,
-        workflow=beside(module.parent, source),
+        workflow=beside(module.parent, said.source),
         said_by=module,
-        program=program,
-        standalone=standalone,
-        nodes_file=None if nodes_file is None else beside(module.parent, nodes_file),
+        program=said.program,
+        standalone=said.standalone,
+        nodes_file=None if said.nodes_file is None else beside(module.parent, said.nodes_file),
     )
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ...generated_folder import LOWERED, MAP
 from ...node_types.user_table import parse_toml, read_table
 from ..shared.workflow_files import is_skipped
-from .lowering import LOWERED, MAP, Lowering, beside, shown
+from .lowering import Lowering, beside, shown
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
 """The files in which a table may stand."""

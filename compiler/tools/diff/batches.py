@@ -1,26 +1,17 @@
-"""What a change of a batch annotation means, by the contract of pflow 0.16."""
+"""What a change of a batch annotation means, by pflow's contract."""
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ...ir.batch_keys import BATCH_KEYS
 from ...ir.workflow import BatchSpec, ErrorHandling, SourceNode
+from ...node_types.pflow_types import pflow_type
 from .canonical import Names, meaning
 from .model import NOTHING, Change, Kind, Reader, kinds
 
 BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
-_DEFAULTS = {
-    "as": "item",
-    "parallel": False,
-    "max_concurrent": 10,
-    "max_retries": 1,
-    "retry_wait": 0,
-    "error_handling": "fail_fast",
-}
 
 
 class Pair(NamedTuple):
@@ -61,12 +52,11 @@ def batch_changes(pair: Pair) -> Iterator[Change]:
     """The changes of the annotation of a node that is a batch in one of the workflows at least."""
     old, new = pair.old.batch, pair.new.batch
     if old is not None and new is not None:
-        yield from _items(pair, old, new)
-        yield from _alias(pair, old, new)
-        yield from _schedule(pair, old, new)
-        yield from _retries(pair, old, new)
-        yield from _errors(pair, old, new)
-        yield from _written_out(pair, old, new)
+        keys = [row.key for row in BATCH_KEYS]
+        for key in [*keys, *sorted((pair.old.data["batch"].keys() | pair.new.data["batch"].keys()).difference(keys))]:
+            explain = MEANINGS.get(key)
+            yield from explain(pair, old, new) if explain is not None else _other(pair, key)
+        yield from _written_out(pair)
     elif new is not None:
         sentence = (
             f"The node runs once per item instead of once. It writes results, count and errors instead of its own "
@@ -89,7 +79,9 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
         )
     if before == after:
         if old.items != new.items:
-            yield pair.change(kinds(COSMETIC), "batch.items", "The same list, spelled otherwise.", old.items, new.items)
+            yield pair.change(
+                kinds(COSMETIC), "batch.items", "The same list, spelled differently.", old.items, new.items
+            )
         return
     found, sentence = [BEHAVIOUR], ""
     if isinstance(old.items, list) and isinstance(new.items, list):
@@ -117,7 +109,7 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
 def _alias(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     if old.alias == new.alias:
         return
-    if is_core(pair.new.type):
+    if pflow_type(pair.new.type) is not None:  # pflow's own classes read parameters and nothing else
         found = COSMETIC
         sentence = 'Only this node\'s own templates say it; in results, the item is called "item" as before.'
     else:
@@ -130,56 +122,70 @@ def _alias(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     yield pair.change(kinds(found), "batch.as", sentence, old.alias, new.alias)
 
 
-def _schedule(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
-    metadata = tuple(reader for reader in pair.readers() if reader.reads("batch_metadata"))
-    if old.parallel != new.parallel:
-        found = [SCHEDULE]
-        if new.parallel:
-            sentence = f"Up to {new.max_concurrent} items run at once instead of one after the other."
-        else:
-            sentence = f"Items run one after the other instead of up to {old.max_concurrent} at once."
-        if new.error_handling is ErrorHandling.FAIL_FAST:
-            found.append(BEHAVIOUR)
-            sentence += (
-                " When an item fails, those that have begun are finished first (their calls are made, and count is "
-                "not the number of items up to the failure any more)."
-                if new.parallel
-                else " When an item fails, no later one has begun: count is the number of items up to the failure."
-            )
-        yield pair.change(kinds(*found), "batch.parallel", sentence, old.parallel, new.parallel, metadata)
-    if old.max_concurrent != new.max_concurrent and old.parallel == new.parallel:
-        if new.parallel:
-            way = "More" if new.max_concurrent > old.max_concurrent else "Fewer"
-            sentence = f"{way} items run at once; results and their order stay as they are."
-            if way == "More":
-                sentence += " Mind the provider's rate limit."
-            found = [SCHEDULE]
-        else:
-            found, sentence = [COSMETIC], "Without effect: items run one at a time, as `parallel` is not set."
-        yield pair.change(
-            kinds(*found), "batch.max_concurrent", sentence, old.max_concurrent, new.max_concurrent, metadata
+def _parallel(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.parallel == new.parallel:
+        return
+    found = [SCHEDULE]
+    if new.parallel:
+        sentence = f"Up to {new.max_concurrent} items run at once instead of one after the other."
+    else:
+        sentence = f"Items run one after the other instead of up to {old.max_concurrent} at once."
+    if new.error_handling is ErrorHandling.FAIL_FAST:
+        found.append(BEHAVIOUR)
+        sentence += (
+            " When an item fails, those that have begun are finished first (their calls are made, and count is "
+            "not the number of items up to the failure any more)."
+            if new.parallel
+            else " When an item fails, no later one has begun: count is the number of items up to the failure."
         )
+    yield pair.change(kinds(*found), "batch.parallel", sentence, old.parallel, new.parallel, _metadata(pair))
 
 
-def _retries(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
-    if old.max_retries != new.max_retries:
-        inner = _attempts(pair.new)
-        attempts = _times(new.max_retries, "attempt")
-        if new.max_retries > old.max_retries:
-            found = [COST, BEHAVIOUR]
-            sentence = f"An item that raises an exception gets up to {attempts}, not {old.max_retries}."
-        else:
-            found = [BEHAVIOUR]
-            sentence = f"An item that raises an exception has failed after {attempts}, not after {old.max_retries}."
-        if inner > 1:
-            sentence += f" With the node's own retry.max of {inner}, that makes up to {inner * new.max_retries} calls."
-        yield pair.change(kinds(*found), "batch.max_retries", sentence, old.max_retries, new.max_retries)
-    if old.retry_wait != new.retry_wait:
-        if new.max_retries == 1 and old.max_retries == 1:
-            found, sentence = [COSMETIC], "Without effect: there is one attempt only."
-        else:
-            found, sentence = [SCHEDULE], f"A failed attempt is followed by the next after {new.retry_wait} s."
-        yield pair.change(kinds(*found), "batch.retry_wait", sentence, old.retry_wait, new.retry_wait)
+def _max_concurrent(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.max_concurrent == new.max_concurrent or old.parallel != new.parallel:
+        return
+    if new.parallel:
+        way = "More" if new.max_concurrent > old.max_concurrent else "Fewer"
+        sentence = f"{way} items run at once; results and their order stay as they are."
+        if way == "More":
+            sentence += " Mind the provider's rate limit."
+        found = [SCHEDULE]
+    else:
+        found, sentence = [COSMETIC], "Without effect: items run one at a time, as `parallel` is not set."
+    yield pair.change(
+        kinds(*found), "batch.max_concurrent", sentence, old.max_concurrent, new.max_concurrent, _metadata(pair)
+    )
+
+
+def _metadata(pair: Pair) -> tuple[Reader, ...]:
+    """Who reads how the batch ran."""
+    return tuple(reader for reader in pair.readers() if reader.reads("batch_metadata"))
+
+
+def _max_retries(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.max_retries == new.max_retries:
+        return
+    inner = _attempts(pair.new)
+    attempts = _times(new.max_retries, "attempt")
+    if new.max_retries > old.max_retries:
+        found = [COST, BEHAVIOUR]
+        sentence = f"An item that raises an exception gets up to {attempts}, not {old.max_retries}."
+    else:
+        found = [BEHAVIOUR]
+        sentence = f"An item that raises an exception has failed after {attempts}, not after {old.max_retries}."
+    if inner > 1:
+        sentence += f" With the node's own retry.max of {inner}, that makes up to {inner * new.max_retries} calls."
+    yield pair.change(kinds(*found), "batch.max_retries", sentence, old.max_retries, new.max_retries)
+
+
+def _retry_wait(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.retry_wait == new.retry_wait:
+        return
+    if new.max_retries == 1 and old.max_retries == 1:
+        found, sentence = [COSMETIC], "Without effect: there is one attempt only."
+    else:
+        found, sentence = [SCHEDULE], f"A failed attempt is followed by the next after {new.retry_wait} s."
+    yield pair.change(kinds(*found), "batch.retry_wait", sentence, old.retry_wait, new.retry_wait)
 
 
 def _errors(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
@@ -206,16 +212,39 @@ def _errors(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     yield pair.change(kinds(*found), "batch.error_handling", sentence, *values, everyone)
 
 
-def _written_out(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]] = {
+    "items": _items,
+    "as": _alias,
+    "parallel": _parallel,
+    "max_concurrent": _max_concurrent,
+    "max_retries": _max_retries,
+    "retry_wait": _retry_wait,
+    "error_handling": _errors,
+}
+"""What a change of a key means, for each of them; `_other` answers for a key that nobody has thought about."""
+
+
+def _other(pair: Pair, key: str) -> Iterator[Change]:
+    """A key without a meaning of its own here: a change is a change of behaviour until somebody knows better."""
+    one, two = pair.old.data["batch"].get(key, NOTHING), pair.new.data["batch"].get(key, NOTHING)
+    without = {row.key: row.default for row in BATCH_KEYS}.get(key, NOTHING)
+    before, after = (without if value is NOTHING else value for value in (one, two))
+    if meaning(before, pair.old_names) == meaning(after, pair.new_names):
+        return
+    about = "".join(f" {row.about}" for row in BATCH_KEYS if row.key == key)
+    yield pair.change(kinds(BEHAVIOUR), f"batch.{key}", f"`{key}` says something else.{about}", one, two)
+
+
+def _written_out(pair: Pair) -> Iterator[Change]:
     """Keys that stand in one workflow only and say there what goes without saying."""
-    for key, default in _DEFAULTS.items():
-        one, two = pair.old.data["batch"].get(key, NOTHING), pair.new.data["batch"].get(key, NOTHING)
+    for row in BATCH_KEYS:
+        one, two = pair.old.data["batch"].get(row.key, NOTHING), pair.new.data["batch"].get(row.key, NOTHING)
         if (one is NOTHING) == (two is NOTHING):
             continue
-        written = two if one is NOTHING else one
-        if written == default:
+        default = row.default
+        if (two if one is NOTHING else one) == default:
             sentence = f"{default!r} is what holds without it." if isinstance(default, str) else "This is the default."
-            yield pair.change(kinds(COSMETIC), f"batch.{key}", sentence, one, two)
+            yield pair.change(kinds(COSMETIC), f"batch.{row.key}", sentence, one, two)
 
 
 def _attempts(node: SourceNode) -> int:
@@ -226,14 +255,3 @@ def _attempts(node: SourceNode) -> int:
 
 def _times(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def is_core(node_type: str) -> bool:
-    """Whether a node type is one of pflow's own, whose classes read parameters and nothing else."""
-    return node_type in _core_types() or node_type.startswith("mcp-")
-
-
-@functools.cache
-def _core_types() -> frozenset[str]:
-    types = json.loads((Path(__file__).parents[2] / "node_types" / "core_types.json").read_bytes())["types"]
-    return frozenset({*types, "workflow"})

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse, templates
-from ...ir.workflow import SourceNode
-from ...lowering.lower import invariant_part
-
-_ITEM = "\0item"  # no name can be that
-_OF_THE_CALL = frozenset({"__index__", "batch_index", "batch_total"})
+from ...analyse.invariance import Bindings, Bound
+from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
+from ...ir.workflow import SourceIR, SourceNode
 
 
 class Names(NamedTuple):
     """How the names in a node's templates are to be read."""
 
-    alias: str | None = None
-    """The name of the item, in a batch."""
+    bindings: Bindings | None = None
+    """What the names in the node's parameters stand for."""
     renamed: Mapping[str, str] = {}
     """Nodes that have another name in the new workflow."""
+    key: str | None = None
+    """The parameter that is read; None for what is not a parameter, where all names are those of the workflow."""
 
-    @property
-    def varying(self) -> set[str]:
-        """The names whose value differs from item to item."""
-        return set() if self.alias is None else {self.alias, *_OF_THE_CALL}
+    @classmethod
+    def of(cls, node: SourceNode, ir: SourceIR, renamed: Mapping[str, str]) -> Names:
+        """The names of `node`, a node of `ir`."""
+        return cls(Bindings.of(node, ir.names), renamed)
+
+    def of_parameter(self, key: str) -> Names:
+        """The names as the parameter `key` reads them."""
+        return self._replace(key=key)
+
+    def spell_as(self, other: Names) -> bool:
+        """Whether nothing is called otherwise in `other`: a difference in spelling is none of names."""
+        mine, theirs = ((n.bindings.names if n.bindings is not None else {}, n.renamed) for n in (self, other))
+        return mine == theirs
 
 
 def meaning(value: Any, names: Names) -> Any:
@@ -50,34 +58,31 @@ def _part(part: object, names: Names) -> Any:
 
 
 def _reference(reference: Reference, names: Names) -> Any:
-    root = _ITEM if reference.root == names.alias else names.renamed.get(reference.root, reference.root)
     path = (("[]", _reference(step.ref, names)) if isinstance(step, DynamicIndex) else step for step in reference.path)
-    return ("reference", root, *path)
+    bound = names.bindings.bound(reference.root, names.key) if names.bindings and names.key is not None else Bound.OUTER
+    if bound in (Bound.ITEM, Bound.INDEX, Bound.TOTAL):
+        return (bound, *path)
+    root = reference.root if bound is Bound.OWN else names.renamed.get(reference.root, reference.root)
+    return (bound, root, *path)
 
 
 def captured(node: SourceNode, names: Names) -> dict[Any, str]:
     """What the parameters of a batch node read once, before the loop: meaning -> spelling."""
-    found = {}
-    for reference in _references(node.params):
-        part = invariant_part(reference, names.varying)
-        if part is not None:
-            found[_reference(part, names)] = f"${{{part.raw}}}"
-    return found
+    assert names.bindings is not None
+    parts = ((found.reference, names.of_parameter(str(found.path[0]))) for found in names.bindings.hoisted())
+    return {_reference(part, inside): f"${{{part.raw}}}" for part, inside in parts}
 
 
-def of_the_item(value: Any, names: Names) -> dict[Any, str]:
-    """What `value` reads of the item, or of its place in the list: meaning -> spelling."""
-    return {
-        _reference(reference, names): f"${{{reference.raw}}}"
-        for reference in _references(value)
-        if any(part.root in names.varying for part in reference.references())
-    }
+def of_the_item(names: Names, key: str) -> dict[Any, str]:
+    """What the parameter `key` reads of the item, or of its place in the list: meaning -> spelling."""
+    assert names.bindings is not None
+    inside = names.of_parameter(key)
+    return {_reference(r, inside): f"${{{r.raw}}}" for r in names.bindings.item_references(key)}
 
 
-def _references(value: Any) -> Iterator[Reference]:
-    for _, template in templates(value):
-        for expression in template.expressions:
-            yield from (operand for operand in expression.operands if isinstance(operand, Reference))
+def depends_on_item(node: SourceNode, names: Names) -> bool:
+    """Whether a call differs from item to item."""
+    return names.bindings is not None and any(names.bindings.varies(key) for key in node.params)
 
 
 def is_same_code(old: object, new: object) -> bool:

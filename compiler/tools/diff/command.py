@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...cli import DONE, FAILED, FOUND
 from ...diagnostics.diagnostic import Diagnostic, LowerError
 from ...diagnostics.formats.show import FORMATS, show_findings
+from ...exit_status import FAILED
+from ...exit_status import of as exit_status
 
 if TYPE_CHECKING:
     from .model import Comparison, Kind
@@ -32,7 +33,7 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> fr
     names = [name.strip() for name in value.split(",") if name.strip()]
     wrong = [name for name in names if name not in KINDS]
     if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} is no class of change; the classes are {', '.join(KINDS)}")
+        raise click.BadParameter(f"{wrong[0]!r} is not a class of change; the classes are {', '.join(KINDS)}")
     return frozenset(map(Kind, names))
 
 
@@ -83,12 +84,10 @@ def diff(paths: tuple[str, ...], revision: str | None, form: str, fail_on: froze
         raise SystemExit(FAILED) from None
     problems = [problem for comparison in comparisons for problem in comparison.problems]
     _show(comparisons, problems, form, fail_on)
-    if problems:
-        raise SystemExit(FAILED)
     from .show import all_kinds
 
     found = {kind for comparison in comparisons for kind in all_kinds(comparison)}
-    raise SystemExit(FOUND if found & fail_on else DONE)
+    raise SystemExit(exit_status(found=bool(found & fail_on), failed=bool(problems)))
 
 
 def _show(
@@ -116,6 +115,8 @@ def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
 
     repository = Repository()
     old, new = repository.range(revision)
+    if nothing := [said for path in paths if (said := repository.nothing_at(path, old, new)) is not None]:
+        raise LowerError(nothing)
     found = []
     for pair in repository.changed(old, new, paths):
         with tempfile.TemporaryDirectory() as scratch:

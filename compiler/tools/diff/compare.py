@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...ir.workflow import SourceIR, SourceNode
+from ...node_types.pflow_types import ASKED, DEARER, asks_a_model, is_cached
 from .batches import Pair, batch_changes
-from .canonical import Names, captured, is_same_code, meaning, of_the_item
+from .canonical import Names, captured, depends_on_item, is_same_code, meaning, of_the_item
 from .model import NOTHING, Change, Kind, Reader, kinds, readers_of
 from .pairing import pair_up
 from .workflow_level import workflow_changes
 
 BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
-_DEARER = frozenset({"model", "max_tokens", "reasoning_effort", "reasoning"})
 _ABSENT: dict[str, Any] = {"cache": None, "purpose": "", "params": {}}
 
 
@@ -27,17 +27,13 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
     for node in new.nodes:
         if node.id in by_id:
             one = by_id[node.id]
-            before_names, after_names = _names(one, renamed), _names(node, {})
+            before_names, after_names = Names.of(one, old, renamed), Names.of(node, new, {})
             changes += _node(Pair(one, node, before_names, after_names, before, after))
         else:
             changes.append(_added(node, after.get(node.id, ())))
     changes += [_removed(node, before.get(node.id, ())) for node in removed]
     changes += workflow_changes(old, new, pairs, renamed, before, after)
     return tuple(changes)
-
-
-def _names(node: SourceNode, renamed: dict[str, str]) -> Names:
-    return Names(node.batch.alias if node.batch else None, renamed)
 
 
 def _added(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
@@ -79,14 +75,14 @@ def _parameters(pair: Pair) -> Iterator[Change]:
         one, two = old.get(key, NOTHING), new.get(key, NOTHING)
         if one is NOTHING or two is NOTHING:
             changed = True
-            found = [BEHAVIOUR, COST] if key in _DEARER and pair.new.type == "llm" else [BEHAVIOUR]
-            sentence = "A parameter more." if one is NOTHING else "A parameter less: the node type's default holds."
+            found = [BEHAVIOUR, COST] if key in DEARER and asks_a_model(pair.new.type) else [BEHAVIOUR]
+            sentence = "Parameter added." if one is NOTHING else "Parameter removed: the node type's default holds."
             yield pair.change(kinds(*found), f"params.{key}", sentence, one, two)
-        elif meaning(one, pair.old_names) != meaning(two, pair.new_names):
+        elif meaning(one, pair.old_names.of_parameter(key)) != meaning(two, pair.new_names.of_parameter(key)):
             changed = True
             yield _parameter(pair, key, one, two)
-        elif one != two and pair.old_names == pair.new_names:
-            yield pair.change(kinds(COSMETIC), f"params.{key}", "Spelled otherwise, and the same.", one, two)
+        elif one != two and pair.old_names.spell_as(pair.new_names):
+            yield pair.change(kinds(COSMETIC), f"params.{key}", "Same meaning, different spelling.", one, two)
     if list(old) != list(new) and set(old) == set(new) and not changed:
         yield pair.change(kinds(COSMETIC), "params", "The parameters stand in another order.", list(old), list(new))
     if pair.old.batch is not None and pair.new.batch is not None:
@@ -99,17 +95,17 @@ def _parameter(pair: Pair, key: str, old: Any, new: Any) -> Change:
         return pair.change(kinds(COSMETIC), f"params.{key}", "Comments and layout only: the same code.", old, new)
     found = [BEHAVIOUR]
     each = " for every item" if pair.new.batch is not None else ""
-    if pair.new.type == "llm" and key in ("prompt", "system"):
+    if asks_a_model(pair.new.type) and key in ASKED:
         sentence = f"The model is asked something else{each}."
-    elif pair.new.type == "llm" and key in _DEARER:
+    elif asks_a_model(pair.new.type) and key in DEARER:
         found.append(COST)
-        sentence = f"A call{each} is answered otherwise, and may have another price."
+        sentence = f"A call{each} is answered differently, and may cost more or less."
     elif key in ("command", "code"):
         sentence = f"Other code runs{each}."
     else:
         sentence = f"The node gets another value{each}."
     if pair.old.batch is not None and pair.new.batch is not None:
-        before, after = of_the_item(old, pair.old_names), of_the_item(new, pair.new_names)
+        before, after = of_the_item(pair.old_names, key), of_the_item(pair.new_names, key)
         more = [text for meant, text in after.items() if meant not in before]
         less = [text for meant, text in before.items() if meant not in after]
         sentence += f" It now uses {_listed(more)} of the item." if more else ""
@@ -129,7 +125,7 @@ def _captures(pair: Pair) -> Iterator[Change]:
 
 
 def _identical_calls(pair: Pair) -> Iterator[Change]:
-    if of_the_item(dict(pair.old.params), pair.old_names) and not of_the_item(dict(pair.new.params), pair.new_names):
+    if depends_on_item(pair.old, pair.old_names) and not depends_on_item(pair.new, pair.new_names):
         sentence = "No parameter uses the item any more: every call is the same."
         yield pair.change(kinds(BEHAVIOUR), "params", sentence, dict(pair.old.params), dict(pair.new.params))
 
@@ -161,11 +157,11 @@ def _key(pair: Pair, key: str, old: Any, new: Any) -> tuple[tuple[Kind, ...], st
             return kinds(BEHAVIOUR), f"One attempt makes up to {after} calls, not {before}: it gives up sooner."
         return kinds(SCHEDULE), "The pauses between the node's own attempts change."
     if key == "cache":
-        if (new is NOTHING and pair.new.type == "llm") or new is True:
+        if (new is NOTHING and is_cached(pair.new.type)) or new is True:
             return kinds(BEHAVIOUR), "Results of an earlier run may be used again instead of new calls."
         return kinds(COST, BEHAVIOUR), "Every run makes its calls anew: no result of an earlier run is used."
     if key in ("prompt_cache", "prewarm"):
-        return kinds(COST), "The calls share the provider's prompt cache otherwise: the same answers at another price."
+        return kinds(COST), "The calls share the provider's prompt cache in another way: same answers at another price."
     if key == "loop":
         return kinds(BEHAVIOUR, COST), "How often the node runs changes."
     if key == "approval":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...analyse.invariance import Bindings
 from ...ir.workflow import SourceIR, SourceNode
 from .canonical import Names, meaning
 
@@ -40,8 +41,8 @@ def _alikeness(old: SourceNode, new: SourceNode) -> float:
 
 def _parts(node: SourceNode) -> set[str]:
     """What a node says, one text for each part; whatever else is equal, it counts as one part more."""
-    names = Names(node.batch.alias if node.batch else None)
-    told = {f"params.{key}": value for key, value in node.params.items()}
-    told |= {f"batch.{key}": value for key, value in (node.data.get("batch") or {}).items() if key != "as"}
+    names = Names(Bindings.of(node, ()))
+    said = {f"params.{key} {meaning(value, names.of_parameter(key))!r}" for key, value in node.params.items()}
+    told = {f"batch.{key}": value for key, value in (node.data.get("batch") or {}).items() if key != "as"}
     told |= {key: node.data[key] for key in ("retry", "loop", "purpose") if key in node.data}
-    return {f"{key} {meaning(value, names)!r}" for key, value in told.items()}
+    return said | {f"{key} {meaning(value, names)!r}" for key, value in told.items()}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...diagnostics.diagnostic import refusal
+from ...diagnostics.diagnostic import Diagnostic, Severity, refusal
 from ..shared.watch import mentioned
 
 _NAMES_AT_ONCE = 200
@@ -76,6 +76,19 @@ class Repository:
                 found.setdefault(name, Changed(name, name))
         return [found[name] for name in sorted(found, key=str)]
 
+    def nothing_at(self, path: str, old: str, new: str | None) -> Diagnostic | None:
+        """The finding about a path of the command line at which neither version has a workflow; None if one has."""
+        names = [Changed(name, None) for name in self._below(path, old)]
+        names += [Changed(None, name) for name in self._below(path, new)]
+        if any(self._is_workflow(pair, old, new) for pair in names):
+            return None
+        if names:
+            message, help = "neither version has a workflow here", "name workflows, or folders with workflows in them"
+        else:
+            message = "there is no such file or folder in either version"
+            help = "paths are relative to this folder; git compares what it tracks"
+        return Diagnostic(code="PFL117", severity=Severity.ERROR, message=message, file=path, help=help)
+
     def extract(self, commit: str, path: str, into: Path) -> Path:
         """The workflow at `path` as of `commit`, written below `into` with what lowering it reads."""
         content = self._git("cat-file", "blob", f"{commit}:{path}")
@@ -123,6 +136,13 @@ class Repository:
         else:
             content = self._git("cat-file", "blob", f"{old}:{pair.old}")
         return looks_like_a_workflow(content)
+
+    def _below(self, path: str, commit: str | None) -> list[str]:
+        """The files at or below a path of the command line, in a commit or in the working tree."""
+        if commit is not None:
+            return self._names("ls-tree", "-r", "--name-only", "--full-name", commit, "--", path)
+        options = ("--cached", "--others", "--exclude-standard", "--full-name")
+        return self._names("ls-files", *options, "--", path)
 
     @functools.lru_cache(maxsize=4)  # noqa: B019  a repository lives as long as the command
     def _tree(self, commit: str) -> frozenset[str]:

@@ -18,14 +18,14 @@ _MODES = {
     "enable_namespacing": (BREAKING, "Where the nodes write changes: under their own names, or all into one place."),
     "template_resolution_mode": (BEHAVIOUR, "What an unresolved reference leads to changes: a failure, or its text."),
     "start_node": (BEHAVIOUR, "The workflow starts at another node."),
-    "cache": (COST, "The provider's prompt cache is filled otherwise: the same answers at another price."),
+    "cache": (COST, "The provider's prompt cache is filled differently: same answers at another price."),
 }
 
 
 def workflow_changes(
     old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str], old_readers: Readers, new_readers: Readers
 ) -> Iterator[Change]:
-    """The changes that are no node's own; `renamed` are the nodes with another name in `new`."""
+    """The changes that belong to no single node; `renamed` are the nodes with another name in `new`."""
     yield from _inputs(old, new, old_readers, new_readers)
     yield from _outputs(old, new, renamed)
     yield from _order(old, new, pairs, renamed)
@@ -40,7 +40,7 @@ def _said(value: Any, renamed: Mapping[str, str]) -> Any:
     """What `value` means; keys that begin with _ say where pflow's parser found things."""
     if isinstance(value, dict):
         value = {key: member for key, member in value.items() if not key.startswith("_")}
-    return meaning(None if value is NOTHING else value, Names(None, renamed))
+    return meaning(None if value is NOTHING else value, Names(renamed=renamed))
 
 
 def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Readers) -> Iterator[Change]:
@@ -98,7 +98,7 @@ def _outputs(old: SourceIR, new: SourceIR, renamed: Mapping[str, str]) -> Iterat
         elif {**one, "description": 0, "source": 0} == {**two, "description": 0, "source": 0}:
             found, sentence = kinds(COSMETIC), "The output is described in other words."
         else:
-            found, sentence = kinds(BEHAVIOUR), "The output is given out otherwise."
+            found, sentence = kinds(BEHAVIOUR), "The output is exposed differently."
         yield Change(found, "", f"outputs.{name}", sentence, one, two, ("outputs", name))
 
 

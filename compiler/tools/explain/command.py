@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ...cli import FAILED
 from ...diagnostics.codes import CODES
+from ...exit_status import FAILED
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:

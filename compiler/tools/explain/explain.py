@@ -28,7 +28,7 @@ def codes() -> str:
 
 
 def code_in_words(word: str) -> str:
-    """The explanation of a code, under its title. Raises CannotExplain for what is no code."""
+    """The explanation of a code, under its title. Raises CannotExplain for what is not a code."""
     code = word.upper()
     code = code if code.startswith("PFL") else f"PFL{code}"
     known = explanation(code)
@@ -38,14 +38,14 @@ def code_in_words(word: str) -> str:
         return f"{code}: {CODES[code]}"
     guess = nearest(code, CODES)
     meant = f"; did you mean {guess} ({CODES[guess]})?" if guess else "; `pflow-lower explain` lists the codes"
-    raise CannotExplain(f"{printable(word)} is no code, and no FILE:LINE{meant}")
+    raise CannotExplain(f"{printable(word)} is neither a code nor FILE:LINE{meant}")
 
 
 # --- Lines
 
 
 def place(what: str) -> tuple[Path, int] | None:
-    """The file and the line that `what` names; None if it is no FILE:LINE."""
+    """The file and the line that `what` names; None if it is not a FILE:LINE."""
     match = _PLACE.fullmatch(what)
     if match is not None:
         return Path(match["file"]), int(match["line"])

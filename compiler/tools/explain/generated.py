@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import LowerError, Position, printable
+from ...emit.header import header_of
 from ...emit.source_map import RULES, VERSION, Mapped
 from ...load.load import MAX_BYTES
 from ...options import Options
-from ...write import MARK
 
 _COMMAND = re.compile(r"^#     pflow-lower (.+)$", re.MULTILINE)
 
@@ -97,10 +97,10 @@ def _made_again(
 
 def _command(file: Path, text: str) -> tuple[str, list[str]] | None:
     """The workflow and the flags that the header names; a file without a header of its own has its neighbour's."""
-    head = text if text.startswith(MARK) else ""
+    head = header_of(text) or ""
     if not head and file.suffix == ".json":
         modules = sorted(path for path in file.parent.glob("*.py") if path.is_file())
-        head = next((found for found in map(_text, modules) if found.startswith(MARK)), "")
+        head = next((found for path in modules if (found := header_of(_text(path))) is not None), "")
     match = _COMMAND.search(head[:8192]) if head else None
     if match is None:
         return None

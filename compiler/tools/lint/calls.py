@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceNode
-from ..shared.node_facts import attempts_of
+from ...node_types.pflow_types import pflow_type
 from .found import Finding, Flow, inline_items, roots, whole_reference
 
 
@@ -15,23 +15,23 @@ def identical_calls(flow: Flow, node: SourceNode) -> Iterator[Finding]:
 
     Only for types that read nothing but their parameters: a class of the author's may look into the store.
     """
-    known = attempts_of(node)
+    known = pflow_type(node.type)
     items = inline_items(node)
     if node.batch is None or known is None or (items is not None and len(items) < 2):
         return
     if any(flow.depends(node, key) for key in node.params):
         return
     alias = node.batch.alias
-    help = f"refer to the item, ${{{alias}}}, or drop `batch` and make one {known.what}"
+    help = f"refer to the item, ${{{alias}}}, or drop `batch` and make one {known.call}"
     count = f"{len(items)} times" if items is not None else "once per item"
-    message = f"no parameter refers to ${{{alias}}}: {count} the same {known.what}"
+    message = f"no parameter refers to ${{{alias}}}: {count} the same {known.call}"
     yield Finding((*node.path, "batch"), message, help, key=True)
 
 
 def unused_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     """PFL509: the item has a name of its own that nothing reads, though calls differ by their position."""
     batch = node.batch
-    if batch is None or "as" not in batch.written or attempts_of(node) is None:
+    if batch is None or "as" not in batch.written or pflow_type(node.type) is None:
         return
     if batch.alias in roots(dict(node.params)) or not any(flow.depends(node, key) for key in node.params):
         return
@@ -58,5 +58,5 @@ def hidden_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     if not readers:
         return
     message = f"`inputs.{alias}` hides the item: in `{readers[0]}`, ${{{alias}}} is that input"
-    help = 'rename the input, or name the item otherwise with "as"'
+    help = 'rename the input, or give the item another name with "as"'
     yield Finding((*node.path, "params", "inputs", alias), message, help, key=True)

@@ -16,7 +16,7 @@ def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 
     for code in codes:
         if not code or not any(known.startswith(code) for known in known_codes()):
-            raise click.BadParameter(f"{code!r} is no code of lint's, nor the beginning of one; one is PFL501")
+            raise click.BadParameter(f"{code!r} is not a lint code or prefix (example: PFL501)")
     return codes
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ...diagnostics.diagnostic import Diagnostic, Severity
 from ..shared.workflow_files import walk
 
 _MOST = 32 * 1024 * 1024
@@ -26,11 +27,22 @@ def workflows(arguments: Iterable[str]) -> Iterator[str]:
                 yield name
 
 
+def nothing_there(folder: str) -> Diagnostic:
+    """The finding about a folder that holds no workflow."""
+    return Diagnostic(
+        code="PFL117",
+        severity=Severity.ERROR,
+        message="no workflow is found in this folder",
+        file=folder,
+        help="workflows are .pflow.md files, and .json files with a list `nodes`",
+    )
+
+
 def _inside(folder: str) -> Iterator[str]:
     unreadable: list[str] = []
-    for parent, names in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
-        for name in sorted(names):
-            path = os.path.join(parent, name)
+    for found in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
+        for name in sorted(found.files):
+            path = os.path.join(found.path, name)
             is_json = name.endswith(".json") and name != "lowered.json" and not name.endswith(".map.json")
             if name.endswith(".pflow.md") or (is_json and _is_workflow(Path(path))):
                 yield os.path.normpath(path)
@@ -38,7 +50,7 @@ def _inside(folder: str) -> Iterator[str]:
 
 
 def _is_workflow(file: Path) -> bool:
-    """Whether a JSON file looks like one. A file that is no JSON is nobody's workflow as far as can be seen."""
+    """Whether a JSON file looks like one. A file that is not JSON is nobody's workflow as far as can be seen."""
     try:
         content = file.read_bytes() if file.stat().st_size <= _MOST else b""
         data = json.loads(content) if b'"nodes"' in content else None

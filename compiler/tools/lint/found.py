@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ...analyse.invariance import Bindings
 from ...ir.paths import Path
 from ...ir.template import Reference, Template, is_dynamic, parse, templates
 from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
@@ -39,39 +40,22 @@ class Flow(NamedTuple):
     nodes: Mapping[str, SourceNode]
     tolerant: frozenset[str]
     """The batches with error_handling `continue`: their results are those of the items that did not fail."""
+    names: frozenset[str]
+    """The names that the workflow declares."""
 
     @classmethod
     def of(cls, ir: SourceIR) -> Flow:
         batches = [(node.id, node.batch) for node in ir.nodes if node.batch is not None]
         tolerant = frozenset(name for name, batch in batches if batch.error_handling is ErrorHandling.CONTINUE)
-        return cls(ir, {node.id: node for node in ir.nodes}, tolerant)
+        return cls(ir, {node.id: node for node in ir.nodes}, tolerant, ir.names)
 
-    def call_names(self, node: SourceNode) -> set[str]:
-        """The names that mean something else for each item: the alias and the position."""
-        assert node.batch is not None
-        names = {node.batch.alias, "__index__"}
-        if "batch_index" not in self.nodes and "batch_index" not in self.ir.inputs:
-            names.add("batch_index")
-        return names
-
-    def varying(self, node: SourceNode, key: str) -> set[str] | None:
-        """The names that depend on the item in the parameter `key`; None if any name may."""
-        names = self.call_names(node)
-        inputs = node.params.get("inputs")
-        if key == "inputs":
-            return names
-        if isinstance(inputs, str):
-            return None if is_dynamic(inputs) else names
-        if not isinstance(inputs, dict):
-            return names
-        hidden = names - inputs.keys()
-        return hidden | {name for name, value in inputs.items() if names & roots(value)}
+    def bindings(self, node: SourceNode) -> Bindings:
+        """What the names in the parameters of `node` stand for."""
+        return Bindings.of(node, self.names)
 
     def depends(self, node: SourceNode, key: str) -> bool:
         """Whether the parameter `key` of a batch node can have another value for each item."""
-        value = node.params.get(key)
-        names = self.varying(node, key)
-        return is_dynamic(value) if names is None else bool(names & roots(value))
+        return self.bindings(node).varies(key)
 
 
 def roots(value: Any) -> set[str]:

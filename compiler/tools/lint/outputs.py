@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from ...ir.template import parse
 from ...ir.workflow import SourceNode
+from ...node_types.pflow_types import PflowType, pflow_type
 from .found import Finding, Flow, inline_items
 from .shell_text import overwritten
 
-_TARGETS = {"write-file": "file_path", "copy-file": "dest_path", "move-file": "dest_path"}
 _ELSEWHERE = re.compile(r"\b(cd|pushd|exec|mktemp)\b")
 
 
@@ -19,25 +19,26 @@ def same_file(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     items = inline_items(node)
     if node.batch is None or (items is not None and len(items) < 2):
         return
-    key = _TARGETS.get(node.type)
-    if key is not None:
-        yield from _target(flow, node, key)
+    known = pflow_type(node.type)
+    if known is not None and known.writes_file:
+        yield from _target(flow, node, known)
     elif node.type == "shell":
         yield from _redirect(flow, node)
 
 
-def _target(flow: Flow, node: SourceNode, key: str) -> Iterator[Finding]:
+def _target(flow: Flow, node: SourceNode, known: PflowType) -> Iterator[Finding]:
     assert node.batch is not None
+    key = known.writes_file
     path = node.params.get(key)
     if not isinstance(path, str) or flow.depends(node, key) or node.params.get("append", False) is not False:
         return
-    kept = node.type != "write-file" and node.params.get("overwrite", False) is False
+    kept = not known.replaces_file and node.params.get("overwrite", False) is False
     if kept:
         message = f"`{key}` is the same for every item: all but the first find the file there and fail"
     else:
         message = f"`{key}` is the same for every item: each overwrites what the one before has written"
     help = f"put something of the item into it, ${{{node.batch.alias}}} or ${{__index__}}"
-    if node.type == "write-file":
+    if known.replaces_file:
         help += "; or set `append: true`"
     yield Finding((*node.path, "params", key), message, help)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from ...ir.paths import Path
 from ...ir.workflow import SourceNode
-from ..shared.node_facts import budget_of, is_mcp
+from ...node_types.pflow_types import is_mcp, mcp_tool
+from ..shared.node_facts import budget_of
 from .found import Finding, Flow
 
 _DOING = frozenset(
@@ -24,7 +25,7 @@ def multiplied(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
     budget = budget_of(node)
     if budget.batch < 2 or budget.own < 2:
         return
-    what = budget.known.what if budget.known else "call"
+    what = budget.known.call if budget.known else "call"
     written = "max" in (node.data.get("retry") or {})
     own = "`retry.max`" if written else f"what `{node.type}` tries by itself"
     may = "makes" if budget.known else "can make"
@@ -45,7 +46,7 @@ def repeated_effect(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
     PUT, DELETE, and files that are written as a whole are left out: doing them twice is doing them once
     (RFC 9110, 9.2.2). So are shell commands: pflow never repeats one that has begun.
     """
-    effect = _effect(node.type, node.params) if not is_mcp(node) else _tool(node)
+    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
     budget = budget_of(node)
     retry = node.data.get("retry") or {}
     if not effect or budget.worst < 2:
@@ -76,7 +77,7 @@ def _effect(type_name: str, params: Any) -> str:
 
 
 def _tool(node: SourceNode) -> str:
-    tool = node.params.get("tool") if node.type == "mcp" else node.type.split("-", 2)[2]
+    tool = mcp_tool(node.type) or node.params.get("tool")
     words = str(tool).replace("_", "-").lower().split("-")
     doing = bool(_DOING & set(words[:2])) and words[0] not in ("get", "list", "search", "read", "find", "fetch")
     return f"the tool `{tool}` may have done its work before it failed" if doing else ""

@@ -13,14 +13,13 @@ import click
 from ... import pipeline
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
 from ...diagnostics.formats.show import show_findings
+from ...exit_status import of as exit_status
 from ...ir.document import Document
 from ...options import Options
-from .files import workflows
+from .files import nothing_there, workflows
 from .fix import fix, write
 from .suppress import Suppressions, suppressions_for
 from .table import Choice, Found, lint
-
-CLEAN, FOUND, FAILED = 0, 1, 2
 
 
 def run(
@@ -34,17 +33,22 @@ def run(
 ) -> int:
     """Lint the workflows that `arguments` stand for; print what was found; answer the exit status."""
     if mend and "-" in arguments:
-        raise click.UsageError("--fix changes files; standard input is none")
+        raise click.UsageError("--fix changes files; standard input is not a file")
     linter = Linter(Choice(tuple(select) or ("PFL",), tuple(ignore)), nodes)
-    for name in workflows(arguments):
-        linter.look_at(name, mend)
+    for argument in dict.fromkeys(arguments):
+        names = list(workflows([argument]))
+        if not names:
+            linter.found.append(nothing_there(argument))
+            linter.failed += 1
+        for name in names:
+            linter.look_at(name, mend)
     found = [*linter.found, *linter.unused()]
     show_findings(found, form, err=False)
     if not quiet and form == "text":
         for line in linter.fixed:
             click.echo(line, err=True)
         click.echo(_summary(linter, found), err=True)
-    return FAILED if linter.failed else FOUND if found else CLEAN
+    return exit_status(found=bool(found), failed=linter.failed > 0)
 
 
 class Linter:
@@ -56,12 +60,16 @@ class Linter:
         self.failed = 0
         self.files = 0
         self._choice = choice
+        self._looked_at: set[str] = set()
         self._nodes = nodes
         self._tables: dict[Path, Suppressions | None] = {}
         self._by_file: dict[Path, Suppressions] = {}
 
     def look_at(self, name: str, mend: bool = False) -> None:
-        """Lint the workflow `name`, and mend it."""
+        """Lint the workflow `name`, and mend it; one that was looked at before is not looked at again."""
+        if name in self._looked_at:
+            return
+        self._looked_at.add(name)
         self.files += 1
         try:
             content = sys.stdin.buffer.read() if name == "-" else None

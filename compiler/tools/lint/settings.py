@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.workflow import SourceNode
-from ..shared.node_facts import attempts_of
+from ...node_types.pflow_types import REFERENCE, pflow_type
 from .found import Finding, Flow
 
 
@@ -22,24 +22,24 @@ def bound_without_parallel(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
 
 def retries_that_never_happen(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
     """PFL514: retries are set on a type that answers with an error where others raise."""
-    known = attempts_of(node)
+    known = pflow_type(node.type)
     if known is None:
         return
     retry = node.data.get("retry") or {}
-    if node.batch is not None and node.batch.max_retries > 1 and not known.raises:
+    if node.batch is not None and node.batch.max_retries > 1 and not known.attempts.raises:
         message = (
-            f"a {known.what} that fails is not repeated by this: `{node.type}` answers with an error, "
+            f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error, "
             "and `batch.max_retries` repeats exceptions only"
         )
         help = (
-            f"set `retry.max` on the node instead; without it, the node tries {_times(known.own)}"
-            if known.heeds_retry
-            else "nothing in pflow 0.16 repeats it; remove the setting, or repeat it inside the node"
+            f"set `retry.max` on the node instead; without it, the node tries {_times(known.attempts.own)}"
+            if known.attempts.heeds_retry
+            else f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
         )
         yield Finding((*node.path, "batch", "max_retries"), message, help, key=True)
-    if retry.get("max", 1) > 1 and not known.heeds_retry:
-        message = f"a {known.what} that fails is not repeated by this: `{node.type}` answers with an error"
-        help = "nothing in pflow 0.16 repeats it; remove the setting, or repeat it inside the node"
+    if retry.get("max", 1) > 1 and not known.attempts.heeds_retry:
+        message = f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error"
+        help = f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
         yield Finding((*node.path, "retry", "max"), message, help, key=True)
 
 

@@ -111,7 +111,7 @@ def _entries(table: object, file: Path) -> Iterator[Entry]:
                 raise _wrong(file, where, "not a list of codes", example)
             for code in listed:
                 if not code or not any(known.startswith(code) for known in known_codes()):
-                    raise _wrong(file, where, f"{code!r} is no code of lint's, nor the beginning of one", example)
+                    raise _wrong(file, where, f"{code!r} is not a lint code or prefix", example)
                 yield Entry(pattern, node, code)
 
 

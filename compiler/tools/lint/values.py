@@ -9,11 +9,9 @@ from ...analyse.template_sites import surfaces
 from ...ir.paths import Path
 from ...ir.template import Expression, Field, Literal, Reference, templates
 from ...ir.workflow import SourceNode
+from ...node_types.pflow_types import pflow_type
 from .code_changes import Change, changes, containers, indexings
 from .found import Finding, Flow, whole_reference
-
-_DATA_OUTPUTS = {"code": ("result",), "http": ("response",)}
-"""Outputs that are lists and objects themselves. Others are text, which is read as JSON anew for each reader."""
 
 
 def shared_value(flow: Flow, node: SourceNode) -> Iterator[Finding]:
@@ -67,7 +65,7 @@ def _changed(flow: Flow, node: SourceNode) -> Iterator[tuple[Change, Reference]]
 
 
 def _is_of_item(flow: Flow, node: SourceNode, reference: Reference) -> bool:
-    return any(part.root in flow.call_names(node) for part in reference.references())
+    return flow.bindings(node).is_of_item(reference, "inputs")
 
 
 def _is_data(flow: Flow, node: SourceNode, reference: Reference) -> bool:
@@ -83,12 +81,15 @@ def _is_data(flow: Flow, node: SourceNode, reference: Reference) -> bool:
         return False
     if source.batch is not None:
         return path[0].name in ("results", "errors", "batch_metadata")
-    if source.type in ("llm", "agent") and "output_schema" in source.params:
-        return path[0].name == ("response" if source.type == "llm" else "result")
+    known = pflow_type(source.type)
+    if known is None:
+        return False
+    if known.structured_output and "output_schema" in source.params:
+        return path[0].name == known.structured_output
     if source.type == "code" and path == (Field("result"),):
         code = source.params.get("code")
         return isinstance(code, str) and bool(_returns_container(code))
-    return path[0].name in _DATA_OUTPUTS.get(source.type, ()) and len(path) > 1
+    return path[0].name in known.data_outputs and len(path) > 1
 
 
 def _returns_container(code: str) -> bool:
@@ -164,7 +165,7 @@ def _indexed(expression: Expression, batches: frozenset[str]) -> Reference | Non
 
 
 def literal_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
-    """PFL511: a reference in an inline item that finds nothing; there, that is no error, and its text stays."""
+    """PFL511: a reference in an inline item that finds nothing; there, that is not an error, and its text stays."""
     if node.batch is None or not isinstance(node.batch.items, list):
         return
     for path, template in templates(node.batch.items, (*node.path, "batch", "items")):

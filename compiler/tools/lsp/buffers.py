@@ -19,7 +19,7 @@ PAUSE = 0.2
 
 
 class Buffer:
-    """One open document. `path` is "" where it is no file."""
+    """One open document. `path` is "" where it is not a file."""
 
     def __init__(self, uri: str, path: str, language: str, text: str, version: int | None) -> None:
         self.uri = uri
@@ -44,7 +44,7 @@ class Buffer:
         return self._of is not None and self._of[0] is self.text and self._of[1] == self.files
 
     def learn(self, analysis: Analysis | None, text: str, files: int) -> None:
-        """Take the analysis of `text`, as the files were after `files` changes; None if it is no workflow."""
+        """Take the analysis of `text`, as the files were after `files` changes; None if it is not a workflow."""
         self._of = (text, files)
         self.analysis = analysis
         self.is_workflow = analysis is not None
@@ -93,7 +93,7 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def analyse(self, buffer: Buffer) -> Analysis | None:
-        """The analysis of the buffer's present text; None if it is no workflow."""
+        """The analysis of the buffer's present text; None if it is not a workflow."""
         async with buffer.lock:
             while not buffer.is_known():
                 text, files = buffer.text, buffer.files

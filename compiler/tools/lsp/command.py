@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ...exit_status import FAILED
+
 
 @click.command(short_help="Serve editors: findings while typing, hover, definitions.")
 @click.option("--stdio", is_flag=True, help="Serve on standard input and output (the only way there is).")
 def lsp(stdio: bool) -> None:
-    """Be a language server for `.pflow.md` and `.json` workflows, on standard input and output.
+    """Run the language server for `.pflow.md` and `.json` workflows on stdin/stdout.
 
     An editor starts it: findings while typing, what a reference resolves to, where it is declared, and the
     generated code of a batch node. Needs pip install "pflow-lower[lsp]".
@@ -19,7 +21,7 @@ def lsp(stdio: bool) -> None:
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise
         click.echo('pflow-lower: the language server needs pygls: pip install "pflow-lower[lsp]"', err=True)
-        raise SystemExit(2) from None
+        raise SystemExit(FAILED) from None
     from .server import start
 
     start()

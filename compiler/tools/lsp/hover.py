@@ -5,26 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+from ...analyse.invariance import Bindings
 from ...emit.emit import summary
+from ...ir.batch_keys import BATCH_KEYS, REQUIRED, BatchKey
 from ...ir.lowered import LoweredIR
 from ...ir.template import Field
 from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
-from ...lowering.lower import invariant_part
 from .analysis import Analysis
-from .occurrences import Occurrence, Symbol, at, varying
+from .occurrences import Occurrence, Symbol, at
 from .text import Place
-
-KEYS = {
-    "items": "What to run the node for: a `${...}` reference to a list, or a list with templates in it. Required.",
-    "as": "What an item is called in the node's parameters. Default `item`.",
-    "parallel": "Several items at once: in threads, or as tasks where the node is asynchronous. Default `false`.",
-    "max_concurrent": "How many items at once, 1 to 100; counts only with `parallel`. Default `10`.",
-    "max_retries": "How many attempts an item gets in all, 1 to 10; only exceptions are tried again. Default `1`.",
-    "retry_wait": "Seconds between two attempts. Default `0`.",
-    "error_handling": "`fail_fast` stops at the first item that fails; `continue` goes on, and `results` then holds "
-    "successes only. Default `fail_fast`.",
-}
-"""The keys of a batch annotation."""
 
 OUTPUTS = {
     "results": "what each item gave, in the order of the items",
@@ -115,7 +104,8 @@ def _when(analysis: Analysis, found: Occurrence) -> list[str]:
     if found.symbol.kind == "own":
         value = node.params["inputs"][found.symbol.name]
         return ["*Filled in for every item.*"] if "${" in str(value) else []
-    part = invariant_part(reference, varying(node, surface, ir))
+    bindings, key = Bindings.of(node, ir.names), str(surface.path[3])
+    part = None if bindings.is_open(key) else bindings.invariant_part(reference, key)
     if part is None:
         return ["*Different for every item: worked out inside the loop.*"]
     name = _captured(analysis.lowered, node, part.raw)
@@ -144,11 +134,16 @@ def _key(analysis: Analysis, offset: int) -> tuple[str, Place] | None:
         place = analysis.places.key(path)
         if place is not None and place.holds(offset):
             return _batch(analysis, node), place
-        for key in KEYS.keys() & batch.keys():
-            place = analysis.places.key((*path, key))
+        for row in BATCH_KEYS:
+            place = analysis.places.key((*path, row.key)) if row.key in batch else None
             if place is not None and place.holds(offset):
-                return f"**batch** {_code(key)}: {KEYS[key]}", place
+                return f"**batch** {_code(row.key)}: {_about(row)}", place
     return None
+
+
+def _about(row: BatchKey) -> str:
+    """What a key does, within which bounds, and what holds without it."""
+    return f"{row.about} {'Required' if row.default is REQUIRED else f'Default {row.values_text()}'}."
 
 
 def _batch(analysis: Analysis, node: SourceNode) -> str:

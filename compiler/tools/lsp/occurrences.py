@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...analyse.references import BATCH_NAMES, COUNTERS
+from ...analyse.invariance import Bindings, Bound
+from ...analyse.references import COUNTERS
 from ...analyse.template_sites import Surface, surfaces
 from ...ir.paths import Path
-from ...ir.template import DynamicIndex, Expression, Literal, Reference, is_dynamic, parse
+from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 from .places import Places, Spelling
 from .text import Place
@@ -44,20 +45,17 @@ class Names:
     def __init__(self, ir: SourceIR, places: Places) -> None:
         self.ir = ir
         self.nodes = {node.id: node for node in reversed(ir.nodes)}
+        self.declared = ir.names
         self._places = places
 
     def symbol(self, root: str, node: SourceNode | None = None, surface: Surface | None = None) -> Symbol:
         """What `root` stands for at `surface`, in `node`."""
         if node is not None and surface is not None:
-            own = node.params.get("inputs")
-            in_inputs = surface.path[3:4] == ("inputs",)
-            if surface.kind == "param" and not in_inputs and isinstance(own, dict) and root in own:
-                return Symbol("own", root, node.number)
-            if surface.kind == "param" and node.batch is not None:
-                if root == node.batch.alias:
-                    return Symbol("item", root, node.number)
-                if root in BATCH_NAMES and root not in self.ir.inputs and root not in self.nodes:
-                    return Symbol("counter", root, node.number)
+            if surface.kind == "param":
+                bound = Bindings.of(node, self.declared).bound(root, str(surface.path[3]))
+                if bound is not Bound.OUTER:
+                    kind = {Bound.OWN: "own", Bound.ITEM: "item"}.get(bound, "counter")
+                    return Symbol(kind, root, node.number)
             if root in COUNTERS:
                 return Symbol("counter", root, node.number)
         if root in self.nodes:
@@ -139,19 +137,6 @@ def at(found: list[Occurrence], offset: int) -> Occurrence | None:
     touched = [occurrence for occurrence in found if occurrence.place.holds(offset)]
     touched = touched or [occurrence for occurrence in found if occurrence.whole.holds(offset)][:1]
     return min(touched, key=lambda occurrence: occurrence.place.end - occurrence.place.start, default=None)
-
-
-def varying(node: SourceNode, surface: Surface, ir: SourceIR) -> set[str]:
-    """The names that stand for something else with every item of the batch `node`, at `surface`."""
-    assert node.batch is not None
-    names = {node.batch.alias, "__index__", *(name for name in BATCH_NAMES if name not in ir.inputs)}
-    own = node.params.get("inputs")
-    if surface.path[3:4] != ("inputs",):
-        if isinstance(own, dict):
-            names |= own.keys()
-        elif isinstance(own, str) and is_dynamic(own):
-            names |= {reference.root for reference in surface.template.references()}
-    return names
 
 
 def _located(expression: Expression) -> Iterator[tuple[Reference, int]]:

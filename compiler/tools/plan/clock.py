@@ -54,7 +54,7 @@ def seconds(text: str) -> float:
     """`2s`, `150ms`, `1.5min` as seconds. Raises: WrongTime."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise WrongTime(f"{text!r} is no duration; write 2s, 150ms or 1.5min")
+        raise WrongTime(f"{text!r} is not a duration; write 2s, 150ms or 1.5min")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -68,10 +68,10 @@ def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
     except OSError as error:
         raise WrongTime(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from error
     except (ValueError, RecursionError) as error:
-        raise WrongTime(f"{file} is no trace of pflow: {error}") from error
+        raise WrongTime(f"{file} is not a trace of pflow: {error}") from error
     events = [line for line in lines if isinstance(line, dict) and line.get("kind") == "event"]
     if not events:
-        raise WrongTime(f"{file} is no trace of pflow: there is no event in it")
+        raise WrongTime(f"{file} is not a trace of pflow: there is no event in it")
     found: dict[str, list[float]] = {}
     for path, duration in _durations(events, ""):
         found.setdefault(path, []).append(duration / 1000)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ir.workflow import SourceIR, SourceNode
+from ...node_types.pflow_types import WORKFLOW_TYPES
 from ..shared.node_facts import budget_of
 from ..shared.reachability import Ways
 from .amount import NOTHING, ONCE, Amount, Range
@@ -62,7 +63,7 @@ def forecast(
         if items is not None:
             counts[node.id] = items
             notes += [items.note] if items.note else []
-        if node.type in ("workflow", "pflow.runtime.workflow_executor"):
+        if node.type in WORKFLOW_TYPES:
             made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, walk, runs, items, notes))
         else:
             made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
@@ -92,7 +93,7 @@ def _leaf(
         time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
-    what = budget.known.what if budget.known else "call"
+    what = budget.known.call if budget.known else "call"
     tokens = tokens_of(node, known, items.values if items is not None else None, runs, count, budget.worst)
     return Node(
         path=path,
@@ -127,7 +128,7 @@ def _sub_workflow(
     """A node that runs another workflow: the forecasts of that one, once per item."""
     count = items.number if items is not None else ONCE
     in_flight = _in_flight(node, count)
-    calls, time = NOTHING, None
+    calls, time, not_walked = NOTHING, None, ""
     inner: tuple[Node, ...] = ()
     values = items.values if items is not None else [UNKNOWN]
     each: list[tuple[Node, ...]] = []
@@ -148,7 +149,8 @@ def _sub_workflow(
             if span is not None and number is not None and runs.high.value == 1:
                 time = _in_workers([span] * number, in_flight)
     except NotWalked as why:
-        notes.append(str(why))
+        not_walked = str(why)
+        notes.append(not_walked)
         unknown = Amount.unknown(f"calls({path})")
         calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
     return Node(
@@ -166,6 +168,7 @@ def _sub_workflow(
         tokens=None,
         notes=tuple(notes),
         inner=inner,
+        not_walked=not_walked or next((node.not_walked for node in inner if node.not_walked), ""),
     )
 
 

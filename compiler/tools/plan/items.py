@@ -44,7 +44,7 @@ def items_of(node: SourceNode, path: str, known: Known, before: Mapping[str, Ite
     if value is UNKNOWN:
         return Items(None, _unknown(f"n({path})"), source)
     if not isinstance(value, list):
-        return Items([], NOTHING, source, "the items are no list: the run will fail here")
+        return Items([], NOTHING, source, "the items are not a list: the run will fail here")
     note = "read from the file as it is now" if root in known.store and root not in ir.inputs else ""
     return Items(value, Range.of(len(value)), source, note)
 

@@ -32,7 +32,7 @@ def given(ir: SourceIR, pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise WrongInput(f"{pair!r} is no NAME=VALUE")
+            raise WrongInput(f"expected NAME=VALUE, got {pair!r}")
         if name not in ir.inputs:
             known = ", ".join(ir.inputs) or "none"
             raise WrongInput(f"the workflow has no input {name!r}; its inputs: {known}")
@@ -47,7 +47,7 @@ def _value(name: str, text: str, kind: str) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         if kind != "any":
-            raise WrongInput(f"input {name!r} is of type {kind}, and {text[:60]!r} is none") from None
+            raise WrongInput(f"input {name!r} is of type {kind}, got {text[:60]!r}") from None
         return text
     fits = {
         "array": isinstance(value, list),
@@ -57,7 +57,7 @@ def _value(name: str, text: str, kind: str) -> Any:
         "number": isinstance(value, (int, float)) and not isinstance(value, bool),
     }
     if not fits.get(kind, True):
-        raise WrongInput(f"input {name!r} is of type {kind}, and {text[:60]!r} is none")
+        raise WrongInput(f"input {name!r} is of type {kind}, got {text[:60]!r}")
     return value
 
 

@@ -33,6 +33,8 @@ class Node(NamedTuple):
     tokens: Tokens | None
     notes: tuple[str, ...] = ()
     inner: tuple[Node, ...] = ()
+    not_walked: str = ""
+    """Why the workflow that it starts, or one below that, is not looked at, if so."""
 
 
 def span_of(nodes: Sequence[Node]) -> Span | None:

@@ -10,6 +10,7 @@ import click
 from ... import pipeline
 from ...diagnostics.diagnostic import LowerError
 from ...diagnostics.formats.show import show_findings
+from ...exit_status import DONE, FAILED
 from ...ir.document import Workflow
 from ...options import Options
 from .clock import Times, WrongTime, from_trace, seconds
@@ -17,8 +18,6 @@ from .forecast import forecast
 from .known import Known, WrongInput, given
 from .plan import Plan, as_text, dump
 from .tokens import Price
-
-DONE, FAILED = 0, 2
 
 
 def run(

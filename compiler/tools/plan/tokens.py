@@ -1,6 +1,6 @@
 """Tokens of model calls, as far as the prompts are known: a token is taken for four characters.
 
-That is the usual rule of thumb for English text. It is no tokenizer's count: those differ from model to model, and
+That is the usual rule of thumb for English text. It is not a tokenizer's count: those differ from model to model, and
 fetch their vocabularies from the network.
 """
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ...ir.template import parse
 from ...ir.workflow import SourceNode
+from ...node_types.pflow_types import ASKED, asks_a_model
 from .amount import Amount, Range
 from .known import UNKNOWN, Known
 
@@ -48,9 +49,9 @@ def tokens_of(
 
     `items` are those of a batch, if they are known, `count` their number (1 without a batch).
     """
-    if node.type != "llm":
+    if not asks_a_model(node.type):
         return None
-    texts = [node.params[key] for key in ("system", "prompt") if isinstance(node.params.get(key), str)]
+    texts = [node.params[key] for key in ASKED if isinstance(node.params.get(key), str)]
     exact = "images" not in node.params and isinstance(node.params.get("inputs", {}), dict)
     if node.batch is None:
         size, whole = _size(texts, known, {}, node)

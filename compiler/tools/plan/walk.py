@@ -52,7 +52,7 @@ class Walk(NamedTuple):
         Raises: NotWalked.
         """
         if not file.is_file():
-            raise NotWalked(f"the workflow {name} is no file here: what it does is not known")
+            raise NotWalked(f"the workflow {name} is not a file here: what it does is not known")
         real = _real(file)
         if real in self.files:
             raise NotWalked(f"the workflow {name} starts itself: how often is not known, and it is not counted again")

@@ -1,7 +1,7 @@
 """The JSON Schemas that `pflow-lower schema` prints.
 
-That of workflows is `validate/schema.json` with the words of `schema_descriptions.json` in it; what comes
-out of commands is described by the `*.schema.json` of the package.
+That of workflows is what `validate` works with, with words for people in it; what comes out of commands is
+described by the `*.schema.json` of the package.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ...node_types.pflow_types import TYPES
+from ...validate import schema as validate_schema
 
 _PACKAGE = Path(__file__).parents[2]
 _END = ".schema.json"
@@ -37,8 +40,8 @@ def workflow_schema() -> dict[str, Any]:
     It takes what `load` takes: `ir_version` may be missing, `params` may have its older name. Keys that only
     pflow's parser writes are allowed and not suggested.
     """
-    schema: dict[str, Any] = _read("validate/schema.json")
-    words: dict[str, dict[str, Any]] = _read("validate/schema_descriptions.json")
+    schema = validate_schema.workflow_schema()
+    words = validate_schema.schema_descriptions()
     for address, part in parts(schema):
         if address in words:
             part |= words[address]
@@ -46,7 +49,7 @@ def workflow_schema() -> dict[str, Any]:
             part |= {"description": _PRIVATE, "doNotSuggest": True}
     schema["required"] = ["nodes"]
     node = schema["properties"]["nodes"]["items"]["properties"]
-    node["type"]["examples"] = sorted(_read("node_types/core_types.json")["types"])
+    node["type"]["examples"] = sorted(TYPES)
     node["parameters"] = {**copy.deepcopy(node["params"]), "description": _OLD, "deprecationMessage": _OLD}
     return schema
 
@@ -63,7 +66,3 @@ def parts(schema: dict[str, Any], address: str = "") -> Iterator[tuple[str, dict
 def _outputs() -> dict[str, Path]:
     """The schema files of what commands print, by what they are called."""
     return {file.name.removesuffix(_END): file for file in _PACKAGE.rglob(f"*{_END}")}
-
-
-def _read(name: str) -> Any:
-    return json.loads((_PACKAGE / name).read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...diagnostics.diagnostic import printable
+from ...ir.workflow import BatchSpec, ErrorHandling
 
 _PLAIN = frozenset(" _-.,/+=?!*()[]{}$:\u2060")
 """Besides letters and digits, what a label shows as it is."""
@@ -59,14 +60,14 @@ def _said(node: Mapping[str, Any]) -> Iterator[str]:
     batch = node.get("batch")
     if not isinstance(batch, Mapping):
         return
-    items = batch["items"]
-    number = len(items) if isinstance(items, list) else 0
+    spec = BatchSpec.of(batch)
+    number = len(spec.items) if isinstance(spec.items, list) else 0
     listed = f"{number} item" if number == 1 else f"{number} items"
-    yield f"for each {batch.get('as', 'item')} in {listed if number else items}"
-    policy = [f"up to {batch.get('max_concurrent', 10)} at once" if batch.get("parallel") else "one by one"]
-    if batch.get("max_retries", 1) > 1:
-        policy.append(f"{batch['max_retries']} attempts")
-    goes_on = batch.get("error_handling") == "continue"
+    yield f"for each {spec.alias} in {listed if number else spec.items}"
+    policy = [f"up to {spec.max_concurrent} at once" if spec.parallel else "one by one"]
+    if spec.max_retries > 1:
+        policy.append(f"{spec.max_retries} attempts")
+    goes_on = spec.error_handling is ErrorHandling.CONTINUE
     policy.append("goes on after failures" if goes_on else "stops at the first failure")
     yield ", ".join(policy)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 SKIPPED = frozenset(
     {
@@ -15,19 +16,31 @@ SKIPPED = frozenset(
     }
 )
 """Folders of tools, by name. A virtual environment is known by its pyvenv.cfg, whatever its name."""
+_NEVER = ".git"
+"""git's own: nothing that is checked in can stand in a folder of that name."""
+
+
+class Folder(NamedTuple):
+    """A folder, and the names of what is in it."""
+
+    path: Path
+    files: frozenset[str]
+    folders: frozenset[str]
+    of_a_tool: bool = False
+    """Whether it is, or is in, a folder that belongs to a tool."""
 
 
 def walk(
-    root: Path, on_error: Callable[[OSError], None], *, hidden: bool = True
-) -> Iterator[tuple[Path, frozenset[str]]]:
-    """`root` and every folder below it, the `hidden` ones too, each with the names of its files.
+    root: Path, on_error: Callable[[OSError], None], *, hidden: bool = True, everywhere: bool = False
+) -> Iterator[Folder]:
+    """`root` and every folder below it, the `hidden` ones too; those of tools `everywhere` only.
 
     Links to folders are not followed (their target is found where it stands, and a link may lead in circles).
-    What cannot be read is handed to `on_error` and left out.
+    What cannot be read is handed to `on_error` and left out; so is what belongs to git.
     """
-    todo = [root]
+    todo = [(root, False)]
     while todo:
-        folder = todo.pop()
+        folder, of_a_tool = todo.pop()
         files, folders = set(), []
         try:
             with os.scandir(folder) as entries:
@@ -37,13 +50,18 @@ def walk(
                     else:
                         files.add(entry.name)
         except OSError as error:
-            on_error(error)
+            if not of_a_tool:
+                on_error(error)
             continue
-        if "pyvenv.cfg" in files:
+        of_a_tool = of_a_tool or "pyvenv.cfg" in files
+        if of_a_tool and not everywhere:
             continue
-        yield folder, frozenset(files)
-        wanted = (name for name in folders if name not in SKIPPED and (hidden or not name.startswith(".")))
-        todo += [folder / name for name in sorted(wanted, reverse=True)]
+        yield Folder(folder, frozenset(files), frozenset(folders), of_a_tool)
+        wanted = [name for name in folders if (hidden or not name.startswith(".")) and name != _NEVER]
+        for name in sorted(wanted, reverse=True):
+            skipped = of_a_tool or name in SKIPPED
+            if everywhere or not skipped:
+                todo.append((folder / name, skipped))
 
 
 def is_skipped(path: Path, root: Path) -> bool:

@@ -11,11 +11,10 @@ import click
 
 from ...diagnostics.diagnostic import LowerError, Severity
 from ...diagnostics.formats.show import show_findings
+from ...exit_status import FAILED
 
 if TYPE_CHECKING:
     from .explore import Explored
-
-FAILED = 2
 
 
 def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:

@@ -22,7 +22,7 @@ class Explored(NamedTuple):
 
     name: str
     text: str
-    """The workflow's own text; "" if it is no text at all."""
+    """The workflow's own text; "" if it is not text at all."""
     document: Document | None
     """What was read, if that much went well."""
     compiled: Compiled | None
@@ -35,7 +35,7 @@ class Explored(NamedTuple):
 def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | None = None) -> Explored:
     """Read and compile the file `workflow`, "-" for `stdin`. What is wrong with it is among the findings.
 
-    `text` is empty, and there is nothing to show but findings, where the file cannot be read or is no text.
+    `text` is empty, and there is nothing to show but findings, where the file cannot be read or is not text.
     """
     content = _content(workflow, stdin)
     seen: list[Document] = []

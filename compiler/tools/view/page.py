@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, by_position, printable
 from ...emit.emit import summary
@@ -198,9 +198,9 @@ def _pane(
         for at, html, wide in zip(numbers, code, written, strict=False)
     ]
     done += [
-        _line(gap.first, "", "", kept, links.lines[number].get(gap.first, ()), links.target(number, gap.first))._replace(
-            left_out=gap.last - gap.first + 1, notes=below.get(gap.first, ())
-        )
+        _line(
+            gap.first, "", "", kept, links.lines[number].get(gap.first, ()), links.target(number, gap.first)
+        )._replace(left_out=gap.last - gap.first + 1, notes=below.get(gap.first, ()))
         for gap in gaps
     ]
     done.sort(key=lambda line: line.number)

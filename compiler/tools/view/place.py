@@ -17,7 +17,9 @@ _PAGES = (".html", ".htm")
 def put(page: str, workflow: str, out: Path | None) -> Path:
     """Write `page` into the folder `out` or, without it, into a temporary one of the user's; gives its absolute path.
 
-    An `out` that ends with .html, and is no folder, is the file itself. Without `out` a workflow always gets the same place, so that a browser's tab can be loaded again.
+    An `out` that ends with .html, and is not a folder, is the file itself. Without `out` a workflow always gets the
+    same place, so that a browser's tab can be loaded again.
+
     Raises: LowerError (PFL601 a file of the user's is in the way, PFL602 cannot write).
     """
     if out is None:

@@ -112,7 +112,7 @@ class _Server(ThreadingHTTPServer):
         self.pages = pages
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that closed its tab is no news."""
+        """A browser that closed its tab needs no message."""
 
 
 class _Handler(BaseHTTPRequestHandler):

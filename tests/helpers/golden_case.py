@@ -31,7 +31,7 @@ def settle(
 
 
 def _unified(path: str, expected: bytes | None, made: bytes | None) -> str:
-    """The difference between what stands in golden/ and what was made; None is no file at all."""
+    """The difference between what stands in golden/ and what was made; None stands for a missing file."""
     if expected == made:
         return ""
     old, new = ((content or b"").decode("utf-8", "replace").splitlines(keepends=True) for content in (expected, made))

@@ -1,4 +1,4 @@
-"""Run a list of `pflow` commands, each in a process of its own, with or without the step.
+"""Run a list of `pflow` commands, each in a process of its own, with or without pflow-lower.
 
     python pflow_commands.py plain|lowered < COMMANDS
 
@@ -57,10 +57,10 @@ def command(arguments: list[str], lowered: bool) -> int:
 
 def main() -> None:
     lowered = sys.argv[1] == "lowered"
-    if lowered:  # the step watches before pflow is imported, as in a process of its own
-        from pflow_lower.pflow.lazy_install import watch
+    if lowered:  # pflow-lower watches before pflow is imported, as in a process of its own
+        from pflow_lower.pflow.lazy_install import install_when_imported
 
-        watch()
+        install_when_imported()
     import pflow.cli
     import pflow.execution.plan
     import pflow.runtime.workflow_executor  # noqa: F401

@@ -1,4 +1,4 @@
-"""Sessions of `pflow` commands in a home of their own, with and without the step: what is printed and what is left.
+"""Sessions of `pflow` commands in a home of their own, with and without pflow-lower: what is printed and what is left.
 
 Times, ids and the order in which parallel items end are masked; everything else is compared as it is.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-FLOWS = Path(__file__).parent / "pflow_flows"
+FLOWS = Path(__file__).parent.parent / "pflow_flows"
 
 Commands = Sequence[tuple[int, list[str]]]
 """Exit statuses and arguments."""
@@ -27,7 +27,7 @@ TIMES = [
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<id>"),
     (r'("[\w-]*(duration|_ms|_sec|time)[\w-]*": )[\d.e-]+', r"\1<number>"),
     (r'("[\w-]+": )\d+\.\d{4,}', r"\1<number>"),
-    (r'("cache_key": )"\w+"', r"\1<key>"),  # a batch's covers more with the step than without
+    (r'("cache_key": )"\w+"', r"\1<key>"),  # a batch's covers more with pflow-lower than without
     (r"(_seconds: )[\d.]+", r"\1<number>"),
     (r"\b\d+(\.\d+)?(ms|s)\b", "<duration>"),
     (r"\w{3}, \d+ \w{3} \d{4} [\d:]+ GMT", "<date>"),
@@ -71,7 +71,7 @@ def session(commands: Commands, how: str, folder: Path, env: dict[str, str]) -> 
     home.mkdir()
     filled = [[argument.replace("{tmp}", str(home)) for argument in command] for _, command in commands]
     done = subprocess.run(
-        [sys.executable, str(FLOWS.parent / "pflow_commands.py"), how],
+        [sys.executable, str(Path(__file__).with_name("pflow_commands.py")), how],
         input=json.dumps(filled),
         capture_output=True,
         encoding="utf-8",

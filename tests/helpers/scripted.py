@@ -144,8 +144,8 @@ def lowered_class(
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "nodes.toml")
         table.write_text(
-            '[nodes]\nScripted = "scripted:Scripted"\n'
-            'AsyncScripted = { class = "scripted:AsyncScripted", async = true }\n'
+            '[nodes]\nScripted = "helpers.scripted:Scripted"\n'
+            'AsyncScripted = { class = "helpers.scripted:AsyncScripted", async = true }\n'
         )
         return pflow_lower.lower(workflow, nodes=table).load()[NODE_ID]
 

@@ -1,0 +1,148 @@
+"""What varies with the item in a batch node, and what is captured: read once, before the loop.
+
+In the parameters of a node a key of its own `inputs` hides every other name, except inside `inputs` itself; then
+come the item and `__index__`; then what the workflow declares; then `batch_index` and `batch_total`. Everybody who
+asks what a name in a parameter stands for asks here: lowering, `diff`, `lint`, the language server, the engine.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..ir.paths import Path
+from ..ir.template import DynamicIndex, Reference, Step, is_dynamic, templates
+from ..ir.workflow import SourceNode
+
+INDEX = "__index__"
+"""pflow's own name for the position of an item."""
+
+
+class Bound(enum.Enum):
+    """What a name in a parameter stands for."""
+
+    ITEM = "item"
+    INDEX = "index"
+    """The item's position in the list."""
+    TOTAL = "total"
+    """The number of items: no value of the store, and the same for all of them."""
+    OWN = "own"
+    """A key of the node's own `inputs`."""
+    OUTER = "outer"
+    """Something outside of the node: an input of the workflow, what a node wrote."""
+
+
+BATCH_NAMES: Mapping[str, Bound] = {"batch_index": Bound.INDEX, "batch_total": Bound.TOTAL}
+"""What a batch node's parameters can refer to besides `__index__`, unless the workflow declares such a name."""
+
+
+class Hoisted(NamedTuple):
+    """A reference that is the same for every item, and where it stands first."""
+
+    reference: Reference
+    path: Path
+    """The place among the parameters, their key first."""
+    offset: int
+    """Where in the text at `path` the expression begins that needs it."""
+
+
+class Bindings(NamedTuple):
+    """What the names in one node's parameters stand for."""
+
+    names: Mapping[str, Bound]
+    """The names that the batch itself gives a meaning to; none, if the node has no batch."""
+    params: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, node: SourceNode, declared: Collection[str]) -> Bindings:
+        """The bindings of `node`; `declared` are the ids and inputs of its workflow (`SourceIR.names`)."""
+        return cls(batch_names(node.batch.alias, declared) if node.batch is not None else {}, node.params)
+
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """The node's `inputs` by key, as far as the keys can be known before it runs."""
+        inputs = self.params.get("inputs")
+        return inputs if isinstance(inputs, dict) else {}
+
+    def is_open(self, key: str) -> bool:
+        """Whether any name in the parameter `key` may turn out to be a key of `inputs`, which is a reference."""
+        inputs = self.params.get("inputs")
+        return key != "inputs" and isinstance(inputs, str) and is_dynamic(inputs)
+
+    def bound(self, name: str, key: str) -> Bound:
+        """What `name` stands for in the parameter `key`."""
+        if key != "inputs" and name in self.own:
+            return Bound.OWN
+        return self.names.get(name, Bound.OUTER)
+
+    def invariant_part(self, reference: Reference, key: str) -> Reference | None:
+        """The longest part of `reference`, from its root, that is read outside of the node; None if there is none."""
+        if self.bound(reference.root, key) is not Bound.OUTER:
+            return None
+        steps: list[Step] = []
+        for step in reference.path:
+            if isinstance(step, DynamicIndex) and self.bound(step.ref.root, key) is not Bound.OUTER:
+                raw = reference.raw[: reference.raw.index("[${" + step.ref.raw + "}]")]
+                return Reference(reference.root, tuple(steps), raw)
+            steps.append(step)
+        return reference
+
+    def hoisted(self, optional: Collection[str] = ()) -> Iterator[Hoisted]:
+        """Everything that is captured, each reference once, in order of appearance.
+
+        `optional` are keys of `inputs` that may be None: those must tell an absent node from an absent field, so the
+        node itself is captured too. Where the keys of `inputs` are not known (`is_open`), every name counts as one
+        from outside: the engine must see what the node may depend on.
+        """
+        seen: set[Reference] = set()
+        for key, value in self.params.items():
+            for path, template in templates(value, (key,)):
+                for expression in template.expressions:
+                    for reference in expression.references():
+                        part = self.invariant_part(reference, key)
+                        if part is None:
+                            continue
+                        parts = [part]
+                        if part.path and key == "inputs" and path[1:2] and path[1] in optional:
+                            parts.append(Reference(part.root, (), part.root))
+                        for found in parts:
+                            if found not in seen:
+                                seen.add(found)
+                                yield Hoisted(found, path, expression.start)
+
+    def item_references(self, key: str) -> Iterator[Reference]:
+        """What the parameter `key` itself reads of the item or of its position, repetitions included."""
+        for _, template in templates(self.params.get(key)):
+            for expression in template.expressions:
+                for operand in expression.operands:
+                    if isinstance(operand, Reference) and self.is_of_item(operand, key):
+                        yield operand
+
+    def is_of_item(self, reference: Reference, key: str) -> bool:
+        """Whether `reference`, in the parameter `key`, reads the item or its position, be it as an index."""
+        return any(self.bound(part.root, key) in (Bound.ITEM, Bound.INDEX) for part in reference.references())
+
+    def varies(self, key: str) -> bool:
+        """Whether the parameter `key` can have another value for each item: also through a key of `inputs`."""
+        value = self.params.get(key)
+        if self.is_open(key):
+            return is_dynamic(value)
+        for _, template in templates(value):
+            for reference in template.references():
+                if self.is_of_item(reference, key):
+                    return True
+                for part in reference.references():
+                    if self.bound(part.root, key) is Bound.OWN and self._own_varies(part.root):
+                        return True
+        return False
+
+    def _own_varies(self, name: str) -> bool:
+        found = (reference for _, template in templates(self.own[name]) for reference in template.references())
+        return any(self.is_of_item(reference, "inputs") for reference in found)
+
+
+def batch_names(alias: str, declared: Collection[str]) -> dict[str, Bound]:
+    """The names that a batch whose items are called `alias` gives a meaning to, where `declared` are taken."""
+    ours = {name: bound for name, bound in BATCH_NAMES.items() if name not in declared}
+    return {**ours, alias: Bound.ITEM, INDEX: Bound.INDEX}

@@ -1,0 +1,136 @@
+"""What stands in a folder of generated files: whose it is, what pflow-lower made there, what is left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from . import regular_files
+from .atomic_write import LEFT_OVER
+from .emit.emit import STANDALONE_RUNTIME
+from .emit.header import HEADER_BYTES, Header, header_of, read_header
+
+LOWERED = "lowered.json"
+"""The expanded IR, which stands in every folder of generated files."""
+MAP = ".map.json"
+"""How the name of a source map ends."""
+
+MODULE = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py")
+"""The modules that are generated: all of them say, in their header, what they were made from."""
+GENERATED = re.compile(rf"({MODULE.pattern}|lowered\.json)({re.escape(MAP)})?")
+"""Every name that a file of ours can have in a folder."""
+_TYPE = re.compile(r'"type": "nodes(_[0-9a-f]+)?:\w+"')
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
+
+
+def belongs_to(folder: Path) -> tuple[Path, Header] | None:
+    """The generated module in `folder` that says what it was made from, and what it says; None if there is none."""
+    for name in sorted(_modules(folder), key=lambda name: (name == "flow.py", name)):
+        header = header_in(folder / name)
+        said = None if header is None else read_header(header)
+        if said is not None:
+            return folder / name, said
+    return None
+
+
+def header_in(module: Path) -> str | None:
+    """The header of a generated module; None if pflow-lower did not make the file, or it cannot be read."""
+    try:
+        return header_of(regular_files.read_start(module, HEADER_BYTES))
+    except OSError:
+        return None
+
+
+def left_over(files: Iterable[str], folder: Path) -> list[Path]:
+    """What pflow-lower made in `folder` and `files` has no more, in order.
+
+    Modules of an earlier form of the workflow, source maps (which may outlive their module), the runtime of a program
+    that is a program no more, and what a write that was killed left behind.
+    """
+    wanted = set(files)
+    found = [name for name in _names(folder) if _is_left_over(folder, name)]
+    runtime = folder / STANDALONE_RUNTIME
+    if runtime.is_dir() and not runtime.is_symlink():
+        found += [
+            f"{STANDALONE_RUNTIME}/{name}"
+            for name in _names(runtime)
+            if name.endswith(LEFT_OVER) or header_in(runtime / name) is not None
+        ]
+    return [folder / name for name in sorted(found) if name not in wanted]
+
+
+def remove(left: Iterable[Path]) -> list[Path]:
+    """Remove what `left_over` named, and the folders that are empty then. Returns what was removed.
+
+    Python's own cache of a module goes with it. Raises: OSError.
+    """
+    removed = []
+    folders = set()
+    for path in left:
+        path.unlink()
+        removed.append(path)
+        folders.add(path.parent)
+    for folder in folders:
+        if folder.name == STANDALONE_RUNTIME:
+            shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+                removed.append(folder)
+    return removed
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether pflow-lower wrote into `folder` before: a lowered.json has no place for a mark of its own."""
+    names = _names(folder)
+    return (
+        STANDALONE_RUNTIME in names
+        or (LOWERED in names and is_expanded_ir(folder / LOWERED))
+        or any(name.endswith(".py") and header_in(folder / name) is not None for name in names)
+    )
+
+
+def is_expanded_ir(file: Path) -> bool:
+    """Whether a `lowered.json` is what pflow-lower writes, whole, emptied, or in two versions after a merge."""
+    try:
+        text = regular_files.read(file).decode("utf-8", "replace")
+    except OSError:
+        return False
+    if not text.strip() or _TYPE.search(text) or (_CONFLICT.search(text) and '"nodes"' in text):
+        return True
+    try:
+        nodes = json.loads(text).get("nodes")
+    except (ValueError, RecursionError, AttributeError):
+        return False
+    return isinstance(nodes, list) and all(isinstance(node, dict) and "batch" not in node for node in nodes)
+
+
+def is_map(file: Path) -> bool:
+    """Whether a file is a source map of ours."""
+    if not file.name.endswith(MAP) or not GENERATED.fullmatch(file.name):
+        return False
+    try:
+        data = json.loads(regular_files.read(file))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("file") == file.name.removesuffix(MAP)
+
+
+def _is_left_over(folder: Path, name: str) -> bool:
+    if name.endswith(".py"):
+        return header_in(folder / name) is not None
+    if name.endswith(LEFT_OVER):
+        return True
+    module = name.removesuffix(MAP)
+    return module != name and (GENERATED.fullmatch(module) is not None or header_in(folder / module) is not None)
+
+
+def _modules(folder: Path) -> list[str]:
+    return [name for name in _names(folder) if MODULE.fullmatch(name)]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder)) if folder.is_dir() else []

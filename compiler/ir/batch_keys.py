@@ -1,0 +1,200 @@
+"""The keys of a batch annotation: one row each, from which everything that lists them follows.
+
+The schema and what it says to editors, reading and defaults, the texts of the editor, the words of the graph,
+`diff`, the tables in README and guide, the source map. A new key is a row here, a field of `BatchSpec`, and
+whatever it means: tests/test_batch_keys.py names every part of the compiler that neither uses a key nor is
+listed in the row's `no_concern`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+REQUIRED: Final = "required"
+"""Stands where a default would: the key must be written."""
+
+CONSUMERS = ("emit", "source map", "runtime", "diff", "lint", "plan", "graph")
+"""The parts of the compiler that have to do something about a key, or say why not."""
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class BatchKey(NamedTuple):
+    """One key, as authors write it."""
+
+    key: str
+    field: str
+    """What `BatchSpec` calls it."""
+    schema: Mapping[str, Any]
+    """The JSON Schema of its value."""
+    default: Any
+    """The value that holds where the key is not written; REQUIRED if it must be."""
+    about: str
+    """What it does, in one sentence of Markdown that names neither bounds nor default: those are in `schema`."""
+    sample: Any
+    """A value that differs from the default, for examples and tests."""
+    shown_at: Literal["prep", "exec", "_exec", "__init__"]
+    """The method of the generated class that the key decides."""
+    editor: Mapping[str, Any] = _NONE
+    """What editors are told besides: `examples`, `enumDescriptions`."""
+    ours: bool = False
+    """Whether pflow does not know it, so that its validator must not see it."""
+    no_concern: Mapping[str, str] = _NONE
+    """Why a part of CONSUMERS has nothing to do with it."""
+
+    def read(self, value: Any) -> Any:
+        """A valid `value` as the compiler works with it: JSON's 5.0 is the whole number 5."""
+        return int(value) if self.schema.get("type") == "integer" else value
+
+    def bounds(self) -> str:
+        """What values it takes, where the schema gives bounds: "1 to 100", "0 or more"."""
+        low, high = self.schema.get("minimum"), self.schema.get("maximum")
+        if low is None:
+            return ""
+        return f"{low} or more" if high is None else f"{low} to {high}"
+
+    def default_text(self) -> str:
+        """The default as a workflow would write it."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+    def values_text(self) -> str:
+        """Default and bounds, in Markdown: "`10`, 1 to 100"; "required" for a key that must be written."""
+        if self.default is REQUIRED:
+            return REQUIRED
+        return f"`{self.default_text()}`, {self.bounds()}" if self.bounds() else f"`{self.default_text()}`"
+
+
+BATCH_KEYS: tuple[BatchKey, ...] = (
+    BatchKey(
+        key="items",
+        field="items",
+        schema={"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]},
+        default=REQUIRED,
+        about="What to go through: one `${...}` reference to a list, or a list with references in it at any depth.",
+        sample=["first", "second"],
+        shown_at="prep",
+        editor={"examples": ["${list.stdout}", ["first", "second"]]},
+    ),
+    BatchKey(
+        key="as",
+        field="alias",
+        schema={"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
+        default="item",
+        about="What an item is called in the node's parameters: a name of letters, digits and `_`.",
+        sample="issue",
+        shown_at="exec",
+    ),
+    BatchKey(
+        key="parallel",
+        field="parallel",
+        schema={"type": "boolean"},
+        default=False,
+        about="Whether several items run at once: in threads, or as tasks where the node is asynchronous.",
+        sample=True,
+        shown_at="_exec",
+    ),
+    BatchKey(
+        key="max_concurrent",
+        field="max_concurrent",
+        schema={"type": "integer", "minimum": 1, "maximum": 100},
+        default=10,
+        about="How many items run at once; without effect unless `parallel` is true.",
+        sample=5,
+        shown_at="_exec",
+    ),
+    BatchKey(
+        key="max_retries",
+        field="max_retries",
+        schema={"type": "integer", "minimum": 1, "maximum": 10},
+        default=1,
+        about="How many attempts an item gets in all; only exceptions are tried again, not results that say `error`.",
+        sample=3,
+        shown_at="__init__",
+    ),
+    BatchKey(
+        key="retry_wait",
+        field="retry_wait",
+        schema={"type": "number", "minimum": 0},
+        default=0,
+        about="Seconds between two attempts of one item.",
+        sample=1.5,
+        shown_at="__init__",
+        no_concern={
+            "lint": "no pause is wrong by itself",
+            "graph": "a picture says how often, not when",
+        },
+    ),
+    BatchKey(
+        key="error_handling",
+        field="error_handling",
+        schema={"type": "string", "enum": ["fail_fast", "continue"]},
+        default="fail_fast",
+        about="`fail_fast` stops at the first item that fails; with `continue` all run, and `results` holds the "
+        "successes only.",
+        sample="continue",
+        shown_at="_exec",
+        editor={
+            "enumDescriptions": [
+                "The first failure ends the batch, and the workflow.",
+                "All items run. `results` holds the successes only, `errors` the failures; if all fail, the "
+                "workflow ends.",
+            ]
+        },
+    ),
+)
+"""Every key, in the order in which people are told of them."""
+
+
+def batch_key(key: str) -> BatchKey:
+    """The row of `key`. Raises KeyError for what is not a key."""
+    for row in BATCH_KEYS:
+        if row.key == key:
+            return row
+    raise KeyError(key)
+
+
+def default(key: str) -> Any:
+    """The value of `key` where it is not written."""
+    return batch_key(key).default
+
+
+def keys_shown_at(method: str) -> tuple[str, ...]:
+    """The keys that decide a method of the generated class."""
+    return tuple(row.key for row in BATCH_KEYS if row.shown_at == method)
+
+
+def batch_schema(*, ours: bool = True) -> dict[str, Any]:
+    """The JSON Schema of an annotation; without ours, exactly as pflow accepts it."""
+    rows = [row for row in BATCH_KEYS if ours or not row.ours]
+    return {
+        "type": "object",
+        "required": [row.key for row in rows if row.default is REQUIRED],
+        "additionalProperties": False,
+        "properties": {row.key: dict(row.schema) for row in rows},
+    }
+
+
+def descriptions() -> dict[str, dict[str, Any]]:
+    """What editors are told of each key, by its address in the schema of workflows."""
+    return {
+        f"nodes.[].batch.{row.key}": {
+            "description": row.about,
+            **({} if row.default is REQUIRED else {"default": row.default}),
+            **row.editor,
+        }
+        for row in BATCH_KEYS
+    }
+
+
+def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """An annotation as pflow's own validator may see it."""
+    ours = {row.key for row in BATCH_KEYS if row.ours}
+    return {key: value for key, value in batch.items() if key not in ours}
+
+
+def markdown_table() -> str:
+    """The table of the keys, as README and guide show it; tests compare."""
+    rows = [f"| `{row.key}` | {row.values_text()} | {row.about[:-1]} |" for row in BATCH_KEYS]
+    return "\n".join(["| key | default | |", "| --- | --- | --- |", *rows])

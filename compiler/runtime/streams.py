@@ -1,0 +1,227 @@
+"""Items from a file and results into a file, one at a time, so that memory does not grow with their number.
+
+`.jsonl` (a JSON value a line), `.csv` (a header, then an object a row, all values text) and, with pyarrow, `.parquet`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+KINDS = (".jsonl", ".csv", ".parquet")
+"""What a file may be called."""
+
+_ROWS = 10_000  # rows of one group of a Parquet file
+_PARQUET = "reading and writing .parquet needs pyarrow: pip install pyarrow"
+
+
+class StreamError(Exception):
+    """A file of items or results cannot be read or written; the message says which, where and why."""
+
+
+def read_items(path: Path) -> Iterator[Any]:
+    """The items in the file at `path`, read as they are asked for; empty lines of `.jsonl` are none.
+
+    Opened at once, so that a file that is not there is an error before the first item.
+
+    Raises: StreamError, for the file, or later for a line of it.
+    """
+    read = _of_kind(path, {".jsonl": _json_lines, ".csv": _csv_rows, ".parquet": _parquet_rows})
+    rows = read(path)
+    with _said_of(path, "read"):
+        first = next(rows, None)
+    if first is None:
+        return iter(())
+    return itertools.chain([first[0]], (item for (item,) in rows))
+
+
+class ResultsFile(Protocol):
+    """Where results go as they finish. Threads may write at the same time."""
+
+    path: Path
+
+    def write(self, result: Mapping[str, Any]) -> None:
+        """Append one result. Raises: StreamError; TypeError or ValueError for what JSON cannot hold."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file. Raises: StreamError."""
+        ...
+
+
+def results_file(path: Path) -> ResultsFile:
+    """A new file at `path`, its folder made where it is missing; one of an earlier run is replaced.
+
+    Raises: StreamError.
+    """
+    with _said_of(path, "write"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made: ResultsFile = _of_kind(path, {".jsonl": _JsonLines, ".csv": _CsvRows, ".parquet": _ParquetRows})(path)
+        return made
+
+
+def _of_kind(path: Path, kinds: Mapping[str, Callable[[Path], Any]]) -> Callable[[Path], Any]:
+    found = kinds.get(path.suffix.lower())
+    if found is None:
+        raise StreamError(f"{path}: a file of items or results is called {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    return found
+
+
+def _json_lines(path: Path) -> Iterator[tuple[Any]]:
+    with _said_of(path, "read"), open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                item = json.loads(line)
+            except ValueError as error:
+                ends = "" if line.endswith("\n") else "; the line has no end: was the file cut off?"
+                raise StreamError(f"{path}:{number}: the line is not JSON ({error}){ends}") from None
+            yield (item,)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[Any]]:
+    with _said_of(path, "read"), open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        try:
+            names = reader.fieldnames or []
+            if len(set(names)) != len(names):
+                raise StreamError(f"{path}:1: two columns have the same name")
+            for row in reader:
+                if None in row or None in row.values():
+                    more = "more" if None in row else "fewer"
+                    raise StreamError(f"{path}:{reader.line_num}: the row has {more} values than the header has names")
+                yield (row,)
+        except csv.Error as error:
+            raise StreamError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[Any]]:
+    parquet = _pyarrow_parquet()
+    with _said_of(path, "read"), open(path, "rb") as file:
+        for group in parquet.ParquetFile(file).iter_batches(_ROWS):
+            for item in group.to_pylist():
+                yield (item,)
+
+
+class _JsonLines:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  open as long as the batch runs
+        self._lock = threading.Lock()
+
+    def write(self, result: Mapping[str, Any]) -> None:
+        line = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(", ", ": ")) + "\n"
+        with self._lock, _said_of(self.path, "write"):
+            self._file.write(line)
+
+    def close(self) -> None:
+        _finish(self._file, self.path)
+
+
+class _CsvRows:
+    """The columns are those of the first result; what later ones have besides is JSON in the column `other`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115  open as long as the batch runs
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._columns: list[str] = []
+        self._lock = threading.Lock()
+
+    def write(self, result: Mapping[str, Any]) -> None:
+        with self._lock, _said_of(self.path, "write"):
+            if not self._columns:
+                self._columns = [*(name for name in result if name != "other"), "other"]
+                self._writer.writerow(self._columns)
+            other = {name: value for name, value in result.items() if name not in self._columns or name == "other"}
+            row = [_cell(result.get(name)) for name in self._columns[:-1]]
+            self._writer.writerow([*row, _cell(other) if other else ""])
+
+    def close(self) -> None:
+        _finish(self._file, self.path)
+
+
+class _ParquetRows:
+    """The columns are those of the first group of rows; values that are not scalars are JSON."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._parquet = _pyarrow_parquet()
+        self._file = open(path, "wb")  # noqa: SIM115  open as long as the batch runs
+        self._rows: list[dict[str, Any]] = []
+        self._writer: Any = None
+        self._lock = threading.Lock()
+
+    def write(self, result: Mapping[str, Any]) -> None:
+        row = {name: value if _is_scalar(value) else _cell(value) for name, value in result.items()}
+        with self._lock:
+            self._rows.append(row)
+            if len(self._rows) >= _ROWS:
+                self._flush()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._rows:
+                self._flush()
+            with _said_of(self.path, "write"):
+                if self._writer is not None:
+                    self._writer.close()
+        _finish(self._file, self.path)
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        rows, self._rows = self._rows, []
+        try:
+            with _said_of(self.path, "write"):
+                schema = None if self._writer is None else self._writer.schema
+                table = pyarrow.Table.from_pylist(rows, schema=schema)
+                if self._writer is None:
+                    self._writer = self._parquet.ParquetWriter(self._file, table.schema)
+                self._writer.write_table(table)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+            raise StreamError(f"{self.path}: results of several types in one column: {error}; use .jsonl") from error
+
+
+def _finish(file: Any, path: Path) -> None:
+    """Close `file`, its content on the disk."""
+    with _said_of(path, "write"), file:
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _cell(value: Any) -> str:
+    """One value of a CSV file: text as it is, nothing for null, everything else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _pyarrow_parquet() -> Any:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise StreamError(_PARQUET) from error
+    return parquet
+
+
+@contextlib.contextmanager
+def _said_of(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise StreamError(f"cannot read {path}: it is not UTF-8 (byte {error.start} of a piece)") from error
+    except OSError as error:
+        raise StreamError(f"cannot {what} {path}: {error.strerror or error}") from error

@@ -1,0 +1,162 @@
+"""What a server's "not so fast" means: how long to wait, whether it counts as an attempt, how many calls at once.
+
+A throttled call has failed of nothing of its own, so it uses up no attempt, at most `MOST_THROTTLES` times an item.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+MOST_THROTTLES = 10
+"""How often one item may be told to wait before that counts as its failure."""
+
+LONGEST_BACKOFF = 60.0
+"""Seconds; pflow's own `retry` has the same cap."""
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Seconds. A server that asks for more (a daily quota, a clock that is wrong) is not waited for."""
+
+_THROTTLED = frozenset({429, 503})
+_TIMED_OUT = frozenset({408, 504})
+_LINKS = 8  # exceptions of a chain that are looked at: a wrapper of a wrapper of the client's
+
+
+class Pushback(NamedTuple):
+    """What a failed call says about the server's load."""
+
+    is_throttle: bool
+    """Whether the server refused the call (429, 503), which is not an attempt; False for a timeout, which is one."""
+    retry_after: float | None
+    """Seconds that the server asked to wait, if it said so."""
+
+
+def pushback_of(exc: BaseException) -> Pushback | None:
+    """What `exc`, or an exception that it was raised from, says about the server's load; None if nothing.
+
+    HTTP clients differ; what they have in common is looked at: `status_code`, `status` or `code`, on the exception
+    or on its `response`, and the `headers` beside it. Timeouts are known by `TimeoutError` or by their class's name.
+    """
+    for link in _chain(exc):
+        status = _status(link)
+        if status in _THROTTLED or getattr(link, "kind", None) == "rate_limit":
+            return Pushback(True, _retry_after(link))
+        is_timeout = isinstance(link, TimeoutError) or "Timeout" in type(link).__name__
+        if status in _TIMED_OUT or is_timeout or getattr(link, "kind", None) == "timeout":
+            return Pushback(False, _retry_after(link))
+    return None
+
+
+def pushback_in(outputs: Mapping[str, Any]) -> Pushback | None:
+    """The same of a node that answers failures: pflow's `http` writes `status_code` and `response_headers`."""
+    status = outputs.get("status_code")
+    if status in _THROTTLED or status in _TIMED_OUT:
+        headers = outputs.get("response_headers")
+        return Pushback(status in _THROTTLED, _seconds(headers) if isinstance(headers, Mapping) else None)
+    details = outputs.get("error_details")
+    kind = details.get("kind") if isinstance(details, Mapping) else None
+    return Pushback(kind == "rate_limit", None) if kind in ("rate_limit", "timeout") else None
+
+
+def backoff(
+    wait: float, attempt: int, *, exponential: bool, draw: Callable[[float, float], float] | None = None
+) -> float:
+    """Seconds before the attempt after number `attempt` (from 1).
+
+    `wait` as it is, or with `exponential` anything up to a bound that doubles ("full jitter": items that failed
+    together do not come back together), at most `LONGEST_BACKOFF`. See Brooker, "Exponential Backoff And Jitter".
+    """
+    if not exponential:
+        return wait
+    bound = min(LONGEST_BACKOFF, wait * 2.0 ** min(attempt - 1, 30))
+    return (draw or random.uniform)(0, bound)
+
+
+class AdaptiveLimit:
+    """`max_concurrent: auto`: how many calls may be under way, found by asking.
+
+    Additive increase, multiplicative decrease, as TCP has it: a call that ends well raises the limit by 1/limit, so a
+    round of them by one; a push-back lowers it by `DECREASE`, once for all calls that were under way then.
+    """
+
+    START, DECREASE = 4.0, 0.7
+
+    def __init__(self, most: int) -> None:
+        """`most` is the limit of the limit."""
+        self._most = float(most)
+        self._limit = min(self.START, self._most)
+        self._lowered = float("-inf")
+        self._lock = threading.Lock()
+
+    @property
+    def now(self) -> int:
+        """How many calls may be under way."""
+        return int(self._limit)
+
+    def ended_well(self) -> None:
+        """A call has ended without a push-back."""
+        with self._lock:
+            self._limit = min(self._most, self._limit + 1 / self._limit)
+
+    def pushed_back(self, begun: float) -> None:
+        """A call that began at `begun` (of `time.monotonic`) was pushed back."""
+        with self._lock:
+            if begun >= self._lowered:
+                self._limit = max(1.0, self._limit * self.DECREASE)
+                self._lowered = time.monotonic()
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = exc
+    for _ in range(_LINKS):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _status(exc: BaseException) -> int | None:
+    for owner in (exc, getattr(exc, "response", None)):
+        for name in ("status_code", "status", "code"):
+            value = getattr(owner, name, None)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+    return None
+
+
+def _retry_after(exc: BaseException) -> float | None:
+    said = getattr(exc, "retry_after", None)
+    if isinstance(said, (int, float)) and not isinstance(said, bool):
+        return _bounded(float(said))
+    for owner in (exc, getattr(exc, "response", None)):
+        headers = getattr(owner, "headers", None)
+        if isinstance(headers, Mapping) or hasattr(headers, "get"):
+            found = _seconds(headers)
+            if found is not None:
+                return found
+    return None
+
+
+def _seconds(headers: Any) -> float | None:
+    """What Retry-After says: seconds or a date (RFC 9110, 10.2.3); None if it is not there, or neither."""
+    text = next((headers.get(name) for name in ("retry-after", "Retry-After") if headers.get(name)), None)
+    if text is None:
+        return None
+    try:
+        return _bounded(float(str(text)))
+    except ValueError:
+        pass
+    try:
+        return _bounded(email.utils.parsedate_to_datetime(str(text)).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _bounded(seconds: float) -> float | None:
+    if seconds != seconds or seconds > LONGEST_RETRY_AFTER:
+        return None
+    return max(0.0, seconds)

@@ -1,0 +1,102 @@
+"""What a folder says of the lowering that it holds, or of what is left of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ... import regular_files
+from ...diagnostics.diagnostic import Diagnostic, Severity
+from ...emit.emit import STANDALONE_RUNTIME
+from ...emit.header import HEADER_BYTES, MARK, header_of, read_header
+from ...generated_folder import GENERATED, LOWERED, MAP, MODULE, is_expanded_ir, is_map
+from .lowering import Lowering, beside, from_header, shown
+
+_HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"
+
+
+class Remains(NamedTuple):
+    """What a folder tells: the lowering, or why it cannot be known; neither, if pflow-lower wrote nothing there."""
+
+    lowering: Lowering | None = None
+    problem: Diagnostic | None = None
+
+
+def remains(folder: Path, names: Iterable[str]) -> Remains:
+    """What the files (and folders) `names` of `folder` tell of the lowering that it holds.
+
+    The header of any module says what it was made from, and so does a source map. Without one there may still be
+    what nobody else writes: a `lowered.json`, a copy of the runtime.
+    """
+    ours = {name for name in names if GENERATED.fullmatch(name) or name == STANDALONE_RUNTIME}
+    if not ours:
+        return Remains()
+    problem = None
+    for name in sorted(filter(MODULE.fullmatch, ours), key=lambda name: (name == "flow.py", name)):
+        try:
+            header = header_of(regular_files.read_start(folder / name, HEADER_BYTES))
+        except IsADirectoryError:
+            continue
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            problem = problem or _problem(folder / name, f"cannot be read: {reason}")
+            continue
+        if header is None:
+            continue
+        said = read_header(header)
+        if said is not None:
+            return Remains(from_header(folder / name, said))
+        problem = problem or _unclear(folder / name, header)
+    if (lowering := _from_maps(folder, ours)) is not None:
+        return Remains(lowering)
+    if problem is not None:
+        return Remains(problem=problem)
+    left = next(_signs(folder, ours), None)
+    if left is None:
+        return Remains()
+    message = "this is left of a lowering, and no module beside it says what it was made from"
+    return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown(folder))))
+
+
+def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
+    """The lowering that a source map tells of: its workflow; the flags, from the files that are there."""
+    for name in sorted(name for name in ours if name.endswith(MAP)):
+        if not is_map(folder / name):
+            continue
+        data: Any = json.loads(regular_files.read(folder / name))
+        source = data.get("source")
+        if isinstance(source, str) and source and "\0" not in source:
+            program = any(one in ours for one in ("flow.py", f"flow.py{MAP}"))
+            return Lowering(
+                folder=folder,
+                workflow=beside(folder, source),
+                said_by=folder / name,
+                program=program,
+                standalone=STANDALONE_RUNTIME in ours,
+            )
+    return None
+
+
+def _signs(folder: Path, ours: set[str]) -> Iterator[str]:
+    """The names of what pflow-lower must have written."""
+    for name in sorted(ours):
+        file = folder / name
+        runtime = name == STANDALONE_RUNTIME and file.is_dir()
+        document = name == LOWERED and (file.is_dir() or is_expanded_ir(file))
+        if runtime or document or (name.endswith(MAP) and is_map(file)):
+            yield name
+
+
+def _unclear(module: Path, header: str) -> Diagnostic:
+    if header.partition("\n")[0] == f"{MARK}. Do not edit.":
+        message = "it was made from standard input or from Python: its header names no workflow"
+    else:
+        message = "its header does not say, in a form that this version knows, how it was made"
+    help = "list the workflow in a table, [[tool.pflow-lower.lowerings]] in pyproject.toml, or lower it from a file"
+    return _problem(module, message, help)
+
+
+def _problem(path: Path, message: str, help: str = "") -> Diagnostic:
+    return Diagnostic(code="PFL615", severity=Severity.ERROR, message=message, file=shown(path), help=help)

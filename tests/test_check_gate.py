@@ -1,0 +1,333 @@
+"""`check` is a gate: what it cannot see does not pass it, and what is damaged can be mended."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.command import Run
+
+from pflow_lower.atomic_write import LEFT_OVER
+from pflow_lower.generated_folder import LOWERED, MAP
+
+FLAGS: list[list[str]] = [[], ["--program"], ["--program", "--standalone"]]
+CONFLICT = b"<<<<<<< HEAD\n%s=======\n%s>>>>>>> theirs\n"
+
+
+def workflow(path: str, node_id: str = "greet", **more: object) -> Path:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    node = {
+        "id": node_id,
+        "type": "shell",
+        "params": {"command": "cat", "stdin": "Hello ${item}", **more},
+        "batch": {"items": ["Ann", "Bob"]},
+    }
+    file.write_text(json.dumps({"nodes": [node]}, indent=2), encoding="utf-8")
+    return file
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def as_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def above(line: bytes) -> Callable[[Path], None]:
+    def write(file: Path) -> None:
+        file.write_bytes(line + file.read_bytes())
+
+    return write
+
+
+def in_conflict(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(CONFLICT % (content, content))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "deleted": Path.unlink,
+    "emptied": lambda file: file.write_bytes(b""),
+    "a folder": as_folder,
+    "in conflict": in_conflict,
+    "a link to nowhere": lambda file: (file.unlink(), file.symlink_to("nowhere")),
+    "a pipe": lambda file: (file.unlink(), os.mkfifo(file)),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+}
+ON_TOP = {
+    "licence": b"# Copyright 2026 The Authors\n",
+    "shebang": b"#!/usr/bin/env python3\n",
+    "byte order mark": b"\xef\xbb\xbf",
+    "blank line": b"\n",
+    "licence of many lines": b"# Copyright\n#\n# All rights reserved.\n\n",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("flags", FLAGS, ids=str)
+def test_any_file_that_is_damaged_is_drift_and_is_mended(run: Run, flags: list[str], kind: str) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out", *flags)
+    before = contents(Path("out"))
+    names = [name for name in before if "/" not in name] + ["pflow_lower_runtime/batch.py"] * ("--standalone" in flags)
+    for name in names:
+        DAMAGE[kind](Path("out", name))
+        for path in (".", "out"):
+            shown = run("check", path)
+            assert shown.status in (1, 2) and f"out/{name}" in shown.out, (name, shown)
+        if run("check", "--update").status:  # nothing is left that says what it was made from
+            assert name == "nodes.py"
+            assert run("wf.json", "-o", "out", *flags).status == 0
+        assert contents(Path("out")) == before, name
+
+
+@pytest.mark.parametrize("line", ON_TOP.values(), ids=ON_TOP)
+@pytest.mark.parametrize("name", ["nodes.py", "flow.py"])
+def test_what_is_written_above_the_header_takes_no_file_away(run: Run, name: str, line: bytes) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out", "--program")
+    before = contents(Path("out"))
+    above(line)(Path("out", name))
+    for path in (".", f"out/{name}"):
+        shown = run("check", path)
+        assert shown.status == 1 and f"out/{name}:" in shown.out
+    assert run("wf.json", "-o", "out", "--program").status == 0
+    assert contents(Path("out")) == before
+
+
+@pytest.mark.parametrize("kept", [[LOWERED], ["flow.py"], ["pflow_lower_runtime/batch.py"], []], ids=str)
+def test_what_is_left_of_a_folder_is_not_nothing(run: Run, kept: list[str]) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out", "--program", "--standalone")
+    before = contents(Path("out"))
+    for name in before.keys() - set(kept):
+        Path("out", name).unlink()
+    shown = run("check", ".")
+    assert shown.status in (1, 2) and "out" in shown.out
+    assert run("wf.json", "-o", "out", "--program", "--standalone").status == 0
+    assert contents(Path("out")) == before
+    assert run("check", ".").status == 0
+
+
+def test_every_file_emptied_is_not_nothing(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out")
+    before = contents(Path("out"))
+    for name in before:
+        Path("out", name).write_bytes(b"")
+    assert run("check", ".").status == 2
+    assert run("wf.json", "-o", "out").status == 0
+    assert contents(Path("out")) == before
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_folder_that_a_table_lists_may_be_gone(run: Run, whole: bool) -> None:
+    workflow("wf.json")
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'wf.json'\nout = 'out'\n")
+    assert run("check", "--update").status == 0
+    shutil.rmtree("out")
+    if not whole:
+        Path("out").mkdir()
+    assert run("check").status == 1
+    assert run("check", "--update").status == 0
+    assert run("check").status == 0
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None and os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_told_and_mended(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out")
+    Path("out/nodes.py").chmod(0)
+    limited = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    command = [*limited, "pflow-lower", "check", "."]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert shown.returncode in (1, 2) and "out/nodes.py" in shown.stdout, shown
+    again = [*limited, "pflow-lower", "wf.json", "-o", "out"]
+    assert subprocess.run(again, capture_output=True, check=False).returncode == 0
+    Path("out/nodes.py").chmod(0o644)
+    assert run("check", ".").status == 0
+
+
+# --- Whatever a folder is called
+
+
+@pytest.mark.parametrize("folder", ["venv", ".venv/x", "lib/site-packages/x", "node_modules/x", "__pycache__", "env"])
+def test_no_name_hides_a_folder(run: Run, folder: str) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", folder)
+    if folder == "env":
+        Path("env/pyvenv.cfg").touch()
+    with Path(folder, "nodes.py").open("a") as file:
+        file.write("import os\n")
+    shown = run("check", ".")
+    assert shown.status == 1 and f"{folder}/nodes.py" in shown.out
+    assert run("check").status == 1
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git tells what is checked in")
+def test_what_is_checked_in_is_not_an_installed_program(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "venv/x")
+    Path("wf.json").unlink()
+    shown = run("check")
+    assert shown.status == 0 and "passed by: venv/x" in shown.err
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    assert run("check").status == 0
+    subprocess.run(["git", "add", "-f", "venv"], check=True)
+    shown = run("check")
+    assert shown.status == 1 and "PFL614" in shown.out
+
+
+# --- A path at which nothing is found
+
+
+def test_a_path_with_nothing_to_check_is_not_passed(run: Run) -> None:
+    Path("empty").mkdir()
+    Path("notes.md").write_text("# Notes\n")
+    workflow("wf.json")
+    for path in ("empty", "notes.md", "wf.json", "."):
+        shown = run("check", path)
+        assert shown.status == 2 and "PFL117" in shown.out, path
+    assert run("check", "nowhere").status == 2
+    run("wf.json", "-o", "out")
+    assert run("check", ".").status == 0
+    assert run("check", "out", "empty").status == 2
+
+
+def test_lint_of_a_folder_without_workflows_is_not_clean(run: Run) -> None:
+    Path("empty").mkdir()
+    workflow("flows/wf.json")
+    assert run("lint", "flows").status == 0
+    for arguments in (["empty"], ["flows", "empty"], ["nowhere"]):
+        assert run("lint", *arguments).status == 2
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="asks git")
+def test_diff_of_a_path_that_neither_version_has(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow("wf.json")
+    workflow("flows/gone.json")
+    workflow("flows/kept.json")
+    Path("README.md").write_text("read\n")
+    Path("empty").mkdir()
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for command in (["init", "-q", "."], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    Path("flows/gone.json").unlink()
+    for path in ("wf.json", "flows/gone.json", "flows", "."):
+        assert run("diff", "--git", "HEAD", path).status == 0, path
+    for path in ("nosuch.json", "empty", "README.md", "gone.json"):
+        shown = run("diff", "--git", "HEAD", "--fail-on", "breaking", "wf.json", path)
+        assert shown.status == 2 and path in shown.err and "PFL117" in shown.err, path
+    monkeypatch.chdir("flows")
+    assert run("diff", "--git", "HEAD", "kept.json").status == 0
+    assert run("diff", "--git", "HEAD..HEAD", "wf.json").status == 2
+
+
+# --- One workflow, one folder
+
+
+def test_a_second_workflow_does_not_take_a_folder(run: Run) -> None:
+    workflow("one.json", "one")
+    workflow("two.json", "two")
+    run("one.json", "-o", "out", "--program")
+    before = contents(Path("out"))
+    for arguments in (["two.json"], ["two.json", "--program"], ["-"]):
+        text = Path("two.json").read_text() if arguments == ["-"] else ""
+        shown = run(*arguments, "-o", "out", stdin=text)
+        assert shown.status == 2 and "PFL603" in shown.err and "one.json" in shown.err
+    assert contents(Path("out")) == before
+    assert run("one.json", "-o", "out").status == 0
+    Path("one.json").rename("renamed.json")  # the same workflow under another name
+    assert run("renamed.json", "-o", "out").status == 0
+
+
+def test_a_table_does_not_take_a_folder_either(run: Run) -> None:
+    workflow("one.json", "one")
+    workflow("two.json", "two")
+    run("one.json", "-o", "out")
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'two.json'\nout = 'out'\n")
+    shown = run("check", "--update")
+    assert shown.status == 2 and "PFL603" in shown.out and "one.json" in shown.out
+    assert "class OneBatch" in Path("out/nodes.py").read_text()
+    Path("pyproject.toml").write_text("[[tool.pflow-lower.lowerings]]\nworkflows = 'one.json'\nout = 'out'\n")
+    shown = run("check")
+    assert shown.status == 2 and "PFL616" in shown.out
+    assert "one.json" in shown.out and "two.json" in shown.out
+
+
+# --- What it says
+
+
+def test_what_is_removed_is_not_called_refreshed(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out", "--program", "--standalone")
+    shown = run("wf.json", "-o", "out")
+    assert "are left from an earlier run" in shown.err
+    assert "out/flow.py, " in shown.err and ", out/pflow_lower_runtime are" in shown.err
+    shown = run("check", "--update", "out")
+    assert shown.status == 0
+    lines = shown.out.splitlines()
+    assert "removed out/flow.py" in lines and "removed out/pflow_lower_runtime" in lines
+    assert not any(line.startswith("refreshed") for line in lines)
+    assert all("pflow_lower_runtime" not in str(path) for path in Path("out").rglob("*"))
+
+
+def test_many_files_are_summed_up(run: Run) -> None:
+    workflow("wf.json")
+    shown = run("wf.json", "-o", "out", "--program", "--standalone")
+    assert len(shown.err.splitlines()) == 1 and len(shown.err) < 150
+    assert "out/nodes.py" in shown.err and "the runtime (" in shown.err
+
+
+def test_what_a_killed_write_left_is_named_and_removed(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out")
+    left = Path("out", f".nodes.py.abc{LEFT_OVER}")
+    left.write_text("half of a fi")
+    shown = run("check", ".")
+    assert shown.status == 1 and str(left) in shown.out
+    assert f"removed {left}" in run("check", "--update", ".").out
+    assert not left.exists()
+
+
+def test_a_signal_waits_until_all_files_are_moved(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from pflow_lower import atomic_write
+replace = os.replace
+def interrupted(one, two):
+    replace(one, two)
+    os.kill(os.getpid(), signal.SIGTERM)
+atomic_write.os.replace = interrupted
+atomic_write.replace_files({{Path({str(tmp_path)!r}, name): b"new" for name in "abc"}})
+"""
+    ended = subprocess.run(["python", "-c", script], check=False)
+    assert ended.returncode < 0
+    assert contents(tmp_path) == dict.fromkeys("abc", b"new")
+
+
+def test_prose_of_a_markdown_workflow_is_not_drift(run: Run) -> None:
+    pytest.importorskip("pflow")
+    text = (
+        "# Rows\n\nHandles rows.\n\n## Steps\n\n### list\n\nLists rows.\n\n- type: shell\n\n"
+        "```shell command\necho row\n```\n\n### show\n\nShows each.\n\n- type: shell\n\n"
+        "```yaml batch\nitems: [1, 2]\n```\n\n```shell command\necho ${item}\n```\n"
+    )
+    Path("wf.pflow.md").write_text(text)
+    run("wf.pflow.md", "-o", "out")
+    Path("wf.pflow.md").write_text(text.replace("Handles rows.\n", "Handles rows.\n\nThey come from a shell.\nTwo.\n"))
+    shown = run("check", "out")
+    assert f"out/{LOWERED}:" not in shown.out and "_source_line" not in shown.out
+    assert all(MAP in line or "checked" in line or line.startswith(" ") for line in shown.out.splitlines()[:-1])
+    Path("wf.pflow.md").write_text(text.replace("echo row", "echo ROW"))
+    shown = run("check", "out")
+    assert shown.status == 1 and "ROW" in shown.out

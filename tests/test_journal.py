@@ -1,0 +1,193 @@
+"""The journal: what is kept, found again, and said when it cannot be."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pflow_lower.runtime.journal import Journal, JournalError, JournalInUse, fingerprint, read_rows
+from pflow_lower.runtime.values import ParameterError
+
+
+def ask(number: int) -> bytes:
+    return fingerprint("classify", "llm", {"prompt": f"issue {number}"})
+
+
+def journal(folder: Path, **options: bool) -> Journal:
+    return Journal(folder / "state" / "w.db", "w.json", **options)
+
+
+def test_a_failed_run_goes_on_and_a_good_one_starts_afresh(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    assert first.find(ask(1)) is None
+    first.keep(ask(1), "classify", "a", {"response": "bug"}, seconds=1.5)
+    first.close(ended_well=False)
+
+    second = journal(tmp_path)
+    assert second.found == 1
+    answer = second.find(ask(1))
+    assert answer is not None and answer.result == {"response": "bug"} and answer.seconds == 1.5
+    assert second.find(ask(2)) is None
+    second.close(ended_well=True)
+
+    third = journal(tmp_path)
+    assert third.found == 0 and third.find(ask(1)) is None
+    third.close(ended_well=True)
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["w.db.lock"]
+
+
+def test_equal_items_stay_apart(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    for text in ("one", "two"):
+        first.keep(ask(1), "classify", None, {"response": text}, seconds=0)
+    first.close(ended_well=False)
+    for _ in range(2):  # an answer that was given out in a run that died is there for the next one
+        again = journal(tmp_path)
+        found = [again.find(ask(1)) for _ in range(3)]
+        assert [answer and answer.result["response"] for answer in found] == ["one", "two", None]
+        again.close(ended_well=False)
+
+
+def test_an_answer_of_this_run_is_not_given_to_this_run(tmp_path: Path) -> None:
+    run = journal(tmp_path)
+    run.keep(ask(0), "classify", None, {}, seconds=0)
+    run.close(ended_well=False)
+    run = journal(tmp_path)
+    run.keep(ask(1), "classify", None, {"response": "a"}, seconds=0)
+    run.flush()
+    assert run.find(ask(1)) is None
+    run.close(ended_well=True)
+
+
+def test_fresh_forgets(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    first.keep(ask(1), "classify", None, {}, seconds=0)
+    first.close(ended_well=False)
+    again = journal(tmp_path, fresh=True)
+    assert again.find(ask(1)) is None
+    again.close(ended_well=True)
+
+
+def test_a_second_run_is_told_at_once(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    with pytest.raises(JournalInUse, match=rf"another run \(process {os.getpid()}\) is using the journal .*w\.db"):
+        journal(tmp_path)
+    first.keep(ask(1), "classify", "k", {"response": 1}, seconds=0.5, cost=0.01)
+    first.flush()
+    assert [(row.node, row.key, row.cost) for row in read_rows(first.path)] == [("classify", "k", 0.01)]
+    first.close(ended_well=True)
+
+
+def test_a_parameter_that_is_not_json_is_named() -> None:
+    with pytest.raises(ParameterError, match="the parameter `stamp` is a PosixPath that JSON cannot hold"):
+        fingerprint("n", "t", {"prompt": "x", "stamp": Path("x")})
+    with pytest.raises(ParameterError, match="`n` is a float"):
+        fingerprint("n", "t", {"n": float("nan")})
+
+
+def test_the_order_of_keys_does_not_matter() -> None:
+    assert fingerprint("n", "t", {"a": 1, "b": 2}) == fingerprint("n", "t", {"b": 2, "a": 1})
+    assert fingerprint("n", "t", {"a": 1}) != fingerprint("m", "t", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b"not a database at all" * 99), "file is not a database"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
+        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 1"),
+        (lambda path: pragma(path, "application_id = 7"), "it is not a journal of pflow-lower"),
+    ],
+)
+def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
+    first = journal(tmp_path)
+    first.keep(ask(1), "classify", None, {"response": "bug"}, seconds=0)
+    first.close(ended_well=False)
+    damage(first.path)
+    with pytest.raises(JournalError, match=message) as caught:
+        journal(tmp_path).find(ask(1))
+    assert "journal clear" in str(caught.value) and str(first.path) in str(caught.value)
+    anew = Journal(tmp_path / "anew" / "w.db", "w.json", fresh=True)
+    anew.close(ended_well=True)
+
+
+def pragma(path: Path, setting: str) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA {setting}")
+    db.close()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from pflow_lower.runtime.journal import Journal, fingerprint
+journal = Journal(Path(sys.argv[1]), "w")
+print("ready", flush=True)
+for number in range(2000):
+    asked = fingerprint("n", "t", {"x": number})
+    if journal.find(asked) is None:
+        print("run", number, flush=True)
+        journal.keep(asked, "n", None, {"x": number}, seconds=0)
+        if number % 20 == 0:
+            journal.flush()
+            print("safe", number, flush=True)
+journal.close(ended_well=False)
+print("done", flush=True)
+"""
+
+
+def test_killed_at_random_moments_nothing_acknowledged_is_lost_or_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    chance = random.Random(7)
+    safe: set[int] = set()
+    for _ in range(12):
+        before = {row.result["x"] for row in read_rows(path)} if path.exists() else set()
+        assert safe <= before
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0, 0.05))
+        child.send_signal(signal.SIGKILL)
+        said = [line.split() for line in child.communicate()[0].splitlines()]
+        assert not {int(line[1]) for line in said if line[0] == "run" and len(line) == 2} & before
+        safe |= {int(line[1]) for line in said if line[0] == "safe" and len(line) == 2}
+    subprocess.run([sys.executable, "-c", CHILD, str(path)], check=True, stdout=subprocess.DEVNULL)
+    assert sorted(row.result["x"] for row in read_rows(path)) == list(range(2000))
+
+
+def keep_many(run: Journal) -> None:
+    for number in range(10_000):
+        run.keep(ask(number), "classify", None, {"response": "x" * 500}, seconds=0)
+        run.flush()
+
+
+def test_a_full_disk_is_said_by_the_next_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = journal(tmp_path)
+    run._db.execute("PRAGMA max_page_count = 12")
+    with pytest.raises(JournalError, match="database or disk is full; make room"):
+        keep_many(run)
+    with pytest.raises(JournalError, match="disk is full"):
+        run.close(ended_well=True)
+    assert list(read_rows(run.path))  # what was written before is still there
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_an_error_before_the_first_item(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(0o500)
+    with pytest.raises(JournalError, match="cannot write the journal"):
+        journal(tmp_path)
+
+
+def test_a_folder_that_is_a_file_is_an_error_before_the_first_item(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(JournalError, match="cannot write the journal"):
+        journal(tmp_path)

@@ -1,0 +1,180 @@
+"""What the compiler knows of pflow's node types, held against the types themselves; and of its reference version."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+pytest.importorskip("pflow")
+
+from pflow.execution.result import RunnerConfig
+from pflow.execution.runner import WorkflowRunner
+
+import pflow_lower
+from pflow_lower.node_types import pflow_types
+from pflow_lower.node_types.pflow_types import (
+    REFERENCE,
+    STRAY_PARAM,
+    WORKFLOW_TYPES,
+    declares_params,
+    is_mcp,
+    mcp_tool,
+    pflow_type,
+)
+from pflow_lower.node_types.pflow_types import TYPES as RECORDS
+from pflow_lower.pflow.versions import KNOWN
+
+TYPES = sorted(RECORDS.keys() - WORKFLOW_TYPES - {"mcp"})
+
+
+def made(type_name: str) -> Any:
+    module, _, name = RECORDS[type_name].path.partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_own_attempts(type_name: str) -> None:
+    node, known = made(type_name), RECORDS[type_name].attempts
+    assert (node.max_retries, node.wait) == (known.own, known.wait)
+
+
+def calls(node: dict[str, Any], log: Path) -> int:
+    """How often a batch of one item makes the node do its work, which leaves a mark and fails."""
+    ir = {
+        "ir_version": "0.1.0",
+        "nodes": [{"id": "b", "batch": {"items": [1], "max_retries": 3}, **node}],
+        "edges": [],
+    }
+    result = WorkflowRunner().run(ir, {}, RunnerConfig(trace_enabled=False, cache_enabled=False))
+    assert not result.success
+    return len(log.read_text()) if log.exists() else 0
+
+
+@pytest.mark.parametrize(("retry", "expected"), [(None, 1), ({"max": 2}, 2)])
+def test_code_answers_and_heeds_retry(tmp_path: Path, retry: Any, expected: int) -> None:
+    log = tmp_path / "log"
+    code = f"with open({str(log)!r}, 'a') as log: log.write('x')\nresult: int = 1\nraise ValueError"
+    node: dict[str, Any] = {"type": "code", "params": {"code": code}} | ({"retry": retry} if retry else {})
+    assert calls(node, log) == expected
+
+
+def test_shell_answers_and_heeds_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    node = {"type": "shell", "params": {"command": f"printf x >> {log}; exit 3"}, "retry": {"max": 2}}
+    assert calls(node, log) == 1
+
+
+def test_a_sub_workflow_answers_and_heeds_nothing(tmp_path: Path) -> None:
+    log, child = tmp_path / "log", tmp_path / "child.pflow.md"
+    child.write_text(
+        "# Child\n\nFails.\n\n## Steps\n\n### fail\n\nFail.\n\n- type: shell\n\n"
+        f"```shell command\nprintf x >> {log}; exit 3\n```\n"
+    )
+    node = {"type": "workflow", "params": {"workflow": str(child)}, "retry": {"max": 2}}
+    assert calls(node, log) == 1
+
+
+@pytest.mark.parametrize(("retry", "expected"), [({"wait": 0}, 9), ({"max": 2, "wait": 0}, 6)])
+def test_http_raises_so_the_budgets_multiply(tmp_path: Path, retry: Any, expected: int) -> None:
+    with mock.patch("pflow.nodes.http.http.requests.request", side_effect=OSError("no network here")) as request:
+        node = {"type": "http", "params": {"url": "https://example.com"}, "retry": retry}
+        calls(node, tmp_path / "log")
+    assert request.call_count == expected
+
+
+@pytest.mark.parametrize(("retry", "expected"), [({"wait": 0}, 3), ({"max": 2, "wait": 0}, 2)])
+def test_files_answer_and_heed_retry(tmp_path: Path, retry: Any, expected: int) -> None:
+    with mock.patch("pflow.nodes.file.write_file.WriteFileNode._atomic_write", side_effect=OSError("full")) as write:
+        node = {"type": "write-file", "params": {"file_path": str(tmp_path / "f"), "content": "x"}, "retry": retry}
+        calls(node, tmp_path / "log")
+    assert write.call_count == expected
+
+
+@pytest.mark.parametrize("type_name", ["llm", "agent"])
+def test_what_becomes_of_the_last_failure(type_name: str) -> None:
+    """A model call that failed is an answer; an agent session that failed is raised again."""
+    node = made(type_name)
+    node.wait = 0
+    backend = mock.Mock(translate_error=lambda error, _: RuntimeError(str(error)))
+    node.exec = mock.Mock(side_effect=OSError("no network here"))
+    prepared = {"model": "m", "_backend": backend}
+    if RECORDS[type_name].attempts.raises:
+        with pytest.raises(RuntimeError):
+            node._exec(prepared)
+    else:
+        assert node._exec(prepared)["error"]
+    assert node.exec.call_count == RECORDS[type_name].attempts.own
+
+
+def registry(home: Path) -> dict[str, Any]:
+    """pflow's own account of its types, made anew."""
+    script = (
+        "import http.client, json\n"
+        "from pflow.registry import Registry\n"
+        "print(json.dumps({name: node for name, node in Registry().load(include_filtered=True).items()}))\n"
+    )
+    environment = {**os.environ, "HOME": str(home)}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def declared(node: dict[str, Any], section: str) -> dict[str, str]:
+    return {entry["key"]: entry["type"] for entry in node["interface"][section]}
+
+
+def test_the_records_are_what_pflow_declares(tmp_path: Path) -> None:
+    theirs = registry(tmp_path)
+    assert theirs.keys() == RECORDS.keys() - WORKFLOW_TYPES
+    for name, node in theirs.items():
+        record = RECORDS[name]
+        params = declared(node, "params") | declared(node, "inputs")
+        params.pop(STRAY_PARAM, None)
+        assert record.path == f"{node['module']}:{node['class_name']}"
+        assert dict(record.params) == params
+        assert dict(record.outputs) == declared(node, "outputs")
+        files = {record.reads_file, record.writes_file} - {""}
+        assert files <= record.params.keys() >= record.text_containers
+        assert set(record.data_outputs) | ({record.structured_output} - {""}) <= record.outputs.keys()
+        assert record.structured_output == "" or "output_schema" in record.params
+        assert record.declares_params == bool(params)
+
+
+def test_a_tool_of_an_mcp_server_is_known_by_its_name() -> None:
+    assert pflow_type("mcp-github-create_issue") is pflow_type("mcp-a-b-c") is not None
+    assert [is_mcp(name) for name in ("mcp", "mcp-a-b", "mcp-a", "mcps-a-b")] == [True, True, False, False]
+    assert mcp_tool("mcp-github-create-issue") == "create-issue" and mcp_tool("mcp") == ""
+    assert pflow_type("my-own") is None and not declares_params("mcp-a-b") and declares_params("shell")
+
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_reference_version_stands_in_one_place() -> None:
+    folders = (Path(pflow_lower.__file__).parent, ROOT / "templates")
+    kinds = (".py", ".json", ".jinja", ".txt")
+    files = [file for folder in folders for file in folder.rglob("*") if file.suffix in kinds]
+    naming = {file.name for file in files if REFERENCE in file.read_text("utf-8")}
+    assert naming == {"pflow_types.py"}
+    assert Path(pflow_types.__file__).read_text("utf-8").count(REFERENCE) == 1
+
+
+def test_what_is_said_of_versions_elsewhere_is_the_table() -> None:
+    series = [known.series for known in KNOWN]
+    assert REFERENCE in series
+    major, minor = map(int, REFERENCE.split("."))
+    assert f'"pflow-cli>={REFERENCE},<{major}.{minor + 1}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    texts = [ROOT / "README.md", *(Path(pflow_lower.__file__).parent / "tools/guide").rglob("*.md")]
+    texts += (Path(pflow_lower.__file__).parent / "diagnostics/explained").glob("*.md")
+    for file in texts:
+        for named in re.findall(r"pflow (\d+\.\d+(?:\.\d+)?)", file.read_text("utf-8")):
+            assert any(f"{named}.".startswith(f"{known}.") for known in series), (file.name, named)

@@ -1,0 +1,72 @@
+"""What users read is plain English: no German syntax, and the tool by its name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pflow_lower
+
+PACKAGE = Path(pflow_lower.__file__).parent
+TEXTS = ("*.md", "*.json", "*.jinja", "*.txt")
+WORDINGS = {
+    '"is not a", never "is no"': r"(?<!there )(?<!what )\b(?:is|are|was|were) no (?!longer\b|more\b)",
+    '"pflow-lower", never "the step"': r"\bthe step\b",
+}
+
+
+def said_by(file: Path) -> Iterator[tuple[int, str]]:
+    """The texts of a module that users may read, with their lines: strings, and the help of commands."""
+    tree = ast.parse(file.read_bytes())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+        if not is_command(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def is_command(node: ast.AST) -> bool:
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return any(re.search(r"\b(command|group)\b", ast.unparse(decorator)) for decorator in decorators)
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every text of the package that users may read, with its place."""
+    for file in sorted(PACKAGE.rglob("*.py"), key=str):
+        place = file.relative_to(PACKAGE).as_posix()
+        yield from ((f"{place}:{line}", text) for line, text in said_by(file))
+    for pattern in TEXTS:
+        for file in sorted(PACKAGE.rglob(pattern), key=str):
+            yield file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")
+
+
+TEXT = list(texts())
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_what_users_read_is_plain_english(wording: str) -> None:
+    found = [
+        f"{place}: ...{text[max(0, match.start() - 30) : match.end() + 30]!r}"
+        for place, text in TEXT
+        for match in re.finditer(WORDINGS[wording], text.replace("\n", " "), re.IGNORECASE)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_all_kinds_of_texts_are_looked_at(tmp_path: Path) -> None:
+    places = {place.partition(":")[0] for place, _ in TEXT}
+    assert {"tools/lint/command.py", "tools/guide/guide.md", "diagnostics/explained/PFL301.md"} <= places
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""Of developers."""\n@click.command()\ndef go():\n    """Help."""\n    return f"{go} is no X"\n'
+    )
+    assert [text for _, text in said_by(module)] == ["Help.", " is no X"]
