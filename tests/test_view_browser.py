@@ -160,7 +160,7 @@ def test_the_keyboard_does_everything(show: Any) -> None:
         )
         assert page.evaluate(f"{outline}.outlineStyle !== 'none' || {outline}.strokeWidth === '3px'"), stops
     # One stop for each thing, in the order in which they are read.
-    moves = ["skip", "tools", "steps", "steps", "graph", "bar", "code", "gutter", "tabs", "code", "code"]
+    moves = ["skip", "tools", "steps", "steps", "graph", "bar", "code", "gutter", "tabs", "code"]
     assert [stop for stop in stops if stop] == moves
 
     page.focus(".skip")
@@ -420,9 +420,9 @@ def test_the_served_page_loads_again_when_the_workflow_is_saved(show: Any, brows
     try:
         assert server.stdout is not None
         tab.page.goto(server.stdout.readline().strip())
-        tab.page.click("[role=tab]:last-child")
         line = line_of(tab, 0, "max_concurrent")
         tab.page.focus(f"#{line}")
+        tab.page.click("[role=tab]:last-child")
         text = workflow.read_text(encoding="utf-8")
         workflow.write_text(text.replace('"max_concurrent": 5', '"max_concurrent": 7'), encoding="utf-8")
         tab.settled("document.querySelector('#pane0').textContent.includes('\"max_concurrent\": 7')")

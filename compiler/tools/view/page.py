@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, by_position, printable
 from ...emit.emit import summary
+from ...ir.document import Document
 from ...ir.lowered import LoweredBatch
+from ...ir.paths import Path
 from ...write import PAGE_MARK
 from .colour import lines
 from .explore import Explored
 from .graph import graph_of
 from .links import NONE, Links, Region, links_of
-from .shorten import Gap, Kept, shortened
+from .shorten import Gap, Kept, generated, long_values, shortened, written
 
 if TYPE_CHECKING:
     import jinja2
@@ -106,9 +108,10 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
     notes = _notes([*explored.findings, *findings])
     texts = [explored.text, *_files(explored).values()]
     names = [explored.name, *_files(explored)]
-    links = _links(explored, names[1:])
+    values = long_values(explored.document) if explored.document else []
+    links = _links(explored, names[1:], values)
     facts = _facts(explored, plan or {})
-    kept = [shortened(text, None if number else explored.document) for number, text in enumerate(texts)]
+    kept = [_kept(number, text, explored.document, values, links) for number, text in enumerate(texts)]
     panes = [
         _pane(number, name, kept, links, notes if not number else (), facts if not number else {})
         for number, name in enumerate(names)
@@ -149,14 +152,25 @@ def _batches(explored: Explored) -> Sequence[LoweredBatch]:
     return explored.compiled.lowered.batches if explored.compiled else ()
 
 
-def _links(explored: Explored, names: Sequence[str]) -> Links:
+def _kept(number: int, text: str, document: Document | None, values: Sequence[Path], links: Links) -> Kept:
+    """What is shown of a pane's text: `values` of the workflow are long, and so is what became of them."""
+    if document is None or not values:
+        return shortened(text, ())
+    if not number:
+        return shortened(text, written(document, values))
+    inside = {value[:length] for value in values for length in range(3, len(value) + 1)}
+    regions = [r for link in links.links if link.path in inside for r in link.regions if r.pane == number]
+    return shortened(text, generated(text, [(region.first, region.last) for region in regions]))
+
+
+def _links(explored: Explored, names: Sequence[str], values: Sequence[Path]) -> Links:
     compiled = explored.compiled
     if compiled is None:
         return NONE
     from ...emit.source_map import maps_of
 
     maps = maps_of(compiled.source, compiled.lowered, compiled.files)
-    return links_of(compiled.source.document, [maps.get(name, []) for name in names])
+    return links_of(compiled.source.document, [maps.get(name, []) for name in names], values)
 
 
 def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:

@@ -14,9 +14,9 @@ from ...ir.document import Document
 from ...ir.paths import Path
 
 _LONG_LIST = 200
-"""From how many lines on a list is shortened."""
+"""From how many values in a list, or lines of it, on it is shortened."""
 _LONG_TEXT = 5_000
-"""From how many lines on any value is."""
+"""From how many lines on a text is."""
 _HEAD, _TAIL = 20, 5
 """How many lines of what is shortened are shown at its start and at its end."""
 _DEEP = 8
@@ -47,14 +47,53 @@ class Kept(NamedTuple):
         return next((gap.first for gap in self.gaps if gap.first <= line <= gap.last), line)
 
 
-def shortened(text: str, document: Document | None = None) -> Kept:
-    """`text` without the middle of long values; those of a workflow's own text are found in its `document`."""
+def shortened(text: str, stretches: Iterable[tuple[int, int]]) -> Kept:
+    """`text` without the middle of `stretches`, the first and the last line of each."""
     lines = text.split("\n")
-    found = _values(document) if document is not None else _deep(lines)
-    gaps = list(_gaps(found, len(lines)))
+    gaps = list(_gaps(stretches, len(lines)))
     left_out = {number for gap in gaps for number in range(gap.first, gap.last + 1)}
     numbers = [number for number in range(1, len(lines) + 1) if number not in left_out]
     return Kept("\n".join(_narrow(lines[number - 1]) for number in numbers), numbers, gaps)
+
+
+def long_values(document: Document) -> list[Path]:
+    """Where long lists and texts stand in a workflow, except for its nodes and edges themselves."""
+    found: list[Path] = []
+    waiting: list[tuple[Path, Any]] = [((), document.data)]
+    while waiting:
+        path, value = waiting.pop()
+        if len(path) > 1 and _is_long(value):
+            found.append(path)
+            continue
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        waiting += [((*path, key), each) for key, each in inner if isinstance(each, (dict, list, str))]
+    return found
+
+
+def written(document: Document, values: Iterable[Path]) -> Iterator[tuple[int, int]]:
+    """The lines of `values` in the workflow's own text, as far as they are many."""
+    for path in values:
+        extent = document.positions.extent(path)
+        # What has no place of its own is said to be where its parent is.
+        if (
+            extent is not None
+            and extent[1] - extent[0] >= _LONG_LIST
+            and extent != document.positions.extent(path[:-1])
+        ):
+            yield extent
+
+
+def generated(text: str, regions: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The lines of a generated file that stand inside one value, as far as they are many and touch one of `regions`."""
+    if not regions:
+        return
+    numbered = enumerate(text.split("\n"), 1)
+    for deep, stretch in groupby(numbered, lambda line: line[1].startswith(" " * _DEEP)):
+        numbers = [number for number, _ in stretch]
+        if deep and len(numbers) >= _LONG_LIST:
+            for first, last in regions:
+                if min(last, numbers[-1]) - max(first, numbers[0]) >= _LONG_LIST:
+                    yield max(first, numbers[0]), min(last, numbers[-1])
 
 
 def _gaps(found: Iterable[tuple[int, int]], count: int) -> Iterator[Gap]:
@@ -70,34 +109,22 @@ def _gaps(found: Iterable[tuple[int, int]], count: int) -> Iterator[Gap]:
         yield Gap(count - (shown - _LINES) + 1, count)
 
 
-def _values(document: Document) -> Iterator[tuple[int, int]]:
-    """The lines of every long list and text of a workflow, except its nodes and edges themselves."""
-    waiting: list[tuple[Path, Any]] = [((), document.data)]
-    while waiting:
-        path, value = waiting.pop()
-        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        if len(path) > 1 and not isinstance(value, dict):
-            extent = document.positions.extent(path)
-            # What has no place of its own is said to be where its parent is.
-            if extent is not None and extent != document.positions.extent(path[:-1]):
-                most = _LONG_LIST if isinstance(value, list) else _LONG_TEXT
-                if extent[1] - extent[0] >= most:
-                    yield extent
-                    continue
-        waiting += [((*path, key), each) for key, each in inner if isinstance(each, (dict, list)) or _is_long(each)]
-
-
 def _is_long(value: Any) -> bool:
-    return isinstance(value, str) and value.count("\n") >= _LONG_TEXT
+    if isinstance(value, str):
+        return value.count("\n") >= _LONG_TEXT
+    return isinstance(value, list) and _size(value, _LONG_LIST) >= _LONG_LIST
 
 
-def _deep(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Long stretches of lines of a generated file that stand inside one value."""
-    numbered = enumerate(lines, 1)
-    for deep, stretch in groupby(numbered, lambda line: line[1].startswith(" " * _DEEP)):
-        numbers = [number for number, _ in stretch]
-        if deep and len(numbers) >= _LONG_LIST:
-            yield numbers[0], numbers[-1]
+def _size(value: Any, enough: int) -> int:
+    """How many values are in a list or an object, counted until it is `enough`."""
+    if not isinstance(value, (list, dict)):
+        return 1
+    size = 1
+    for each in value.values() if isinstance(value, dict) else value:
+        if size >= enough:
+            break
+        size += _size(each, enough - size)
+    return size
 
 
 def _narrow(line: str) -> str:
