@@ -104,7 +104,7 @@ def compiled_prompt(node_class: type, store: dict[str, Any]) -> tuple[str, dict[
     batch = node_class(None).prep(store)
     call = runtime.Call(batch, 0, batch.items[0])
     names = {name: getattr(runtime, name) for name in runtime.__all__}
-    names |= {"issue": call.item, "given": call.captured, "given_text": call.captured_text}
+    names |= {"issue": call.item, "given": call.given}
     return ast.unparse(shown.values[0]), names
 
 

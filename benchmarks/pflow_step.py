@@ -28,7 +28,6 @@ from pflow.runtime.engine import batch_executor
 
 import pflow_lower
 import pflow_lower.pflow
-from pflow_lower.runtime import Batch, in_tasks
 
 
 def sequential(table: Table, count: int) -> None:
@@ -128,22 +127,14 @@ class AsyncEcho(pocketflow.AsyncNode):  # type: ignore[misc]  # pocketflow is no
 
 
 def lowered_async(directory: str) -> type:
-    """The generated class for asynchronous nodes, as wide as `in_tasks` goes: pflow's schema ends at 100."""
+    """The generated class for asynchronous nodes."""
     node = {"id": "b", "type": "echo", "params": {**ECHO, "wait": "${wait}"}}
     node["batch"] = {"items": "${xs}", "parallel": True}
     inputs = {"xs": {"type": "array"}, "style": {"type": "string"}, "wait": {"type": "number"}}
     types = Path(directory, "nodes.toml")
     types.write_text('[nodes]\necho = { class = "bench:AsyncEcho", async = true }\n')
     ir = {"ir_version": "0.1.0", "inputs": inputs, "nodes": [node]}
-    generated: Any = pflow_lower.lower(ir, nodes=types).load()["b"]
-
-    class Wide(generated):  # type: ignore[misc]
-        at_once = 10
-
-        async def _exec(self, batch: Batch) -> Any:
-            return await in_tasks(self, batch, max_concurrent=self.at_once, fail_fast=True)
-
-    return Wide
+    return pflow_lower.lower(ir, nodes=types).load()["b"]
 
 
 def tasks(table: Table, count: int) -> None:
@@ -153,7 +144,7 @@ def tasks(table: Table, count: int) -> None:
 
     def ours(items: list[Params], at_once: int, wait: float) -> float:
         node = generated(AsyncEcho())
-        node.at_once = at_once
+        node.max_concurrent = at_once
         shared = {"xs": items, "style": "terse", "wait": wait, "__progress_callback__": ignore}
         gc.collect()
         begun = time.perf_counter()

@@ -14,9 +14,11 @@ from .stdio import cannot_write
 
 def main() -> None:
     """The command; its exit status is 0 (done), 1 (found what it looked for) or 2 (could not)."""
+    arguments = sys.argv[1:]
+    if arguments[:1] not in (["pflow"], ["run"], ["prove"]):
+        _forget_working_directory()
     _open_closed()
     _write_utf_8()
-    arguments = sys.argv[1:]
     if "_PFLOW_LOWER_COMPLETE" not in os.environ:
         if arguments == ["--version"]:
             from . import __version__
@@ -29,6 +31,15 @@ def main() -> None:
     from .cli import run
 
     run(arguments)
+
+
+def _forget_working_directory() -> None:
+    """Have `python -m pflow_lower` import nothing from the folder it is called in, which may be anybody's checkout.
+
+    (pflow's own commands may: there, nodes of the user's are run.)
+    """
+    if getattr(__spec__, "name", "") == "pflow_lower.__main__" and sys.path[:1] in ([""], [os.getcwd()]):
+        del sys.path[0]
 
 
 def _open_closed() -> None:

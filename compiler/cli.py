@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from . import __version__, pipeline
 from .diagnostics.diagnostic import LowerError, printable
 from .diagnostics.formats.show import FORMATS, in_colour, show_findings
 from .exit_status import DONE, FAILED, INTERRUPTED
+from .ir.report import nearest
 from .options import Options
 from .stdio import cannot_write
 
@@ -66,8 +68,16 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `lower` before arguments that name no command."""
         if args and args[0] not in self.list_commands(ctx) and args[0] not in ("--help", "-h", "--version"):
+            if (command := self._mistyped(ctx, args[0])) is not None:
+                raise click.UsageError(f"no command and no file is called {args[0]!r}; did you mean `{command}`?", ctx)
             args = ["lower", *args]
         return super().parse_args(ctx, args)
+
+    def _mistyped(self, ctx: click.Context, word: str) -> str | None:
+        """The command that `word` was probably meant to be, unless it is, or looks like, a workflow."""
+        if not word.replace("-", "").isalnum() or word.startswith("-") or os.path.lexists(word):
+            return None
+        return nearest(word, self.list_commands(ctx))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, by name."""

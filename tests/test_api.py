@@ -101,10 +101,3 @@ def test_names_stay_what_they_are_whatever_is_imported_first() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True True []"
-
-
-def test_importing_the_package_imports_no_library() -> None:
-    libraries = ["jinja2", "jsonschema", "click", "pocketflow"]
-    script = f"import sys, pflow_lower; print([m for m in {libraries} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -17,6 +17,8 @@ PACKAGE = Path(pflow_lower.__file__).parent
 
 GROUND = ("diagnostics", "ir", "node_types")
 """What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
+GROUND_MODULES = ("regular_files",)
+"""Modules beside the rooms that every room but the runtime may use, as it uses the standard library."""
 STAGES = ("load", "validate", "analyse", "lowering", "emit")
 """In their order: a stage imports the ground and earlier stages, never a later one."""
 TOPS = ("pflow", "tools")
@@ -28,6 +30,7 @@ LIBRARIES: dict[str, set[str]] = {
     "jinja2": {"emit", "tools"},
     "jsonschema": {"validate"},
     "lsprotocol": {"tools"},
+    "pathspec": {"tools"},
     "pflow": {"load", "pflow", "tools"},
     "pocketflow": {"pflow", "runtime"},
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
@@ -145,6 +148,8 @@ def why_not(found: Import) -> str:
         return ""  # the version
     if source == "runtime":
         return "generated code runs without the compiler"
+    if found.target in GROUND_MODULES:
+        return ""
     if source in GROUND:
         return "" if target in GROUND[: GROUND.index(source)] else "the ground knows no stage"
     if source in STAGES:

@@ -21,6 +21,7 @@ from pflow_lower.ir.batch_keys import BATCH_KEYS, CONSUMERS, REQUIRED, BatchKey,
 from pflow_lower.ir.workflow import BatchSpec
 from pflow_lower.load.load import from_data
 from pflow_lower.pipeline import run
+from pflow_lower.runtime import SequentialBatchNode
 from pflow_lower.tools.diff.batches import MEANINGS
 from pflow_lower.tools.diff.compare import compare
 from pflow_lower.validate import validate as validation
@@ -45,7 +46,7 @@ MADE_UP = BatchKey(
     default=2,
     about="How often nothing happens.",
     sample=3,
-    shown_at="_exec",
+    shown_at="attribute",
     ours=True,
 )
 
@@ -110,7 +111,7 @@ def changed_lines(row: BatchKey) -> set[int]:
 def mapped_lines(row: BatchKey) -> set[int]:
     """The lines that come from the key, as the source map says."""
     compiled = run(from_data(workflow(with_key(row, written=True))))
-    maps = maps_of(compiled.source, compiled.lowered, compiled.files)["nodes.py"]
+    maps = maps_of(compiled.lowered, compiled.files)["nodes.py"]
     return {
         number
         for line in maps
@@ -204,6 +205,14 @@ def test_the_tables_for_people_are_the_table() -> None:
     assert there
     for name, table in there.items():
         assert table == markdown_table(), name
+
+
+def test_the_base_classes_have_the_defaults_of_the_table() -> None:
+    for row in BATCH_KEYS:
+        if row.shown_at == "attribute":
+            assert getattr(SequentialBatchNode, row.key) == row.default
+    assert SequentialBatchNode.parallel == batch_keys.default("parallel")
+    assert SequentialBatchNode.alias == batch_keys.default("as")
 
 
 def test_a_row_is_found_by_its_key() -> None:

@@ -17,6 +17,8 @@ pytest.importorskip("pflow")
 import pflow_lower
 import pflow_lower.templates
 
+pytestmark = pytest.mark.slow
+
 LETTER = Path(__file__).parent / "pflow_flows" / "letter.pflow.md"
 RUN = (str(LETTER), "letter=a", "style=odd", "-p")
 SAID = '"stdout": "odd a 1"'

@@ -32,6 +32,15 @@ TO_READ_ONLY = {
 TABLE_USER = '{"nodes": [{"id": "t", "type": "translate", "params": {"text": "${item}"}, "batch": {"items": ["a"]}}]}'
 
 
+APPLICATION = {
+    "my_nodes/__init__.py": ["ShoutNode"],
+    "my_nodes/shout.py": ["ShoutNode"],
+    "my_nodes/translate.py": ["TranslateNode"],
+    "my_nodes/embed.py": ["EmbedNode"],
+}
+"""The modules, and the classes in them, that the examples speak of."""
+
+
 def said(example: Example, folder: Path) -> list[Diagnostic]:
     """All findings about an example."""
     kind, *flags = shlex.split(example.kind)
@@ -41,6 +50,9 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
         pytest.importorskip("pflow")
     file = folder / ("workflow.pflow.md" if kind == "markdown" else "workflow.json")
     file.write_text(TABLE_USER if kind == "toml" else example.text, encoding="utf-8")
+    for module, classes in APPLICATION.items():
+        (folder / module).parent.mkdir(exist_ok=True)
+        (folder / module).write_text("".join(f"class {name}: ...\n" for name in classes), encoding="utf-8")
     if kind == "toml":
         folder.joinpath("nodes.toml").write_text(example.text, encoding="utf-8")
     if flags == ["lint"]:
@@ -151,9 +163,9 @@ def line_with(file: Path, text: str) -> int:
     ("file", "text"),
     [
         ("nodes.py", "alias ="),
-        ("nodes.py", "text_at(issue, 'title')"),
-        ("nodes.py", "return in_threads"),
-        ("nodes.py", "from pocketflow"),
+        ("nodes.py", "text(issue, 'title')"),
+        ("nodes.py", "max_concurrent ="),
+        ("nodes.py", "from pflow_lower"),
         ("flow.py", "classify = ClassifyBatch"),
         ("lowered.json", '"type": "nodes:ClassifyBatch"'),
     ],
@@ -179,7 +191,7 @@ def test_every_line_of_every_golden_case_can_be_explained() -> None:
 
 def test_a_long_line_is_shown_around_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    prompt = "x" * 500 + "${item}" + "y" * 500
+    prompt = "x" * 500 + "\n${item}" + "y" * 500
     node = {"id": "a", "type": "llm", "params": {"prompt": prompt}, "batch": {"items": ["1"]}}
     Path("workflow.json").write_text(json.dumps({"nodes": [node]}))
     CliRunner().invoke(cli, ["workflow.json", "-o", "."])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import Phase
 
 
+@pytest.mark.slow
 def test_some_hundred_workflows() -> None:
     seen: Counter[str] = Counter()
     fuzz_hostile.search(300, seen, derandomize=True)()
@@ -18,6 +19,7 @@ def test_some_hundred_workflows() -> None:
     assert seen["pages"] > 200
 
 
+@pytest.mark.slow
 def test_a_forgotten_escape_is_found() -> None:
     from pflow_lower.tools.view import colour
 

@@ -20,6 +20,7 @@ def bench() -> Iterator[fuzz_pflow.Bench]:
         yield made
 
 
+@pytest.mark.slow
 def test_500_workflows(bench: fuzz_pflow.Bench) -> None:
     fuzz_pflow.search(bench, max_examples=500, derandomize=True)()
     assert bench.seen["ran"] > 300
@@ -28,13 +29,14 @@ def test_500_workflows(bench: fuzz_pflow.Bench) -> None:
     assert bench.seen["ended success"] > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "wrong"),
     [
         ("pflow_lower.runtime.values._render", str),
         ("pflow_lower.runtime.values._container", lambda value: None),
         ("pflow_lower.runtime.outcome._is_empty", lambda result: False),
-        ("pflow_lower.pflow.engine_0_16.engine.PflowHost._resolutions", lambda *_: {}),
+        ("pflow_lower.pflow.engine_0_16.engine.PflowEngine._resolutions", lambda *_: {}),
         ("pflow_lower.runtime.attempts._is_worth_another", lambda *_: False),
     ],
 )

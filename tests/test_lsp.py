@@ -382,7 +382,7 @@ async def test_lens_shows_the_generated_class(client: LanguageClient) -> None:
     shown = await client.workspace_execute_command_async(params)
     expected = (CLASSIFIER / "nodes.py").read_text(encoding="utf-8")
     assert (shown["node"], shown["class"], shown["shown"]) == ("classify", "ClassifyBatch", True)
-    assert shown["code"].startswith("class ClassifyBatch(BatchNode):\n")
+    assert shown["code"].startswith("class ClassifyBatch(ThreadedBatchNode):\n")
     assert shown["code"] in expected
     [document] = client.shown_documents
     assert document.uri == shown["uri"]
@@ -649,7 +649,7 @@ async def test_positions_are_in_the_encoding_that_the_client_chose(
         types.ExecuteCommandParams(SHOW, [editor.uri, "classify"])
     )
     assert shown["shown"] is False
-    assert "class ClassifyBatch(BatchNode):" in shown["code"]
+    assert "class ClassifyBatch(ThreadedBatchNode):" in shown["code"]
     assert not utf_8_client.shown_documents
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.command import Run
 
+from pflow_lower import lower
 from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.node_types.async_detection import Looked
 from pflow_lower.node_types.lookup import ACTED_ON, NodeTypes, Origin
 
 HAS_PFLOW = importlib.util.find_spec("pflow") is not None
@@ -417,3 +420,91 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     )
     answers, loaded, _early = run.stdout.splitlines()
     assert (answers, loaded) == ("[False, True, False]", "[]")
+
+
+class TestWhatCannotBeLookedAt:
+    """The same code is generated wherever that is done, or a finding says what to declare."""
+
+    def resolved(self, folder: Path, text: str, name: str = "m:N") -> Looked:
+        write(folder / "m.py", text)
+        found = NodeTypes.for_workflow(folder).resolve(name).looked
+        assert found is not None
+        return found
+
+    @pytest.mark.parametrize(
+        ("source", "unknown"),
+        [
+            ("from nowhere import Base\nclass N(Base): ...", "the module nowhere cannot be found or read"),
+            ("from nowhere import *", "the module nowhere cannot be found or read"),
+            ("from nowhere import N", "the module nowhere cannot be found or read"),
+            ("class N(make()): ...", "a base class of N is the result of a call"),
+            ("N = make()", "N of m is not a class statement"),
+            ("def __getattr__(name): ...", "N of m is not a class statement"),
+            ("from base import Gone\nclass N(Gone): ...", "the module base has no class Gone"),
+            ("class N(AsyncNode) ...", "the module m cannot be found or read"),
+        ],
+    )
+    def test_is_said(self, tmp_path: Path, source: str, unknown: str) -> None:
+        write(tmp_path / "base.py", "class Slow: ...")
+        assert self.resolved(tmp_path, source).unknown == unknown
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "class N: ...",
+            "class N(object): ...",
+            "from pocketflow import Node\nclass N(Node): ...",
+            "import pocketflow as p\nclass N(p.BatchNode): ...",
+            "from typing import Generic, TypeVar\nclass N(Generic[TypeVar('T')]): ...",
+            "from abc import ABC\nclass N(ABC, Exception): ...",
+            "from pflow.core.node import PflowNode\nclass N(PflowNode): ...",
+        ],
+    )
+    def test_what_everybody_has_is_known(self, tmp_path: Path, source: str) -> None:
+        assert self.resolved(tmp_path, source) == Looked(found=True)
+
+    @pytest.mark.parametrize(
+        ("name", "missing", "near"),
+        [("m:Ecko", "the module m has no class Ecko", "Echo"), ("m:Qqqq", "the module m has no class Qqqq", "")],
+    )
+    def test_a_class_that_its_module_does_not_have(self, tmp_path: Path, name: str, missing: str, near: str) -> None:
+        looked = self.resolved(tmp_path, "class Echo: ...", name)
+        assert (looked.missing, looked.near) == (missing, near)
+
+    def test_with_and_without_the_application_the_same_or_a_finding(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        node = {"id": "a", "type": "asking:Ask", "params": {}, "batch": {"items": [1], "parallel": True}}
+        write(tmp_path / "wf.json", json.dumps({"nodes": [node]}))
+        write(tmp_path / "lib" / "asking.py", "class Ask:\n async def exec_async(self, x): ...")
+        alone = lower(tmp_path / "wf.json")
+        assert [found.code for found in alone.diagnostics] == ["PFL331"]
+        monkeypatch.syspath_prepend(tmp_path / "lib")
+        together = lower(tmp_path / "wf.json")
+        assert not together.diagnostics and together.files["nodes.py"] != alone.files["nodes.py"]
+        table = '[tool.pflow-lower.nodes]\n"asking:Ask" = { class = "asking:Ask", async = true }\n'
+        write(tmp_path / "pyproject.toml", table)
+        settled = lower(tmp_path / "wf.json")
+        monkeypatch.undo()
+        assert lower(tmp_path / "wf.json").files == settled.files == together.files
+        assert not lower(tmp_path / "wf.json").diagnostics
+
+
+def test_check_without_the_application_could_not_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    node = {"id": "a", "type": "asking:Ask", "params": {}, "batch": {"items": [1], "parallel": True}}
+    write(tmp_path / "wf.json", json.dumps({"nodes": [node]}))
+    write(tmp_path / "lib" / "asking.py", "class Ask:\n async def exec_async(self, x): ...")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path / "lib")
+        run("wf.json", "-o", "out")
+        assert run("check", ".").status == 0
+    shown = run("check", ".")
+    assert shown.status == 2 and "the class asking:Ask could not be looked at" in shown.out
+
+
+def test_a_module_is_read_only_if_it_is_a_file_of_bounded_size(tmp_path: Path) -> None:
+    (tmp_path / "m.py").symlink_to("/dev/zero")
+    looked = NodeTypes.for_workflow(tmp_path).resolve("m:N").looked
+    assert looked is not None and looked.unknown

@@ -20,7 +20,7 @@ pytest.importorskip("pflow")
 
 from helpers.pflow_sessions import FLOWS, Commands, compare, session
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork makes this fast")]
 
 SERVICES = Path(__file__).parent / "pflow_services"
 SERVER = {"tools": {"command": sys.executable, "args": [str(SERVICES / "mcp_tools.py")]}}

@@ -20,6 +20,7 @@ from pflow.execution.result import RunnerConfig
 from pflow.execution.runner import WorkflowRunner
 
 import pflow_lower
+from pflow_lower.load.load import load
 from pflow_lower.node_types import pflow_types
 from pflow_lower.node_types.pflow_types import (
     REFERENCE,
@@ -32,6 +33,8 @@ from pflow_lower.node_types.pflow_types import (
 )
 from pflow_lower.node_types.pflow_types import TYPES as RECORDS
 from pflow_lower.pflow.versions import KNOWN
+from pflow_lower.tools.shared import node_facts
+from pflow_lower.validate.validate import validate
 
 TYPES = sorted(RECORDS.keys() - WORKFLOW_TYPES - {"mcp"})
 
@@ -113,6 +116,24 @@ def test_what_becomes_of_the_last_failure(type_name: str) -> None:
     else:
         assert node._exec(prepared)["error"]
     assert node.exec.call_count == RECORDS[type_name].attempts.own
+
+
+@pytest.mark.parametrize("backoff", ["fixed", "exponential"])
+def test_the_waits_between_a_node_s_own_attempts(tmp_path: Path, backoff: str) -> None:
+    """pflow's are recorded without waiting: they double, up to a longest."""
+    node = {"id": "b", "type": "http", "params": {"url": "https://example.com"}}
+    node["retry"] = {"max": 6, "wait": 7, "backoff": backoff}
+    ir = {"ir_version": "0.1.0", "nodes": [node], "edges": []}
+    source, _ = validate(load(ir))
+    assert source is not None
+    with (
+        mock.patch("pflow.nodes.http.http.requests.request", side_effect=OSError("no network here")),
+        mock.patch("pflow.core.node.time.sleep") as slept,
+    ):
+        assert not WorkflowRunner().run(ir, {}, RunnerConfig(trace_enabled=False, cache_enabled=False)).success
+    waits = [call.args[0] for call in slept.call_args_list if call.args[0] >= 1]
+    assert len(waits) == 5
+    assert node_facts.budget_of(source.nodes[0]).waits() == sum(waits)
 
 
 def registry(home: Path) -> dict[str, Any]:

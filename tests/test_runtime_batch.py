@@ -28,7 +28,7 @@ from helpers.scripted import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pflow_lower.runtime import Host
+from pflow_lower.runtime import Engine
 from pflow_lower.runtime.summary import summarise
 
 # --- Against pflow
@@ -144,7 +144,7 @@ def theirs(items: Scripts, *, namespacing: bool = True, depth: int = 0, alias: s
     shared.pop("_batch_trace", None)
     shared.pop("__template_errors__", None)
     if items == [] and shared.get("__warnings__"):
-        del shared["__warnings__"]  # pflow's remark on an empty batch is not a warning, and its Host's to make
+        del shared["__warnings__"]  # pflow's remark on an empty batch is not a warning, and its Engine's to make
     return Run(shared, raised, progress, script)
 
 
@@ -350,11 +350,19 @@ def test_an_exception_that_takes_no_notes() -> None:
     [
         ("${item.title}", [{"id": 1, "body": 2}], {}, "${item.title}: no 'title' among body, id"),
         ("<${item.a[2].b}>", [{"a": [1]}], {}, "${item.a[2].b}: no [2] in a list of 1"),
-        ("${style.x}", [1], {}, "given.style_x: nothing was found"),
-        ("<${src.nothing}>", [1], {}, "given.src_nothing: nothing was found"),
-        ("${src.nothing.more}", [1], {}, "given.src_nothing_more: nothing was found"),
-        ("${src.byid[${item.n}]}", [{"n": "x"}], {"byid": [1]}, "given.src_byid[?]: the index is not a whole number"),
-        ("${item.a ?? item.b}", [{"c": 1}], {}, "nothing was found"),
+        ("${style.x}", [1], {}, "${style.x}: nothing was found"),
+        ("<${src.nothing}>", [1], {}, "${src.nothing}: nothing was found"),
+        ("${src.nothing.more}", [1], {}, "${src.nothing.more}: nothing was found"),
+        (
+            "${src.byid[${item.n}]}",
+            [{"n": "x"}],
+            {"byid": [1]},
+            "${src.byid[${item.n}]}: the index is not a whole number",
+        ),
+        ("${src.byid[${item.n}]}", [{"n": 3}], {"byid": [1]}, "${src.byid[${item.n}]}: no [3] in a list of 1"),
+        ("${item.a ?? item.b}", [{"c": 1}], {}, "${item.a ?? item.b}: nothing was found"),
+        ("<${item.a ?? src.nothing}>", [{"c": 1}], {}, "${item.a ?? src.nothing}: nothing was found"),
+        ("${src.one.x}", ["t"], {"one": "t"}, "${src.one.x}: nothing was found"),
     ],
 )
 def test_a_reference_that_finds_nothing_is_named(
@@ -412,7 +420,7 @@ def test_what_an_attempt_does_to_its_store_is_there_in_the_next() -> None:
 
 
 def test_a_host_of_its_own() -> None:
-    class Quiet(Host):
+    class Quiet(Engine):
         def warn(self, batch: Any, warnings: list[str]) -> None:
             said.append((batch.node_id, warnings))
 
@@ -424,11 +432,11 @@ def test_a_host_of_its_own() -> None:
 
     said: list[Any] = []
     node = lowered_class(error_handling="continue")(Scripted(Script([["empty"], ["refuse"]])))
-    node.host = Quiet()
+    node.engine = Quiet()
     node._run(store([1, 2]))
     assert said == [("b", ["1 error(s) out of 2 items", "1 item(s) produced empty output (items 0)"])]
     node = lowered_class(error_handling="continue")(Scripted(Script([["ok"], ["raise provider"]])))
-    node.host = Quiet()
+    node.engine = Quiet()
     with pytest.raises(Overloaded):
         node._run(store([1, 2]))
 
@@ -452,15 +460,15 @@ def test_a_node_that_cannot_be_copied_is_shared() -> None:
 
 @pytest.mark.parametrize("node", ["Scripted", "AsyncScripted"])
 def test_a_copy_that_fails_is_the_items_failure(node: str) -> None:
-    class Uncopied(Host):
-        def copier(self, inner: Any) -> Any:
+    class Uncopied(Engine):
+        def copy_factory(self, inner: Any) -> Any:
             def fail() -> Any:
                 raise TypeError("cannot pickle '_thread.lock' object")
 
             return fail
 
     made = lowered_class(node=node, parallel=True, error_handling="continue")(Scripted(Script([])))
-    made.host = Uncopied()
+    made.engine = Uncopied()
     with pytest.raises(RuntimeError, match=r"all 2 items failed.* \[0\] Executor error: cannot pickle '_thread.lock'"):
         made._run(store([1, 2]))
 

@@ -15,28 +15,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pflow_lower.runtime import (
-    MISSING,
+    Missing,
     ParameterError,
     Unresolved,
-    array,
     as_dict,
+    as_json_text,
     as_list,
     as_text,
+    capture,
     find,
     first,
+    found_or,
     joined,
-    json_text,
-    keep,
-    optional,
+    none_unless_run,
     parsed,
     peek,
     position,
     text,
-    text_at,
 )
-from pflow_lower.runtime.values import LateText
+from pflow_lower.runtime.values import as_items
 
 DEEP = "[" * 100_000 + "]" * 100_000
+MISSING = peek({}, "gone")
 
 
 # --- By example
@@ -81,7 +81,7 @@ def test_find(value: Any, path: tuple[Any, ...], found: Any) -> None:
         ('"a"', ("a",), "no 'a' in a str"),
         ("[1", (0,), "no [0] in a str"),
         (DEEP, (0,), "no [0] in a str"),
-        (MISSING, ("a",), "no 'a' in a _Missing"),
+        (MISSING, ("a",), "nothing was found"),
         (MISSING, (), "nothing was found"),
     ],
 )
@@ -89,9 +89,11 @@ def test_find_says_what_is_missing(value: Any, path: tuple[Any, ...], message: s
     with pytest.raises(Unresolved) as caught:
         find(value, *path)
     assert str(caught.value) == message
-    assert caught.value.start is value
-    assert caught.value.path == path
-    assert peek(value, *path) is MISSING
+    missing = caught.value.missing
+    assert missing is not None
+    assert missing is value or (missing.start is value and missing.path == path)
+    assert isinstance(peek(value, *path), Missing)
+    assert isinstance(capture(value, *path).value, Missing)
 
 
 @pytest.mark.parametrize(
@@ -99,26 +101,45 @@ def test_find_says_what_is_missing(value: Any, path: tuple[Any, ...], message: s
     [(0, 0), (3, 3), (-1, -1), (True, MISSING), ("1", MISSING), (1.0, MISSING), (None, MISSING), (MISSING, MISSING)],
 )
 def test_position(value: Any, index: Any) -> None:
-    assert position(value) is index or position(value) == index
+    found = position(value)
+    assert isinstance(found, Missing) if index is MISSING else found == index
+    assert isinstance(position({"n": value}, "n"), type(found))
 
 
 def test_first_found() -> None:
     assert first(MISSING, None, 1) is None
-    assert first(MISSING, MISSING) is MISSING
-    assert first() is MISSING
+    assert isinstance(first(MISSING, MISSING), Missing)
+    assert isinstance(first(), Missing)
 
 
-def test_optional() -> None:
-    assert optional(1, MISSING) == 1
-    assert optional(MISSING, MISSING, MISSING) is None
-    assert optional(MISSING) is None
+def test_what_was_looked_for_is_known() -> None:
+    item, store = {"list": [1], "n": 3}, {"style": {}}
+    names = {id(item): "issue", id(store): ""}
+
+    def written(missing: Missing) -> str:
+        return missing.reference(lambda start: names.get(id(start)))
+
+    assert written(peek(store, "style", "tone")) == "style.tone"
+    assert written(peek(item, "list", 4, "name")) == "issue.list[4].name"
+    assert written(peek(peek(store, "gone"), "deeper")) == "gone.deeper"
+    assert written(first(peek(item, "a"), peek(store, "b"))) == "issue.a ?? b"
+    assert written(peek(item, "list", position(item, "n"))) == "issue.list[${issue.n}]"
+    assert written(peek(item, "list", position(item, "m"))) == "issue.list[${issue.m}]"
+    assert written(capture(store, "style", "tone").reference) == "style.tone"
+    assert capture(store, "style").value is store["style"]
+
+
+def test_none_unless_run() -> None:
+    assert none_unless_run(1, MISSING) == 1
+    assert none_unless_run(MISSING, MISSING, MISSING) is None
+    assert none_unless_run(MISSING) is None
     with pytest.raises(Unresolved):
-        optional(MISSING, {"there": 1}, MISSING)
+        none_unless_run(MISSING, {"there": 1}, MISSING)
 
 
-def test_keep() -> None:
-    assert keep(None, "${x}") is None
-    assert keep(MISSING, "${x}") == "${x}"
+def test_found_or() -> None:
+    assert found_or(None, "${x}") is None
+    assert found_or(MISSING, "${x}") == "${x}"
 
 
 class Label(str):
@@ -138,23 +159,16 @@ def test_text(value: Any, said: str) -> None:
     assert joined("<", value, ">") == f"<{said}>"
 
 
-@pytest.mark.parametrize("value", ["x", None, 0.0, [1], MISSING, Label("a")])
-def test_captured_text_reads_as_text(value: Any) -> None:
-    late = LateText(value)
-    if value is MISSING:
-        with pytest.raises(Unresolved, match="nothing was found"):
-            f"{late}"
-        with pytest.raises(Unresolved, match="nothing was found"):
-            joined(late)
-    else:
-        assert f"{late}" == text(late) == joined(late) == text(value)
-
-
-def test_text_at() -> None:
-    assert text_at({"a": 0.0}, "a") == "0"
-    assert text_at('{"a": "x"}', "a") == "x"
-    with pytest.raises(Unresolved, match="no 'b' among a"):
-        text_at({"a": 1}, "b")
+def test_functions_that_need_a_value_take_a_path() -> None:
+    assert text({"a": 0.0}, "a") == "0"
+    assert text('{"a": "x"}', "a") == "x"
+    assert text({"a": {"b": [None]}}, "a", "b", 0) == ""
+    assert parsed({"a": "[1]"}, "a") == as_list({"a": "[1]"}, "a") == [1]
+    assert as_dict({"a": '{"b": 2}'}, "a") == {"b": 2}
+    assert as_text({"a": [1]}, "a") == as_json_text({"a": [1]}, "a") == "[1]"
+    for convert in (find, text, parsed, as_text, as_json_text, as_dict, as_list):
+        with pytest.raises(Unresolved, match="no 'b' among a"):
+            convert({"a": 1}, "b")
 
 
 def test_text_of_nothing() -> None:
@@ -174,7 +188,7 @@ def test_values_that_no_text_can_hold() -> None:
         text(deep)
     with pytest.raises(ParameterError, match="cannot be written as JSON"):
         as_text({"x": {1}})
-    assert json_text(circle) is circle
+    assert as_json_text(circle) is circle
 
 
 @pytest.mark.parametrize(
@@ -195,23 +209,23 @@ def test_declared_containers() -> None:
     for wrong in ("[1]", "{broken", DEEP):
         with pytest.raises(ParameterError, match="a JSON object is expected here"):
             as_dict(wrong)
-    for convert in (as_dict, as_list, as_text, parsed):
+    for convert in (as_dict, as_list, as_text, as_json_text, parsed, text):
         with pytest.raises(Unresolved):
             convert(MISSING)
 
 
 def test_items() -> None:
-    assert array("[1, 2]\n") == [1, 2]
-    assert array('{"a": 1}') == '{"a": 1}'
-    assert array(MISSING) is MISSING
+    assert as_items("[1, 2]\n") == [1, 2]
+    assert as_items('{"a": 1}') == '{"a": 1}'
+    assert as_items(MISSING) is MISSING
     items = [1]
-    assert array(items) is items
+    assert as_items(items) is items
 
 
 def test_missing_stays_one_object() -> None:
     assert copy.deepcopy({"x": MISSING})["x"] is copy.copy(MISSING) is MISSING
     assert not MISSING
-    assert repr(MISSING) == "MISSING"
+    assert repr(MISSING) == "<Missing ${gone}>"
 
 
 # --- Against pflow
@@ -256,12 +270,12 @@ def test_lookups_find_what_pflow_finds(context: dict[str, Any], path: list[tuple
     theirs = templates.resolve(f"${{{said}}}", context)
     ours = peek(context, *steps)
     if theirs.unresolved:
-        assert ours is MISSING
+        assert isinstance(ours, Missing)
         with pytest.raises(Unresolved):
             find(context, *steps)
     else:
         assert _same(ours, theirs.value)
-        assert len(steps) > 1 or text_at(context, steps[0]) == text(ours)
+        assert len(steps) > 1 or text(context, steps[0]) == text(ours)
         assert find(context, *steps) is ours or _same(find(context, *steps), ours)
         # `peek` in two goes is `peek` in one, as where a captured value is looked into.
         assert all(_same(peek(peek(context, *steps[:n]), *steps[n:]), ours) for n in range(len(steps)))
@@ -277,7 +291,7 @@ def test_dynamic_indexes_and_coalescing(
     if base.endswith("]"):
         return
     theirs = templates.resolve(f"${{{base}[${{{inner}}}].a ?? {inner} ?? null}}", context)
-    ours = first(peek(context, *steps, position(peek(context, *inner_steps)), "a"), peek(context, *inner_steps), None)
+    ours = first(peek(context, *steps, position(context, *inner_steps), "a"), peek(context, *inner_steps), None)
     assert _same(ours, theirs.value)
 
 
@@ -289,7 +303,7 @@ def test_values_become_what_pflow_makes_of_them(value: Any) -> None:
 
     assert text(value) == templates.to_string(value)
     assert _same(parsed(value), templates.resolve("${x}", {"x": value}, auto_parse=True).value)
-    assert _same(array(value), resolve_batch_items("${x}", {"x": value}))
+    assert _same(as_items(value), resolve_batch_items("${x}", {"x": value}))
 
 
 @settings(max_examples=300, deadline=None)
@@ -326,7 +340,7 @@ KEYS = st.lists(st.one_of(NAMES, st.integers(-2, 5), st.just(MISSING)), max_size
 @given(ODD, KEYS)
 def test_nothing_but_a_parameter_error_is_ever_raised(value: Any, keys: list[Any]) -> None:
     peek(value, *keys)
-    for convert in (text, parsed, as_text, as_dict, as_list, json_text, array, position, optional, joined):
+    for convert in (text, parsed, as_text, as_dict, as_list, as_json_text, as_items, position, none_unless_run, joined):
         with contextlib.suppress(ParameterError):
             convert(value)
     with contextlib.suppress(Unresolved):

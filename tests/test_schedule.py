@@ -20,9 +20,12 @@ import pocketflow
 import pytest
 from helpers.scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store
 
-from pflow_lower.runtime import Host
+import pflow_lower
+from pflow_lower.runtime import Engine
 
 HERE = Path(__file__).parent
+PATIENCE, TOO_LONG = 120, 600
+"""Seconds: the first is more than a loaded machine needs, the second is what a wait that is not cut short takes."""
 
 
 # --- PocketFlow as on PyPI, and as on GitHub
@@ -129,6 +132,10 @@ def test_500_items(version: str, shape: str, run: Callable[..., None]) -> None:
     flow, options = FLOWS[version], SHAPES[shape]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "pocketflow", flow)
+        if flow is not pocketflow:  # a runtime of its own, derived from this one
+            patch.setattr(pflow_lower, "runtime", pflow_lower.runtime)
+            for name in [name for name in sys.modules if name.startswith("pflow_lower.runtime")]:
+                patch.delitem(sys.modules, name)
         cls = lowered_class.__wrapped__(max_retries=2, error_handling="continue", **options)
     assert issubclass(cls, flow.BatchNode)
     ledger = Ledger()
@@ -305,7 +312,7 @@ def check(model: Model, stage: Stage, shared: dict[str, Any], raised: Exception 
         assert (raised is None) == (bool(good) or not failed)
 
 
-class Watching(Host):
+class Watching(Engine):
     """Knows what the scheduler has noticed."""
 
     def open(self, batch: Any) -> None:
@@ -321,7 +328,7 @@ class Watching(Host):
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "not what should run"
         time.sleep(0)
@@ -341,7 +348,7 @@ def staged_threads(plan: tuple[str, ...], choices: list[int], *, fail_fast: bool
     node = lowered_class(
         parallel=True, max_concurrent=2, max_retries=2, error_handling="fail_fast" if fail_fast else "continue"
     )(Staged(stage))
-    node.host = host = Watching()
+    node.engine = host = Watching()
     thread = threading.Thread(target=run)
     thread.start()
     while model.under_way:
@@ -450,7 +457,7 @@ class Nested(pocketflow.Node):
 
     def exec(self, _: Any) -> Any:
         if self.params["at"] == 0:
-            assert all(UNDER_WAY.acquire(timeout=30) for _ in range(2))
+            assert all(UNDER_WAY.acquire(timeout=PATIENCE) for _ in range(2))
             if self.ends == "fails":
                 raise ValueError("no")
             return
@@ -505,8 +512,12 @@ sys.path.insert(0, {here!r})
 import pocketflow
 from helpers.scripted import lowered_class, store
 
+begun, sent = threading.Event(), []
+
 def interrupt(after):
+    begun.wait()
     time.sleep(after)
+    sent.append(after)
     os.kill(os.getpid(), signal.SIGINT)
 
 class Slow(pocketflow.Node):
@@ -518,25 +529,26 @@ class AsyncSlow(pocketflow.AsyncNode):
         await asyncio.sleep(seconds({seconds!r}, float, self.params["at"]))
 
 def seconds(how_long, wait, at):
+    if at >= {begin_at}:
+        begun.set()
     if how_long == "backoff" and at == 2:
         raise ValueError("tried in vain")
-    return wait({{"short": 0.02, "backoff": 0.02, "long": 20}}[how_long])
+    return wait({{"short": 0.02, "backoff": 0.02, "long": {too_long}}}[how_long])
 
 options = {options!r}
 asynchronous = options.get("node") == "AsyncScripted"
-node = lowered_class(max_retries=3, retry_wait=60, **options)((AsyncSlow if asynchronous else Slow)())
+node = lowered_class(max_retries=3, retry_wait={too_long}, **options)((AsyncSlow if asynchronous else Slow)())
 shared = store(list(range(1000)))
 if {progress}:
     shared["__progress_callback__"] = lambda *args, **more: None
 for after in {after}:
     threading.Thread(target=interrupt, args=(after,), daemon=True).start()
-begun = time.perf_counter()
 try:
     {run}
 except KeyboardInterrupt as error:
     notes = getattr(error, "__notes__", [])
     print(json.dumps({{
-        "seconds": time.perf_counter() - begun,
+        "sent": len(sent),
         "threads": [t.name for t in threading.enumerate() if t.name.startswith(("b-", "pflow-lower"))],
         "outcome": {{key: shared.get("b", {{}}).get(key) for key in ("count", "success_count", "error_count")}},
         "notes": notes,
@@ -553,11 +565,19 @@ RUNS = {
 }
 
 
-def interrupted(options: dict[str, Any], *, run: str, progress: bool, seconds: str, after: list[float]) -> Any:
+def interrupted(
+    options: dict[str, Any], *, run: str, progress: bool, seconds: str, after: list[float], begin_at: int = 0
+) -> Any:
+    """What a process says that interrupts its batch `after` so many seconds from when item `begin_at` is under way.
+
+    One that would wait for the next attempt, or for a long item, does not end before we lose patience.
+    """
     script = INTERRUPTED.format(
-        here=str(HERE), options=options, run=RUNS[run], progress=progress, seconds=seconds, after=after
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+        here=str(HERE), options=options, run=RUNS[run], progress=progress, seconds=seconds, after=after,
+        begin_at=begin_at, too_long=TOO_LONG,
+    )  # fmt: skip
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -577,14 +597,15 @@ def interrupted(options: dict[str, Any], *, run: str, progress: bool, seconds: s
     ],
 )
 def test_ctrl_c(options: dict[str, Any], run: str, progress: bool, seconds: str) -> None:
-    found = interrupted(options, run=run, progress=progress, seconds=seconds, after=[0.4])
-    assert found["seconds"] < 1.4
+    in_order = not options.get("parallel")
+    begin_at = 2 if seconds == "backoff" and in_order else 6
+    found = interrupted(options, run=run, progress=progress, seconds=seconds, after=[0.2], begin_at=begin_at)
     assert found["threads"] == []
     count = found["outcome"]["count"]
-    if seconds == "backoff" and not options.get("parallel"):
+    if seconds == "backoff" and in_order:
         assert count == 2  # the third still waited for its next attempt
     else:
-        assert 4 <= count < 200
+        assert 3 <= count < 1000
     assert count == found["outcome"]["success_count"] + found["outcome"]["error_count"]
     if sys.version_info >= (3, 11) and run == "direct":
         assert found["notes"] == [
@@ -597,7 +618,6 @@ def test_ctrl_c(options: dict[str, Any], run: str, progress: bool, seconds: str)
 def test_ctrl_c_at_any_moment(shape: str, after: float) -> None:
     """`benchmarks/long_run.py` tries many more, at random."""
     found = interrupted(SHAPES[shape], run="direct", progress=False, seconds="short", after=[after])
-    assert found["seconds"] < after + 1
     assert found["threads"] == []
     counts = found["outcome"]
     assert counts["count"] == counts["success_count"] + counts["error_count"]
@@ -605,8 +625,8 @@ def test_ctrl_c_at_any_moment(shape: str, after: float) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
 def test_a_second_ctrl_c_waits_for_nothing() -> None:
-    found = interrupted(IN_THREADS, run="direct", progress=False, seconds="long", after=[0.3, 0.6])
-    assert 0.5 < found["seconds"] < 2
+    found = interrupted(IN_THREADS, run="direct", progress=False, seconds="long", after=[0.2, 1.2])
+    assert found["sent"] == 2  # after the first it waits for what is under way
 
 
 def test_an_abort_ends_waits_for_another_attempt() -> None:
@@ -615,7 +635,7 @@ def test_an_abort_ends_waits_for_another_attempt() -> None:
             if self.params["at"] == 0:
                 failed.set()
                 raise ValueError("again, please")
-            assert failed.wait(10)
+            assert failed.wait(PATIENCE)
             raise Refused("never")
 
     failed = threading.Event()
@@ -623,7 +643,7 @@ def test_an_abort_ends_waits_for_another_attempt() -> None:
     node = lowered_class(parallel=True, max_concurrent=2, max_retries=5, retry_wait=60, error_handling="continue")
     with pytest.raises(Refused) as caught:
         node(Failing())._run(store([1, 2, 3, 4]))
-    assert time.perf_counter() - begun < 5
+    assert time.perf_counter() - begun < 60, "it waited for another attempt"
     assert quiet()
     if sys.version_info >= (3, 11):
         assert caught.value.__notes__ == ["b: item [1], attempt 1 of 5"]

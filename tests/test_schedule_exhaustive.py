@@ -21,7 +21,9 @@ import pocketflow
 import pytest
 from helpers.scripted import lowered_class, store
 
-from pflow_lower.runtime import Host
+from pflow_lower.runtime import Engine
+
+pytestmark = pytest.mark.slow
 
 WORKERS = 2
 ATTEMPTS = 3
@@ -113,7 +115,7 @@ class Stage:
         release(self.model.end(options[choice]))
 
 
-class Watching(Host):
+class Watching(Engine):
     """Tells the stage when an item has its outcome. Does without what is of no interest here, to be quick."""
 
     def __init__(self, stage: Stage) -> None:
@@ -128,7 +130,7 @@ class Watching(Host):
     def store(self, call: Any) -> dict[str, Any]:
         return {}
 
-    def copier(self, inner: Any) -> Callable[[], Any]:
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
         return lambda: copy.copy(inner)
 
 
@@ -140,7 +142,7 @@ class Staged(pocketflow.Node):
     def exec(self, _: Any) -> None:
         told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.stage.enter(self.params["at"], threading.current_thread(), told.put)
-        act(told.get(timeout=10), self.params["at"])
+        act(told.get(timeout=60), self.params["at"])
 
 
 class AsyncStaged(pocketflow.AsyncNode):
@@ -194,7 +196,7 @@ class Explorer:
         shared: Any = store(list(plan))
         raised = None
         node = self.made(Staged(stage) if self.loop is None else AsyncStaged(stage))
-        node.host = Watching(stage)
+        node.engine = Watching(stage)
         try:
             if self.loop is None:
                 node._run(shared)

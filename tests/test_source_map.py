@@ -63,7 +63,7 @@ def test_every_rule_is_published_and_used() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_every_line_that_says_something_of_a_node_leads_to_it(case: str) -> None:
     compiled = compiled_of(case)
-    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, compiled.files)
     for batch in compiled.lowered.batches:
         lines = compiled.files[f"{batch.module}.py"].split("\n")
         begin = lines.index(next(line for line in lines if line.startswith(f"class {batch.class_name}(")))
@@ -78,7 +78,7 @@ def test_what_is_written_in_the_workflow_is_where_the_map_says(case: str) -> Non
     """A string of the workflow that stands in a generated line stands where the map sends that line, too."""
     compiled = compiled_of(case)
     source = workflow_of(case).read_text(encoding="utf-8").split("\n")
-    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, compiled.files)
     for number, node in enumerate(compiled.source.nodes):
         for path, text in strings(dict(node.params), ("nodes", number, "params")):
             for found in mapped_to(maps, path):
@@ -100,7 +100,7 @@ def test_a_prompt_is_mapped_line_by_line(tmp_path: Path) -> None:
     file = tmp_path / "w.json"
     file.write_text(json.dumps(ir))
     compiled = pipeline.run(file)
-    found = mapped_to(maps_of(compiled.source, compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
+    found = mapped_to(maps_of(compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
     spelled = file.read_text()
     begin = spelled.index('"First') + 2  # columns count from 1, and the quote stands before the text
     starts = [0, 15, 16, prompt.index("First", 20), prompt.index("last")]
@@ -115,7 +115,7 @@ def test_a_file_of_its_own_has_no_lines_in_the_workflow(tmp_path: Path) -> None:
     ir["nodes"][0]["params"] = {"prompt": "./prompt.md"}  # type: ignore[index]
     (tmp_path / "w.json").write_text(json.dumps(ir))
     compiled = pipeline.run(tmp_path / "w.json")
-    found = mapped_to(maps_of(compiled.source, compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
+    found = mapped_to(maps_of(compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
     columns = {mapped.position.column for mapped in found if mapped.position}
     assert columns == {(tmp_path / "w.json").read_text().index('"./prompt.md"') + 1}
 

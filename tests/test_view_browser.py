@@ -31,10 +31,13 @@ FLAGS = """
     --disable-component-update --disable-sync
 """.split()
 
-pytestmark = pytest.mark.skipif(
-    not WANTED and (BROWSER is None or importlib.util.find_spec("playwright") is None),
-    reason="needs Chromium on the PATH, and pflow-lower[dev]",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not WANTED and (BROWSER is None or importlib.util.find_spec("playwright") is None),
+        reason="needs Chromium on the PATH, and pflow-lower[dev]",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

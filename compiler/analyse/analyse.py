@@ -8,10 +8,11 @@ says PFL3xx
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import Shape
+from ..ir.lowered import Shape, shape_of
 from ..ir.report import nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, Origin
@@ -30,26 +31,30 @@ class Facts(NamedTuple):
     """What is known of the batch nodes, in the order of the IR."""
 
     batches: tuple[BatchFacts, ...]
+    types: Mapping[str, NodeType] = {}
+    """For a program: what is known of all node types, by their names."""
 
 
-def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
-    """Look at every batch node of `ir`; changes nothing. Returns the facts and all findings."""
+def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[Facts, list[Diagnostic]]:
+    """Look at every batch node of `ir`, for a `program` at the types of all nodes; changes nothing.
+
+    Returns the facts and all findings.
+    """
     found = check_references(ir)
     batches = []
     for node in ir.nodes:
         if node.batch is None:
+            if types.names_a_class(node.type):
+                found += _said_of_class(ir, node, types.resolve(node.type))
             continue
         node_type = types.resolve(node.type)
-        batches.append(BatchFacts(node=node, type=node_type, shape=_shape(node, node_type)))
+        shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
+        batches.append(BatchFacts(node=node, type=node_type, shape=shape))
         if node_type.origin is Origin.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
-    return Facts(batches=tuple(batches)), found
-
-
-def _shape(node: SourceNode, node_type: NodeType) -> Shape:
-    if node.batch is None or not node.batch.parallel:
-        return Shape.IN_ORDER
-    return Shape.IN_TASKS if node_type.is_async else Shape.IN_THREADS
+        found += _said_of_class(ir, node, node_type)
+    known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}
+    return Facts(batches=tuple(batches), types=known), found
 
 
 def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnostic:
@@ -64,6 +69,35 @@ def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnosti
         position=ir.position((*node.path, "type")),
         help=f"{help}the generated class takes any node; to name its class, write in pyproject.toml\n"
         f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = "package.module:Class"',
+    )
+
+
+def _said_of_class(ir: SourceIR, node: SourceNode, node_type: NodeType) -> Iterator[Diagnostic]:
+    """What is wrong with the class of a node, as far as its source says."""
+    looked = node_type.looked
+    parallel = node.batch is not None and node.batch.parallel
+    if looked is None or not (looked.missing or (looked.unknown and (parallel or not looked.found))):
+        return
+    place = f"{node_type.module}:{node_type.class_name}"
+    if looked.missing:
+        code, message = "PFL332", looked.missing
+        help = f"did you mean {looked.near}?" if looked.near else "whoever makes the node will get an ImportError"
+    else:
+        code, message = "PFL331", f"the class {place} could not be looked at: {looked.unknown}"
+        taken = "it is taken as not asynchronous; " if parallel else ""
+        help = (
+            f"{taken}modules are looked for beside the workflow, beside the table and on Python's path;\n"
+            "to settle it wherever this runs, write in pyproject.toml\n"
+            f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = {{ class = "{place}", async = false }}'
+        )
+    yield Diagnostic(
+        code=code,
+        severity=Severity.WARNING,
+        message=message,
+        where=f"{node.id}.type",
+        file=ir.name,
+        position=ir.position((*node.path, "type")),
+        help=help,
     )
 
 

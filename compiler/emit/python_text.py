@@ -132,7 +132,7 @@ def lay_out(node: Node, indent: int = 0, head: str = "", tail: str = "") -> str:
         node = _opened(node)
     if isinstance(node, Text):
         room = WIDTH - len(pad) - len(_INDENT)
-        pieces = [flat] if flat is not None and columns(flat) <= room else _pieces(node, room)
+        pieces = [flat] if flat is not None and columns(flat) <= room else _pieces(node)
         if len(pieces) > 1 or columns(pieces[0]) <= room:
             lines = [f"{pad}{_INDENT}{piece}" for piece in pieces]
             return "\n".join([f"{pad}{head}(", *lines, f"{pad}){tail}"])
@@ -212,8 +212,11 @@ def _f_string(parts: Many[str | Node], quote: str | None = None) -> str:
     return f"f{outer}{body}{outer}"
 
 
-def _pieces(node: Text, width: int) -> list[str]:
-    """The strings, one a line, that make up a long text: broken after newlines, then at spaces."""
+def _pieces(node: Text) -> list[str]:
+    """The strings, one a line, that make up a text of several lines: each line of the text is one of them.
+
+    However long it is: what is cut cannot be read as it was written, and a changed word would move all others.
+    """
     rows: list[list[str | Node]] = [[]]
     for part in node.parts:
         if not isinstance(part, str):
@@ -223,34 +226,7 @@ def _pieces(node: Text, width: int) -> list[str]:
         if first:
             rows[-1].append(first)
         rows.extend([line] if line else [] for line in others)
-    return [piece for row in rows if row for piece in _wrapped(row, width)]
-
-
-def _wrapped(row: Many[str | Node], width: int) -> list[str]:
-    """One row of a text, broken after spaces so that each string fits `width`.
-
-    What has no space in it is broken beside an expression if it must be, and never inside a word.
-    """
-    lines: list[list[str | Node]] = [[]]
-    for word in _words(row):
-        if lines[-1] and columns(_f_string([*lines[-1], *word])) > width >= columns(_f_string(word)):
-            lines.append([])
-        for part in word:
-            if lines[-1] and columns(_f_string([*lines[-1], part])) > width:
-                lines.append([])
-            lines[-1].append(part)
-    return [_f_string(_merged(line)) for line in lines if line]
-
-
-def _words(row: Many[str | Node]) -> list[list[str | Node]]:
-    """`row` cut after its spaces."""
-    words: list[list[str | Node]] = [[]]
-    for part in row:
-        for piece in re.findall(r"\S*\s+|\S+", part) if isinstance(part, str) else [part]:
-            words[-1].append(piece)
-            if isinstance(piece, str) and piece[-1].isspace():
-                words.append([])
-    return words
+    return [_f_string(row) for row in rows if row]
 
 
 def columns(text: str) -> int:
@@ -261,16 +237,6 @@ def columns(text: str) -> int:
         0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
     )
-
-
-def _merged(parts: Many[str | Node]) -> list[str | Node]:
-    merged: list[str | Node] = []
-    for part in parts:
-        if merged and isinstance(part, str) and isinstance(merged[-1], str):
-            merged[-1] += part
-        else:
-            merged.append(part)
-    return merged
 
 
 def _best_quote(text: str) -> str:

@@ -8,6 +8,7 @@ listed in the row's `no_concern`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
@@ -35,8 +36,9 @@ class BatchKey(NamedTuple):
     """What it does, in one sentence of Markdown that names neither bounds nor default: those are in `schema`."""
     sample: Any
     """A value that differs from the default, for examples and tests."""
-    shown_at: Literal["prep", "exec", "_exec", "__init__"]
-    """The method of the generated class that the key decides."""
+    shown_at: Literal["attribute", "base", "prep", "exec"]
+    """Where the generated class shows it: as an attribute of that name, in the base class that it has, or in what a
+    method does."""
     editor: Mapping[str, Any] = _NONE
     """What editors are told besides: `examples`, `enumDescriptions`."""
     ours: bool = False
@@ -93,7 +95,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         default=False,
         about="Whether several items run at once: in threads, or as tasks where the node is asynchronous.",
         sample=True,
-        shown_at="_exec",
+        shown_at="base",
     ),
     BatchKey(
         key="max_concurrent",
@@ -102,7 +104,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         default=10,
         about="How many items run at once; without effect unless `parallel` is true.",
         sample=5,
-        shown_at="_exec",
+        shown_at="attribute",
     ),
     BatchKey(
         key="max_retries",
@@ -111,7 +113,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         default=1,
         about="How many attempts an item gets in all; only exceptions are tried again, not results that say `error`.",
         sample=3,
-        shown_at="__init__",
+        shown_at="attribute",
     ),
     BatchKey(
         key="retry_wait",
@@ -120,7 +122,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         default=0,
         about="Seconds between two attempts of one item.",
         sample=1.5,
-        shown_at="__init__",
+        shown_at="attribute",
         no_concern={
             "lint": "no pause is wrong by itself",
             "graph": "a picture says how often, not when",
@@ -134,7 +136,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         about="`fail_fast` stops at the first item that fails; with `continue` all run, and `results` holds the "
         "successes only.",
         sample="continue",
-        shown_at="_exec",
+        shown_at="attribute",
         editor={
             "enumDescriptions": [
                 "The first failure ends the batch, and the workflow.",
@@ -160,9 +162,9 @@ def default(key: str) -> Any:
     return batch_key(key).default
 
 
-def keys_shown_at(method: str) -> tuple[str, ...]:
-    """The keys that decide a method of the generated class."""
-    return tuple(row.key for row in BATCH_KEYS if row.shown_at == method)
+def keys_shown_at(place: str) -> tuple[str, ...]:
+    """The keys that a place of the generated class shows: "attribute", "base", "prep" or "exec"."""
+    return tuple(row.key for row in BATCH_KEYS if row.shown_at == place)
 
 
 def batch_schema(*, ours: bool = True) -> dict[str, Any]:
@@ -186,6 +188,17 @@ def descriptions() -> dict[str, dict[str, Any]]:
         }
         for row in BATCH_KEYS
     }
+
+
+def is_name(alias: str) -> bool:
+    """Whether `as` may be `alias`."""
+    return re.search(batch_key("as").schema["pattern"], alias) is not None
+
+
+def name_like(alias: str) -> str:
+    """The name for an item that is nearest to `alias`: my_item for my-item."""
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", alias.strip()) or str(default("as"))
+    return f"_{name}" if name[0].isdigit() else name
 
 
 def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:

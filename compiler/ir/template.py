@@ -18,26 +18,19 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-_IDENT = r"[a-zA-Z_][\w-]*"
-_DIGITS = r"\[[0-9]+\]"  # ASCII digits only: json.loads takes no others
-_STATIC = rf"{_IDENT}(?:{_DIGITS})?(?:\.{_IDENT}(?:{_DIGITS})?)*"
-_SEGMENT = rf"{_IDENT}(?:{_DIGITS}|\[\$\{{{_STATIC}\}}\])?"
-_PATH = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
-_STRING = r'"(?:[^"\\?\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\?(?!\?))*"'
-_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
-_LITERAL = rf"(?:{_STRING}|\btrue\b|\bfalse\b|\bnull\b|{_NUMBER}|\[\]|\{{\}})"
-_OPERAND = rf"(?:{_LITERAL}|{_PATH})"
-
-_EXPRESSION = re.compile(rf"\$\{{({_OPERAND}(?:\s*\?\?\s*{_OPERAND})*)\}}")
-_OPERATOR = re.compile(r"\s*\?\?\s*")
-_WHOLE_LITERAL = re.compile(_LITERAL)
-_WHOLE_PATH = re.compile(_PATH)
-_ONE_SEGMENT = re.compile(rf"({_IDENT})(?:\[(?:([0-9]+)|\$\{{({_STATIC})\}})\])?\.?")
-# An escape takes its balanced braces (one level deep) with it; without them, only `$${`.
-_OPENING = re.compile(r"(?P<escape>\$\$\{(?:(?:[^{}]|\{[^{}]*\})*\})?)|(?<!\$)\$\{")
+# The words of the grammar. None of them can match the same text in two ways, and what may follow one is never
+# part of it: the longest match is the only one, so that the scanner below goes forward and never back.
+_IDENT = re.compile(r"[a-zA-Z_][\w-]*")
+_DIGITS = re.compile(r"[0-9]+")  # ASCII digits only: json.loads takes no others
+_STRING = re.compile(r'"(?:[^"\\?\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\?(?!\?))*"')
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_SPACES = re.compile(r"\s*")
+_BRACE = re.compile(r"[{}]")
+_CONSTANTS = frozenset({"true", "false", "null"})
+_EMPTY = ("[]", "{}")
 
 
 class Field(NamedTuple):
@@ -145,27 +138,33 @@ class Template(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def parse(source: str) -> Template:
-    """The template that `source` is. Never raises: what is malformed becomes an `Issue`."""
+    """The template that `source` is. Never raises: what is malformed becomes an `Issue`.
+
+    The time is linear in the text. An expression that fails is left at its first `}`, and what was read beyond
+    that holds no opening that could be read as far again: a string ends at the next quote, an index is an
+    expression of its own.
+    """
     parts: list[str | Expression | Issue] = []
-    text = ""
+    text: list[str] = []
     escaped = False
     at = 0
-    while opening := _OPENING.search(source, at):
-        text += source[at : opening.start()]
-        if opening["escape"]:
-            text += opening["escape"][1:]
+    while (opening := source.find("${", at)) >= 0:
+        if opening > at and source[opening - 1] == "$":
+            end = _escape_end(source, opening + 2)
+            text += (source[at : opening - 1], source[opening:end])
             escaped = True
-            at = opening.end()
+            at = end
             continue
-        if text:
-            parts.append(text)
-            text = ""
-        part = _expression(source, opening.start()) or _issue(source, opening.start())
+        text.append(source[at:opening])
+        if before := "".join(text):
+            parts.append(before)
+        text.clear()
+        part = _Scanner(source, opening + 2).expression() or _issue(source, opening)
         parts.append(part)
         at = part.end
-    text += source[at:]
-    if text:
-        parts.append(text)
+    text.append(source[at:])
+    if rest := "".join(text):
+        parts.append(rest)
     return Template(source, tuple(parts), escaped)
 
 
@@ -194,51 +193,118 @@ def is_dynamic(value: Any) -> bool:
     return any(template.is_dynamic for _, template in templates(value))
 
 
-def _expression(source: str, start: int) -> Expression | None:
-    match = _EXPRESSION.match(source, start)
-    if match is None:
-        return None
-    operands: list[Reference | Literal] = []
-    for text in _OPERATOR.split(match[1]):
-        operand = _literal(text) or _reference(text)
-        if operand is None:  # a number too long for Python to read
-            return None
-        operands.append(operand)
-    return Expression(tuple(operands), match[1], match.start(), match.end())
+def _escape_end(source: str, inner: int) -> int:
+    """Where the escape whose text starts at `inner` ends: behind its brace, or at `inner` where that is missing.
 
-
-def _literal(text: str) -> Literal | None:
-    if not _WHOLE_LITERAL.fullmatch(text):
-        return None
-    try:
-        json.loads(text)
-    except ValueError:
-        return None
-    return Literal(text)
-
-
-def _reference(text: str) -> Reference | None:
-    if not _WHOLE_PATH.fullmatch(text):
-        return None
-    steps: list[Step] = []
-    for name, index, inner in _ONE_SEGMENT.findall(text):
-        steps.append(Field(name))
-        if inner:
-            ref = _reference(inner)
-            if ref is None:
-                return None
-            steps.append(DynamicIndex(ref))
-        elif index:
-            try:
-                steps.append(Index(int(index)))
-            except ValueError:
-                return None
-    root = steps[0]
-    assert isinstance(root, Field)  # the grammar starts with a name
-    return Reference(root.name, tuple(steps[1:]), text)
+    An escape takes its balanced braces with it, one level deep.
+    """
+    at = inner
+    while brace := _BRACE.search(source, at):
+        if brace[0] == "}":
+            return brace.end()
+        closing = _BRACE.search(source, brace.end())
+        if closing is None or closing[0] == "{":
+            break
+        at = closing.end()
+    return inner
 
 
 def _issue(source: str, start: int) -> Issue:
     close = source.find("}", start)
     end = len(source) if close < 0 else close + 1
     return Issue(source[start:end], start, end)
+
+
+class _Scanner:
+    """Reads one expression, from behind its `${`. Each method reads one thing at `at` and steps behind it.
+
+    A method that gives `None` has found that the text is no expression at all; nothing else is tried then.
+    """
+
+    def __init__(self, source: str, at: int) -> None:
+        self.source = source
+        self.at = at
+
+    def expression(self) -> Expression | None:
+        """EXPRESSION, and the brace that closes it."""
+        start = self.at
+        operands: list[Reference | Literal] = []
+        while True:
+            operand = self.operand()
+            if operand is None:
+                return None
+            operands.append(operand)
+            if self.skip("}"):
+                return Expression(tuple(operands), self.source[start : self.at - 1], start - 2, self.at)
+            self.word(_SPACES.match)
+            if not self.skip("??"):
+                return None
+            self.word(_SPACES.match)
+
+    def operand(self) -> Reference | Literal | None:
+        """LITERAL or PATH. A path may begin like a constant: `true.x`, `null-1`."""
+        for empty in _EMPTY:
+            if self.skip(empty):
+                return Literal(empty)
+        if string := self.word(_STRING.match):
+            return Literal(string)
+        if number := self.word(_NUMBER.match):
+            return Literal(number) if _is_number(number) else None
+        reference = self.path(dynamic=True)
+        if reference is not None and reference.raw in _CONSTANTS:
+            return Literal(reference.raw)
+        return reference
+
+    def path(self, *, dynamic: bool) -> Reference | None:
+        """PATH; with `dynamic=False` one without a dynamic index."""
+        start = self.at
+        root = self.word(_IDENT.match)
+        if not root:
+            return None
+        steps: list[Step] = []
+        while True:
+            if self.skip("["):
+                index = self.index(dynamic=dynamic)
+                if index is None:
+                    return None
+                steps.append(index)
+            if not self.skip("."):
+                return Reference(root, tuple(steps), self.source[start : self.at])
+            name = self.word(_IDENT.match)
+            if not name:
+                return None
+            steps.append(Field(name))
+
+    def index(self, *, dynamic: bool) -> Index | DynamicIndex | None:
+        """What stands behind a `[`, and the `]`."""
+        found: Index | DynamicIndex | None = None
+        if digits := self.word(_DIGITS.match):
+            found = Index(int(digits)) if _is_number(digits) else None
+        elif dynamic and self.skip("${"):
+            inner = self.path(dynamic=False)
+            found = DynamicIndex(inner) if inner is not None and self.skip("}") else None
+        return found if self.skip("]") else None
+
+    def word(self, matching: Callable[[str, int], re.Match[str] | None]) -> str:
+        """The text that a pattern matches here; "" if it does not."""
+        match = matching(self.source, self.at)
+        if match is None:
+            return ""
+        self.at = match.end()
+        return match[0]
+
+    def skip(self, text: str) -> bool:
+        """Whether `text` stands here."""
+        found = self.source.startswith(text, self.at)
+        if found:
+            self.at += len(text)
+        return found
+
+
+def _is_number(text: str) -> bool:
+    """Whether Python reads these digits: it refuses integers of some thousand digits."""
+    try:
+        float(text) if "." in text else int(text)
+    except ValueError:
+        return False
+    return True

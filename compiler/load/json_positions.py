@@ -17,8 +17,8 @@ from typing import NamedTuple
 from ..diagnostics.diagnostic import Position
 from ..ir.paths import Path
 
-# One JSON token. The string is written so that it cannot backtrack.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+# One JSON token. The string is written so that it cannot backtrack: one that nothing closes goes on to the end.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _CHARACTER = re.compile(
     r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\(.)|(.)", re.DOTALL
 )

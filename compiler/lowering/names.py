@@ -11,25 +11,25 @@ import re
 from collections.abc import Iterable
 
 LONGEST = 57
-"""How long the name of a class may be: `class NAME(AsyncParallelBatchNode):` is one line."""
+"""How long the name of a class may be: `class NAME(SequentialBatchNode):` is one line."""
 
 # Words that start with a letter, joined by single hyphens or underscores.
 _PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 RUNTIME = frozenset(
     """
-    MISSING Batch Call Host ParameterError Params Result Results Shared Step Unresolved array as_dict
-    as_list as_text find first in_order in_tasks in_threads joined json_text keep no_class open_batch
-    optional parsed peek position publish retrying run_blocking run_inner run_inner_async run_program
-    text text_at with_inputs
+    Batch Call Capture ConcurrentBatchNode Engine InnerNode Items Missing ParameterError Params Result Results
+    SequentialBatchNode Shared Step ThreadedBatchNode Unresolved Workflow as_dict as_json_text as_list
+    as_text capture find first found_or joined no_class none_unless_run parsed peek position retrying
+    run_program text
     """.split()
 )
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
 RESERVED = RUNTIME | frozenset(
     """
-    self shared call given given_text params inputs items results batch super scope float inner node_id alias
-    namespaced Node BatchNode AsyncParallelBatchNode Flow Any sys
+    self shared call given params inputs items results batch super scope float inner node_id alias
+    namespaced max_concurrent max_retries retry_wait error_handling engine parallel Any sys
     """.split()
 )
 """What generated code itself uses inside a class."""

@@ -1,13 +1,14 @@
-"""Whether a node class is asynchronous, read from its source: nothing of the user's is imported.
+"""What a node class is like, read from its source: nothing of the user's is imported or run.
 
-A class counts as asynchronous if it, or a class that it inherits from, defines one of PocketFlow's
-asynchronous methods, or inherits from one of PocketFlow's asynchronous classes by name. What cannot be
-found or read is taken as synchronous.
+A class counts as asynchronous if it, or a class that it inherits from, defines one of PocketFlow's asynchronous
+methods, or inherits from one of PocketFlow's asynchronous classes by name. Where a class, or one that it inherits
+from, cannot be found or read, the answer says so: what is generated must not depend on what happens to be installed.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.util
 import sys
 import warnings
@@ -15,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
+
+from .. import regular_files
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 ASYNC_CLASSES = frozenset(
@@ -31,6 +34,24 @@ ASYNC_CLASSES = frozenset(
 _MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper is not a node class
 
 
+_KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
+"""Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
+
+
+class Looked(NamedTuple):
+    """What looking at a class gave."""
+
+    is_async: bool = False
+    unknown: str = ""
+    """Why the answer is not certain: what could not be found or read."""
+    missing: str = ""
+    """What the class, or a module's class that it stands for, is not: its module was read and does not have it."""
+    found: bool = False
+    """Whether the class itself was found."""
+    near: str = ""
+    """A class of that module with a name much like the one that is missing."""
+
+
 class _Module(NamedTuple):
     """What a module says at its top level: its classes, what it imports, what it imports with `*`."""
 
@@ -38,6 +59,8 @@ class _Module(NamedTuple):
     imports: dict[str, tuple[str, str]]
     """Local name -> (module, name in it); the second is "" where the local name is the module itself."""
     stars: list[str]
+    others: frozenset[str]
+    """Names that stand for something else: a function, the result of a call."""
 
 
 class NodeSources:
@@ -48,34 +71,58 @@ class NodeSources:
         self._folders = [str(folder) for folder in folders]
         self._modules: dict[str, _Module | None] = {}
 
-    def is_async(self, module: str, class_name: str, file: Path | None = None) -> bool:
-        """Whether class `class_name` of `module` is asynchronous; with `file`, that is the module's source."""
+    def look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
+        """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
             self._modules[module] = _load(importlib.util.spec_from_file_location(module, file), module)
         todo = [(module, class_name)]
         seen: set[tuple[str, str]] = set()
+        unknown = ""
+        found = False
         while todo and len(seen) < _MAX_STEPS:
             place = todo.pop()
             if place in seen:
                 continue
             seen.add(place)
-            source = self._read(place[0])
+            if place[1] in ASYNC_CLASSES:
+                return Looked(is_async=True)
+            known = place[0].partition(".")[0] in _KNOWN_MODULES
+            source = None if known and len(seen) > 1 else self._read(place[0])
+            if source is None and not known:
+                unknown = unknown or f"the module {place[0]} cannot be found or read"
             if source is None:
                 continue
             if place[1] in source.classes:
                 definition = source.classes[place[1]]
+                found = True
                 if _defines_async_method(definition):
-                    return True
+                    return Looked(is_async=True)
                 bases = [_dotted(base) for base in definition.bases]
                 origins = [_origin(source, place[0], base) for base in bases if base]
                 if any(name in ASYNC_CLASSES for _, name in origins):
-                    return True
-                todo += origins
+                    return Looked(is_async=True)
+                if not all(bases):
+                    unknown = unknown or f"a base class of {place[1]} is the result of a call"
+                todo += [origin for origin in origins if not _is_builtin(source, place[0], origin)]
             elif place[1] in source.imports:
                 todo.append(_origin(source, place[0], [place[1]]))
-            else:
+            elif source.stars:
                 todo += [(star, place[1]) for star in source.stars]
-        return False
+            elif place[1] in source.others or "__getattr__" in source.others:
+                unknown = unknown or f"{place[1]} of {place[0]} is not a class statement"
+            elif self._read(f"{place[0]}.{place[1]}") is not None:
+                unknown = unknown or f"{place[0]}.{place[1]} is a module"
+            elif len(seen) == 1:
+                return self._missing(place[0], place[1], source)
+            else:
+                unknown = unknown or f"the module {place[0]} has no class {place[1]}"
+        return Looked(unknown=unknown, found=found)
+
+    def _missing(self, module: str, class_name: str, source: _Module) -> Looked:
+        from difflib import get_close_matches  # late: slow to import, and only needed here
+
+        near = get_close_matches(class_name, [*source.classes, *source.imports], 1)
+        return Looked(missing=f"the module {module} has no class {class_name}", near=near[0] if near else "")
 
     def _read(self, module: str) -> _Module | None:
         if module not in self._modules:
@@ -99,21 +146,18 @@ class NodeSources:
 
 
 def _load(spec: ModuleSpec | None, name: str) -> _Module | None:
-    """The module at `spec`, parsed; None if it has no Python source."""
-    get_source = getattr(spec.loader, "get_source", None) if spec is not None else None
-    if spec is None or get_source is None:
+    """The module at `spec`, parsed; None if it has no Python source that is a file."""
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     try:
-        source = get_source(spec.name)
-        if source is None:
-            return None
+        source = regular_files.read(spec.origin)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the user's code is looked at, not judged
             tree = ast.parse(source)
     except (ImportError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
-    module = _Module({}, {}, [])
+    module = _Module({}, {}, [], frozenset(_others(tree.body)))
     for statement in _statements(tree.body):
         if isinstance(statement, ast.ClassDef):
             module.classes[statement.name] = statement
@@ -141,6 +185,22 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _statements(getattr(statement, "finalbody", ()))
             for handler in getattr(statement, "handlers", ()):
                 yield from _statements(handler.body)
+
+
+def _others(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """The names that statements bind to what may be anything."""
+    for statement in _statements(body):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield statement.name
+        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _is_builtin(source: _Module, module: str, origin: tuple[str, str]) -> bool:
+    """Whether a base class is one of Python's own: `object`, `Exception`."""
+    own = origin[0] == module and origin[1] not in {*source.classes, *source.imports, *source.others}
+    return own and not source.stars and hasattr(builtins, origin[1])
 
 
 def _defines_async_method(definition: ast.ClassDef) -> bool:

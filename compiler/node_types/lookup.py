@@ -2,12 +2,12 @@
 
 Looked up in this order, so that the author's own word counts most:
 
-1. `package.module:Class`, written as the type itself;
-2. the author's table (`node_table.py`);
+1. the author's table (`user_table.py`);
+2. `package.module:Class`, written as the type itself;
 3. pflow's registry file, where pflow is installed;
 4. pflow's own types (`pflow_types.py`).
 
-Neither pflow nor any node class is imported: asynchrony is read from the source (`node_sources.py`).
+Neither pflow nor any node class is imported: asynchrony is read from the source (`async_detection.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool,
 from .user_table import Entry, class_path, read_tables
 
 if TYPE_CHECKING:
-    from .async_detection import NodeSources
+    from .async_detection import Looked, NodeSources
 
 ACTED_ON = frozenset({"str", "string", "dict", "object", "list", "array"})
 """The declared types that change a value; for all others (unions too) pflow's engine does nothing."""
@@ -55,6 +55,8 @@ class NodeType(NamedTuple):
     param_types: Mapping[str, str]
     """The declared types that an engine acts on (`ACTED_ON`), without element types."""
     origin: Origin
+    looked: Looked | None = None
+    """What looking at the class gave; None for pflow's own, which are known."""
 
 
 class NodeTypes:
@@ -90,17 +92,22 @@ class NodeTypes:
             found = self._found[type_name] = self._resolve(type_name)
         return found
 
+    def names_a_class(self, type_name: str) -> bool:
+        """Whether the author says which class a type is: in the type itself, or in the table."""
+        return type_name in self._table or class_path(type_name) is not None
+
     def names(self) -> list[str]:
         """Every known type name, sorted: for suggestions."""
         return sorted({*self._table, *self._registered(), *TYPES})
 
     def _resolve(self, name: str) -> NodeType:
-        if (path := class_path(name)) is not None:
-            return _node_type(name, path, {}, Origin.IR, is_async=self._is_async(*path))
         if (entry := self._table.get(name)) is not None:
-            path = (entry.module, entry.class_name)
-            is_async = self._is_async(*path) if entry.is_async is None else entry.is_async
-            return _node_type(name, path, entry.params, Origin.CONFIG, is_async=is_async)
+            looked = self._look(entry.module, entry.class_name)
+            if entry.is_async is not None:  # the author has settled what could not be found out
+                looked = looked._replace(is_async=entry.is_async, unknown="")
+            return _node_type(name, (entry.module, entry.class_name), entry.params, Origin.CONFIG, looked)
+        if (path := class_path(name)) is not None:
+            return _node_type(name, path, {}, Origin.IR, self._look(*path))
         if name not in WORKFLOW_TYPES and (registered := self._registered().get(name)) is not None:
             return self._from_registry(name, registered)
         if (core := pflow_type(name)) is not None:
@@ -114,19 +121,19 @@ class NodeTypes:
             types |= MCP_TOOL.params  # pflow adds them to every tool
         types |= _declared(entry, "params")
         path = class_path(f"{module}:{class_name}")
-        is_async = False  # pflow's own nodes never are
+        looked = None  # pflow's own nodes are never asynchronous
         if entry.get("type") == _IN_FILE and isinstance(file, str) and file:
-            is_async = self._is_async(module, class_name, Path(file))
+            looked = self._look(module, class_name, Path(file))
         elif path is not None and module.partition(".")[0] != "pflow":
-            is_async = self._is_async(*path)
-        return _node_type(name, path, types, Origin.REGISTRY, is_async=is_async)
+            looked = self._look(*path)
+        return _node_type(name, path, types, Origin.REGISTRY, looked)
 
-    def _is_async(self, module: str, class_name: str, file: Path | None = None) -> bool:
+    def _look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         if self._sources is None:
             from .async_detection import NodeSources  # late: most workflows have none but pflow's own nodes
 
             self._sources = NodeSources(self._folders)
-        return self._sources.is_async(module, class_name, file)
+        return self._sources.look(module, class_name, file)
 
     def _registered(self) -> Mapping[str, Any]:
         """The entries of pflow's registry that have the form of one; empty without pflow."""
@@ -186,12 +193,18 @@ class NodeTypes:
 
 
 def _node_type(
-    name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: Origin, *, is_async: bool = False
+    name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: Origin, looked: Looked | None = None
 ) -> NodeType:
     module, class_name = path or (None, None)
     acted_on = {key: declared for key, declared in types.items() if declared.lower() in ACTED_ON}
     return NodeType(
-        name=name, module=module, class_name=class_name, is_async=is_async, param_types=acted_on, origin=origin
+        name=name,
+        module=module,
+        class_name=class_name,
+        is_async=looked is not None and looked.is_async,
+        param_types=acted_on,
+        origin=origin,
+        looked=looked,
     )
 
 

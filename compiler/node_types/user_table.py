@@ -8,15 +8,14 @@ fetch = { class = "shop.nodes:Fetch", async = true, params = { url = "str" } }
 from __future__ import annotations
 
 import os
-import re
-import sys
 from collections.abc import Iterator, Mapping
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+from ..diagnostics.diagnostic import Diagnostic, LowerError
 from .declared_type import outer_type
+from .project_file import nearest_table, read_toml, table_problem
 
 KEYS = ("class", "async", "params")
 TYPES = (
@@ -25,7 +24,6 @@ TYPES = (
 )
 
 _SECTION = "tool.pflow-lower.nodes"
-_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class Entry(NamedTuple):
@@ -53,37 +51,16 @@ def class_path(text: object) -> tuple[str, str] | None:
 
 def read_tables(folder: Path | None, nodes_file: Path | None) -> dict[str, Entry]:
     """The entries for a workflow in `folder`; those of `nodes_file` win. Raises LowerError (PFL41x)."""
-    entries = {} if folder is None else _from_pyproject(folder)
+    table = None if folder is None else nearest_table(folder, "nodes")
+    entries = {} if table is None else _entries(table.value, table.file, _SECTION)
     if nodes_file is not None:
-        data = parse_toml(read_table(nodes_file), nodes_file)
+        data = read_toml(nodes_file)
         nested = isinstance(data.get("nodes"), dict) and not isinstance(data["nodes"].get("class"), str)
         if nested and len(data) > 1:
             others = ", ".join(sorted(data.keys() - {"nodes"}))
             raise LowerError([_problem(nodes_file, "", f"beside [nodes] there is {others}", "move it into [nodes]")])
         entries |= _entries(data["nodes"] if nested else data, nodes_file, "nodes" if nested else "")
     return entries
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """What a TOML file holds. Raises LowerError (PFL410)."""
-    return parse_toml(read_table(file), file)
-
-
-def _from_pyproject(folder: Path) -> dict[str, Entry]:
-    """The table in the nearest pyproject.toml that has one, at `folder` or above."""
-    start = Path(os.path.abspath(folder))
-    for parent in (start, *start.parents):
-        file = parent / "pyproject.toml"
-        if not file.is_file():
-            continue
-        content = read_table(file)
-        if b"pflow-lower" not in content:  # saves the parsing, and somebody else's broken file is not ours
-            continue
-        tool = parse_toml(content, file).get("tool")
-        ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
-        if isinstance(ours, dict) and "nodes" in ours:
-            return _entries(ours["nodes"], file, _SECTION)
-    return {}
 
 
 def _entries(table: object, file: Path, section: str) -> dict[str, Entry]:
@@ -144,54 +121,5 @@ def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
             yield _problem(file, f"{where}.params.{key}", message, f"the types are {', '.join(TYPES)}")
 
 
-def read_table(file: Path, code: str = "PFL410") -> bytes:
-    """The bytes of a TOML file. Raises LowerError with one finding of the code `code`."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise LowerError([_problem(file, "", f"cannot be read: {reason}", code=code)]) from error
-
-
-def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, Any]:
-    """The TOML in `content`, which is that of `file`. Raises LowerError with one finding of the code `code`."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        data: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise LowerError([_problem(file, "", "not UTF-8 text", code=code)]) from error
-    except RecursionError as error:
-        raise LowerError([_problem(file, "", "nested too deeply", code=code)]) from error
-    except tomllib.TOMLDecodeError as error:
-        text = str(error)
-        place = _PLACE.search(text)
-        position = Position(int(place[1]), int(place[2])) if place and place[1] else None
-        message = f"TOML: {text[: place.start()] if place else text}"
-        raise LowerError([_problem(file, "", message, code=code, position=position)]) from error
-    return data
-
-
-def _problem(
-    file: Path, where: str, message: str, help: str = "", *, code: str = "PFL411", position: Position | None = None
-) -> Diagnostic:
-    return Diagnostic(
-        code=code,
-        severity=Severity.ERROR,
-        message=message,
-        where=where,
-        file=_shown(file),
-        position=position,
-        help=help,
-    )
-
-
-def _shown(file: Path) -> str:
-    """The file's name relative to the working directory, where it is at or below it."""
-    absolute = Path(os.path.abspath(file))
-    try:
-        return absolute.relative_to(Path.cwd()).as_posix()
-    except (ValueError, OSError):
-        return str(file)
+def _problem(file: Path, where: str, message: str, help: str = "") -> Diagnostic:
+    return table_problem(file, where, message, help, code="PFL411")

@@ -14,7 +14,7 @@ from typing import Any
 from ..analyse.invariance import BATCH_NAMES, INDEX, Bindings, batch_names
 from ..ir.template import parse, strings
 
-_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"|(?<![\w.-])({"|".join(BATCH_NAMES)})(?![\w-])')
+_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"?|(?<![\w.-])({"|".join(BATCH_NAMES)})(?![\w-])')
 
 
 def used_names(node: Mapping[str, Any], declared: Collection[str]) -> tuple[str, ...]:

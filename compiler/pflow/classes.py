@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from .. import write as output
 from ..analyse.analyse import BatchFacts, Facts
 from ..emit.emit import Origin, emit
-from ..emit.verify import verify_files, verify_lowered
+from ..emit.verify import verify_files
 from ..ir.document import Document
-from ..ir.lowered import Shape
+from ..ir.lowered import shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
+from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType
 from ..node_types.lookup import Origin as TypeOrigin
 from ..validate.validate import source_of
@@ -67,7 +68,9 @@ def classes_of(
 
 def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collection[str], name: str) -> _Made:
     inputs = {**(ir.get("inputs") or {}), **{key: {} for key in by_hand}}
-    source = source_of(Document(name=name, data={**ir, "inputs": inputs} if by_hand else ir))
+    # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
+    data = {key: value for key, value in ir.items() if key != "template_resolution_mode"}
+    source = source_of(Document(name=name, data={**data, "inputs": inputs} if by_hand else data))
     batches = [
         BatchFacts(
             node=node._replace(batch=wanted[node.id].spec),
@@ -79,14 +82,12 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
                 param_types=wanted[node.id].types,
                 origin=TypeOrigin.REGISTRY,
             ),
-            shape=Shape.IN_THREADS if wanted[node.id].spec.parallel else Shape.IN_ORDER,
+            shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
         )
         for node in source.nodes
         if node.id in wanted
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
-    # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
-    lowered = lowered._replace(batches=tuple(batch._replace(permissive=False) for batch in lowered.batches))
     verify_lowered(lowered)
     files = emit(lowered, Origin(source="", command=""))
     verify_files(lowered, files)

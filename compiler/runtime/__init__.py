@@ -1,74 +1,68 @@
-"""Everything that generated code imports, and nothing else.
+"""What generated code imports, and what programs that use generated classes may: the rest is the runtime's own.
 
 Needs the standard library and pocketflow only, so that `--standalone` can copy it beside the
 generated files.
 """
 
-from .batch import Batch, Call, Result, Results, Shared, open_batch
-from .engine import Host
-from .inner import run_inner, run_inner_async, with_inputs
-from .loops import run_blocking
-from .outcome import publish
-from .program import Params, Step, no_class, retrying, run_program
-from .schedule import in_order, in_tasks, in_threads
+from .batch import Batch, Call, Items, Params, Result, Results, Shared
+from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode
+from .engine import Engine
+from .program import Step, Workflow, no_class, retrying, run_program
 from .values import (
-    MISSING,
+    Capture,
+    Missing,
     ParameterError,
     Unresolved,
-    array,
     as_dict,
+    as_json_text,
     as_list,
     as_text,
+    capture,
     find,
     first,
+    found_or,
     joined,
-    json_text,
-    keep,
-    optional,
+    none_unless_run,
     parsed,
     peek,
     position,
     text,
-    text_at,
 )
 
 __all__ = [
-    "MISSING",
     "Batch",
     "Call",
-    "Host",
+    "Capture",
+    "ConcurrentBatchNode",
+    "Engine",
+    "InnerNode",
+    "Items",
+    "Missing",
     "ParameterError",
     "Params",
     "Result",
     "Results",
+    "SequentialBatchNode",
     "Shared",
     "Step",
+    "ThreadedBatchNode",
     "Unresolved",
-    "array",
+    "Workflow",
     "as_dict",
+    "as_json_text",
     "as_list",
     "as_text",
+    "capture",
     "find",
     "first",
-    "in_order",
-    "in_tasks",
-    "in_threads",
+    "found_or",
     "joined",
-    "json_text",
-    "keep",
     "no_class",
-    "open_batch",
-    "optional",
+    "none_unless_run",
     "parsed",
     "peek",
     "position",
-    "publish",
     "retrying",
-    "run_blocking",
-    "run_inner",
-    "run_inner_async",
     "run_program",
     "text",
-    "text_at",
-    "with_inputs",
 ]

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from .batch import Call, Result
-from .inner import result_of
+from .inner import result_of, shaped
 from .places import place_of
 from .values import ParameterError, Unresolved
 
@@ -26,11 +26,10 @@ def attempt(node: Any, call: Call) -> Result | None:
     begun = perf_counter()
     try:
         call.attempt = 1
-        result: Result = node.exec(call)
+        result = node.exec(call)
+        return result if result is call.result else shaped(call, result)
     except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
         return _try_again(node, call, exc)
-    else:
-        return result
     finally:
         call.seconds = perf_counter() - begun
 
@@ -40,18 +39,17 @@ def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
     while True:
         try:
             if isinstance(exc, ParameterError):
-                return call.batch.host.unresolved(node, call, exc)
+                return call.batch.engine.unresolved(node, call, exc)
         except Exception as instead:  # noqa: BLE001  as in `attempt`
             exc = instead
         if not _is_worth_another(call, exc) or call.batch.pause():
             return _fall_back(node, call, exc)
         call.attempt += 1
         try:
-            result: Result = node.exec(call)
+            result = node.exec(call)
+            return result if result is call.result else shaped(call, result)
         except Exception as another:  # noqa: BLE001  as in `attempt`
             exc = another
-        else:
-            return result
 
 
 async def attempt_async(node: Any, call: Call) -> Result | None:
@@ -62,31 +60,30 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
             call.attempt += 1
             try:
                 try:
-                    result: Result = await node.exec_async(call)
+                    result = await node.exec_async(call)
                 except ParameterError as exc:
-                    result = call.batch.host.unresolved(node, call, exc)
+                    result = call.batch.engine.unresolved(node, call, exc)
+                return result if result is call.result else shaped(call, result)
             except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
                 if not _is_worth_another(call, exc):
                     return await _fall_back_async(node, call, exc)
                 await asyncio.sleep(call.batch.retry_wait)
-            else:
-                return result
     finally:
         call.seconds = perf_counter() - begun
 
 
-def fail(call: Call, exc: Exception, said: str | None = None) -> None:
+def fail(call: Call, exc: Exception, message: str | None = None) -> None:
     """Note on `call` that `exc` is its outcome, and on `exc` where it comes from."""
-    if isinstance(exc, Unresolved):
-        _name(call, exc)
-    call.error = str(exc) if said is None else said
+    if isinstance(exc, Unresolved) and exc.missing is not None:
+        exc.prefix_with(call.batch.written(exc.missing, call.item))
+    call.error = str(exc) if message is None else message
     call.exception = exc
     _note(call, exc)
 
 
 def _is_worth_another(call: Call, exc: Exception) -> bool:
     """Raises: `exc`, if it aborts the batch."""
-    if call.batch.host.aborts(exc):
+    if call.batch.engine.aborts(exc):
         _note(call, exc)
         raise exc
     if call.attempt >= call.batch.max_retries:
@@ -114,20 +111,9 @@ async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | No
 def _note(call: Call, exc: Exception) -> None:
     """Say on `exc` which item and attempt raised it: once, even if every item raises the same object."""
     batch = call.batch
-    where = f"{batch.host.place(batch) or place_of(batch.file, exc.__traceback__)}{batch.node_id}: item ["
+    where = f"{batch.engine.place(batch) or place_of(batch.file, exc.__traceback__)}{batch.node_id}: item ["
     if hasattr(exc, "add_note") and not any(  # Python 3.11
         str(note).startswith(where) for note in getattr(exc, "__notes__", ())
     ):
         with contextlib.suppress(TypeError, AttributeError):  # a class that forbids notes keeps its own text
             exc.add_note(f"{where}{call.index}], attempt {call.attempt} of {batch.max_retries}")
-
-
-def _name(call: Call, exc: Unresolved) -> None:
-    """Say which reference found nothing: the item's, or those captured values that it can be."""
-    if exc.start is call.item:
-        exc.tell(f"${{{call.batch.alias}{exc.where()}}}")
-    elif exc.start is not None:
-        captured = vars(call.captured).items()
-        names = [f"given.{name}{exc.where()}" for name, value in captured if value is exc.start]
-        if names:
-            exc.tell(", ".join(names))

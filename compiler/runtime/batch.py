@@ -1,24 +1,31 @@
 """One run of a batch: its items, what was captured for them, and what became of each.
 
 A generated class goes through it in PocketFlow's own order: `prep` opens a `Batch`, the scheduler
-makes a `Call` of each item and hands it to `exec`, and `post` publishes the outcome.
+takes a `Call` for each item and hands it to `exec`, and `post` writes the outcome.
 """
 
 from __future__ import annotations
 
+import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from .engine import PLAIN, Host
-from .loops import TICK, raise_if_cancelled, run_blocking
-from .values import MISSING, LateText, array
+from .engine import Engine
+from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
+from .values import Capture, Missing, as_items
 
 Shared = MutableMapping[str, Any]
 """PocketFlow's shared store."""
+
+Params = dict[str, Any]
+"""The parameters of a node."""
+
+Items = list[Any]
+"""The items of a batch."""
 
 Result = dict[str, Any]
 """What one item gave: the inner node's outputs, `item` and `original_index`."""
@@ -27,22 +34,35 @@ Results = list["Result | None"]
 """A result per item that was started, in the order of the items; None for a failed one."""
 
 
-around: ContextVar[Batch | None] = ContextVar("around", default=None)
+enclosing_batch: ContextVar[Batch | None] = ContextVar("enclosing_batch", default=None)
 """In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
 
 
-class Stopped(BaseException):
-    """A batch ends early since the one around it did. No error of the node's, which would be an item's outcome."""
+class EnclosingBatchStopped(BaseException):
+    """Raised in a worker when the surrounding batch ends early; not an item's failure."""
 
 
-class Lowered(Protocol):
-    """What the runtime needs to know of a generated class."""
+class BatchSettings(Protocol):
+    """What a batch reads off the generated class that it is a run of."""
 
     node_id: str
     alias: str
-    inner: Any
+    items: str
+    namespaced: bool
+    parallel: bool
+    max_concurrent: int
     max_retries: int
     wait: float
+    error_handling: str
+    inner: Any
+    engine: Engine
+
+
+class Given(SimpleNamespace):
+    """The captured values of a run, each under the name that generated code has for it."""
+
+    def __repr__(self) -> str:
+        return f"Given({', '.join(f'{name}={_short(value)}' for name, value in vars(self).items())})"
 
 
 class Batch:
@@ -51,25 +71,24 @@ class Batch:
     A node can so be copied, shared between threads, and run again.
     """
 
-    def __init__(self, node: Lowered, shared: Shared, items: list[Any], captured: dict[str, Any]) -> None:
+    def __init__(self, node: BatchSettings, shared: Shared, items: list[Any], captures: Mapping[str, Capture]) -> None:
         self.node_id = node.node_id
         self.alias = node.alias
-        self.file: str = type(node).__init__.__code__.co_filename
+        self.file = _file_of(type(node))
         """The file that the class was generated in."""
-        self.namespaced: bool = getattr(node, "namespaced", True)
-        self.host: Host = getattr(node, "host", PLAIN)
+        self.namespaced = node.namespaced
+        self.engine = node.engine
         self.shared = shared
         self.items = items
-        self.captured = SimpleNamespace(**captured)
-        self.captured_text = SimpleNamespace(
-            **{name: value if type(value) is str else LateText(value) for name, value in captured.items()}
-        )
-        """The captured values as they read inside an f-string."""
+        self.given = Given(**{name: capture.value for name, capture in captures.items()})
+        self.references = {name: capture.reference for name, capture in captures.items()}
+        """What each captured value was looked for as."""
         self.max_retries = node.max_retries
         self.retry_wait = node.wait
-        self.parallel = False
-        self.max_concurrent = 1
-        self.fail_fast = True
+        self.parallel = node.parallel
+        self.max_concurrent = node.max_concurrent
+        self.fail_fast = node.error_handling == "fail_fast"
+        self.results: Results = []
         self.errors: list[dict[str, Any]] = []
         self.warned: dict[int, list[str]] = {}
         """What kinds of warning an item's node gave, by the item's index."""
@@ -77,12 +96,57 @@ class Batch:
         """How long each finished item took."""
         self.stopped = threading.Event()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
-        self.around = around.get()
+        self.enclosing = enclosing_batch.get()
         self.is_async = hasattr(node.inner, "_run_async")
         """Whether the inner node is one of PocketFlow's asynchronous nodes."""
         self.run_blocking: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
         """How an asynchronous inner node runs from synchronous code."""
+        self._left: Iterator[tuple[int, Any]] | None = None
+        self._closed = False
         self._store: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        state = f"{len(self.seconds)} of {len(self.items)} items done"
+        failed = f", {len(self.errors)} failed" if self.errors else ""
+        return f"<Batch {self.node_id!r}: {state}{failed}, {self.given!r}>"
+
+    # What every scheduler asks, in whatever thread or task it does so; where there are several, one at a time.
+
+    def next_call(self) -> Call | None:
+        """The next item that may start, in their order; None if none is left, or none may start any more."""
+        if self._left is None:
+            # Items side by side are those of the start; one after the other, a node may change the list it is in.
+            self._left = enumerate(list(self.items) if self.parallel else self.items)
+            self.results = [None] * len(self.items) if self.parallel else []
+        if self._closed or self.is_stopped():
+            return None
+        taken = next(self._left, None)
+        return None if taken is None else Call(self, *taken)
+
+    def finish(self, call: Call, result: Result | None) -> None:
+        """Keep what became of `call`: its result, its error, and what that means for the items that are left."""
+        if self.parallel:
+            self.results[call.index] = result
+        else:
+            self.results.append(result)
+        record = None
+        if call.error is not None:
+            record = self.engine.error_record(call)
+            self.errors.append(record)
+            if self.fail_fast:
+                self._closed = True
+                self.engine.on_stopping()
+        self.engine.finished(call, record)
+        store = call.store
+        if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
+            self.warned[call.index] = _kinds(warnings)
+        self.seconds.append(call.seconds)
+
+    def close(self) -> None:
+        """Let no further item start."""
+        self._closed = True
+
+    # What one attempt of an item asks.
 
     def store_of_an_item(self) -> dict[str, Any]:
         """A copy of the shared store, in which what every item has of its own is there to be filled in.
@@ -91,45 +155,51 @@ class Batch:
         store, the others copy what that gave: nodes work on copies, so it does not change while the batch runs.
         """
         if self._store is None:
-            own = ("__warnings__", self.node_id, self.alias, "__index__", *self.host.keys)
+            own = ("__warnings__", self.node_id, self.alias, "__index__", *self.engine.keys)
             self._store = {**self.shared, **dict.fromkeys(own)}
         return self._store.copy()
 
     def is_stopped(self) -> bool:
         """Whether this batch, or one that it runs inside of, ends early. That one of them fails fast
         does not count: its items in flight finish."""
-        return self.stopped.is_set() or (self.around is not None and self.around.is_stopped())
+        return self.stopped.is_set() or (self.enclosing is not None and self.enclosing.is_stopped())
 
     def raise_if_stopped(self) -> None:
-        """Raises: Stopped, if a batch that this one runs inside of ends early."""
-        if self.around is not None and self.around.is_stopped():
-            raise Stopped
+        """Raises: EnclosingBatchStopped, if a batch that this one runs inside of ends early."""
+        if self.enclosing is not None and self.enclosing.is_stopped():
+            raise EnclosingBatchStopped
 
     def pause(self) -> bool:
         """Wait for another attempt; True if the batch was stopped meanwhile.
 
-        Raises: Stopped, if one around it was.
+        Raises: EnclosingBatchStopped, if one around it was.
         """
         end = time.monotonic() + self.retry_wait
-        while (left := end - time.monotonic()) > 0 and not self.stopped.wait(min(left, TICK)):
+        while (left := end - time.monotonic()) > 0 and not self.stopped.wait(min(left, CANCEL_CHECK_INTERVAL)):
             raise_if_cancelled()
             self.raise_if_stopped()
         self.raise_if_stopped()
         return self.stopped.is_set()
 
-    def finish(self, call: Call) -> None:
-        """Count `call` as done and keep its error. One caller at a time."""
-        record = None
-        if call.error is not None:
-            record = self.host.error_record(call)
-            self.errors.append(record)
-            if self.fail_fast:
-                self.host.stopping()
-        self.host.finished(call, record)
-        store = call.store
-        if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
-            self.warned[call.index] = _kinds(warnings)
-        self.seconds.append(call.seconds)
+    def written(self, missing: Missing, item: Any) -> str:
+        """`missing` as its author wrote it, `${issue.title}`, given the item whose call looked for it.
+
+        Where a lookup began at a value that has two names, it is said with both.
+        """
+        names: dict[int, list[str]] = {id(item): [self.alias]}
+        for name, value in vars(self.given).items():
+            if not isinstance(value, Missing):
+                known = names.setdefault(id(value), [])
+                known += {self.references[name].reference(lambda _: "")} - set(known)
+        references = []
+        for number in range(max(map(len, names.values()))):
+
+            def name_of(start: Any, number: int = number) -> str:
+                known = names.get(id(start)) or [""]
+                return known[min(number, len(known) - 1)]
+
+            references.append(f"${{{missing.reference(name_of)}}}")
+        return " or ".join(dict.fromkeys(references))
 
 
 class Call:
@@ -147,15 +217,19 @@ class Call:
     result: Result | None = None
     seconds = 0.0
     store: dict[str, Any] | None = None  # the item's private copy of the shared store, kept over its attempts
-    engine: Any = None  # for the host's own use
-    said: Any = ()  # likewise: what the item's own progress said, to be shown later
+    engine_data: Any = None  # for the engine's own use
+    progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
 
     def __init__(self, batch: Batch, index: int, item: Any) -> None:
         self.batch = batch
         self.index = index
         self.item = item
-        self.captured = batch.captured
-        self.captured_text = batch.captured_text
+        self.given: Any = batch.given
+
+    def __repr__(self) -> str:
+        attempt = f", attempt {self.attempt} of {self.batch.max_retries}" if self.attempt else ""
+        error = f", error={self.error!r}" if self.error is not None else ""
+        return f"<Call {self.batch.node_id!r} [{self.index}] of {self.total}{attempt}: {_short(self.item)}{error}>"
 
     @property
     def total(self) -> int:
@@ -163,42 +237,56 @@ class Call:
         return len(self.batch.items)
 
 
-def open_batch(node: Lowered, shared: Shared, items: Any, /, **captured: Any) -> Batch:
-    """Start a run over `items`, a list or a JSON array in a string; `captured` is read by every call.
+def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mapping[str, Capture]) -> Batch:
+    """Start a run over `items`, a list or a JSON array in a string; `captures` are there for every call.
 
-    Raises: ValueError, if there is no such thing as `items` in the store; TypeError, if it is not a list.
+    Raises: ValueError, if `items` were not found in the store; TypeError, if they are not a list.
     """
-    items = array(items)
-    source = getattr(node, "items", "")
-    host: Host = getattr(node, "host", PLAIN)
-    if items is MISSING or items is None:
+    items = as_items(items)
+    engine = node.engine
+    if isinstance(items, Missing) or items is None:
         raise ValueError(
-            host.items_error(
-                f"Node '{node.node_id}': batch items template '{source}' resolved to None. "
+            engine.items_error(
+                f"Node '{node.node_id}': batch items template '{node.items}' resolved to None. "
                 "Ensure the referenced node output exists.",
-                source,
+                node.items,
                 shared,
             )
         )
     if not isinstance(items, list):
         raise TypeError(
-            host.items_error(
+            engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{source}' resolved to: {items!r}",
-                source,
+                f"Template '{node.items}' resolved to: {items!r}",
+                node.items,
                 shared,
             )
         )
-    batch = Batch(node, shared, items, captured)
-    host.open(batch)
+    batch = Batch(node, shared, items, captures)
+    engine.open(batch)
     return batch
+
+
+def _file_of(cls: type) -> str:
+    """The file of the generated class that `cls` is, or is derived from."""
+    generated = next((base for base in cls.__mro__ if "node_id" in vars(base)), cls)
+    code = getattr(vars(generated).get("prep"), "__code__", None)
+    return code.co_filename if code is not None else ""
 
 
 def _kinds(warnings: dict[str, Any]) -> list[str]:
     """What kinds of warning an item's store holds: each names its own, or is just a text."""
     kinds = []
     for warning in warnings.values():
-        said = warning.to_dict() if hasattr(warning, "to_dict") else warning
-        kind = (said.get("kind") or said.get("id")) if isinstance(said, Mapping) else None
+        fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
+        kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
         kinds.append(kind or "runtime.warning")
     return list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str))) or ["runtime.warning"]
+
+
+def _short(value: Any) -> str:
+    """`value` for a debugger: not longer than a line, and of whatever class."""
+    try:
+        return reprlib.repr(value)
+    except Exception:  # noqa: BLE001  it may have any __repr__
+        return f"<{type(value).__name__}>"

@@ -27,29 +27,34 @@ async def run_inner_async(inner: Any, call: Call, params: dict[str, Any]) -> Res
     return _outcome(call, await inner._run_async(_enter(inner, call, params)))
 
 
-def with_inputs(call: Call, inputs: Any) -> dict[str, Any]:
-    """The names that an item's parameters may refer to, where `inputs` adds its own keys to them."""
-    store = item_store(call)
-    return {**store, **inputs} if isinstance(inputs, dict) else store
-
-
 def result_of(call: Call, outputs: Any) -> Result:
     """What a node wrote (or a fallback answered) as the result of one item."""
     if type(outputs) is dict:
         result: Result = outputs
     else:
         result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
-    if "item" in result:
-        call.batch.host.replacing(call, result["item"])
+    if "item" in result and result["item"] is not call.item:
+        call.batch.engine.replacing(call, result["item"])
     result["item"] = call.item
     result["original_index"] = call.index
+    return result
+
+
+def shaped(call: Call, outputs: Any) -> Result:
+    """What the `exec` of a subclass answered, in the shape that the inner node's own results have.
+
+    None is a result without outputs, a text or a number stands under "value", and a truthy "error" is a failure.
+    """
+    result = call.result = result_of(call, outputs)
+    if error := result.get("error"):
+        call.error = str(error)
     return result
 
 
 def _enter(inner: Any, call: Call, params: dict[str, Any]) -> MutableMapping[str, Any]:
     """Make `inner` ready for the call; answers the item's store as the node is to see it."""
     batch = call.batch
-    host = batch.host
+    host = batch.engine
     node_id = batch.node_id
     store = item_store(call)
     inner.set_params(host.prepare(call, inner, store, params))
@@ -66,7 +71,7 @@ def item_store(call: Call) -> dict[str, Any]:
     batch = call.batch
     store = call.store
     if store is None:
-        store = call.store = batch.host.store(call)
+        store = call.store = batch.engine.store(call)
     store["__warnings__"] = {}
     store[batch.node_id] = {}
     store[batch.alias] = call.item

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ...ir import tree
 from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
 from .lines import Lines, lines_of, values, with_comments
+
+_ATTEMPTS = ("max_retries", "retry_wait")
 
 
 def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
@@ -24,11 +27,10 @@ def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
 
 def _class(batch: LoweredBatch, cls: ast.ClassDef, source: list[str]) -> Iterator[Lines]:
     node: Path = ("nodes", batch.number)
-    overview = f"# {batch.node_id} -> {batch.class_name} "
-    for number, line in enumerate(source[: cls.lineno], 1):
-        if line.startswith(overview):
-            yield Lines(number, number, (*node, "batch"), "policy")
     yield lines_of(cls, (*node, "id"), "class")
+    for key in keys_shown_at("base"):
+        if key in batch.spec.written:
+            yield Lines(cls.lineno, cls.lineno, (*node, "batch", key), "policy")
     for statement in cls.body:
         if isinstance(statement, ast.Expr):
             yield lines_of(statement, (*node, "type"), "class")
@@ -47,6 +49,8 @@ def _attribute(batch: LoweredBatch, statement: ast.Assign) -> Iterator[Lines]:
         yield lines_of(statement, _written(batch, "as"), "alias")
     elif target == "items":
         yield lines_of(statement, (*node, "batch", "items"), "items")
+    elif target in keys_shown_at("attribute"):
+        yield lines_of(statement, _written(batch, target), "attempts" if target in _ATTEMPTS else "policy")
     elif target == "namespaced":
         yield lines_of(statement, ("enable_namespacing",), "kept")
 
@@ -57,9 +61,7 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
     for statement in method.body:
         first = with_comments(statement.lineno, source)
         last = statement.end_lineno or first
-        if name == "__init__" and ast.unparse(statement).startswith("super()"):
-            yield Lines(first, last, _written(batch, *keys_shown_at("__init__")), "attempts")
-        elif name == "prep" and isinstance(statement, ast.Assign):
+        if name == "prep" and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             path = (*node, "batch", "items")
             yield Lines(first, last, path, "items")
             yield from values(statement.value, path, batch.spec.items, "items", source)
@@ -67,35 +69,28 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
             yield from _captures(batch, statement)
         elif name == "exec":
             yield from _exec(batch, statement, source)
-        elif name == "_exec":
-            yield Lines(first, last, (*node, "batch"), "policy")
-            for key in keys_shown_at("_exec"):
-                if key in batch.spec.written:
-                    yield Lines(first, last, (*node, "batch", key), "policy")
-        elif name == "post":
-            yield Lines(first, last, (*node, "id"), "publish")
 
 
 def _captures(batch: LoweredBatch, statement: ast.Return) -> Iterator[Lines]:
     captures = {capture.name: capture for capture in batch.captures}
     for call in ast.walk(statement):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "open_batch":
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "open":
             for keyword in call.keywords:
                 capture = captures.get(keyword.arg or "")
                 if capture is not None:
                     last = keyword.value.end_lineno or keyword.value.lineno
-                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.offset)
+                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.text, capture.offset)
 
 
 def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterator[Lines]:
     node: Path = ("nodes", batch.number)
     first, last = with_comments(statement.lineno, source), statement.end_lineno or statement.lineno
     params: Path = (*node, "params")
-    written = {parameter.key: parameter.value for parameter in batch.parameters}
+    written = {p.key: tree.written(p.value) for p in batch.parameters}
     if isinstance(statement, ast.Return):
         yield Lines(first, last, (*node, "type"), "call")
-    elif isinstance(statement, ast.Assign):
-        target = ast.unparse(statement.targets[0])
+    elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+        target = ast.unparse(statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0])
         if target == "params":
             yield Lines(first, last, params, "parameter")
             yield from values(statement.value, params, written, "parameter", source)

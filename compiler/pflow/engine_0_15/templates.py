@@ -14,10 +14,10 @@ from typing import Any
 from ...ir.template import DynamicIndex, Template, templates
 from ...node_types.pflow_types import pflow_type
 from ...runtime import Call
-from ..engine_0_16.engine import PflowHost
+from ..engine_0_16.engine import PflowEngine
 
 
-class OlderHost(PflowHost):
+class OlderEngine(PflowEngine):
     """pflow 0.15 around one run of one batch node."""
 
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:

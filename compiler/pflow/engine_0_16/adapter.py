@@ -11,11 +11,12 @@ from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
 from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
-from ..engine_0_15.templates import OlderHost, read_otherwise
+from ..engine_0_15.templates import OlderEngine, read_otherwise
+from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from ..versions import known_here
-from .engine import PflowHost
+from .engine import PflowEngine
 
 Original = Callable[..., Any]
 
@@ -72,8 +73,8 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
     if not isinstance(batch_config, LoweredBatchConfig):
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
-    host = OlderHost if known_here().older_templates else PflowHost
-    generated.host = host(node, config, run_one)
+    host = OlderEngine if known_here().older_templates else PflowEngine
+    generated.engine = host(node, config, run_one)
     return str(generated._run(shared))
 
 
@@ -123,14 +124,17 @@ def _attach(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[st
 
 
 def _why_interpreted(node: Mapping[str, Any], config: NodeConfig, compiled: CompiledWorkflow) -> str:
-    """Why the node stays with pflow's own executor, which alone can share a provider's prompt cache; or ""."""
+    """Why the node stays with pflow's own executor; "" if it need not.
+
+    Only that can share a provider's prompt cache, and only pflow's engine says what comes of malformed text.
+    """
     if config.prompt_cache_items:
         return "it uses prompt_cache"
     if config.prewarm:
         return "it uses prewarm"
     if compiled.cache_block is not None and config.node_type_name == "LLMNode":
         return "it is an llm node in a workflow with a ## Cache block"
-    return read_otherwise(node) if known_here().older_templates else ""
+    return why_malformed(node) or (read_otherwise(node) if known_here().older_templates else "")
 
 
 def _types(config: NodeConfig) -> Mapping[str, str]:
@@ -161,6 +165,6 @@ def _captured(generated: Any, shared: Any) -> str | None:
     """What the class captures from `shared`, as text; None if it has no items yet, or what has no JSON."""
     try:
         batch = generated(None).prep(shared)
-        return json.dumps(vars(batch.captured), sort_keys=True, default=repr)
+        return json.dumps(vars(batch.given), sort_keys=True, default=repr)
     except (ValueError, TypeError, RecursionError):
         return None

@@ -18,9 +18,9 @@ from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
 from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
-from ...runtime import Batch, Call, Host, ParameterError, Result, Shared, run_inner
+from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
 from ...runtime.engine import is_plain
-from ...runtime.inner import item_store
+from ...runtime.inner import item_store, run_inner
 from ...runtime.store import NodeStore
 from ..messages import say
 from .events import Events
@@ -50,7 +50,7 @@ class PflowStore(NodeStore):
         return repr(NamespacedSharedStore(self._root, self._name))
 
 
-class PflowHost(Host):
+class PflowEngine(Engine):
     """pflow's engine around one run of one batch node."""
 
     view = PflowStore
@@ -105,7 +105,7 @@ class PflowHost(Host):
             store["__pflow_cancel_event__"] = self.cancel
             store["__gate_prompt_allowed__"] = False  # a worker thread cannot ask anybody
             if callable(store.get("__progress_callback__")):
-                said = call.said = []
+                said = call.progress_events = []
                 store["__progress_callback__"] = lambda *args, **kwargs: said.append((args, kwargs))
         return store
 
@@ -113,7 +113,7 @@ class PflowHost(Host):
         """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
         store["_pflow_child_workflow_paths"] = {}
         if self.events is not None:
-            call.engine = self.values(params)
+            call.engine_data = self.values(params)
         return params if self.as_written else {**self.in_order, **params, **self.static}
 
     def replacing(self, call: Call, written: Any) -> None:
@@ -150,19 +150,19 @@ class PflowHost(Host):
         values = {"batch_index": index, "batch_total": total}
         return {name: values[name] for name in self.config.batch_config.names}
 
-    def minds_empty_output(self, batch: Batch) -> bool:
+    def warns_about_empty_output(self, batch: Batch) -> bool:
         """Not under `--only`, where the steps before the chosen one gave nothing to work with."""
         return not (batch.shared.get("__execution__") or {}).get("only_node")
 
-    def copier(self, inner: Any) -> Callable[[], Any]:
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
         """pflow's nodes are copied whole: a sub-workflow's host brings its compiled child along."""
-        return super().copier(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
+        return super().copy_factory(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
 
     def summary(self, item: Any) -> dict[str, Any]:
         """pflow's own."""
         return dict(summarize_batch_item(item))
 
-    def stopping(self) -> None:
+    def on_stopping(self) -> None:
         """What runs beside it may stop early, an agent's process tree for instance."""
         self.cancel.set()
 
@@ -186,7 +186,7 @@ class PflowHost(Host):
         ordinary = record is None and written is result is not None and not self.has_more
         if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
-                self.events.keep(written, call.seconds, call.engine)
+                self.events.keep(written, call.seconds, call.engine_data)
             return
         paths = store.get("_pflow_child_workflow_paths")
         path = paths.pop(self.node_id, None) if isinstance(paths, dict) else None
@@ -200,7 +200,7 @@ class PflowHost(Host):
             call.item,
             call.seconds * 1000,
             record,
-            self._resolutions(call.engine or ()) if call.entered and call.exception is None else {},
+            self._resolutions(call.engine_data or ()) if call.entered and call.exception is None else {},
             child_trace_events=getattr(call.inner, "_child_trace_events", None),
             child_workflow_path=path if isinstance(path, str) and path else None,
         )
@@ -217,7 +217,7 @@ class PflowHost(Host):
         callback = batch.shared["__progress_callback__"]
 
         def replay(call: Call, done: int) -> None:
-            for args, kwargs in call.said:
+            for args, kwargs in call.progress_events:
                 with contextlib.suppress(Exception):  # what shows progress must never decide about the work
                     callback(*args, **kwargs)
             report(call, done)

@@ -7,7 +7,7 @@ successes only, `errors` is a list, a fail-fast batch leaves what it has done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pflow.pocketflow import Node
@@ -17,9 +17,10 @@ from pflow.runtime.namespaced_wrapper import NamespacedNodeWrapper
 from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 
 from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
+from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
-from .engine import WrappedHost
+from .engine import WrappedEngine
 
 Original = Callable[..., Any]
 
@@ -34,6 +35,11 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
     flow = original(_known(ir, given), *arguments, **keywords)
     batches = [wrapped for wrapped in _nodes(flow) if isinstance(wrapped.inner_node, PflowBatchNode)]
+    malformed = {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
+    for node_id, why in malformed.items():
+        _refuse_ours(ir, given, why, (node_id,))
+        say(f"{node_id} runs interpreted: {why}")
+    batches = [wrapped for wrapped in batches if wrapped.node_id not in malformed]
     if not batches:
         return flow
     try:
@@ -69,10 +75,10 @@ class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us
         Raises: whatever the generated class does; its outcome is in the store nevertheless.
         """
         node_id = self.chain.batch.node_id
-        host = WrappedHost(self.chain, shared, self.place)
+        host = WrappedEngine(self.chain, shared, self.place)
         node = self.chain.node
         generated: Any = self.generated(node)
-        generated.host = host
+        generated.engine = host
         seen: dict[str, Any] = {**self.chain.inputs, **dict(shared)}
         before, params = seen.get(node_id), node.params
         try:
@@ -171,11 +177,11 @@ def _known(ir: Any, given: Mapping[str, Any]) -> Any:
         return ir
 
 
-def _refuse_ours(ir: Mapping[str, Any], given: Mapping[str, Any], why: str) -> None:
-    """Raises: CompilationError, if a node uses a name that only lowered nodes know."""
+def _refuse_ours(ir: Mapping[str, Any], given: Mapping[str, Any], why: str, only: Collection[str] = ()) -> None:
+    """Raises: CompilationError, if a node (one of `only`, if given) uses a name that only lowered nodes know."""
     declared = declared_names(ir, names_by_hand(ir, given))
     for node in ir["nodes"]:
-        names = used_names(node, declared)
+        names = used_names(node, declared) if not only or node["id"] in only else ()
         if names:
             raise CompilationError(
                 f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {why}",

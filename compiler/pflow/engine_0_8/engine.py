@@ -6,13 +6,13 @@ from typing import Any
 
 from pflow.runtime.error_context import get_upstream_stderr
 
-from ...runtime import Batch, Call, Host, ParameterError, Result, Shared, run_inner
-from ...runtime.inner import item_store
+from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
+from ...runtime.inner import item_store, run_inner
 
 _CALLS, _WARNINGS, _TEMPLATES = "__llm_calls__", "__warnings__", "__template_errors__"
 
 
-class WrappedHost(Host):
+class WrappedEngine(Engine):
     """pflow 0.8.1 around one run of one batch node."""
 
     def __init__(self, chain: Any, shared: Any, place: str) -> None:

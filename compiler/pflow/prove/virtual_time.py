@@ -254,8 +254,8 @@ def virtual_time() -> Iterator[VirtualTime]:
         "threading": made.threading,
         "ThreadPoolExecutor": made.pool,
         "as_completed": as_ended,
-        "TICK": _NEVER,  # an event wakes whoever waits for it: nobody has to look now and then
-        "_GLANCE": _NEVER,
+        "CANCEL_CHECK_INTERVAL": _NEVER,  # an event wakes whoever waits for it: nobody has to look now and then
+        "PROGRESS_INTERVAL": _NEVER,
     }
     modules: list[ModuleType] = [node, batch_executor, attempts, batch, schedule]
     stand_ins = [(module, name, known[name]) for module in modules for name in known if hasattr(module, name)]

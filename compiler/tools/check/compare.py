@@ -59,7 +59,8 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         message = f"its workflow {shown(lowering.workflow)} is outside of the repository"
         return outcome._replace(findings=(_finding("PFL615", lowering, "", message, help=_OUTSIDE),))
     try:
-        files = pipeline.run(shown(lowering.workflow), lowering.options).files
+        compiled = pipeline.run(shown(lowering.workflow), lowering.options)
+        files = compiled.files
         present = {path: _present(lowering.folder / path) for path in files}
         extra = [path.relative_to(lowering.folder).as_posix() for path in output.left_over(files, lowering.folder)]
     except LowerError as error:
@@ -79,6 +80,9 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
             findings.append(_stale(lowering, path, content, wanted))
             if not path.endswith(MAP):  # numbers, which nobody reads
                 differences.append(unified(shown(lowering.folder / path), content, wanted))
+    if findings:  # perhaps only because a class is not here that was there when the files were made
+        unknown = (said for said in compiled.diagnostics if said.code == "PFL331")
+        findings += [said._replace(severity=Severity.ERROR) for said in unknown]
     findings += [_finding("PFL613", lowering, path, _why_extra(path)) for path in extra]
     outcome = outcome._replace(findings=tuple(findings), differences=tuple(text for text in differences if text))
     return _refresh(lowering, outcome, files, extra) if update and findings else outcome

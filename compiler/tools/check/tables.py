@@ -10,7 +10,6 @@ A table is needed only for files that are not there yet: a generated module know
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any
 
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from ...generated_folder import LOWERED, MAP
-from ...node_types.user_table import parse_toml, read_table
-from ..shared.workflow_files import is_skipped
+from ...node_types.project_file import PROJECT_FILE, read_toml, table_in
+from ..shared.globs import Glob
 from .lowering import Lowering, beside, shown
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
@@ -31,20 +30,16 @@ _ENDS = (".pflow.md", ".md", ".json")
 def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
     """The lowerings that the table in `file` lists, and what is wrong with it; nothing if it has no table."""
     try:
-        content = read_table(file, "PFL616")
-        if file.name == "pyproject.toml":
-            if b"pflow-lower" not in content:  # somebody else's broken file is not ours
-                return [], []
-            tool = parse_toml(content, file, "PFL616").get("tool")
-            ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
+        if file.name == PROJECT_FILE:
+            table = table_in(file, "lowerings", code="PFL616")
+            entries = None if table is None else table.value
         else:
-            ours = parse_toml(content, file, "PFL616")
+            entries = read_toml(file, "PFL616").get("lowerings")
     except LowerError as error:
         return [], list(error.diagnostics)
-    entries = ours.get("lowerings") if isinstance(ours, dict) else None
     if entries is None:
         return [], []
-    section = "tool.pflow-lower.lowerings" if file.name == "pyproject.toml" else "lowerings"
+    section = "tool.pflow-lower.lowerings" if file.name == PROJECT_FILE else "lowerings"
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return [], [_problem(file, section, "not a list of tables", f"write [[{section}]]")]
     found: list[Lowering] = []
@@ -67,8 +62,8 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         try:
             workflows = _matches(folder, pattern)
-        except ValueError as error:  # a pattern that pathlib does not take
-            problems.append(_problem(file, f"{where}.workflows", f"{pattern!r}: {error}"))
+        except ValueError as error:
+            problems.append(_problem(file, f"{where}.workflows", str(error)))
             continue
         if not workflows:
             help = "correct the pattern, or remove it together with the generated files"
@@ -88,18 +83,12 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
 
 
 def _matches(folder: Path, pattern: str) -> list[Path]:
-    if not glob.has_magic(pattern):
-        path = beside(folder, pattern)
-        return [path] if path.is_file() else []
-    return sorted(
+    """Raises: ValueError, if it is not a pattern."""
+    return [
         path
-        for path in folder.glob(pattern)
-        if path.is_file()
-        and path.name != LOWERED
-        and not path.name.endswith(MAP)
-        and path.name not in TABLES
-        and not is_skipped(path, folder)
-    )
+        for path in Glob(pattern).files(folder)
+        if path.name != LOWERED and not path.name.endswith(MAP) and path.name not in TABLES
+    ]
 
 
 def _name(workflow: Path) -> str:

@@ -160,7 +160,9 @@ def _key(pair: Pair, key: str, old: Any, new: Any) -> tuple[tuple[Kind, ...], st
         if (new is NOTHING and is_cached(pair.new.type)) or new is True:
             return kinds(BEHAVIOUR), "Results of an earlier run may be used again instead of new calls."
         return kinds(COST, BEHAVIOUR), "Every run makes its calls anew: no result of an earlier run is used."
-    if key in ("prompt_cache", "prewarm"):
+    if key == "prompt_cache":
+        return kinds(BEHAVIOUR, COST), "Another text is sent before the prompt."
+    if key == "prewarm":
         return kinds(COST), "The calls share the provider's prompt cache in another way: same answers at another price."
     if key == "loop":
         return kinds(BEHAVIOUR, COST), "How often the node runs changes."

@@ -3,8 +3,8 @@
 [tool.pflow-lower.lint.ignore]
 "flows/*.json" = { classify = ["PFL501"], "*" = ["PFL513"] }
 
-The first key is a pattern for the workflow's path, relative to the table's folder (`*` matches `/` too), the second a
-node's id or `*`. A place of their own, because a workflow has none: pflow refuses keys that it does not know, and a
+The first key is a pattern for the workflow's path, relative to the table's folder (see `Glob`), the second a node's
+id or `*`. A place of their own, because a workflow has none: pflow refuses keys that it does not know, and a
 comment in Markdown would become part of what the node is for.
 """
 
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
-from ...node_types.user_table import read_toml
+from ...node_types.project_file import nearest_table, shown_path, table_problem
+from ..shared.globs import Glob
 from .table import Choice, Found, known_codes
 
 _TABLE = "tool.pflow-lower.lint.ignore"
@@ -26,7 +26,7 @@ _TABLE = "tool.pflow-lower.lint.ignore"
 class Entry(NamedTuple):
     """One code that is accepted in one place."""
 
-    pattern: str
+    pattern: Glob
     node: str
     code: str
 
@@ -43,7 +43,7 @@ class Suppressions:
     def left(self, workflow: str, found: Iterable[Found]) -> list[Found]:
         """Those of `found` about the file `workflow` that no entry accepts."""
         name = Path(os.path.relpath(os.path.abspath(workflow), self.file.parent)).as_posix()
-        entries = [entry for entry in self._entries if fnmatchcase(name, entry.pattern)]
+        entries = [entry for entry in self._entries if entry.pattern.matches(name)]
         self._looked_at.update(entries)
         kept = []
         for one in found:
@@ -63,9 +63,9 @@ class Suppressions:
                 yield Diagnostic(
                     code="PFL590",
                     severity=Severity.WARNING,
-                    message=f"`{entry.node}` of {entry.pattern} has no finding {entry.code} (any more)",
+                    message=f"`{entry.node}` of {entry.pattern.text} has no finding {entry.code} (any more)",
                     where=_TABLE,
-                    file=_shown(self.file),
+                    file=shown_path(self.file),
                     position=_position(self.file, entry),
                     help="remove the entry",
                 )
@@ -76,25 +76,8 @@ def suppressions_for(folder: Path) -> Suppressions | None:
 
     Raises: LowerError (PFL410 the file cannot be read, PFL591 a wrong entry).
     """
-    for parent in (folder, *folder.parents):
-        file = parent / "pyproject.toml"
-        if not file.is_file():
-            continue
-        if b"pflow-lower" not in _content(file):
-            continue
-        table: Any = read_toml(file)
-        for key in ("tool", "pflow-lower", "lint"):
-            table = table.get(key) if isinstance(table, dict) else None
-        if isinstance(table, dict) and "ignore" in table:
-            return Suppressions(file, _entries(table["ignore"], file))
-    return None
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b"pflow-lower"  # `read_toml` says what is wrong with it
+    table = nearest_table(folder, "lint", "ignore")
+    return None if table is None else Suppressions(table.file, _entries(table.value, table.file))
 
 
 def _entries(table: object, file: Path) -> Iterator[Entry]:
@@ -104,6 +87,10 @@ def _entries(table: object, file: Path) -> Iterator[Entry]:
     for pattern, nodes in table.items():
         if not isinstance(nodes, dict):
             raise _wrong(file, f'{_TABLE}."{pattern}"', "not a table of nodes", example)
+        try:
+            glob = Glob(pattern)
+        except ValueError as error:
+            raise _wrong(file, f'{_TABLE}."{pattern}"', str(error), example) from error
         for node, codes in nodes.items():
             where = f'{_TABLE}."{pattern}".{node}'
             listed = [codes] if isinstance(codes, str) else codes
@@ -112,29 +99,20 @@ def _entries(table: object, file: Path) -> Iterator[Entry]:
             for code in listed:
                 if not code or not any(known.startswith(code) for known in known_codes()):
                     raise _wrong(file, where, f"{code!r} is not a lint code or prefix", example)
-                yield Entry(pattern, node, code)
+                yield Entry(glob, node, code)
 
 
 def _wrong(file: Path, where: str, message: str, help: str) -> LowerError:
-    finding = Diagnostic(
-        code="PFL591", severity=Severity.ERROR, message=message, where=where, file=_shown(file), help=help
-    )
-    return LowerError([finding])
+    return LowerError([table_problem(file, where, message, help, code="PFL591")])
 
 
 def _position(file: Path, entry: Entry) -> Position | None:
     """Where the code stands after the pattern; None if the table is spelled in another way."""
     lines = file.read_text(encoding="utf-8-sig").splitlines()
     for number, line in enumerate(lines, 1):
-        after = line.find(entry.pattern) if f'"{entry.pattern}"' in line or f"'{entry.pattern}'" in line else -1
+        pattern = entry.pattern.text
+        after = line.find(pattern) if f'"{pattern}"' in line or f"'{pattern}'" in line else -1
         at = line.find(entry.code, line.find(entry.node, after)) if after >= 0 else -1
         if at >= 0:
             return Position(number, at + 1)
     return None
-
-
-def _shown(file: Path) -> str:
-    try:
-        return file.relative_to(Path.cwd()).as_posix()
-    except (ValueError, OSError):
-        return str(file)

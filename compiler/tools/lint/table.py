@@ -31,7 +31,7 @@ RULES = (
 )
 """Every rule, by code."""
 
-_NOT_OF_THE_WORKFLOW = ("PFL330",)  # what is missing is knowledge of ours, nothing of the author's
+_NOT_OF_THE_WORKFLOW = ("PFL330", "PFL331")  # what is missing is knowledge of ours, nothing of the author's
 
 
 class Found(NamedTuple):

@@ -14,6 +14,7 @@ _REFERENCE = re.compile(r"did you mean (\$\{.+\})\?", re.DOTALL)
 _NAME = re.compile(r"did you mean (?:`([^`]+)`|\"([^\"\\\x00-\x1f]+)\"|([\w-]+))\?")
 _SPACES = re.compile(r"without spaces: (\$\{.+\})")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _PLAIN = re.compile(r"[\w-]+")
 
 
@@ -67,7 +68,8 @@ def _word(finding: Diagnostic, place: Place, shown: str, meant: str) -> Fix | No
     elif _STRING.fullmatch(shown):
         return _fix(place, json.dumps(meant, ensure_ascii=False), meant)
     else:
-        wrong = [json.loads(quoted) for quoted in reversed(_STRING.findall(finding.message))]
+        strings = [found for found in _QUOTED.findall(finding.message) if _STRING.fullmatch(found)]
+        wrong = [json.loads(found) for found in reversed(strings)]
     for words in wrong:
         at = re.search(rf"(?<![\w-]){re.escape(words)}(?![\w-])", shown)
         if at is not None and _PLAIN.fullmatch(meant):

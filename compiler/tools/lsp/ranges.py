@@ -10,8 +10,7 @@ from .text import Place, Text
 
 _STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?')
 _INSIDE = re.compile(r'[^"\\\n]*(?:\\.[^"\\\n]*)*')
-_KEY_BEFORE = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"\s*:\s*$')
-_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]]')
+_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?|[{}\[\]]')
 _FIRST_MEMBER = re.compile(r"[{\[]\s*[^\r\n]*[^\r\n\s,]")
 _WORD = re.compile(r"[^\s,:{}\[\]\"]+")
 _SCAN = 4_000  # how far to look for a bracket's other half, in one line
@@ -50,11 +49,22 @@ def _bracketed(text: Text, start: int, end: int) -> Place:
         if depth == 0:
             return Place(start, match.end())
     line = text.text.rfind("\n", 0, start) + 1
-    key = _KEY_BEFORE.search(text.text[max(line, start - _SCAN) : start])
-    if key:
-        return Place(start - len(key[0]), start + 1)
+    line = max(line, start - _SCAN)
+    key = _key_before(text.text[line:start])
+    if key is not None:
+        return Place(line + key, start + 1)
     member = _FIRST_MEMBER.match(text.text, start, start + _SCAN)
     return Place(start, member.end() if member else start + 1)
+
+
+def _key_before(text: str) -> int | None:
+    """Where the key starts that `text` ends with, its colon included."""
+    key = text.rstrip()
+    if not key.endswith(":"):
+        return None
+    key = key[:-1].rstrip()
+    strings = [match for match in _STRING.finditer(key) if match.end() == len(key)]
+    return strings[-1].start() if strings and key.endswith('"') and len(strings[-1][0]) > 1 else None
 
 
 def _visible(place: Place, text: Text) -> Place:

@@ -19,7 +19,11 @@ from typing import Any
 LANGUAGES = frozenset({"pflow", "pflow-markdown", "pflow-json"})
 _JSON = frozenset({"json", "jsonc", "json5"})
 _FOREIGN = frozenset({"position", "data", "typeVersion"})
-_BROKEN = (r'"nodes"\s*:\s*\[', r'"type"\s*:', r'"(?:params|batch)"\s*:')
+_BROKEN = (
+    re.compile(r'"nodes"\s*:\s*\['),
+    re.compile(r'"type"\s*:'),
+    re.compile(r'"(?:params|batch)"\s*:'),
+)
 
 
 def is_workflow(text: str, name: str, language: str, before: bool = False) -> bool:
@@ -32,7 +36,7 @@ def is_workflow(text: str, name: str, language: str, before: bool = False) -> bo
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        return before or '"ir_version"' in text or all(re.search(part, text) for part in _BROKEN)
+        return before or '"ir_version"' in text or all(part.search(text) for part in _BROKEN)
     return _looks_like_one(data, before)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...analyse.reachability import Reachability
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ..shared.node_facts import budget_of
-from ..shared.reachability import Ways
+from ..shared.prompt_cache import cached_texts
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
 from .items import Items, items_of
@@ -40,7 +41,7 @@ def forecast(
     for an item of a batch; `walk` is how the workflow was come by, if another one starts it.
     """
     walk = walk or Walk.of(folder / Path(ir.name).name)
-    ways = Ways(ir)
+    ways = Reachability(ir)
     made: list[Node] = []
     counts: dict[str, Items] = {}
     for node in ir.nodes:
@@ -94,7 +95,8 @@ def _leaf(
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
-    tokens = tokens_of(node, known, items.values if items is not None else None, runs, count, budget.worst)
+    values, cached = items.values if items is not None else None, cached_texts(ir, node)
+    tokens = tokens_of(node, known, values, runs, count, budget.worst, cached)
     return Node(
         path=path,
         type=node.type,

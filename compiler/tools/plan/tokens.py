@@ -43,15 +43,22 @@ class Price(NamedTuple):
 
 
 def tokens_of(
-    node: SourceNode, known: Known, items: Sequence[Any] | None, runs: Range, count: Range, attempts: int
+    node: SourceNode,
+    known: Known,
+    items: Sequence[Any] | None,
+    runs: Range,
+    count: Range,
+    attempts: int,
+    cached: Sequence[str] = (),
 ) -> Tokens | None:
     """The tokens of a node that calls a model; None for any other.
 
-    `items` are those of a batch, if they are known, `count` their number (1 without a batch).
+    `items` are those of a batch, if they are known, `count` their number (1 without a batch), `cached` what every call
+    sends from the prompt cache.
     """
     if not asks_a_model(node.type):
         return None
-    texts = [node.params[key] for key in ASKED if isinstance(node.params.get(key), str)]
+    texts = [*cached, *(node.params[key] for key in ASKED if isinstance(node.params.get(key), str))]
     exact = "images" not in node.params and isinstance(node.params.get("inputs", {}), dict)
     if node.batch is None:
         size, whole = _size(texts, known, {}, node)

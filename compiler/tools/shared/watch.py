@@ -16,7 +16,7 @@ Stamp = tuple[int, int] | None
 """When a file was written and how long it is; None for no file."""
 
 _SECONDS = 0.3
-_MENTIONED = re.compile(r"(?:\.{0,2}/)?[^\s\"'`(){}\[\]<>,;:|]*/[^\s\"'`(){}\[\]<>,;|]+")
+_WORD = re.compile(r"[^\s\"'`(){}\[\]<>,;|]+")
 _MOST = 16 * 1024 * 1024
 
 
@@ -85,12 +85,18 @@ def mentioned_in(workflow: Path) -> list[str]:
 
 def mentioned(text: str) -> list[str]:
     """What in `text` can be the path of a file: more than is, so that nothing has to be understood."""
-    found = {match[0].replace("\\/", "/") for match in _MENTIONED.finditer(text)}
+    words = _WORD.findall(text)
+    found = {_from_path(word).replace("\\/", "/") for word in words if "/" in word[:-1]}
     return sorted(
         name
         for name in found
         if len(name) < 1000 and not name.startswith("//") and "://" not in name and "\0" not in name
     )
+
+
+def _from_path(word: str) -> str:
+    """A word from where the path in it starts: a label and a colon may stand before it."""
+    return word[word.rfind(":", 0, word.index("/")) + 1 :]
 
 
 def _stamp(file: Path) -> Stamp:

@@ -2,121 +2,77 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# shorten -> ShortenBatch    one at a time, stops at the first failure
-# transcribe -> TranscribeBatch    one at a time, stops at the first failure
-# index -> IndexBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class ShortenBatch(BatchNode):
+class ShortenBatch(SequentialBatchNode):
     """Run `shorten` (llm) for each text in ${texts}."""
 
     node_id = "shorten"
     alias = "text"
     items = "${texts}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "texts")
-        return open_batch(self, shared, items, given_=peek(shared, "given"))
+        return self.open(shared, items, given_=capture(shared, "given"))
 
     def exec(self, call: Call) -> Result:
-        text_, given_text = call.item, call.captured_text
+        text_, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Shorten for ${given}: ${text}
-            "prompt": f"Shorten for {given_text.given_}: {text(text_)}",
+            "prompt": f"Shorten for {text(given.given_)}: {text(text_)}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # shorten.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class TranscribeBatch(BatchNode):
+class TranscribeBatch(SequentialBatchNode):
     """Run `transcribe` (llm) for each call in ${calls}."""
 
     node_id = "transcribe"
     alias = "call"
     items = "${calls}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "calls")
-        return open_batch(self, shared, items, given_=peek(shared, "given"))
+        return self.open(shared, items, given_=capture(shared, "given"))
 
     def exec(self, call: Call) -> Result:
-        call_, given_text = call.item, call.captured_text
+        call_, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Transcribe ${call.recording} for ${given}
-            "prompt": (
-                f"Transcribe {text_at(call_, 'recording')} for {given_text.given_}"
-            ),
+            "prompt": f"Transcribe {text(call_, 'recording')} for {text(given.given_)}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # transcribe.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class IndexBatch(BatchNode):
+class IndexBatch(SequentialBatchNode):
     """Run `index` (llm) for each self in ${calls}."""
 
     node_id = "index"
     alias = "self"
     items = "${calls}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "calls")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         self_ = call.item
         params = {
             "model": "gpt-5",
-            # ${self.recording}, ${__index__}
-            "prompt": f"{text_at(self_, 'recording')}, {call.index}",
+            "prompt": f"{text(self_, 'recording')}, {call.index}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # index.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

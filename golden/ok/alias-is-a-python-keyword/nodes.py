@@ -2,55 +2,36 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# timetable -> TimetableBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
-    text_at,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class TimetableBatch(BatchNode):
+class TimetableBatch(SequentialBatchNode):
     """Run `timetable` (llm) for each class in ${classes}."""
 
     node_id = "timetable"
     alias = "class"
     items = "${classes}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "classes")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         class_ = call.item
         params = {
             "model": "gpt-5",
-            # A timetable for ${class.name} with ${class.size} pupils
-            "prompt": (
-                f"A timetable for {text_at(class_, 'name')} with "
-                f"{text_at(class_, 'size')} pupils"
-            ),
+            "prompt": f"A timetable for {text(class_, 'name')} with {text(class_, 'size')} pupils",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # timetable.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,53 +2,37 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# proofread -> ProofreadBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class ProofreadBatch(BatchNode):
+class ProofreadBatch(SequentialBatchNode):
     """Run `proofread` (llm) for each chapter in ${chapters}."""
 
     node_id = "proofread"
     alias = "chapter"
     items = "${chapters}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "chapters")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         chapter = call.item
         params = {
             "model": "gpt-5",
-            # Chapter ${batch_index} of ${batch_total}:\n\n${chapter}
             "prompt": f"Chapter {call.index} of {call.total}:\n\n{text(chapter)}",
             "temperature": 0,
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # proofread.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,71 +2,52 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# greet -> GreetBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
+    Items,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
     as_list,
     as_text,
+    capture,
     first,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class GreetBatch(BatchNode):
+class GreetBatch(SequentialBatchNode):
     """Run `greet` (llm) for each person in a list of 3."""
 
     node_id = "greet"
     alias = "person"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
-        items = [{"name": "Ann"}, {"nickname": "Bo", "age": 7}, {}]
-        return open_batch(
-            self,
+        items: Items = [{"name": "Ann"}, {"nickname": "Bo", "age": 7}, {}]
+        return self.open(
             shared,
             items,
-            defaults_response_model=peek(shared, "defaults", "response", "model"),
-            fallback=peek(shared, "fallback"),
+            defaults_response_model=capture(shared, "defaults", "response", "model"),
+            fallback=capture(shared, "fallback"),
         )
 
     def exec(self, call: Call) -> Result:
-        person, given = call.item, call.captured
+        person, given = call.item, call.given
         params = {
             # ${person.model ?? defaults.response.model ?? "gpt-5"}
             "model": as_text(
                 first(peek(person, "model"), given.defaults_response_model, "gpt-5")
             ),
-            # Greet ${person.nickname ?? person.name ?? fallback}, who is ${person.age…
-            "prompt": (
-                "Greet "
-                f"{text(first(peek(person, 'nickname'), peek(person, 'name'), given.fallback))}"
-                f", who is {text(first(peek(person, 'age'), 'of unknown age'))}."
-            ),
+            "prompt": f"Greet {text(first(peek(person, 'nickname'), peek(person, 'name'), given.fallback))}, who is {text(first(peek(person, 'age'), 'of unknown age'))}.",
             # ${person.temperature ?? 0.2}
             "temperature": first(peek(person, "temperature"), 0.2),
             # ${person.images ?? []}
             "images": as_list(first(peek(person, "images"), [])),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # greet.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

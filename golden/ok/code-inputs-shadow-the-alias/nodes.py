@@ -2,54 +2,29 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# upper -> UpperBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
-from pflow_lower.runtime import (
-    Batch,
-    Call,
-    Result,
-    Results,
-    Shared,
-    find,
-    in_order,
-    open_batch,
-    parsed,
-    publish,
-    run_inner,
-)
-from pocketflow import BatchNode, Node
+from pflow_lower.runtime import Batch, Call, Result, SequentialBatchNode, Shared, parsed
 
 
-class UpperBatch(BatchNode):
+class UpperBatch(SequentialBatchNode):
     """Run `upper` (code) for each item in a list of 2."""
 
     node_id = "upper"
     alias = "item"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [{"name": "ann"}, {"name": "bo"}]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         item = call.item
-        # upper.inputs: {"item": "${item.name}", "prefix": "no. ${__index__}"}
-        inputs = {"item": parsed(find(item, "name")), "prefix": f"no. {call.index}"}
+        inputs = {"item": parsed(item, "name"), "prefix": f"no. {call.index}"}
         params = {
             "inputs": inputs,
             "code": "item: str\nprefix: str\nresult: str = item.upper()\n",
-            # ["${item}", "${prefix}"]
-            "requires": [parsed(find(inputs, "item")), parsed(find(inputs, "prefix"))],
+            "requires": [parsed(inputs, "item"), parsed(inputs, "prefix")],
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # upper.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

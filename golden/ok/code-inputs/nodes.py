@@ -2,63 +2,46 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# judge -> JudgeBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    find,
-    in_order,
-    open_batch,
+    capture,
     parsed,
     peek,
-    publish,
-    run_inner,
 )
-from pocketflow import BatchNode, Node
 
 
-class JudgeBatch(BatchNode):
+class JudgeBatch(SequentialBatchNode):
     """Run `judge` (code) for each item in ${load.response}."""
 
     node_id = "judge"
     alias = "item"
     items = "${load.response}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "load", "response")
-        return open_batch(self, shared, items, threshold=peek(shared, "threshold"))
+        return self.open(shared, items, threshold=capture(shared, "threshold"))
 
     def exec(self, call: Call) -> Result:
-        item, given = call.item, call.captured
+        item, given = call.item, call.given
         params = {
-            # {"sample": "${item}", "limit": "${threshold}", "position": "${__index__}"}
             "inputs": {
                 "sample": parsed(item),
-                "limit": parsed(find(given.threshold)),
+                "limit": parsed(given.threshold),
                 "position": call.index,
             },
             "code": (
                 "sample: dict\n"
                 "limit: float\n"
                 "position: int\n"
-                'result: dict = {"ok": sample["score"] >= limit, "position": '
-                "position}\n"
+                'result: dict = {"ok": sample["score"] >= limit, "position": position}\n'
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # judge.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

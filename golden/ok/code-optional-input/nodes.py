@@ -2,60 +2,53 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# spell -> SpellBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
+    capture,
     first,
-    in_order,
-    open_batch,
-    optional,
+    none_unless_run,
     parsed,
     peek,
-    publish,
-    run_inner,
 )
-from pocketflow import BatchNode, Node
 
 
-class SpellBatch(BatchNode):
+class SpellBatch(SequentialBatchNode):
     """Run `spell` (code) for each word in ${words}."""
 
     node_id = "spell"
     alias = "word"
     items = "${words}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "words")
-        return open_batch(
-            self,
+        return self.open(
             shared,
             items,
-            refresh_response_words=peek(shared, "refresh", "response", "words"),
-            refresh=peek(shared, "refresh"),
-            refresh_response=peek(shared, "refresh", "response"),
-            try_cache_stdout=peek(shared, "try_cache", "stdout"),
-            try_cache=peek(shared, "try_cache"),
+            refresh_response_words=capture(shared, "refresh", "response", "words"),
+            refresh=capture(shared, "refresh"),
+            refresh_response=capture(shared, "refresh", "response"),
+            try_cache_stdout=capture(shared, "try_cache", "stdout"),
+            try_cache=capture(shared, "try_cache"),
         )
 
     def exec(self, call: Call) -> Result:
-        word, given = call.item, call.captured
+        word, given = call.item, call.given
         params = {
-            # {"word": "${word}", "fresh": "${refresh.response.words}", "known": "${ref…
             "inputs": {
                 "word": parsed(word),
-                "fresh": parsed(optional(given.refresh_response_words, given.refresh)),
+                "fresh": parsed(
+                    none_unless_run(given.refresh_response_words, given.refresh)
+                ),
                 "known": parsed(
-                    optional(
+                    none_unless_run(
                         first(given.refresh_response, given.try_cache_stdout),
                         given.refresh,
                         given.try_cache,
@@ -69,11 +62,4 @@ class SpellBatch(BatchNode):
                 "result: bool = word in (fresh or known or [])\n"
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # spell.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,52 +2,34 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# ping -> PingBatch    one at a time, goes on after failures
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class PingBatch(BatchNode):
+class PingBatch(SequentialBatchNode):
     """Run `ping` (shell) for each host in ${hosts}."""
 
     node_id = "ping"
     alias = "host"
     items = "${hosts}"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
+    error_handling = "continue"
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "hosts")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         host = call.item
-        params = {
-            # ping -c 1 '${host}'
-            "command": f"ping -c 1 '{text(host)}'",
-            "timeout": 5,
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # ping.batch: sequential, error_handling continue
-        return in_order(self, batch, fail_fast=False)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"ping -c 1 '{text(host)}'", "timeout": 5}
+        return self.run_inner(call, params)

@@ -2,67 +2,49 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# ask -> AskBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
+    Items,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
     as_dict,
     as_list,
     as_text,
-    find,
-    in_order,
-    open_batch,
+    capture,
     parsed,
-    peek,
-    publish,
-    run_inner,
 )
-from pocketflow import BatchNode, Node
 
 
-class AskBatch(BatchNode):
+class AskBatch(SequentialBatchNode):
     """Run `ask` (llm) for each question in a list of 2."""
 
     node_id = "ask"
     alias = "question"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
-        items = [
+        items: Items = [
             {"what": "a colour", "images": '["a.png"]', "options": '{"seed": 1}'},
             {"what": "a number", "images": [], "options": {}},
         ]
-        return open_batch(self, shared, items, options=peek(shared, "options"))
+        return self.open(shared, items, options=capture(shared, "options"))
 
     def exec(self, call: Call) -> Result:
-        question, given = call.item, call.captured
+        question, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            "system": as_text(find(given.options)),
+            "system": as_text(given.options),
             "prompt": as_text(question),
-            # ${question.images}
-            "images": as_list(find(question, "images")),
-            # ${question.options}
-            "model_options": as_dict(find(question, "options")),
-            # {"type": "object", "description": "${question.what}"}
+            "images": as_list(question, "images"),
+            "model_options": as_dict(question, "options"),
             "output_schema": {
                 "type": "object",
-                "description": parsed(find(question, "what")),
+                "description": parsed(question, "what"),
             },
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # ask.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,51 +2,34 @@
 #
 #     pflow-lower workflow.json -o . --program
 #
-# scan -> ScanBatch    one at a time, goes on after failures
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class ScanBatch(BatchNode):
+class ScanBatch(SequentialBatchNode):
     """Run `scan` (shell) for each invoice in ${invoices}."""
 
     node_id = "scan"
     alias = "invoice"
     items = "${invoices}"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
+    error_handling = "continue"
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "invoices")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         invoice = call.item
-        params = {
-            # pdftotext 'inbox/${invoice}' -
-            "command": f"pdftotext 'inbox/{text(invoice)}' -",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # scan.batch: sequential, error_handling continue
-        return in_order(self, batch, fail_fast=False)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"pdftotext 'inbox/{text(invoice)}' -"}
+        return self.run_inner(call, params)

@@ -2,53 +2,27 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# explain -> ExplainBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
-from pflow_lower.runtime import (
-    Batch,
-    Call,
-    Result,
-    Results,
-    Shared,
-    in_order,
-    open_batch,
-    publish,
-    run_inner,
-)
-from pocketflow import BatchNode, Node
+from pflow_lower.runtime import Batch, Call, Result, SequentialBatchNode, Shared
 
 
-class ExplainBatch(BatchNode):
+class ExplainBatch(SequentialBatchNode):
     """Run `explain` (llm) for each name in a list of 2."""
 
     node_id = "explain"
     alias = "name"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = ["HOME", "PATH"]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         params = {
             "model": "gpt-5",
-            # In a shell, what does $${${name}} mean? And $${name}? And $name, {name},…
-            "prompt": (
-                "In a shell, what does ${${name}} mean? And ${name}? And $name, "
-                "{name}, {{ name }} and %(name)s?"
-            ),
-            # $${item} stays.
+            "prompt": "In a shell, what does ${${name}} mean? And ${name}? And $name, {name}, {{ name }} and %(name)s?",
             "system": "${item} stays.",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # explain.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,64 +2,50 @@
 #
 #     pflow-lower workflow.json -o . --program
 #
-# it's "{{ 7*7 }}"\n'''""" # \ {% raw %} \u2028😀 -> ItS77RawBatch_950a197f    one at a time, stops at the first failure
-# inline -> InlineBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
+    capture,
     find,
     first,
-    in_order,
+    found_or,
     joined,
-    keep,
-    open_batch,
     parsed,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class ItS77RawBatch_950a197f(BatchNode):
+class ItS77RawBatch_950a197f(SequentialBatchNode):
     """Run `it's "{{ 7*7 }}"\\n'''\"\"\" # \\ {% raw %} \\u2028😀` (no\\nsuch "type" ''' \"\"\" {{ 7*7 }} # \\) for each row in ${rows}."""
 
     node_id = 'it\'s "{{ 7*7 }}"\n\'\'\'""" # \\ {% raw %} \u2028😀'
     alias = "row"
     items = "${rows}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "rows")
-        return open_batch(self, shared, items, who=peek(shared, "who"))
+        return self.open(shared, items, who=capture(shared, "who"))
 
     def exec(self, call: Call) -> Result:
-        row, given_text = call.item, call.captured_text
+        row, given = call.item, call.given
         params = {
-            # ${row.a}
             "key": find(row, "a"),
             "a\nb \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀": (
                 "a\n"
-                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                "\x01\x1b\x7f \u2028 \ufeff é 😀"
+                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
             ),
-            # a\nb "q" 'p' {x} {{ y }} {% z %} {# c #} \ \n ''' """ # no \t\x01\x1b\x7f…
             "t\"'": (
                 "a\n"
-                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                f"\x01\x1b\x7f \u2028 \ufeff é 😀{text_at(row, 'a')}a\n"
-                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                "\x01\x1b\x7f \u2028 \ufeff é 😀"
+                f"b \"q\" 'p' {{x}} {{{{ y }}}} {{% z %}} {{# c #}} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀{text(row, 'a')}a\n"
+                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
             ),
             # ${row.a ?? "it's {{ }} #"}
             "coalesce": first(peek(row, "a"), "it's {{ }} #"),
@@ -68,93 +54,58 @@ class ItS77RawBatch_950a197f(BatchNode):
                 "<",
                 text(first(peek(row, "a"), 'it\'s "{{ }}" \n # \\')),
                 "> ",
-                given_text.who,
+                text(given.who),
             ),
-            # ["a\nb \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\u0…
             "list": [
                 (
                     "a\n"
-                    "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                    "\x01\x1b\x7f \u2028 \ufeff é 😀"
+                    "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
                 ),
                 {
                     "a\nb \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀": (
                         f"{text(row)}a\n"
-                        "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # "
-                        "no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
+                        "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
                     ),
                 },
             ],
-            # ${row.a}
-            "\u2028": f"{text_at(row, 'a')}\u2028",
-            # '''${row.a}'''
-            "'''": f"'''{text_at(row, 'a')}'''",
-            # """${row.a}"""
-            '"""': f'"""{text_at(row, "a")}"""',
-            # {row} {{row}} ${row.a}
-            "{row}": f"{{row}} {{{{row}}}} {text_at(row, 'a')}",
-            # ${row.a}\
-            "end": f"{text_at(row, 'a')}\\",
+            "\u2028": f"{text(row, 'a')}\u2028",
+            "'''": f"'''{text(row, 'a')}'''",
+            '"""': f'"""{text(row, "a")}"""',
+            "{row}": f"{{row}} {{{{row}}}} {text(row, 'a')}",
+            "end": f"{text(row, 'a')}\\",
             "os": "__import__('os').system('false')",
-            # {"row\nx": "${row.a}"}
-            "inputs": {"row\nx": parsed(find(row, "a"))},
+            "inputs": {"row\nx": parsed(row, "a")},
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # it's "{{ 7*7 }}"\n'''""" # \ {% raw %} \u2028😀.batch: sequential, fail_fast (…
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class InlineBatch(BatchNode):
+class InlineBatch(SequentialBatchNode):
     """Run `inline` (it's "one") for each x in a list of 4."""
 
     node_id = "inline"
     alias = "x"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [
             (
                 "a\n"
-                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                "\x01\x1b\x7f \u2028 \ufeff é 😀"
+                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
             ),
             (
-                f"{text(keep(peek(shared, 'who'), '${who}'))}a\n"
-                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                "\x01\x1b\x7f \u2028 \ufeff é 😀"
+                f"{text(found_or(peek(shared, 'who'), '${who}'))}a\n"
+                "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
             ),
             {
                 "a\nb \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀": (
                     "a\n"
-                    "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t"
-                    "\x01\x1b\x7f \u2028 \ufeff é 😀"
+                    "b \"q\" 'p' {x} {{ y }} {% z %} {# c #} \\ \\n ''' \"\"\" # no \t\x01\x1b\x7f \u2028 \ufeff é 😀"
                 ),
             },
-            parsed(
-                keep(first(peek(shared, "rows", 7), "it's"), '${rows[7] ?? "it\'s"}')
-            ),
+            parsed(first(peek(shared, "rows", 7), "it's")),
         ]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         x = call.item
-        params = {
-            # ${__index__}: ${x}
-            "v": f"{call.index}: {text(x)}",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # inline.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"v": f"{call.index}: {text(x)}"}
+        return self.run_inner(call, params)

@@ -2,250 +2,140 @@
 #
 #     pflow-lower workflow.json -o . --program
 #
-# fetch-page -> FetchPageBatch    one at a time, stops at the first failure
-# fetch_page -> Fetch_PageBatch    one at a time, stops at the first failure
-# 2nd -> Node2ndBatch_c21365c7    one at a time, stops at the first failure
-# class -> ClassBatch    one at a time, stops at the first failure
-# FetchPage -> FetchPageBatch_95ddc2fb    one at a time, stops at the first failure
-# step-2 -> Step_2Batch    one at a time, stops at the first failure
-# step-10 -> Step_10Batch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class FetchPageBatch(BatchNode):
+class FetchPageBatch(SequentialBatchNode):
     """Run `fetch-page` (http) for each page in ${page-urls}."""
 
     node_id = "fetch-page"
     alias = "page"
     items = "${page-urls}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "page-urls")
-        return open_batch(self, shared, items, base_url=peek(shared, "base-url"))
+        return self.open(shared, items, base_url=capture(shared, "base-url"))
 
     def exec(self, call: Call) -> Result:
-        page, given_text = call.item, call.captured_text
-        params = {
-            # ${base-url}/${page.some-path}
-            "url": f"{given_text.base_url}/{text_at(page, 'some-path')}",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # fetch-page.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        page, given = call.item, call.given
+        params = {"url": f"{text(given.base_url)}/{text(page, 'some-path')}"}
+        return self.run_inner(call, params)
 
 
-class Fetch_PageBatch(BatchNode):
+class Fetch_PageBatch(SequentialBatchNode):
     """Run `fetch_page` (http) for each page in ${page-urls}."""
 
     node_id = "fetch_page"
     alias = "page"
     items = "${page-urls}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "page-urls")
-        return open_batch(
-            self,
+        return self.open(
             shared,
             items,
-            base_url=peek(shared, "base-url"),
-            fetch_page_results_0_item_some_path=peek(
+            base_url=capture(shared, "base-url"),
+            fetch_page_results_0_item_some_path=capture(
                 shared, "fetch-page", "results", 0, "item", "some-path"
             ),
         )
 
     def exec(self, call: Call) -> Result:
-        page, given_text = call.item, call.captured_text
+        page, given = call.item, call.given
         params = {
-            # ${base-url}/${fetch-page.results[0].item.some-path}?${page}
-            "url": (
-                f"{given_text.base_url}/"
-                f"{given_text.fetch_page_results_0_item_some_path}?{text(page)}"
-            ),
+            "url": f"{text(given.base_url)}/{text(given.fetch_page_results_0_item_some_path)}?{text(page)}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # fetch_page.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class Node2ndBatch_c21365c7(BatchNode):
+class Node2ndBatch_c21365c7(SequentialBatchNode):
     """Run `2nd` (shell) for each n in a list of 2."""
 
     node_id = "2nd"
     alias = "n"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [1, 2]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         n = call.item
-        params = {
-            # echo '${n}'
-            "command": f"echo '{text(n)}'",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # 2nd.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"echo '{text(n)}'"}
+        return self.run_inner(call, params)
 
 
-class ClassBatch(BatchNode):
+class ClassBatch(SequentialBatchNode):
     """Run `class` (shell) for each n in a list of 2."""
 
     node_id = "class"
     alias = "n"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [1, 2]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         n = call.item
-        params = {
-            # echo '${n}'
-            "command": f"echo '{text(n)}'",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # class.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"echo '{text(n)}'"}
+        return self.run_inner(call, params)
 
 
-class FetchPageBatch_95ddc2fb(BatchNode):
+class FetchPageBatch_95ddc2fb(SequentialBatchNode):
     """Run `FetchPage` (shell) for each n in a list of 2."""
 
     node_id = "FetchPage"
     alias = "n"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [1, 2]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         n = call.item
-        params = {
-            # echo '${n}'
-            "command": f"echo '{text(n)}'",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # FetchPage.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"echo '{text(n)}'"}
+        return self.run_inner(call, params)
 
 
-class Step_2Batch(BatchNode):
+class Step_2Batch(SequentialBatchNode):
     """Run `step-2` (shell) for each n in a list of 2."""
 
     node_id = "step-2"
     alias = "n"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [1, 2]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         n = call.item
-        params = {
-            # echo '${n}'
-            "command": f"echo '{text(n)}'",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # step-2.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"echo '{text(n)}'"}
+        return self.run_inner(call, params)
 
 
-class Step_10Batch(BatchNode):
+class Step_10Batch(SequentialBatchNode):
     """Run `step-10` (shell) for each n in a list of 2."""
 
     node_id = "step-10"
     alias = "n"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [1, 2]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         n = call.item
-        params = {
-            # echo '${n}'
-            "command": f"echo '{text(n)}'",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # step-10.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"echo '{text(n)}'"}
+        return self.run_inner(call, params)

@@ -2,62 +2,40 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# run -> RunBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
     as_dict,
-    find,
-    in_order,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
-    with_inputs,
 )
-from pocketflow import BatchNode, Node
 
 
-class RunBatch(BatchNode):
+class RunBatch(SequentialBatchNode):
     """Run `run` (code) for each job in ${jobs.response}."""
 
     node_id = "run"
     alias = "job"
     items = "${jobs.response}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "jobs", "response")
-        return open_batch(self, shared, items, style=peek(shared, "style"))
+        return self.open(shared, items, style=capture(shared, "style"))
 
     def exec(self, call: Call) -> Result:
         job = call.item
-        # run.inputs: ${job.inputs}
-        inputs = as_dict(find(job, "inputs"))
-        scope = with_inputs(call, inputs)
+        inputs = as_dict(job, "inputs")
+        scope = self.with_inputs(call, inputs)
         params = {
             "inputs": inputs,
-            # result: str = "${job.name} with ${job.inputs}, ${style}"
-            "code": (
-                f'result: str = "{text(find(scope, "job", "name"))} with '
-                f'{text(find(scope, "job", "inputs"))}, {text_at(scope, "style")}"\n'
-            ),
+            "code": f'result: str = "{text(scope, "job", "name")} with {text(scope, "job", "inputs")}, {text(scope, "style")}"\n',
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # run.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

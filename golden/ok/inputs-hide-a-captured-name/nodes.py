@@ -2,56 +2,39 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# write -> WriteBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class WriteBatch(BatchNode):
+class WriteBatch(SequentialBatchNode):
     """Run `write` (llm) for each item in ${items}."""
 
     node_id = "write"
     alias = "item"
     items = "${items}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "items")
-        return open_batch(self, shared, items, style=peek(shared, "style"))
+        return self.open(shared, items, style=capture(shared, "style"))
 
     def exec(self, call: Call) -> Result:
-        item, given_text = call.item, call.captured_text
-        # write.inputs: {"style": "very ${style}"}
-        inputs = {"style": f"very {given_text.style}"}
+        item, given = call.item, call.given
+        inputs = {"style": f"very {text(given.style)}"}
         params = {
             "model": "gpt-5",
-            # ${style}: ${item}
-            "prompt": f"{text_at(inputs, 'style')}: {text(item)}",
+            "prompt": f"{text(inputs, 'style')}: {text(item)}",
             "inputs": inputs,
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # write.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,64 +2,46 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# classify -> ClassifyBatch    up to 5 at once, 3 attempts, 1.0 s apart, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
     Shared,
+    ThreadedBatchNode,
+    capture,
     first,
-    in_threads,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class ClassifyBatch(BatchNode):
+class ClassifyBatch(ThreadedBatchNode):
     """Run `classify` (llm) for each issue in ${list_issues.response}."""
 
     node_id = "classify"
     alias = "issue"
     items = "${list_issues.response}"
-
-    def __init__(self, inner: Node) -> None:
-        # classify.batch: max_retries 3, retry_wait 1.0
-        super().__init__(max_retries=3, wait=1.0)
-        self.inner = inner
+    max_concurrent = 5
+    max_retries = 3
+    retry_wait = 1.0
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "list_issues", "response")
-        return open_batch(self, shared, items, style=peek(shared, "style"))
+        return self.open(shared, items, style=capture(shared, "style"))
 
     def exec(self, call: Call) -> Result:
-        issue, given_text = call.item, call.captured_text
+        issue, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # You label GitHub issues. Answer with one word, in a ${style} style.
-            "system": (
-                "You label GitHub issues. Answer with one word, in a "
-                f"{given_text.style} style."
-            ),
-            # Title: ${issue.title}\n\n${issue.body ?? "(no description)"}
+            "system": f"You label GitHub issues. Answer with one word, in a {text(given.style)} style.",
             "prompt": (
-                f"Title: {text_at(issue, 'title')}\n"
+                f"Title: {text(issue, 'title')}\n"
                 "\n"
                 f"{text(first(peek(issue, 'body'), '(no description)'))}"
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # classify.batch: parallel, max_concurrent 5, fail_fast (default)
-        return in_threads(self, batch, max_concurrent=5, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

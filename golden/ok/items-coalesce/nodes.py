@@ -2,51 +2,36 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# fetch -> FetchBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
     as_text,
     first,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
 )
-from pocketflow import BatchNode, Node
 
 
-class FetchBatch(BatchNode):
+class FetchBatch(SequentialBatchNode):
     """Run `fetch` (http) for each url in ${sitemap.response.urls ?? urls ?? []}."""
 
     node_id = "fetch"
     alias = "url"
     items = "${sitemap.response.urls ?? urls ?? []}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = first(
             peek(shared, "sitemap", "response", "urls"), peek(shared, "urls"), []
         )
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         url = call.item
         params = {"url": as_text(url), "timeout": 30}
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # fetch.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

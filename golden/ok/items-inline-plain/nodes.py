@@ -2,49 +2,24 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# greet -> GreetBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
-from pflow_lower.runtime import (
-    Batch,
-    Call,
-    Result,
-    Results,
-    Shared,
-    in_order,
-    open_batch,
-    publish,
-    run_inner,
-    text,
-)
-from pocketflow import BatchNode, Node
+from pflow_lower.runtime import Batch, Call, Result, SequentialBatchNode, Shared, text
 
 
-class GreetBatch(BatchNode):
+class GreetBatch(SequentialBatchNode):
     """Run `greet` (shell) for each language in a list of 3."""
 
     node_id = "greet"
     alias = "language"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = ["English", "français", "日本語"]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         language = call.item
-        params = {
-            # echo "Hello in ${language}"
-            "command": f'echo "Hello in {text(language)}"',
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # greet.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f'echo "Hello in {text(language)}"'}
+        return self.run_inner(call, params)

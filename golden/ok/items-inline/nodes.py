@@ -2,37 +2,28 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# write -> WriteBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    keep,
-    open_batch,
+    found_or,
     parsed,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class WriteBatch(BatchNode):
+class WriteBatch(SequentialBatchNode):
     """Run `write` (llm) for each job in a list of 3."""
 
     node_id = "write"
     alias = "job"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
 
     def prep(self, shared: Shared) -> Batch:
         items = [
@@ -40,17 +31,19 @@ class WriteBatch(BatchNode):
                 "what": "a headline",
                 "words": 10,
                 "source": parsed(
-                    keep(
+                    found_or(
                         peek(shared, "research", "response", "title"),
                         "${research.response.title}",
                     ),
                 ),
             },
             {
-                "what": f"a teaser for {text(keep(peek(shared, 'topic'), '${topic}'))}",
+                "what": (
+                    f"a teaser for {text(found_or(peek(shared, 'topic'), '${topic}'))}"
+                ),
                 "words": 40,
                 "source": parsed(
-                    keep(
+                    found_or(
                         peek(shared, "research", "response", "extract"),
                         "${research.response.extract}",
                     ),
@@ -60,29 +53,22 @@ class WriteBatch(BatchNode):
                 "what": "an article",
                 "words": 400,
                 "source": parsed(
-                    keep(peek(shared, "research", "response"), "${research.response}")
+                    found_or(
+                        peek(shared, "research", "response"), "${research.response}"
+                    ),
                 ),
             },
         ]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         job = call.item
         params = {
             "model": "gpt-5",
-            # Write ${job.what} of at most ${job.words} words:\n\n${job.source}
             "prompt": (
-                f"Write {text_at(job, 'what')} of at most {text_at(job, 'words')} "
-                "words:\n"
+                f"Write {text(job, 'what')} of at most {text(job, 'words')} words:\n"
                 "\n"
-                f"{text_at(job, 'source')}"
+                f"{text(job, 'source')}"
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # write.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,70 +2,50 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# ship -> ShipBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    find,
-    in_order,
-    open_batch,
+    capture,
     parsed,
     peek,
-    publish,
-    run_inner,
-    text_at,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class ShipBatch(BatchNode):
+class ShipBatch(SequentialBatchNode):
     """Run `ship` (http) for each order in ${query.stdout}."""
 
     node_id = "ship"
     alias = "order"
     items = "${query.stdout}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "query", "stdout")
-        return open_batch(
-            self,
+        return self.open(
             shared,
             items,
-            settings_stdout_endpoint=peek(shared, "settings", "stdout", "endpoint"),
+            settings_stdout_endpoint=capture(shared, "settings", "stdout", "endpoint"),
         )
 
     def exec(self, call: Call) -> Result:
-        order, given_text = call.item, call.captured_text
+        order, given = call.item, call.given
         params = {
-            # ${settings.stdout.endpoint}/orders/${order.id}
-            "url": (
-                f"{given_text.settings_stdout_endpoint}/orders/{text_at(order, 'id')}"
-            ),
+            "url": f"{text(given.settings_stdout_endpoint)}/orders/{text(order, 'id')}",
             "method": "POST",
-            # {"payload": "${order.payload}", "street": "${order.payload.address.street…
             "body": {
-                "payload": parsed(find(order, "payload")),
-                "street": parsed(find(order, "payload", "address", "street")),
+                "payload": parsed(order, "payload"),
+                "street": parsed(order, "payload", "address", "street"),
                 "lines": [
-                    parsed(find(order, "payload", "lines", 0, "sku")),
-                    parsed(find(order, "payload")),
+                    parsed(order, "payload", "lines", 0, "sku"),
+                    parsed(order, "payload"),
                 ],
             },
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # ship.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,85 +2,53 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# fetch -> FetchBatch    one at a time, stops at the first failure
-# rank -> RankBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class FetchBatch(BatchNode):
+class FetchBatch(SequentialBatchNode):
     """Run `fetch` (http) for each doi in ${papers}."""
 
     node_id = "fetch"
     alias = "doi"
     items = "${papers}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "papers")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         doi = call.item
-        params = {
-            # https://api.crossref.org/works/${doi}
-            "url": f"https://api.crossref.org/works/{text(doi)}",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # fetch.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"url": f"https://api.crossref.org/works/{text(doi)}"}
+        return self.run_inner(call, params)
 
 
-class RankBatch(BatchNode):
+class RankBatch(SequentialBatchNode):
     """Run `rank` (llm) for each paper in ${fetch.results}."""
 
     node_id = "rank"
     alias = "paper"
     items = "${fetch.results}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "fetch", "results")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         paper = call.item
         params = {
             "model": "gpt-5",
-            # How good is this? ${paper.response}
-            "prompt": f"How good is this? {text_at(paper, 'response')}",
+            "prompt": f"How good is this? {text(paper, 'response')}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # rank.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

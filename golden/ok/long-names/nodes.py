@@ -2,76 +2,52 @@
 #
 #     pflow-lower workflow.json -o . --program
 #
-# extract_revenue_figures_of_every_region_from_the_reports -> ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5    one at a time, stops at the first fa…
-# compare-revenue-figures-of-every-region-with-previous-years -> CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch    up to 10 at once, stops at the fir…
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    in_threads,
-    open_batch,
+    ThreadedBatchNode,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5(BatchNode):
+class ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5(SequentialBatchNode):
     """Run `extract_revenue_figures_of_every_region_from_the_reports` (llm) for each report in ${quarterly_reports}."""
 
     node_id = "extract_revenue_figures_of_every_region_from_the_reports"
     alias = "report"
     items = "${quarterly_reports}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "quarterly_reports")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         report = call.item
-        params = {
-            "model": "gpt-5",
-            # Revenue by region in ${report}
-            "prompt": f"Revenue by region in {text(report)}",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # extract_revenue_figures_of_every_region_from_the_reports.batch: sequential, f…
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"model": "gpt-5", "prompt": f"Revenue by region in {text(report)}"}
+        return self.run_inner(call, params)
 
 
-class CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch(BatchNode):
+class CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch(ThreadedBatchNode):
     """Run `compare-revenue-figures-of-every-region-with-previous-years` (llm) for each year in a list of 2."""
 
     node_id = "compare-revenue-figures-of-every-region-with-previous-years"
     alias = "year"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [2024, 2025]
-        return open_batch(
-            self,
+        return self.open(
             shared,
             items,
-            extract_revenue_figures_of_every_region_from_the_reports_results_0_response=peek(
+            extract_revenue_figures_of_every_region_from_the_reports_results_0_response=capture(
                 shared,
                 "extract_revenue_figures_of_every_region_from_the_reports",
                 "results",
@@ -81,21 +57,9 @@ class CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch(BatchNode):
         )
 
     def exec(self, call: Call) -> Result:
-        year, given_text = call.item, call.captured_text
+        year, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Compare ${extract_revenue_figures_of_every_region_from_the_reports.result…
-            "prompt": (
-                "Compare "
-                f"{given_text.extract_revenue_figures_of_every_region_from_the_reports_results_0_response}"
-                f" with {text(year)}"
-            ),
+            "prompt": f"Compare {text(given.extract_revenue_figures_of_every_region_from_the_reports_results_0_response)} with {text(year)}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # compare-revenue-figures-of-every-region-with-previous-years.batch: parallel,…
-        return in_threads(self, batch, max_concurrent=10, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

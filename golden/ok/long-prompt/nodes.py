@@ -2,91 +2,66 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# edit -> EditBatch    up to 10 at once, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
     Shared,
-    find,
+    ThreadedBatchNode,
+    capture,
     first,
-    in_threads,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
-    text_at,
 )
-from pocketflow import BatchNode, Node
 
 
-class EditBatch(BatchNode):
+class EditBatch(ThreadedBatchNode):
     """Run `edit` (llm) for each letter in ${inbox.response}."""
 
     node_id = "edit"
     alias = "letter"
     items = "${inbox.response}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "inbox", "response")
-        return open_batch(
-            self,
+        return self.open(
             shared,
             items,
-            magazine=peek(shared, "magazine"),
-            topics=peek(shared, "topics"),
+            magazine=capture(shared, "magazine"),
+            topics=capture(shared, "topics"),
         )
 
     def exec(self, call: Call) -> Result:
-        letter, given_text = call.item, call.captured_text
+        letter, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # You are the editor of ${magazine}, a magazine about ${topics}.\n\n# Task\…
             "prompt": (
-                f"You are the editor of {given_text.magazine}, a magazine about "
-                f"{given_text.topics}.\n"
+                f"You are the editor of {text(given.magazine)}, a magazine about {text(given.topics)}.\n"
                 "\n"
                 "# Task\n"
                 "\n"
-                "Rewrite the article below. Keep every fact; change the tone to "
-                f'"{text(first(peek(letter, "tone"), "friendly"))}", and use it\'s and '
-                "don't where people would. Paragraphs are long here on purpose, so "
-                "that a reviewer can see where the lines of the generated file are "
-                "broken and that no word is.\n"
+                f"Rewrite the article below. Keep every fact; change the tone to \"{text(first(peek(letter, 'tone'), 'friendly'))}\", and use it's and don't where people would. Paragraphs are long here on purpose, so that a reviewer can see where the lines of the generated file are broken and that no word is.\n"
                 "\n"
                 "## Rules\n"
                 "\n"
-                f"1. No more than {text_at(letter, 'words')} words.\n"
-                f"2. Mention {text(find(letter, 'author', 'name'))} "
-                f"<{text(find(letter, 'author', 'mail'))}> at the end.\n"
+                f"1. No more than {text(letter, 'words')} words.\n"
+                f"2. Mention {text(letter, 'author', 'name')} <{text(letter, 'author', 'mail')}> at the end.\n"
                 '3. Answer as JSON: {"title": "...", "body": "..."}\n'
                 "\n"
                 "    an indented line\twith a tab\n"
                 "\n"
                 f"Article no. {call.index}:\n"
                 "\n"
-                f"{text_at(letter, 'text')}\n"
+                f"{text(letter, 'text')}\n"
             ),
             "system": (
-                "A static text that is too long for one line of the generated file, so "
-                "that it is broken there.\n"
+                "A static text that is too long for one line of the generated file, so that it is broken there.\n"
                 "\n"
                 'And it has "quotes", too.'
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # edit.batch: parallel, max_concurrent 10, fail_fast (default)
-        return in_threads(self, batch, max_concurrent=10, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

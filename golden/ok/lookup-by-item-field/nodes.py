@@ -2,66 +2,44 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# preview -> PreviewBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    find,
+    capture,
     first,
-    in_order,
-    open_batch,
     peek,
     position,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class PreviewBatch(BatchNode):
+class PreviewBatch(SequentialBatchNode):
     """Run `preview` (llm) for each game in ${games.response}."""
 
     node_id = "preview"
     alias = "game"
     items = "${games.response}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "games", "response")
-        return open_batch(
-            self,
+        return self.open(
             shared,
             items,
-            teams_response=peek(shared, "teams", "response"),
-            teams_response_0_city=peek(shared, "teams", "response", 0, "city"),
+            teams_response=capture(shared, "teams", "response"),
+            teams_response_0_city=capture(shared, "teams", "response", 0, "city"),
         )
 
     def exec(self, call: Call) -> Result:
-        game, given, given_text = call.item, call.captured, call.captured_text
+        game, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # ${teams.response[${game.home}].name} play ${teams.response[${game.away}].…
-            "prompt": (
-                f"{text(find(given.teams_response, position(peek(game, 'home')), 'name'))}"
-                " play "
-                f"{text(first(peek(given.teams_response, position(peek(game, 'away')), 'name'), 'an unknown team'))}"
-                f" in {given_text.teams_response_0_city}."
-            ),
+            "prompt": f"{text(given.teams_response, position(game, 'home'), 'name')} play {text(first(peek(given.teams_response, position(game, 'away'), 'name'), 'an unknown team'))} in {text(given.teams_response_0_city)}.",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # preview.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

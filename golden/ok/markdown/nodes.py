@@ -2,57 +2,43 @@
 #
 #     pflow-lower workflow.pflow.md -o .
 #
-# summarise -> SummariseBatch    up to 4 at once, goes on after failures
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.pflow.md."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
     Shared,
-    in_threads,
-    open_batch,
+    ThreadedBatchNode,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class SummariseBatch(BatchNode):
+class SummariseBatch(ThreadedBatchNode):
     """Run `summarise` (llm) for each note in ${list.stdout}."""
 
     node_id = "summarise"
     alias = "note"
     items = "${list.stdout}"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
+    max_concurrent = 4
+    error_handling = "continue"
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "list", "stdout")
-        return open_batch(self, shared, items, audience=peek(shared, "audience"))
+        return self.open(shared, items, audience=capture(shared, "audience"))
 
     def exec(self, call: Call) -> Result:
-        note, given_text = call.item, call.captured_text
+        note, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Summarise the file ${note} for ${audience}, in three sentences.\n\nIt is…
             "prompt": (
-                f"Summarise the file {text(note)} for {given_text.audience}, in three "
-                "sentences.\n"
+                f"Summarise the file {text(note)} for {text(given.audience)}, in three sentences.\n"
                 "\n"
                 f'It is file {call.index}, "quotes" and {{braces}} included.'
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # summarise.batch: parallel, max_concurrent 4, error_handling continue
-        return in_threads(self, batch, max_concurrent=4, fail_fast=False)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,43 +2,22 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# tick -> TickBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
-from pflow_lower.runtime import (
-    Batch,
-    Call,
-    Result,
-    Results,
-    Shared,
-    in_order,
-    open_batch,
-    publish,
-    run_inner,
-)
-from pocketflow import BatchNode, Node
+from pflow_lower.runtime import Batch, Call, Result, SequentialBatchNode, Shared
 
 
-class TickBatch(BatchNode):
+class TickBatch(SequentialBatchNode):
     """Run `tick` (shell) for each item in a list of 3."""
 
     node_id = "tick"
     alias = "item"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = [1, 2, 3]
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
-        return run_inner(self.inner, call, {})
-
-    def _exec(self, batch: Batch) -> Results:
-        # tick.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, {})

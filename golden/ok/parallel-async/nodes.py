@@ -2,59 +2,36 @@
 #
 #     pflow-lower workflow.json -o . --nodes nodes.toml
 #
-# translate -> TranslateBatch    up to 20 at once, 2 attempts, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
+    ConcurrentBatchNode,
     Result,
-    Results,
     Shared,
     as_text,
-    find,
-    in_tasks,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_blocking,
-    run_inner_async,
 )
-from pocketflow import AsyncParallelBatchNode, Node
 
 
-class TranslateBatch(AsyncParallelBatchNode):
+class TranslateBatch(ConcurrentBatchNode):
     """Run `translate` (translate) for each article in ${articles.response}."""
 
     node_id = "translate"
     alias = "article"
     items = "${articles.response}"
+    max_concurrent = 20
+    max_retries = 2
 
-    def __init__(self, inner: Node) -> None:
-        # translate.batch: max_retries 2, retry_wait 0
-        super().__init__(max_retries=2)
-        self.inner = inner
-
-    async def prep_async(self, shared: Shared) -> Batch:
+    def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "articles", "response")
-        return open_batch(self, shared, items, into=peek(shared, "into"))
+        return self.open(shared, items, into=capture(shared, "into"))
 
     async def exec_async(self, call: Call) -> Result:
-        article, given = call.item, call.captured
-        params = {
-            # ${article.text}
-            "text": as_text(find(article, "text")),
-            "into": as_text(find(given.into)),
-        }
-        return await run_inner_async(self.inner, call, params)
-
-    async def _exec(self, batch: Batch) -> Results:
-        # translate.batch: parallel, max_concurrent 20, fail_fast (default)
-        return await in_tasks(self, batch, max_concurrent=20, fail_fast=True)
-
-    async def post_async(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
-
-    def _run(self, shared: Shared) -> str:
-        # From a synchronous flow: the same, to its end.
-        return run_blocking(self._run_async(shared))
+        article, given = call.item, call.given
+        params = {"text": as_text(article, "text"), "into": as_text(given.into)}
+        return await self.run_inner(call, params)

@@ -2,54 +2,41 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# resize -> ResizeBatch    up to 8 at once, goes on after failures
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
     Shared,
-    in_threads,
-    open_batch,
+    ThreadedBatchNode,
+    capture,
     peek,
-    publish,
-    run_inner,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class ResizeBatch(BatchNode):
+class ResizeBatch(ThreadedBatchNode):
     """Run `resize` (shell) for each photo in ${photos}."""
 
     node_id = "resize"
     alias = "photo"
     items = "${photos}"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
+    max_concurrent = 8
+    error_handling = "continue"
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "photos")
-        return open_batch(self, shared, items, width=peek(shared, "width"))
+        return self.open(shared, items, width=capture(shared, "width"))
 
     def exec(self, call: Call) -> Result:
-        photo, given_text = call.item, call.captured_text
+        photo, given = call.item, call.given
         params = {
-            # convert "$photo" -resize ${width} "small-${__index__}.png"
             "command": (
-                f'convert "$photo" -resize {given_text.width} "small-{call.index}.png"'
+                f'convert "$photo" -resize {text(given.width)} "small-{call.index}.png"'
             ),
-            # {"photo": "${photo}"}
             "env": {"photo": photo},
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # resize.batch: parallel, max_concurrent 8, error_handling continue
-        return in_threads(self, batch, max_concurrent=8, fail_fast=False)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,62 +2,42 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# mail -> MailBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
     first,
-    in_order,
-    keep,
-    open_batch,
+    found_or,
     parsed,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class MailBatch(BatchNode):
+class MailBatch(SequentialBatchNode):
     """Run `mail` (http) for each person in ${people}."""
 
     node_id = "mail"
     alias = "person"
     items = "${people}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "people")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         person = call.item
         params = {
             "url": "https://example.com/mail",
-            # {"to": "${person.address}", "text": "Dear ${person.name ?? person.nicknam…
             "body": {
-                "to": parsed(keep(peek(person, "address"), "${person.address}")),
-                "text": (
-                    "Dear "
-                    f"{text(keep(first(peek(person, 'name'), peek(person, 'nickname')), '${person.name ?? person.nickname}'))}"
-                    f", this is mail {call.index}."
-                ),
+                "to": parsed(found_or(peek(person, "address"), "${person.address}")),
+                "text": f"Dear {text(found_or(first(peek(person, 'name'), peek(person, 'nickname')), '${person.name ?? person.nickname}'))}, this is mail {call.index}.",
             },
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # mail.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,60 +2,42 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# upload -> UploadBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
+    Items,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
+    capture,
     find,
-    in_order,
-    open_batch,
-    peek,
-    publish,
-    run_inner,
-    text_at,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class UploadBatch(BatchNode):
+class UploadBatch(SequentialBatchNode):
     """Run `upload` (shell) for each record in a list of 2."""
 
     node_id = "upload"
     alias = "record"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
-        items = [{"id": 1, "tags": ["a", "b"]}, {"id": 2, "tags": []}]
-        return open_batch(self, shared, items, token=peek(shared, "token"))
+        items: Items = [{"id": 1, "tags": ["a", "b"]}, {"id": 2, "tags": []}]
+        return self.open(shared, items, token=capture(shared, "token"))
 
     def exec(self, call: Call) -> Result:
-        record, given = call.item, call.captured
+        record, given = call.item, call.given
         params = {
-            "command": (
-                'curl -sf -H "Authorization: Bearer $TOKEN" -d "$BODY" '
-                "https://example.com/upload"
-            ),
-            # {"TOKEN": "${token}", "BODY": "${record}", "LABEL": "record ${record.id}"}
+            "command": 'curl -sf -H "Authorization: Bearer $TOKEN" -d "$BODY" https://example.com/upload',
             "env": {
                 "TOKEN": find(given.token),
                 "BODY": record,
-                "LABEL": f"record {text_at(record, 'id')}",
+                "LABEL": f"record {text(record, 'id')}",
             },
             "stdin": record,
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # upload.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,57 +2,43 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# invoice -> InvoiceBatch    one at a time, goes on after failures
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    find,
-    in_order,
-    open_batch,
+    capture,
     parsed,
     peek,
-    publish,
-    run_inner,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class InvoiceBatch(BatchNode):
+class InvoiceBatch(SequentialBatchNode):
     """Run `invoice` (workflow) for each customer in ${customers}."""
 
     node_id = "invoice"
     alias = "customer"
     items = "${customers}"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
+    error_handling = "continue"
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "customers")
-        return open_batch(self, shared, items, month=peek(shared, "month"))
+        return self.open(shared, items, month=capture(shared, "month"))
 
     def exec(self, call: Call) -> Result:
-        customer, given, given_text = call.item, call.captured, call.captured_text
+        customer, given = call.item, call.given
         params = {
             "workflow": "./invoice.pflow.md",
-            # {"customer": "${customer}", "month": "${month}", "number": "${month}-${__…
             "inputs": {
                 "customer": parsed(customer),
-                "month": parsed(find(given.month)),
-                "number": f"{given_text.month}-{call.index}",
+                "month": parsed(given.month),
+                "number": f"{text(given.month)}-{call.index}",
             },
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # invoice.batch: sequential, error_handling continue
-        return in_order(self, batch, fail_fast=False)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,89 +2,63 @@
 #
 #     pflow-lower workflow.json -o . --program
 #
-# read -> ReadBatch    one at a time, stops at the first failure
-# summarise -> SummariseBatch    up to 4 at once, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
+    ThreadedBatchNode,
     as_text,
-    in_order,
-    in_threads,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
-    text_at,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class ReadBatch(BatchNode):
+class ReadBatch(SequentialBatchNode):
     """Run `read` (read-file) for each path in ${list.stdout}."""
 
     node_id = "read"
     alias = "path"
     items = "${list.stdout}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "list", "stdout")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         path = call.item
         params = {"file_path": as_text(path)}
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # read.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class SummariseBatch(BatchNode):
+class SummariseBatch(ThreadedBatchNode):
     """Run `summarise` (llm) for each file in ${read.results}."""
 
     node_id = "summarise"
     alias = "file"
     items = "${read.results}"
-
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
+    max_concurrent = 4
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "read", "results")
-        return open_batch(self, shared, items, audience=peek(shared, "audience"))
+        return self.open(shared, items, audience=capture(shared, "audience"))
 
     def exec(self, call: Call) -> Result:
-        file, given_text = call.item, call.captured_text
+        file, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Summarise for ${audience}, in three sentences.\n\nFile ${file.file_path}:…
             "prompt": (
-                f"Summarise for {given_text.audience}, in three sentences.\n"
+                f"Summarise for {text(given.audience)}, in three sentences.\n"
                 "\n"
-                f"File {text_at(file, 'file_path')}:\n"
+                f"File {text(file, 'file_path')}:\n"
                 "\n"
-                f"{text_at(file, 'content')}"
+                f"{text(file, 'content')}"
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # summarise.batch: parallel, max_concurrent 4, fail_fast (default)
-        return in_threads(self, batch, max_concurrent=4, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

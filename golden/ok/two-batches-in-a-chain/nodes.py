@@ -2,90 +2,60 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# fetch -> FetchBatch    up to 10 at once, stops at the first failure
-# judge -> JudgeBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
+    ThreadedBatchNode,
     as_text,
-    in_order,
-    in_threads,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
-    text_at,
+    text,
 )
-from pocketflow import BatchNode, Node
 
 
-class FetchBatch(BatchNode):
+class FetchBatch(ThreadedBatchNode):
     """Run `fetch` (http) for each url in ${urls}."""
 
     node_id = "fetch"
     alias = "url"
     items = "${urls}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "urls")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         url = call.item
         params = {"url": as_text(url)}
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # fetch.batch: parallel, max_concurrent 10, fail_fast (default)
-        return in_threads(self, batch, max_concurrent=10, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class JudgeBatch(BatchNode):
+class JudgeBatch(SequentialBatchNode):
     """Run `judge` (llm) for each page in ${fetch.results}."""
 
     node_id = "judge"
     alias = "page"
     items = "${fetch.results}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "fetch", "results")
-        return open_batch(
-            self, shared, items, fetch_count=peek(shared, "fetch", "count")
-        )
+        return self.open(shared, items, fetch_count=capture(shared, "fetch", "count"))
 
     def exec(self, call: Call) -> Result:
-        page, given_text = call.item, call.captured_text
+        page, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Is page ${__index__} of ${fetch.count} (${page.item}) about cats?\n\n${pa…
             "prompt": (
-                f"Is page {call.index} of {given_text.fetch_count} "
-                f"({text_at(page, 'item')}) about cats?\n"
+                f"Is page {call.index} of {text(given.fetch_count)} ({text(page, 'item')}) about cats?\n"
                 "\n"
-                f"{text_at(page, 'response')}"
+                f"{text(page, 'response')}"
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # judge.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

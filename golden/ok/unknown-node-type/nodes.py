@@ -2,47 +2,25 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# forecast -> ForecastBatch    up to 10 at once, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
-from pflow_lower.runtime import (
-    Batch,
-    Call,
-    Result,
-    Results,
-    Shared,
-    in_threads,
-    open_batch,
-    peek,
-    publish,
-    run_inner,
-)
-from pocketflow import BatchNode, Node
+from pflow_lower.runtime import Batch, Call, Result, Shared, ThreadedBatchNode, peek
 
 
-class ForecastBatch(BatchNode):
+class ForecastBatch(ThreadedBatchNode):
     """Run `forecast` (weather-forecast) for each city in ${cities}."""
 
     node_id = "forecast"
     alias = "city"
     items = "${cities}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "cities")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         city = call.item
         params = {"city": city, "days": 3}
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # forecast.batch: parallel, max_concurrent 10, fail_fast (default)
-        return in_threads(self, batch, max_concurrent=10, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

@@ -2,104 +2,69 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# fetch -> FetchBatch    one at a time, stops at the first failure
-# judge -> JudgeBatch    one at a time, stops at the first failure
-# count -> CountBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
     as_text,
+    capture,
     find,
-    in_order,
-    keep,
-    open_batch,
+    found_or,
     parsed,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class FetchBatch(BatchNode):
+class FetchBatch(SequentialBatchNode):
     """Run `fetch` (http) for each page in ${urls.response}."""
 
     node_id = "fetch"
     alias = "page"
     items = "${urls.response}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "urls", "response")
-        return open_batch(self, shared, items, batch_index=peek(shared, "batch_index"))
+        return self.open(shared, items, batch_index=capture(shared, "batch_index"))
 
     def exec(self, call: Call) -> Result:
-        page, given = call.item, call.captured
+        page, given = call.item, call.given
         params = {"url": as_text(page), "body": find(given.batch_index)}
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # fetch.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)
 
 
-class JudgeBatch(BatchNode):
+class JudgeBatch(SequentialBatchNode):
     """Run `judge` (llm) for each urls in ${fetch.results}."""
 
     node_id = "judge"
     alias = "urls"
     items = "${fetch.results}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "fetch", "results")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         urls = call.item
-        params = {
-            "model": "gpt-5",
-            # ${urls.response}
-            "prompt": as_text(find(urls, "response")),
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # judge.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"model": "gpt-5", "prompt": as_text(urls, "response")}
+        return self.run_inner(call, params)
 
 
-class CountBatch(BatchNode):
+class CountBatch(SequentialBatchNode):
     """Run `count` (shell) for each item in a list of 2."""
 
     node_id = "count"
     alias = "item"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
-        items = ["a", parsed(keep(peek(shared, "item"), "${item}"))]
-        return open_batch(self, shared, items)
+        items = ["a", parsed(found_or(peek(shared, "item"), "${item}"))]
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         item = call.item
@@ -107,11 +72,4 @@ class CountBatch(BatchNode):
             # echo ${item ?? "no item"} ${__index__}
             "command": f"echo {text(item)} {call.index}",
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # count.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

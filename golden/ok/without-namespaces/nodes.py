@@ -2,26 +2,22 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# compress -> CompressBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    in_order,
-    open_batch,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class CompressBatch(BatchNode):
+class CompressBatch(SequentialBatchNode):
     """Run `compress` (shell) for each file in ${files}."""
 
     node_id = "compress"
@@ -29,25 +25,11 @@ class CompressBatch(BatchNode):
     items = "${files}"
     namespaced = False
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "files")
-        return open_batch(self, shared, items)
+        return self.open(shared, items)
 
     def exec(self, call: Call) -> Result:
         file = call.item
-        params = {
-            # gzip -k '${file}'
-            "command": f"gzip -k '{text(file)}'",
-        }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # compress.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        params = {"command": f"gzip -k '{text(file)}'"}
+        return self.run_inner(call, params)

@@ -2,58 +2,42 @@
 #
 #     pflow-lower workflow.json -o .
 #
-# grade -> GradeBatch    one at a time, stops at the first failure
+# ruff: noqa
+# fmt: off
 """Batch nodes of workflow.json."""
 
 from pflow_lower.runtime import (
     Batch,
     Call,
     Result,
-    Results,
+    SequentialBatchNode,
     Shared,
-    find,
-    in_order,
-    open_batch,
+    capture,
     peek,
-    publish,
-    run_inner,
     text,
 )
-from pocketflow import BatchNode, Node
 
 
-class GradeBatch(BatchNode):
+class GradeBatch(SequentialBatchNode):
     """Run `grade` (llm) for each question in ${questions}."""
 
     node_id = "grade"
     alias = "question"
     items = "${questions}"
 
-    def __init__(self, inner: Node) -> None:
-        super().__init__()
-        self.inner = inner
-
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "questions")
-        return open_batch(self, shared, items, answers=peek(shared, "answers"))
+        return self.open(shared, items, answers=capture(shared, "answers"))
 
     def exec(self, call: Call) -> Result:
-        question, given = call.item, call.captured
+        question, given = call.item, call.given
         params = {
             "model": "gpt-5",
-            # Question: ${question}\nAnswer: ${answers[${__index__}].text}\n\nGrade it…
             "prompt": (
                 f"Question: {text(question)}\n"
-                f"Answer: {text(find(given.answers, call.index, 'text'))}\n"
+                f"Answer: {text(given.answers, call.index, 'text')}\n"
                 "\n"
                 "Grade it from 1 to 6."
             ),
         }
-        return run_inner(self.inner, call, params)
-
-    def _exec(self, batch: Batch) -> Results:
-        # grade.batch: sequential, fail_fast (default)
-        return in_order(self, batch, fail_fast=True)
-
-    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
-        return publish(shared, batch, results)
+        return self.run_inner(call, params)

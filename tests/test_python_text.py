@@ -1,4 +1,4 @@
-"""spelling: whatever the text is, it comes out as a literal, as prose or as one comment line."""
+"""Python text: whatever the text is, it comes out as a literal, as prose or as one comment line."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ def test_a_table_of_suppressions_that_is_wrong(lint: Run, tmp_path: Path, table:
 
 def test_suppressions_above_the_workflow(lint: Run, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.pflow-lower.lint.ignore]\n"flows/*.json" = { ask = "PFL50" }\n"none/*" = { ask = ["PFL501"] }\n'
+        '[tool.pflow-lower.lint.ignore]\n"flows/**/*.json" = { ask = "PFL50" }\n"none/*" = { ask = ["PFL501"] }\n'
     )
     (tmp_path / "flows" / "sub").mkdir(parents=True)
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask(max_concurrent=2)))
@@ -317,7 +317,7 @@ def test_suppressions_above_the_workflow(lint: Run, tmp_path: Path) -> None:
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask()))
     unused = lint("flows")
     assert unused.status == 1
-    assert unused.out.startswith("pyproject.toml:2:27: warning[PFL590]")
+    assert unused.out.startswith("pyproject.toml:2:30: warning[PFL590]")
     assert lint("flows", "--ignore", "PFL506").status == 0  # it may be needed again without that option
     assert lint("flows", "--ignore", "PFL590").status == 0
 

@@ -1,0 +1,171 @@
+"""The bases of generated classes: PocketFlow `BatchNode`s that run a pflow batch.
+
+A generated class says what differs: its settings, as class attributes under the names that the batch annotation has
+for them; `prep`, which reads the items and what is the same for all of them; and `exec` (`exec_async` on
+`ConcurrentBatchNode`), which makes the parameters of one item and runs the inner node with them. What is the same in
+all of them is here. Where PocketFlow hands one item to `exec`, these hand it a `Call`, and attempts are counted on
+that: PocketFlow counts them on the node, which items side by side share. So they replace PocketFlow's own loop, the
+private `_exec`, and are the only place that does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pocketflow import AsyncParallelBatchNode, BatchNode
+
+from .batch import Batch, Call, Result, Results, Shared, open_batch
+from .engine import POCKETFLOW, Engine
+from .inner import item_store, run_inner, run_inner_async
+from .loops import run_blocking
+from .outcome import write_outcome
+from .schedule import in_order, in_tasks, in_threads
+from .values import Capture
+
+
+class InnerNode(Protocol):
+    """A node that a batch can run for each item: any node of PocketFlow's, or of pflow's copy of it."""
+
+    def set_params(self, params: dict[str, Any], /) -> object:
+        """Take the parameters of one item."""
+
+
+class _Settings:
+    """What a batch annotation can say, and what holds where it says nothing."""
+
+    node_id: str = ""
+    """The node's id: its outcome is written to `shared[node_id]`."""
+    alias: str = "item"
+    """What the annotation calls an item (`as`)."""
+    items: str = ""
+    """The reference that the items come from, for messages; "" if they are written out."""
+    max_concurrent: int = 10
+    max_retries: int = 1
+    retry_wait: float = 0
+    error_handling: str = "fail_fast"
+    namespaced: bool = True
+    """Whether nodes see each other's outputs under their ids only."""
+    parallel: bool = False
+    engine: Engine = POCKETFLOW
+    """What runs the batch around it."""
+    inner: InnerNode
+    wait: float
+    """PocketFlow's name for `retry_wait`, on the instance."""
+
+    def open(self, shared: Shared, items: Any, /, **captures: Capture) -> Batch:
+        """Start a run over `items`, a list or a JSON array in a string; `captures` are there for every call.
+
+        Raises: ValueError, if `items` were not found in the store; TypeError, if they are not a list.
+        """
+        return open_batch(self, shared, items, captures)
+
+    def with_inputs(self, call: Call, inputs: Any, /) -> dict[str, Any]:
+        """The names that an item's parameters may refer to, where `inputs` adds its own keys to them."""
+        store = item_store(call)
+        return {**store, **inputs} if isinstance(inputs, dict) else store
+
+
+class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pocketflow is not typed
+    """What batches have in common whose `exec` is not a coroutine."""
+
+    def __init__(self, inner: InnerNode) -> None:
+        """A batch that runs the node `inner` for each item."""
+        super().__init__(max_retries=self.max_retries, wait=self.retry_wait)
+        self.inner = inner
+
+    def prep(self, shared: Shared) -> Batch:
+        """Read the items, and what is the same for all of them. Generated classes say how.
+
+        Raises: ValueError, if there are no items in the store; TypeError, if they are not a list.
+        """
+        raise NotImplementedError
+
+    def exec(self, call: Call) -> Result:
+        """Run the inner node for one item, once. Generated classes say with which parameters.
+
+        Raises: whatever the inner node raises; ParameterError, if a parameter has no value.
+        """
+        raise NotImplementedError
+
+    def _exec(self, batch: Batch) -> Results:
+        raise NotImplementedError
+
+    def post(self, shared: Shared, batch: Batch, results: Results) -> str:
+        """Write the outcome to `shared[node_id]` and answer the action "default".
+
+        Raises: the first failure of a batch that stops there; RuntimeError, if every item failed.
+        """
+        return write_outcome(shared, batch, results)
+
+    def run_inner(self, call: Call, params: dict[str, Any]) -> Result:
+        """Run the inner node for one item with `params`; return its outputs, `item` and `original_index`.
+
+        Raises: whatever the inner node raises.
+        """
+        return run_inner(self.inner, call, params)
+
+
+class SequentialBatchNode(_SynchronousBatchNode):
+    """A batch that runs its items one after the other."""
+
+    def _exec(self, batch: Batch) -> Results:
+        return in_order(self, batch)
+
+
+class ThreadedBatchNode(_SynchronousBatchNode):
+    """A batch that runs up to `max_concurrent` items at once, each in a thread of its own."""
+
+    parallel = True
+
+    def _exec(self, batch: Batch) -> Results:
+        return in_threads(self, batch)
+
+
+class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[misc]  # pocketflow is not typed
+    """A batch that runs up to `max_concurrent` items of an asynchronous inner node at once, as tasks of one loop."""
+
+    parallel = True
+
+    def __init__(self, inner: InnerNode) -> None:
+        """A batch that runs the asynchronous node `inner` for each item."""
+        super().__init__(max_retries=self.max_retries, wait=self.retry_wait)
+        self.inner = inner
+
+    def prep(self, shared: Shared) -> Batch:
+        """Read the items, and what is the same for all of them. Generated classes say how.
+
+        Raises: ValueError, if there are no items in the store; TypeError, if they are not a list.
+        """
+        raise NotImplementedError
+
+    async def prep_async(self, shared: Shared) -> Batch:
+        """`prep`, for PocketFlow's asynchronous flows."""
+        return self.prep(shared)
+
+    async def exec_async(self, call: Call) -> Result:
+        """Run the inner node for one item, once. Generated classes say with which parameters.
+
+        Raises: whatever the inner node raises; ParameterError, if a parameter has no value.
+        """
+        raise NotImplementedError
+
+    async def _exec(self, batch: Batch) -> Results:
+        return await in_tasks(self, batch)
+
+    async def post_async(self, shared: Shared, batch: Batch, results: Results) -> str:
+        """Write the outcome to `shared[node_id]` and answer the action "default".
+
+        Raises: the first failure of a batch that stops there; RuntimeError, if every item failed.
+        """
+        return write_outcome(shared, batch, results)
+
+    def _run(self, shared: Shared) -> Any:
+        # From a synchronous flow: the same, to its end.
+        return run_blocking(self._run_async(shared))
+
+    async def run_inner(self, call: Call, params: dict[str, Any]) -> Result:
+        """Run the inner node for one item with `params`; return its outputs, `item` and `original_index`.
+
+        Raises: whatever the inner node raises.
+        """
+        return await run_inner_async(self.inner, call, params)
