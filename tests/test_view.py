@@ -442,6 +442,12 @@ def test_the_server_follows_files_that_the_workflow_reads(tmp_path: Path) -> Non
         (tmp_path / "prompt.md").write_text("Two of ${item}", encoding="utf-8")
         next(words)
         assert "Two of" in Page(server.ask()[1]).text(1)
+        (tmp_path / "prompt.md").unlink()
+        next(words)
+        assert "PFL115" in "".join(Page(server.ask()[1]).texts["b"])
+        (tmp_path / "prompt.md").write_text("Three of ${item}", encoding="utf-8")
+        next(words)
+        assert "Three of" in Page(server.ask()[1]).text(1)
     finally:
         server.process.kill()
         server.process.communicate()
