@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
+from ..ir.batch_keys import is_name, name_like
 from ..ir.report import Report
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
@@ -18,6 +19,7 @@ from ..node_types.pflow_types import declares_params
 from ..validate.rules import old_batch
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
+from .foreseen import check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
@@ -69,6 +71,8 @@ class _Checker:
         check_code(self.ir, self.report, self.nodes)
         check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
         check_cycle(self.ir, self.report, self.order)
+        check_unreachable(self.ir, self.report, self.order)
+        check_items(self.ir, self.report, self.nodes)
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
 
@@ -94,6 +98,8 @@ class _Checker:
             return self._error("PFL307", surface, expression, reference, f"{root} is a number, it has no fields")
         if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
             return self._batch_name(surface, node, expression, reference)
+        if node.batch is not None and not is_name(node.batch.alias) and root in ("item", name_like(node.batch.alias)):
+            return True  # what the item will be called is not settled: its name is refused
         if root in self.names or root in own:
             return not reference.path or self._in_time(surface, node, expression, reference)
         if root in self.nodes:
@@ -106,6 +112,9 @@ class _Checker:
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
+        if surface.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
+            shell = f"the shell's variable is ${root}, or $${{{root}}}"
+            help = f"{help}\n{shell}" if help else shell
         return self._error("PFL301", surface, expression, reference, "names no node or input", help)
 
     def _batch_name(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
@@ -228,7 +237,7 @@ class _Checker:
     def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
         near = {*self.inputs, *own}
         if node.batch is not None:
-            near |= {node.batch.alias.strip(), "__index__", *BATCH_NAMES}
+            near |= {name_like(node.batch.alias), "__index__", *BATCH_NAMES}
         guess = self.report.nearest(reference.root, near, self.nodes.keys())
         if guess is None:
             return ""

@@ -72,6 +72,8 @@ CODES: dict[str, str] = {
     "PFL320": "alias that shadows another name",
     "PFL321": "item reference outside its batch",
     "PFL322": "reference that fails at run time",
+    "PFL323": "node that never runs",
+    "PFL324": "items that are not a list",
     # analyse: node types
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",

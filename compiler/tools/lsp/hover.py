@@ -118,7 +118,7 @@ def _when(analysis: Analysis, found: Occurrence) -> list[str]:
 def _captured(lowered: LoweredIR | None, node: SourceNode, raw: str) -> str:
     for batch in lowered.batches if lowered is not None else ():
         if batch.node_id == node.id:
-            return next((capture.name for capture in batch.captures if capture.reference.raw == raw), "")
+            return next((capture.name for capture in batch.captures if capture.lookup.written == raw), "")
     return ""
 
 
