@@ -88,8 +88,11 @@ class Known:
 
         `more` are further names, `inline` says that unresolved references stay text, as in an item list.
         """
+        found = list(templates(template))
+        if not any(parsed.is_dynamic for _, parsed in found):
+            return template  # most of thousands of items that are written down
         store = {**self.store, **(more or {})}
-        for _, parsed in templates(template):
+        for _, parsed in found:
             for expression in parsed.expressions:
                 for operand in expression.operands:
                     if isinstance(operand, Literal):

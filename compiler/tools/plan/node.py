@@ -36,6 +36,8 @@ class Node(NamedTuple):
     """What it comes to, with all that it starts, each time that it is reached."""
     notes: tuple[str, ...] = ()
     inner: tuple[Node, ...] = ()
+    not_walked: str = ""
+    """Why the workflow that it starts, or one below that, is not looked at, if so."""
 
 
 def together(each: Sequence[tuple[Node, ...]], runs: Range) -> tuple[Node, ...]:

@@ -31,14 +31,16 @@ def plan_of(explored: Explored, workflow: str) -> Plan:
 
 
 def _facts(node: Node) -> dict[str, object]:
-    """Of a batch only: one call of an ordinary node says nothing new."""
-    if node.items is None:
-        return {}
+    """Of a batch, and of a workflow that is not looked at: one call of an ordinary node says nothing new."""
+    facts: dict[str, object] = {}
     # The number of its own items, where it is unknown, is called n: what it is the number of stands beside it.
     own = f"n({node.path})"
-    facts: dict[str, object] = {"items": str(node.items).replace(own, "n")}
-    if not node.inner:
-        facts["calls"] = str(node.calls).replace(own, "n")
-    if node.in_flight > 1:
-        facts["in flight"] = node.in_flight
+    if node.items is not None:
+        facts["items"] = str(node.items).replace(own, "n")
+        if not node.inner:
+            facts["calls"] = str(node.calls).replace(own, "n")
+        if node.in_flight > 1:
+            facts["in flight"] = node.in_flight
+    if node.not_walked:
+        facts["not counted"] = node.not_walked
     return facts
