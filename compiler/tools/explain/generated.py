@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
-from ...emit.header import header_of
 from ...emit.source_map import RULES, VERSION, Mapped
+from ...generated_header import header_of
 from ...load.load import MAX_BYTES
 from ...options import Options
 

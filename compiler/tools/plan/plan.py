@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ...diagnostics.diagnostic import for_log
 from .amount import ONCE, Amount, Range
 from .clock import Span
 from .node import Node
@@ -149,7 +150,7 @@ def as_text(plan: Plan) -> str:
         head = f"  {name:<{width}}  {node.type:<{kinds}}  "
         first, *more = _said(node, plan.price)
         lines += [f"{head}{first}".rstrip(), *(f"{'':<{len(head)}}{line}" for line in more)]
-    return "\n".join([*lines, "", *(f"  {line}" for line in _summary(plan))])
+    return "\n".join(map(for_log, [*lines, "", *(f"  {line}" for line in _summary(plan))]))
 
 
 def _said(node: Node, price: Price | None) -> Iterator[str]:
