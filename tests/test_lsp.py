@@ -17,9 +17,9 @@ from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient
 
 from pflow_lower.tools.lsp.analysis import Analysis
+from pflow_lower.tools.lsp.buffers import is_workflow
 from pflow_lower.tools.lsp.fixes import fix_of
 from pflow_lower.tools.lsp.hover import hover
-from pflow_lower.tools.lsp.recognise import is_workflow
 from pflow_lower.tools.lsp.text import Moved, Place, Text, clean
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -19,8 +19,10 @@ from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
 from .items import Items, items_of
 from .known import UNKNOWN, Known
-from .node import Node, repeated, span_of, together
+from .node import Node, repeated, together
 from .tokens import tokens_of
+from .totals import Totals, along
+from .totals import together as all_together
 
 ROUNDS = 100
 """How often pflow runs one node in a run at most."""
@@ -31,18 +33,19 @@ _MOST_CHILDREN = 500  # items that get a forecast of their own of what they star
 
 def forecast(
     ir: SourceIR, known: Known, times: Times, *, folder: Path, above: str = "", in_item: bool = False, depth: int = 0
-) -> tuple[Node, ...]:
-    """A forecast of every node of `ir`, in the order of the document.
+) -> tuple[tuple[Node, ...], Totals]:
+    """A forecast of every node of `ir`, in the order of the document, and what they come to together.
 
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
     for an item of a batch.
     """
     ways = Reachability(ir)
     made: list[Node] = []
+    often: list[Range] = []  # how often each node is reached
     counts: dict[str, Items] = {}
     for node in ir.nodes:
         notes = []
-        runs = ONCE
+        runs = rounds = ONCE
         if not ways.runs_at_all(node.id):
             runs, notes = NOTHING, ["no edge leads here: it never runs"]
         elif ways.may_be_skipped(node.id):
@@ -50,10 +53,11 @@ def forecast(
         if ways.may_come_again(node.id):
             runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
             notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
+        often.append(runs)
         if node.data.get("loop"):
             most = known.value(node.data["loop"].get("max_iterations"))
-            rounds = most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS
-            runs = runs.times(Range.of(1, rounds))
+            rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS)
+            runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")
         path = f"{above}{node.id}"
         items = items_of(node, path, known, counts, ir) if node.batch is not None else None
@@ -61,11 +65,13 @@ def forecast(
             counts[node.id] = items
             notes += [items.note] if items.note else []
         if node.type in WORKFLOW_TYPES:
-            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, items, notes))
+            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, rounds, items, notes))
         else:
-            made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
+            made.append(_leaf(ir, node, known, times, path, in_item, runs, rounds, items, notes))
             known.learn(node)
-    return tuple(made)
+    ids = [node.id for node in ir.nodes]
+    passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
+    return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
 
 
 def _leaf(
@@ -76,6 +82,7 @@ def _leaf(
     path: str,
     in_item: bool,
     runs: Range,
+    rounds: Range,
     items: Items | None,
     notes: list[str],
 ) -> Node:
@@ -93,6 +100,10 @@ def _leaf(
     what = budget.known.call if budget.known else "call"
     values, cached = items.values if items is not None else None, cached_texts(ir, node)
     tokens = tokens_of(node, known, values, runs, count, budget.worst, cached)
+    reached = Range(rounds.low.times(count.low), rounds.high.times(count.high).times(budget.worst))
+    passage = Totals(
+        reached, {what: reached}, tokens_of(node, known, values, rounds, count, budget.worst, cached), time
+    )
     return Node(
         path=path,
         type=node.type,
@@ -106,6 +117,7 @@ def _leaf(
         in_flight=in_flight,
         time=time,
         tokens=tokens,
+        passage=passage,
         notes=tuple(notes),
     )
 
@@ -120,6 +132,7 @@ def _sub_workflow(
     in_item: bool,
     depth: int,
     runs: Range,
+    rounds: Range,
     items: Items | None,
     notes: list[str],
 ) -> Node:
@@ -129,27 +142,32 @@ def _sub_workflow(
     calls, time = NOTHING, None
     inner: tuple[Node, ...] = ()
     values = items.values if items is not None else [UNKNOWN]
-    each: list[tuple[Node, ...]] = []
+    each: list[tuple[tuple[Node, ...], Totals]] = []
+    passage = Totals()
     try:
         if values is not None and len(values) <= _MOST_CHILDREN:
             for index, item in enumerate(values):
                 more = {node.batch.alias: item, "__index__": index} if node.batch is not None else {}
                 each.append(_child(node, known, times, folder, path, in_item or items is not None, depth, more))
-            inner = together(each, runs)
-            spans = [span_of(one) for one in each]
+            inner = together([nodes for nodes, _ in each], runs)
+            passage = all_together(totals for _, totals in each).times(rounds)
+            spans = [totals.time for _, totals in each]
             if all(span is not None for span in spans) and runs.high.value == 1:
                 time = _in_workers([span for span in spans if span is not None], in_flight)
         else:
             more = {node.batch.alias: UNKNOWN, "__index__": UNKNOWN} if node.batch is not None else {}
-            one = _child(node, known, times, folder, path, True, depth, more)
+            one, totals = _child(node, known, times, folder, path, True, depth, more)
             inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
-            span, number = span_of(one), count.high.value
+            passage = totals.times(rounds.times(count))
+            span, number = totals.time, count.high.value
             if span is not None and number is not None and runs.high.value == 1:
                 time = _in_workers([span] * number, in_flight)
     except _NoChild as why:
         notes.append(str(why))
         unknown = Amount.unknown(f"calls({path})")
         calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
+        reached = Range(Amount.of(0), rounds.high.times(count.high).times(unknown))
+        passage = Totals(reached, {"call": reached})
     return Node(
         path=path,
         type=node.type,
@@ -163,6 +181,7 @@ def _sub_workflow(
         in_flight=in_flight,
         time=time,
         tokens=None,
+        passage=passage._replace(time=time),
         notes=tuple(notes),
         inner=inner,
     )
@@ -181,7 +200,7 @@ def _child(
     in_item: bool,
     depth: int,
     more: Mapping[str, Any],
-) -> tuple[Node, ...]:
+) -> tuple[tuple[Node, ...], Totals]:
     name = known.value(node.params.get("workflow"), more)
     if not isinstance(name, str):
         raise _NoChild("which workflow this starts is not known yet")

@@ -71,12 +71,17 @@ class Known:
         """
         self.store: dict[str, Any] = {}
         self.folder = folder
+        self._declared = tuple(ir.inputs)
         for name, declared in ir.inputs.items():
             if name in values:
                 if values[name] is not UNKNOWN:
                     self.store[name] = values[name]
             elif "default" in declared or declared.get("required", True) is False:
                 self.store[name] = declared.get("default")
+
+    def missing(self) -> tuple[str, ...]:
+        """The inputs that a run has to be given and that are not among the values."""
+        return tuple(name for name in self._declared if name not in self.store)
 
     def value(self, template: Any, more: Mapping[str, Any] | None = None, *, inline: bool = False) -> Any:
         """What `template` will be; UNKNOWN if it depends on something that is not known, or fails.

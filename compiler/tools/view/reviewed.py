@@ -26,7 +26,7 @@ def plan_of(explored: Explored, workflow: str) -> Plan:
     if explored.compiled is None:
         return {}
     source = explored.compiled.source
-    nodes = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=folder_of(workflow))
+    nodes, _ = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=folder_of(workflow))
     return {node.path: facts for node in nodes if (facts := _facts(node))}
 
 
