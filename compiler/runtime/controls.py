@@ -6,23 +6,29 @@ A batch that has none of these keys has no `Controls` and passes none of this.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .journal import Journal, fingerprint
 from .pace import Pacer, SharedBudget
+from .run import pacer_of
 from .throttle import MOST_THROTTLES, AdaptiveLimit, Pushback, backoff, pushback_in, pushback_of
 from .timeout import AttemptTimeout, TimeLimit
 
 if TYPE_CHECKING:
-    from .batch import Batch, Call, Result
+    from .batch import Batch, BatchSettings, Call, Result
 
 T = TypeVar("T")
 
 SLOT_INTERVAL = 0.02
 """Seconds after which a call asks again for a place among those of other processes."""
+
+
+LEAST_ABANDONED = 10
+"""How many blocking attempts may go on after their time, where fewer run at once."""
 
 
 class NotStarted(BaseException):
@@ -44,15 +50,17 @@ class Controls:
         timeout: float | None = None,
         exponential: bool = False,
         journal: Journal | None = None,
-        most_abandoned: int = 1,
+        at_once: int = 1,
     ) -> None:
-        """`timeout` is in seconds; `most_abandoned` is how many blocking attempts may go on after it."""
+        """`timeout` is in seconds; `at_once` is how many calls the batch runs at a time."""
         self.pacer = pacer
         self.adaptive = adaptive
         self.timeout = timeout
         self.exponential = exponential
         self.journal = journal
-        self.time_limit = TimeLimit(timeout, most_abandoned) if timeout is not None else None
+        self.time_limit = TimeLimit(timeout, at_once, max(at_once, LEAST_ABANDONED)) if timeout is not None else None
+        self.not_json = 0
+        """How many answers could not be journalled, since JSON cannot hold them."""
         self._hears_throttles = pacer is not None or adaptive is not None or exponential
         self._in_flight = 0
         self._turn = threading.Condition()
@@ -92,10 +100,8 @@ class Controls:
             while self._in_flight >= self.adaptive.now:
                 turn = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)
-                try:
+                with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(turn, SLOT_INTERVAL * 5)
-                except asyncio.TimeoutError:
-                    pass
                 self._raise_if_over(call)
             self._in_flight += 1
         slot = -1
@@ -164,14 +170,37 @@ class Controls:
 
     # The call itself.
 
-    def run(self, call: Call, params: dict[str, Any], work: Callable[[Call], Result]) -> Result:
-        """What `work` gives for `call`, or what the journal has.
+    def restored(self, call: Call, params: dict[str, Any]) -> dict[str, Any] | None:
+        """The outputs that the journal has for `call`; None if it must be run.
 
-        Raises: whatever `work` raises; AttemptTimeout; NotStarted; JournalError; ParameterError.
+        Raises: JournalError; ParameterError, for parameters that JSON cannot hold.
         """
-        found = self._restored(call, params)
-        if found is not None:
-            return found
+        if self.journal is None:
+            return None
+        asked = fingerprint(call.batch.node_id, call.batch.inner_type, params)
+        if asked == call.asked:
+            return None  # not the first attempt
+        call.asked = asked
+        answer = self.journal.find(asked)
+        if answer is None:
+            return None
+        call.restored = True
+        return answer.result
+
+    def keep(self, call: Call, outputs: Mapping[str, Any], cost: float | None) -> None:
+        """Journal what a call that has ended well has given. Raises: JournalError."""
+        if self.journal is None or call.asked is None or call.restored:
+            return
+        try:
+            self.journal.keep(call.asked, call.batch.node_id, call.key, outputs, seconds=call.seconds, cost=cost)
+        except (TypeError, ValueError, RecursionError):
+            self.not_json += 1
+
+    def run(self, call: Call, work: Callable[[Call], Result]) -> Result:
+        """What `work` gives for `call`, once it may start.
+
+        Raises: whatever `work` raises; AttemptTimeout; NotStarted.
+        """
         while True:
             slot = self.begin(call)
             begun = time.monotonic()
@@ -195,11 +224,8 @@ class Controls:
             if call.batch.wait(wait):
                 raise NotStarted
 
-    async def run_async(self, call: Call, params: dict[str, Any], work: Callable[[Call], Awaitable[Result]]) -> Result:
+    async def run_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
         """`run`, in a task."""
-        found = self._restored(call, params)
-        if found is not None:
-            return found
         while True:
             slot = await self.begin_async(call)
             begun = time.monotonic()
@@ -222,18 +248,6 @@ class Controls:
                 self.end(slot)
             await asyncio.sleep(wait)
             self._raise_if_over(call)
-
-    def _restored(self, call: Call, params: dict[str, Any]) -> Result | None:
-        if self.journal is None:
-            return None
-        kind = type(call.batch.inner)
-        asked = fingerprint(call.batch.node_id, f"{kind.__module__}:{kind.__qualname__}", params)
-        answer = self.journal.find(asked)
-        if answer is None:
-            call.asked = asked
-            return None
-        call.restored = True
-        return call.take(answer.result)
 
     def _timed(self, call: Call, work: Callable[[Call], Result]) -> Result:
         """`work` on a call of its own, so that an attempt that is given up cannot reach into the next one."""
@@ -274,3 +288,30 @@ def _forget(task: asyncio.Future[Any]) -> None:
     """Take what a task gave that nobody waits for, so that asyncio does not complain of it."""
     if not task.cancelled():
         task.exception()
+
+
+def controls_of(settings: BatchSettings, batch: Batch, journal: Journal | None) -> Controls | None:
+    """What the settings of a generated class say; None if none of it is written.
+
+    Raises: ValueError, for a rate that is not one; OSError, if the file of a shared budget cannot be written.
+    """
+    exponential = settings.retry_backoff == "exponential"
+    if not (settings.rate or settings.timeout or exponential or batch.is_adaptive or journal):
+        return None
+    pacer = None
+    if settings.rate:
+        is_shared = bool(settings.shared_rate or settings.shared_max_concurrent)
+        pacer = pacer_of(
+            settings.shared_rate if is_shared else settings.rate,
+            name=settings.rate if is_shared else "",
+            max_concurrent=settings.shared_max_concurrent,
+            owner=f"{batch.file}#{batch.node_id}",
+        )
+    return Controls(
+        pacer=pacer,
+        adaptive=AdaptiveLimit(batch.max_concurrent) if batch.is_adaptive else None,
+        timeout=settings.timeout,
+        exponential=exponential,
+        journal=journal,
+        at_once=batch.max_concurrent if batch.parallel else 1,
+    )

@@ -37,6 +37,8 @@ def result_of(call: Call, outputs: Any) -> Result:
         call.batch.engine.replacing(call, result["item"])
     result["item"] = call.item
     result["original_index"] = call.index
+    if call.key is not None:
+        result["key"] = call.key
     return result
 
 

@@ -52,6 +52,8 @@ class Run:
         self.fresh = fresh
         self.budget = budget
         self.limit = limit
+        self.is_incomplete = False
+        """Whether items are left that failed or never ran, though the run may go on without them."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
         self.journal_path = (journal_folder or state_folder() / "journals") / journal_name(workflow)
@@ -79,14 +81,14 @@ class Run:
         return self.budget is not None and self.spent >= self.budget
 
     def close(self, *, ended_well: bool) -> None:
-        """The run is over; a journal of a run that has ended well, over all items, is not needed any more.
+        """The run is over; a journal of a run in which all items have ended well is not needed any more.
 
         Raises: JournalError, if not everything could be written.
         """
         with self._lock:
             journal, self._journal = self._journal, None
         if journal is not None:
-            journal.close(ended_well=ended_well and self.limit is None)
+            journal.close(ended_well=ended_well and not self.is_incomplete)
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)
