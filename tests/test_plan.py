@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from helpers.command import Run
 
+from pflow_lower import pipeline
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, makespan, of_calls, seconds
 from pflow_lower.tools.plan.plan import as_text, money, shown
@@ -269,13 +270,53 @@ def test_nothing_is_written_or_asked(command: Run, tmp_path: Path, monkeypatch: 
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_sub_workflow_that_starts_itself(command: Run, tmp_path: Path) -> None:
-    workflow = {
-        "nodes": [{"id": "again", "type": "workflow", "params": {"workflow": "./again.json"}}],
-        "edges": [],
-    }
-    (tmp_path / "again.json").write_text(json.dumps(workflow))
+def starts(*names: str, **more: Any) -> str:
+    """A workflow whose nodes start the workflows `names`, one after the other."""
+    nodes = [
+        {"id": f"s{at}", "type": "workflow", "params": {"workflow": name}, **more} for at, name in enumerate(names)
+    ]
+    edges = [{"from": f"s{at}", "to": f"s{at + 1}"} for at in range(len(names) - 1)]
+    return json.dumps({"nodes": nodes, "edges": edges})
+
+
+def test_a_workflow_that_starts_itself_is_said_and_not_followed(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "again.json").write_text(starts(*["./again.json"] * 3))
     result = command("again.json")
+    assert result.status == 0
+    assert result.out.count("the workflow ./again.json starts itself") == 3
+    # Also through another one, and by another name.
+    (tmp_path / "first.json").write_text(starts("second.json"))
+    (tmp_path / "second.json").write_text(starts("sub/../first.json"))
+    (tmp_path / "sub").mkdir()
+    result = command("first.json")
+    assert result.status == 0 and "the workflow sub/../first.json starts itself" in result.out
+
+
+@pytest.mark.parametrize("batch", [None, {"items": list(range(30))}])
+def test_sub_workflows_in_sub_workflows_come_to_an_end(
+    command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: dict[str, Any] | None
+) -> None:
+    """However many there are in all: each file is read once, and what is not counted is said."""
+    read: list[str] = []
+    run = pipeline.run
+    monkeypatch.setattr(pipeline, "run", lambda name, *rest, **more: read.append(str(name)) or run(name, *rest, **more))
+    more = {"batch": batch} if batch else {}
+    for level in range(9):
+        (tmp_path / f"l{level}.json").write_text(starts(*[f"l{level + 1}.json"] * 4, **more))
+    (tmp_path / "l9.json").write_text(
+        json.dumps({"nodes": [{"id": "x", "type": "shell", "params": {"command": "ls"}}], "edges": []})
+    )
+    result = command("l0.json")
+    assert result.status == 0
+    assert "sub-workflows have more than 10,000 nodes in all" in result.out
+    assert len(read) <= 10 == len(set(read) | {"l0.json"})
+
+
+def test_sub_workflows_are_followed_as_deep_as_pflow_goes(command: Run, tmp_path: Path) -> None:
+    for level in range(12):
+        (tmp_path / f"l{level}.json").write_text(starts(f"l{level + 1}.json"))
+    (tmp_path / "l12.json").write_text(starts())
+    result = command("l0.json")
     assert result.status == 0 and "nested more than 10 deep" in result.out
 
 
