@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ...diagnostics.diagnostic import Diagnostic, LowerError, by_position, printable
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position, printable
 from ...ir.document import Document
 from ...options import Options
 from ...pipeline import Compiled, run
@@ -54,13 +54,13 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
         try:
             compiled = lowered(program=True)
         except LowerError as error:
-            if not all(found.code in _NO_PROGRAM for found in error.diagnostics):
+            withheld = [found for found in error.diagnostics if found.severity is Severity.ERROR]
+            if not all(found.code in _NO_PROGRAM for found in withheld):
                 raise
-            withheld = error.diagnostics
             compiled = lowered(program=False)
         findings: Iterable[Diagnostic] = compiled.diagnostics
     except LowerError as error:
-        findings = error.diagnostics
+        findings, withheld = error.diagnostics, ()
     return Explored(
         name="standard input" if workflow == "-" else printable(os.path.basename(workflow)),
         text=_text(content),
