@@ -67,12 +67,12 @@ def test_every_line_that_says_something_of_a_node_leads_to_it(case: str) -> None
     compiled = compiled_of(case)
     maps = maps_of(compiled.lowered, compiled.files)
     for batch in compiled.lowered.batches:
-        lines = compiled.files[f"{batch.module}.py"].split("\n")
+        lines = compiled.files["nodes.py"].split("\n")
         begin = lines.index(next(line for line in lines if line.startswith(f"class {batch.class_name}(")))
         end = next((n for n in range(begin + 1, len(lines)) if lines[n].startswith("class ")), len(lines))
         for number in range(begin + 1, end):
             if lines[number - 1].strip() and "namespaced = " not in lines[number - 1]:
-                assert at_line(maps[f"{batch.module}.py"], number)[0].node == batch.node_id
+                assert at_line(maps["nodes.py"], number)[0].node == batch.node_id
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, refusal
 from ..ir.document import Document, NoPositions
 from ..ir.report import kind
@@ -45,8 +46,9 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO 
     if name == "-":
         return from_bytes(_read(stdin or sys.stdin.buffer, "<stdin>"), "<stdin>")
     try:
-        with open(name, "rb") as file:
-            content = _read(file, name)
+        content = regular_files.read_named(name, MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise _too_large(name, f"{os.stat(name).st_size:,} bytes")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}") from error
     return from_bytes(content, name, folder=Path(name).parent)

@@ -18,7 +18,7 @@ from pflow.runtime.engine.batch_executor import execute_batch
 from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
-from ... import pipeline
+from ... import pipeline, regular_files
 from ...options import Options
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
 from .sample_data import store_for, values_for
@@ -87,7 +87,8 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
     does not have or whose text does not fit.
     """
     # Every stage first: pflow's compiler runs many a batch that pflow's validator refuses.
-    ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
+    with regular_files.outside_allowed():  # pflow reads them, too
+        ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
     inputs = ir.get("inputs") or {}
     values = {name: _value(name, text, inputs) for name, text in given.items()}
     compiled = compiled_with_classes(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
 from ...emit.header import header_of
 from ...emit.source_map import RULES, VERSION, Mapped
@@ -159,9 +160,7 @@ def shown(path: Path) -> str:
 def read(file: Path) -> str:
     """The text of a generated file. Raises: CannotExplain."""
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise CannotExplain(f"{printable(str(file))} is too large for a generated file")
-        return file.read_bytes().decode("utf-8")
+        return regular_files.read(file, most=MAX_BYTES).decode("utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise CannotExplain(f"{printable(str(file))}: {reason[:1].lower()}{reason[1:]}") from error
@@ -172,7 +171,7 @@ def read(file: Path) -> str:
 def _text(file: Path) -> str:
     """The text of a file that need not be there."""
     try:
-        return file.read_text(encoding="utf-8")
+        return regular_files.read(file).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 

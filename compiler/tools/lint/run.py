@@ -16,7 +16,7 @@ from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
 from ...options import Options
-from .files import nothing_there, workflows
+from .files import leads_out, nothing_there, outside, workflows
 from .fix import fix, write
 from .suppress import Suppressions, suppressions_for
 from .table import Choice, Found, lint
@@ -41,7 +41,11 @@ def run(
             linter.found.append(nothing_there(argument))
             linter.failed += 1
         for name in names:
-            linter.look_at(name, mend)
+            if leads_out(name, argument):
+                linter.found.append(outside(name))
+                linter.failed += 1
+            else:
+                linter.look_at(name, mend)
     found = [*linter.found, *linter.unused()]
     show_findings(found, form, err=False)
     if not quiet and form == "text":

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import regular_files
+
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
 
@@ -64,7 +66,7 @@ def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
     Raises: WrongTime.
     """
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in regular_files.read(file).decode("utf-8").splitlines() if line.strip()]
     except OSError as error:
         raise WrongTime(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from error
     except (ValueError, RecursionError) as error:

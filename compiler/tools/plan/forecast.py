@@ -72,7 +72,8 @@ def forecast(
             made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, walk, runs, rounds, items, notes))
         else:
             made.append(_leaf(ir, node, known, times, path, in_item, runs, rounds, items, notes))
-            known.learn(node)
+            if remark := known.learn(node):
+                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark))
     ids = [node.id for node in ir.nodes]
     passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
     return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
@@ -207,7 +208,7 @@ def _child(
     if not isinstance(name, str):
         raise NotWalked("which workflow this starts is not known yet")
     file = folder / Path(name).expanduser()
-    below, ir = walk.into(file, name)
+    below, ir = walk.into(file, name, folder)
     written = node.params.get("inputs")
     values: dict[str, Any] = {}
     if isinstance(written, dict):
