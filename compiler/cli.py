@@ -235,7 +235,7 @@ def lower(
         nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
     )
     try:
-        compiled = pipeline.run(workflow, options, watch=watch)
+        compiled = pipeline.run(workflow, options, on_stage=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None
     except LowerError as error:
         show_findings(error.diagnostics, form)

@@ -170,7 +170,7 @@ def is_of_an_older_engine(module: str) -> bool:
     return module.startswith(("pflow.engine_0_8", "pflow.engine_0_15"))
 
 
-PUBLIC = {"lint.said", "plan.clock", "plan.forecast", "plan.known", "plan.node"}
+PUBLIC = {"lint.findings", "plan.forecast"}
 """The modules of tools that other tools may ask."""
 
 

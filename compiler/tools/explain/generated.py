@@ -28,7 +28,7 @@ class CannotExplain(Exception):
     """There is no such code, file or line, or nothing is known of it."""
 
 
-class Known(NamedTuple):
+class GeneratedFile(NamedTuple):
     """What is known of a generated file."""
 
     lines: Sequence[Mapped]
@@ -38,7 +38,7 @@ class Known(NamedTuple):
     """Why what is known may not be true any more."""
 
 
-def known_of(file: Path, text: str) -> Known:
+def known_of(file: Path, text: str) -> GeneratedFile:
     """The map of a generated file, and whether it is still true.
 
     Raises: CannotExplain for a file that is not generated, and where neither a map nor the workflow is there.
@@ -59,13 +59,13 @@ def known_of(file: Path, text: str) -> Known:
             remarks = (f"{name}.map.json is missing; it was made anew from {shown(workflow)}",)
         elif _rows(written) != _rows_of(made[1]):
             remarks = (f"{name}.map.json is out of date; it was made anew from {shown(workflow)}",)
-        return Known(made[1], workflow, remarks)
+        return GeneratedFile(made[1], workflow, remarks)
     if written is None:
         why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
         raise CannotExplain(f"{name}.map.json is missing, and cannot be made anew: {why}")
     if problem is None:
         problem = f"{name} is not what {shown(workflow)} is lowered to today: what is said here is of an earlier state"
-    return Known([_mapped(row) for row in written["lines"]], workflow, (problem,))
+    return GeneratedFile([_mapped(row) for row in written["lines"]], workflow, (problem,))
 
 
 def _made_again(

@@ -48,7 +48,7 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
 
     def lowered(*, program: bool) -> Compiled:
         options = Options(nodes_file=nodes_file, program=program, maps=False)
-        return run(workflow, options, stdin=io.BytesIO(content), watch=watch)
+        return run(workflow, options, stdin=io.BytesIO(content), on_stage=watch)
 
     compiled: Compiled | None = None
     withheld: Iterable[Diagnostic] = ()
