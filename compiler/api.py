@@ -54,12 +54,13 @@ def lower(
     out: str | os.PathLike[str] | None = None,
     program: bool = False,
     standalone: bool = False,
+    maps: bool = False,
 ) -> Lowered:
     """Lower `workflow`: the path of a `.json` or `.pflow.md` file, or the IR itself as a dict.
 
     `nodes` is a TOML file that says which class each node type is; `out` the folder the files are
-    meant for, which their headers name the workflow relative to; `program` adds `flow.py`, and
-    `standalone` a copy of the runtime, as on the command line.
+    meant for, which their headers name the workflow relative to; `program` adds `flow.py`,
+    `standalone` a copy of the runtime, and `maps` source maps, as on the command line.
 
     Raises: LowerError, with every finding, if the workflow cannot be lowered.
     """
@@ -68,6 +69,7 @@ def lower(
         out=None if out is None else Path(out),
         program=program,
         standalone=standalone,
+        maps=maps,
     )
     compiled = pipeline.run(workflow, options)
     return Lowered(

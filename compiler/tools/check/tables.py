@@ -3,7 +3,7 @@
     [[tool.pflow-lower.lowerings]]           # in pyproject.toml; in pflow-lower.toml: [[lowerings]]
     workflows = ["flows/*.pflow.md"]         # one pattern or several, relative to this file
     out = "generated/{name}"                 # {name}: the workflow's, {folder}: that of its folder
-    program = true                           # as --program; also: standalone, nodes
+    program = true                           # as --program; also: standalone, maps, nodes
 
 A table is needed only for files that are not there yet: a generated module knows its source.
 """
@@ -23,7 +23,7 @@ from .lowering import Lowering, beside, shown
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
 """The files in which a table may stand."""
-KEYS = ("nodes", "out", "program", "standalone", "workflows")
+KEYS = ("maps", "nodes", "out", "program", "standalone", "workflows")
 _ENDS = (".pflow.md", ".md", ".json")
 
 
@@ -78,6 +78,7 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
                 program=entry.get("program", False),
                 standalone=entry.get("standalone", False),
                 nodes_file=beside(folder, entry["nodes"]) if "nodes" in entry else None,
+                maps=entry.get("maps", False),
             )
     return list(found.values()), problems
 
@@ -102,7 +103,7 @@ def _name(workflow: Path) -> str:
 def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnostic]:
     for key in sorted(entry.keys() - set(KEYS)):
         yield _problem(file, where, f"unknown key {key!r}", f"the keys are {', '.join(KEYS)}")
-    for key in ("program", "standalone"):
+    for key in ("maps", "program", "standalone"):
         if not isinstance(entry.get(key, False), bool):
             yield _problem(file, f"{where}.{key}", f"{entry[key]!r} is neither true nor false")
     workflows = entry.get("workflows")
