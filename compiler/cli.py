@@ -90,6 +90,15 @@ class Commands(click.Group):
             self.add_command(next(command for command in module.COMMANDS if command.name == cmd_name))
         return super().get_command(ctx, cmd_name)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments; `--help` prints here, and what it prints to may take nothing more."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except OSError as error:
+            raise click.exceptions.Exit(cannot_write(error)) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what stops it from outside becomes an exit status."""
         try:

@@ -5,10 +5,8 @@ This file is the table of contents of the compiler: what a stage does is in the 
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -39,22 +37,6 @@ class Compiled(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
-@contextlib.contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Keep the garbage collector from looking, again and again, at trees that are all still in use.
-
-    With it, a node of a large workflow takes half as long again as a node of a small one.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_collector_at_rest()
 def run(
     workflow: Workflow | Document,
     options: Options | None = None,

@@ -30,6 +30,7 @@ LIBRARIES: dict[str, set[str]] = {
     "jinja2": {"emit", "tools"},
     "jsonschema": {"validate"},
     "lsprotocol": {"tools"},
+    "markdown_it": {"load"},
     "pathspec": {"tools"},
     "pflow": {"load", "pflow", "tools"},
     "pocketflow": {"pflow", "runtime"},
@@ -38,6 +39,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pygments": {"", "tools"},
     "tomli": {"node_types"},
     "tomllib": {"node_types"},  # no part of Python 3.10
+    "yaml": {"load"},
 }
 """Which room may import a library; "" is the package's own folder."""
 EAGER = {

@@ -18,7 +18,7 @@ from pflow_lower.load.load import from_data
 from pflow_lower.tools.diff.compare import compare
 from pflow_lower.tools.diff.markdown import LIMIT, as_markdown, code, sentence
 from pflow_lower.tools.diff.model import Change, Comparison, Kind
-from pflow_lower.tools.diff.revisions import looks_like_a_workflow
+from pflow_lower.tools.shared.recognise import is_workflow
 from pflow_lower.validate.validate import source_of
 
 WORKFLOW: dict[str, Any] = {
@@ -209,10 +209,16 @@ def test_outside_of_a_repository(diff: Run, monkeypatch: pytest.MonkeyPatch, tmp
         (b'{"nodes": [1]}', False),
         (b'["nodes"]', False),
         (b'{"name": "a package"}', False),
+        (b'{"nodes": []}', False),
+        (b'{"ir_version": "0.1.0", "nodes": []}', True),
+        (b'{"ir_version": "0.1.0", "nodes": [{', True),
+        (b'{"nodes": [{"id": 1, "type": "city", "position": {}}]}', False),
+        (b'{"nodes": [{"id": 1, "type": "city", "position": {}}', False),
+        (b'{"nodes": [{"id": 1, "type": "city"}], "edges": [{"source": 1, "target": 1}]}', False),
     ],
 )
 def test_which_json_is_a_workflow(content: bytes, is_one: bool) -> None:
-    assert looks_like_a_workflow(content) is is_one
+    assert is_workflow("a.json", content) is is_one
 
 
 # --- What counts as the same

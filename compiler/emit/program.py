@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..ir import tree
-from ..ir.lowered import LoweredBatch, LoweredIR, LoweredStep, Parameter
+from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..lowering.names import free, variable
 from .class_body import functions, inputs_are_read, is_scope, written
 from .emit import Origin, header, import_lines, jinja
@@ -185,11 +185,9 @@ def _inputs(lowered: LoweredIR) -> Node:
     return Display(tuple(Entry(name, Literal(dict(spec))) for name, spec in lowered.inputs.items()))
 
 
-def _imports(batches: Iterable[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
-    local: dict[str, set[str]] = {}
-    for batch in batches:
-        local.setdefault(batch.module, set()).add(batch.class_name)
+def _imports(batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
+    local = {MODULE: {batch.class_name for batch in batches}}
     found: dict[str, set[str]] = {runtime: used}
     for module, name in classes.lines():
         found.setdefault(module, set()).add(name)
-    return [*import_lines(found), "", *import_lines(local)] if local else import_lines(found)
+    return [*import_lines(found), "", *import_lines(local)] if batches else import_lines(found)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import BrokenPromise
 
@@ -27,13 +27,9 @@ _ALLOWED = frozenset({
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
     """Check the generated modules of batch classes. Raises: BrokenPromise."""
-    modules: dict[str, list[LoweredBatch]] = {}
-    for batch in lowered.batches:
-        modules.setdefault(batch.module, []).append(batch)
-    for module, batches in modules.items():
-        wrong = list(_wrong_in_module(files[f"{module}.py"], batches))
-        if wrong:
-            raise BrokenPromise(f"generated invalid code in {module}.py: " + "; ".join(wrong))
+    wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
+    if wrong:
+        raise BrokenPromise(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
 
 
 def verify_program(text: str) -> None:
@@ -73,7 +69,7 @@ def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
                 yield f"{function.name} reads .{node.attr}"
 
 
-def _wrong_in_module(text: str, batches: list[LoweredBatch]) -> Iterator[str]:
+def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str]:
     body = ast.parse(text).body
     classes = [statement for statement in body if isinstance(statement, ast.ClassDef)]
     head = body[: len(body) - len(classes)]

@@ -19,6 +19,7 @@ REQUIRED: Final = "required"
 CONSUMERS = ("emit", "source map", "runtime", "diff", "lint", "plan", "graph")
 """The parts of the compiler that have to do something about a key, or say why not."""
 
+_NAME = re.compile("^[a-zA-Z_][a-zA-Z0-9_]*$")
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -82,7 +83,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="as",
         field="alias",
-        schema={"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
+        schema={"type": "string", "pattern": _NAME.pattern},
         default="item",
         about="What an item is called in the node's parameters: a name of letters, digits and `_`.",
         sample="issue",
@@ -192,7 +193,7 @@ def descriptions() -> dict[str, dict[str, Any]]:
 
 def is_name(alias: str) -> bool:
     """Whether `as` may be `alias`."""
-    return re.search(batch_key("as").schema["pattern"], alias) is not None
+    return _NAME.search(alias) is not None
 
 
 def name_like(alias: str) -> str:

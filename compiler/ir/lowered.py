@@ -11,6 +11,9 @@ from .paths import Path
 from .tree import Choice, Lookup, Value
 from .workflow import BatchSpec, Edge, Retry
 
+MODULE = "nodes"
+"""The module that holds the generated classes."""
+
 
 class Shape(enum.Enum):
     """Which generated class a batch becomes."""
@@ -88,7 +91,6 @@ class LoweredBatch(NamedTuple):
     node_id: str
     type: str
     """The inner node's type, as the author wrote it."""
-    module: str
     class_name: str
     shape: Shape
     spec: BatchSpec

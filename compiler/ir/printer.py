@@ -61,7 +61,7 @@ def _step(step: LoweredStep) -> Iterator[str]:
 
 def _batch(batch: LoweredBatch) -> Iterator[str]:
     namespaced = "" if batch.namespaced else ", without namespaces"
-    yield f"batch {batch.node_id}: {batch.type} -> {batch.module}.{batch.class_name}, {batch.shape.value}{namespaced}"
+    yield f"batch {batch.node_id}: {batch.type} -> {batch.class_name}, {batch.shape.value}{namespaced}"
     yield f"  items = {_spread(batch.items, 1)}"
     yield f"  item as {batch.alias}"
     for row in BATCH_KEYS:

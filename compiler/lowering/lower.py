@@ -27,20 +27,17 @@ from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir import tree
-from ..ir.lowered import Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
+from ..ir.lowered import MODULE, Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.template import templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
 from .bind import Bind, bound, in_call, in_store, none_unless_run
-from .names import class_name, digest_of, free, variable
+from .names import class_name, free, variable
 
 _LINES = ("_source_line", "_source_lines")
 """Keys that say in which line of a Markdown file something stands."""
-
-ROOMY = 250
-"""About how many classes a module holds before they are spread over several."""
 
 _INTERPRETED = {
     "prompt_cache": (
@@ -57,10 +54,9 @@ _INTERPRETED = {
 
 def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     """The expanded form of `ir`. Nodes without a batch stay exactly as they are."""
-    modules = module_names([batch.node.id for batch in facts.batches])
     ids = {node.id for node in ir.nodes}
     names = ir.names
-    batches = tuple(_lower_batch(ir, batch, modules[batch.node.id], names) for batch in facts.batches)
+    batches = tuple(_lower_batch(ir, batch, names) for batch in facts.batches)
     nodes = [dict(node.data) for node in ir.nodes]
     for lowered in batches:
         nodes[lowered.number] = _expanded(ir, lowered, ids)
@@ -115,22 +111,7 @@ def _outputs(ir: SourceIR) -> Iterator[LoweredOutput]:
         yield LoweredOutput(output.name, value if whole is None else whole)
 
 
-def module_names(ids: list[str]) -> dict[str, str]:
-    """The module of each class, by node id: all in `nodes`, or spread by a digest of the id.
-
-    Compiling a module takes more than twice as long for twice as many classes. A node moves to another
-    module only when the number of modules doubles.
-    """
-    modules = 1
-    while len(ids) > 2 * ROOMY * modules:
-        modules *= 2
-    if modules == 1:
-        return dict.fromkeys(ids, "nodes")
-    digits = len(f"{modules - 1:x}")
-    return {node_id: f"nodes_{int(digest_of(node_id), 16) % modules:0{digits}x}" for node_id in ids}
-
-
-def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[str]) -> LoweredBatch:
+def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> LoweredBatch:
     node, spec = facts.node, facts.node.batch
     assert spec is not None  # analyse lists batch nodes only
     bindings = Bindings.of(node, names)
@@ -146,7 +127,6 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[
     return LoweredBatch(
         node_id=node.id,
         type=node.type,
-        module=module,
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
@@ -210,7 +190,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
     hidden = {lowered.spec.alias, *node.inputs} & set(ir.inputs)
     for root in sorted((hidden & _roots([lowered.spec.items, dict(node.params)])) - _roots(params)):
         params[variable(root, params)] = _or_null(root)
-    changed = {"type": f"{lowered.module}:{lowered.class_name}", "params": params}
+    changed = {"type": f"{MODULE}:{lowered.class_name}", "params": params}
     expanded: dict[str, Any] = {}
     for key, value in node.data.items():
         if key != "batch":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import LoweredIR
+from ..ir.lowered import MODULE, LoweredIR
 from ..ir.workflow import SourceIR, SourceNode
 
 _WITHOUT = "leave out --program; the generated classes of the batch nodes do not need it"
@@ -31,7 +31,7 @@ def _what_needs_an_engine(source: SourceIR) -> Iterator[Diagnostic]:
 
 def _classes_in_our_place(source: SourceIR, lowered: LoweredIR, runtime: str) -> Iterator[Diagnostic]:
     """A class of the user's in a module `nodes` cannot be imported beside the generated `nodes.py`."""
-    ours = {"nodes", "flow", *(batch.module for batch in lowered.batches), runtime}
+    ours = {MODULE, "flow", runtime}
     for node, step in zip(source.nodes, lowered.steps, strict=True):
         module = step.runs[0].partition(".")[0] if step.runs is not None else ""
         if module in ours:

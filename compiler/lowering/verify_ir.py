@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..ir import tree
-from ..ir.lowered import LoweredBatch, LoweredIR, LoweredStep, Parameter
+from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 
 
 class BrokenPromise(AssertionError):
@@ -40,7 +40,7 @@ def _wrong(lowered: LoweredIR) -> Iterator[str]:
     for name, found in lowered.outputs:
         parts = found.lookups() if isinstance(found, tree.Choice) else tree.lookups(found)
         yield from (f"output {name}: {wrong}" for wrong in _not_in_store(parts))
-    classes = [(batch.module, batch.class_name) for batch in lowered.batches]
+    classes = [batch.class_name for batch in lowered.batches]
     if len(set(classes)) != len(classes):
         yield "two classes have one name"
 
@@ -58,7 +58,7 @@ def _wrong_step(step: LoweredStep, node: Mapping[str, Any]) -> Iterator[str]:
 def _wrong_batch(batch: LoweredBatch, node: Mapping[str, Any]) -> Iterator[str]:
     if "batch" in node:
         yield "it still has a batch"
-    if node["type"] != f"{batch.module}:{batch.class_name}":
+    if node["type"] != f"{MODULE}:{batch.class_name}":
         yield f"it has the type {node['type']!r}"
     if any(isinstance(value, dict | list) for value in node["params"].values()):
         yield "a captured reference is nested"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import Position
-from ...ir.lowered import LoweredIR
+from ...ir.lowered import MODULE, LoweredIR
 from ...ir.paths import Path, address
 from .document import document_lines
 from .lines import Lines
@@ -71,14 +71,13 @@ def maps_of(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, list[Mapp
     Where several stand for one line, the one that says most comes last.
     """
     found: dict[str, list[Mapped]] = {}
-    modules = {batch.module for batch in lowered.batches} or {"nodes"}
     for name, text in files.items():
         if name == "lowered.json":
             lines = document_lines(lowered, text)
         elif name == "flow.py":
             lines = program_lines(lowered, text)
-        elif name.removesuffix(".py") in modules:
-            lines = module_lines(lowered, name.removesuffix(".py"), text)
+        elif name == f"{MODULE}.py":
+            lines = module_lines(lowered, text)
         else:
             continue
         whole = _located(lowered, lines)

@@ -14,11 +14,11 @@ from .lines import Lines, lines_of, values, with_comments
 _ATTEMPTS = ("max_retries", "retry_wait")
 
 
-def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
-    """The lines of `text`, which is `module`.py, by the place that they come from."""
+def module_lines(lowered: LoweredIR, text: str) -> Iterator[Lines]:
+    """The lines of `text`, the module of generated classes, by the place that they come from."""
     tree = ast.parse(text)
     source = text.split("\n")
-    batches = {batch.class_name: batch for batch in lowered.batches if batch.module == module}
+    batches = {batch.class_name: batch for batch in lowered.batches}
     yield Lines(1, next(n for n, line in enumerate(source, 1) if not line.startswith("#")), (), "header")
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
