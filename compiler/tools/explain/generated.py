@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
 from ...emit.header import Header, header_of, read_header
 from ...emit.source_map import RULES, VERSION, Mapped, checksum, map_text, maps_of
@@ -24,7 +25,7 @@ class CannotExplain(Exception):
     """There is no such code, file or line, or nothing is known of it."""
 
 
-class Known(NamedTuple):
+class GeneratedFile(NamedTuple):
     """What is known of a generated file."""
 
     lines: Sequence[Mapped]
@@ -34,7 +35,7 @@ class Known(NamedTuple):
     """Why what is known may not be true any more."""
 
 
-def known_of(file: Path, text: str) -> Known:
+def known_of(file: Path, text: str) -> GeneratedFile:
     """The map of a generated file, and whether it is still true.
 
     Raises: CannotExplain for a file that is not generated, and where neither a map nor the workflow is there.
@@ -51,13 +52,13 @@ def known_of(file: Path, text: str) -> Known:
     said = command or Header(source=str(workflow), program=name == "flow.py")
     made, problem = _made_again(workflow, folder, said, name)
     if made is not None and made[0] == text:
-        return Known(made[1], workflow)
+        return GeneratedFile(made[1], workflow)
     why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
     if written is None:
         raise CannotExplain(f"{name} cannot be explained: {why}, and no source map is beside it")
     if problem is None:
         problem = f"{why}: what is said here is of an earlier state"
-    return Known([_mapped(row) for row in written["lines"]], workflow, (problem,))
+    return GeneratedFile([_mapped(row) for row in written["lines"]], workflow, (problem,))
 
 
 def map_of(file: str) -> str:
@@ -148,9 +149,7 @@ def shown(path: Path) -> str:
 def read(file: Path) -> str:
     """The text of a generated file. Raises: CannotExplain."""
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise CannotExplain(f"{printable(str(file))} is too large for a generated file")
-        return file.read_bytes().decode("utf-8")
+        return regular_files.read(file, most=MAX_BYTES).decode("utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise CannotExplain(f"{printable(str(file))}: {reason[:1].lower()}{reason[1:]}") from error
@@ -161,7 +160,7 @@ def read(file: Path) -> str:
 def _text(file: Path) -> str:
     """The text of a file that need not be there."""
     try:
-        return file.read_text(encoding="utf-8")
+        return regular_files.read(file).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 
