@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ...diagnostics.diagnostic import Diagnostic, LowerError, by_position, printable
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position, printable
 from ...ir.document import Document
 from ...options import Options
 from ...pipeline import Compiled, run
@@ -54,9 +54,10 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
         try:
             compiled = lowered(program=True)
         except LowerError as error:
-            if not all(found.code in _NO_PROGRAM for found in error.diagnostics):
+            errors = [found for found in error.diagnostics if found.severity is Severity.ERROR]
+            if not all(found.code in _NO_PROGRAM for found in errors):
                 raise
-            withheld = error.diagnostics
+            withheld = errors
             compiled = lowered(program=False)
         findings: Iterable[Diagnostic] = compiled.diagnostics
     except LowerError as error:
