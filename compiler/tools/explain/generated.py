@@ -1,27 +1,24 @@
-"""What is known of a generated file: its source map, and whether that is still true.
+"""What is known of a generated file: where its lines come from, and whether that is still true.
 
-The workflow is lowered again in memory to see whether the file is still what it was made to be; where it is, a map
-that is missing or older than the file does not matter.
+The workflow is lowered again in memory, with a source map. Where that gives another file, the map that was written
+beside it (`--maps`) tells of the state that it was made from.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
-from ...emit.header import header_of
-from ...emit.source_map import RULES, VERSION, Mapped
+from ...emit.header import Header, header_of, read_header
+from ...emit.source_map import RULES, VERSION, Mapped, checksum, map_text, maps_of
+from ...generated_folder import MAP
 from ...load.load import MAX_BYTES
 from ...options import Options
-
-_COMMAND = re.compile(r"^#     pflow-lower (.+)$", re.MULTILINE)
 
 
 class CannotExplain(Exception):
@@ -44,46 +41,51 @@ def known_of(file: Path, text: str) -> GeneratedFile:
     Raises: CannotExplain for a file that is not generated, and where neither a map nor the workflow is there.
     """
     name, folder = file.name, file.parent
-    written = _read_map(file)
+    written = _read_map(file, text)
     command = _command(file, text)
-    workflow = folder / str(written["source"]) if written else folder / command[0] if command else None
+    workflow = folder / str(written["source"]) if written else folder / command.source if command else None
     if workflow is None:
         message = "is not a file that pflow-lower generated, or it was made from standard input or from Python"
         raise CannotExplain(
             f"{printable(str(file))} {message}: no source map is beside it, and no header names a workflow"
         )
-    made, problem = _made_again(workflow, folder, command[1] if command else [], name)
+    said = command or Header(source=str(workflow), program=name == "flow.py")
+    made, problem = _made_again(workflow, folder, said, name)
     if made is not None and made[0] == text:
-        remarks: tuple[str, ...] = ()
-        if written is None:
-            remarks = (f"{name}.map.json is missing; it was made anew from {shown(workflow)}",)
-        elif _rows(written) != _rows_of(made[1]):
-            remarks = (f"{name}.map.json is out of date; it was made anew from {shown(workflow)}",)
-        return GeneratedFile(made[1], workflow, remarks)
+        return GeneratedFile(made[1], workflow)
+    why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
     if written is None:
-        why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
-        raise CannotExplain(f"{name}.map.json is missing, and cannot be made anew: {why}")
+        raise CannotExplain(f"{name} cannot be explained: {why}, and no source map is beside it")
     if problem is None:
-        problem = f"{name} is not what {shown(workflow)} is lowered to today: what is said here is of an earlier state"
+        problem = f"{why}: what is said here is of an earlier state"
     return GeneratedFile([_mapped(row) for row in written["lines"]], workflow, (problem,))
 
 
+def map_of(file: str) -> str:
+    """The source map of a generated file, made anew; "" if it is not what its workflow is lowered to today."""
+    path = Path(file)
+    text = read(path)
+    said = _command(path, text)
+    if said is None:
+        return ""
+    made, _ = _made_again(path.parent / said.source, path.parent, said, path.name)
+    return map_text(path.name, text, said.source, made[1]) if made is not None and made[0] == text else ""
+
+
 def _made_again(
-    workflow: Path, folder: Path, flags: Sequence[str], name: str
+    workflow: Path, folder: Path, said: Header, name: str
 ) -> tuple[tuple[str, Sequence[Mapped]] | None, str | None]:
     """The file as it would be generated today with its mapped lines, or why it cannot be."""
     from ... import pipeline
-    from ...cli import lower
-    from ...emit.source_map import maps_of
 
     if not workflow.is_file():
         return None, f"{shown(workflow)} is not there any more"
-    params = lower.make_context("lower", [str(workflow), *flags], resilient_parsing=True).params
     options = Options(
-        nodes_file=folder / params["nodes"] if params.get("nodes") else None,
+        nodes_file=folder / said.nodes_file if said.nodes_file is not None else None,
         out=folder,
-        program=bool(params.get("program")) or name == "flow.py",
-        standalone=bool(params.get("standalone")),
+        program=said.program or name == "flow.py",
+        standalone=said.standalone,
+        maps=said.maps,
     )
     try:
         compiled = pipeline.run(shown(workflow), options)
@@ -92,34 +94,29 @@ def _made_again(
         return None, f"{shown(workflow)} cannot be lowered any more: {first}"
     if name not in compiled.files:
         return None, f"{shown(workflow)} is not lowered to a file {name} any more"
-    maps = maps_of(compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, {name: compiled.files[name]})
     return (compiled.files[name], maps.get(name, [])), None
 
 
-def _command(file: Path, text: str) -> tuple[str, list[str]] | None:
-    """The workflow and the flags that the header names; a file without a header of its own has its neighbour's."""
-    head = header_of(text) or ""
-    if not head and file.suffix == ".json":
+def _command(file: Path, text: str) -> Header | None:
+    """What the header says; a file without a header of its own has its neighbour's."""
+    head = header_of(text)
+    if head is None and file.suffix == ".json":
         modules = sorted(path for path in file.parent.glob("*.py") if path.is_file())
-        head = next((found for path in modules if (found := header_of(_text(path))) is not None), "")
-    match = _COMMAND.search(head[:8192]) if head else None
-    if match is None:
-        return None
-    try:
-        workflow, _out, _folder, *flags = shlex.split(match[1])
-    except ValueError:  # no command that this version writes
-        return None
-    return workflow, flags
+        head = next((found for path in modules if (found := header_of(_text(path))) is not None), None)
+    return None if head is None else read_header(head)
 
 
-def _read_map(file: Path) -> dict[str, Any] | None:
-    """The content of the map beside `file`; None if there is none, or none of this version."""
-    beside = file.with_name(f"{file.name}.map.json")
+def _read_map(file: Path, text: str) -> dict[str, Any] | None:
+    """The content of the map beside `file`; None if there is none, or none of this version and this very file."""
+    beside = file.with_name(f"{file.name}{MAP}")
     try:
         data = json.loads(_text(beside) or "null")
     except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or data.get("version") != VERSION or data.get("file") != file.name:
+        return None
+    if data.get("crc32") != checksum(text):
         return None
     return data if isinstance(data.get("source"), str) and _are_rows(data.get("lines")) else None
 
@@ -139,14 +136,6 @@ def _mapped(row: dict[str, Any]) -> Mapped:
     position = Position(row["line"], row["column"] or 1) if row["line"] else None
     path = tuple(row["field"].split(".")) if row["field"] else ()
     return Mapped(row["first"], row["last"], path, row["node"], row["field"], row["rule"], position)
-
-
-def _rows(written: dict[str, Any]) -> list[tuple[Any, ...]]:
-    return _rows_of([_mapped(row) for row in written["lines"]])
-
-
-def _rows_of(lines: Sequence[Mapped]) -> list[tuple[Any, ...]]:
-    return [(m.first, m.last, m.node, m.field, m.rule, m.position) for m in lines]
 
 
 def shown(path: Path) -> str:
