@@ -23,6 +23,7 @@ class Header(NamedTuple):
     program: bool = False
     standalone: bool = False
     nodes_file: str | None = None
+    maps: bool = False
 
 
 def header_of(content: bytes | str) -> str | None:
@@ -64,6 +65,8 @@ def read_header(header: str) -> Header | None:
             found = found._replace(program=True)
         elif flag == "--standalone":
             found = found._replace(standalone=True)
+        elif flag == "--maps":
+            found = found._replace(maps=True)
         elif flag == "--nodes":
             found = found._replace(nodes_file=next(rest, None))
         else:

@@ -16,7 +16,7 @@ from .ir.lowered import LoweredIR
 from .ir.workflow import SourceIR
 from .options import Options
 
-Watch = Callable[[str, Any], None]
+OnStage = Callable[[str, Any], None]
 """Called after each stage with the stage's name and what it gave."""
 
 STAGES = (
@@ -42,7 +42,7 @@ def run(
     options: Options | None = None,
     *,
     stdin: BinaryIO | None = None,
-    watch: Watch | None = None,
+    on_stage: OnStage | None = None,
 ) -> Compiled:
     """Take `workflow` (a path, "-" for standard input, the data itself) through every stage.
 
@@ -63,39 +63,39 @@ def run(
     from .validate import validate
 
     options = options or Options()
-    watch = watch or (lambda stage, result: None)
+    on_stage = on_stage or (lambda stage, result: None)
     found: list[Diagnostic] = []
 
     if isinstance(workflow, Document):
         document, workflow = workflow, workflow.name
     else:
         document = load.load(workflow, stdin=stdin)
-    watch("load", document)
+    on_stage("load", document)
 
     source, said = validate.validate(document)
     found += said
     if source is None:
         raise LowerError(found)
-    watch("validate", source)
+    on_stage("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
     facts, said = analyse.analyse(source, types, program=options.program)
     found += [*said, *types.warnings]
     _stop_at_errors(found)
-    watch("analyse", facts)
+    on_stage("analyse", facts)
 
     lowered, said = lowering.lower(source, facts)
     found += said
-    if options.program:
-        found += program.refusals(source, lowered, _runtime(options))
+    if options.program and (refused := tuple(program.refusals(source, lowered, _runtime(options)))):
+        raise LowerError(refused)
     _stop_at_errors(found)
     verify_lowered(lowered)
-    watch("lower", lowered)
+    on_stage("lower", lowered)
 
     files = _emit(lowered, workflow, options)
     if options.code:
         verify_files(lowered, files)
-    watch("emit", files)
+    on_stage("emit", files)
     return Compiled(source=source, lowered=lowered, files=files, diagnostics=by_position(found))
 
 
@@ -118,7 +118,7 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> Mapping[s
     if options.maps and origin.source:
         from .emit.source_map import map_files, maps_of
 
-        files |= map_files(maps_of(lowered, files), origin.source)
+        files |= map_files(maps_of(lowered, files), files, origin.source)
     if options.standalone:
         files |= emit.runtime_copy()
     return files

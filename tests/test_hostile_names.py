@@ -13,7 +13,7 @@ import pytest
 from helpers.command import Run
 
 from pflow_lower.diagnostics.diagnostic import for_log
-from pflow_lower.tools.diff.markdown import sentence
+from pflow_lower.tools.diff.show_markdown import sentence
 
 ESCAPE = "\x1b]0;owned\x07\x9b31m"
 

@@ -14,7 +14,7 @@ from pflow_lower.options import Options
 from pflow_lower.pipeline import run
 from pflow_lower.tools.plan.clock import Times
 from pflow_lower.tools.plan.forecast import forecast
-from pflow_lower.tools.plan.known import Known
+from pflow_lower.tools.plan.known import KnownValues
 
 WORKFLOW: dict[str, Any] = {
     "inputs": {"manual": {"type": "string"}, "notes": {"type": "string"}},
@@ -60,7 +60,7 @@ def test_a_program_that_only_warms_the_cache_is_not() -> None:
 
 
 def planned(source: SourceIR, **values: str) -> tuple[int | None, bool]:
-    known = Known(source, values, Path())
+    known = KnownValues(source, values, Path())
     tokens = forecast(source, known, Times(), folder=Path())[0].tokens
     assert tokens is not None
     return tokens.input.low.value, tokens.exact
@@ -78,7 +78,7 @@ def test_a_plan_counts_what_each_call_sends() -> None:
 
 
 def kinds(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[str]]:
-    from pflow_lower.tools.diff.compare import compare
+    from pflow_lower.tools.diff.node_changes import compare
 
     return {change.field: [kind.value for kind in change.kinds] for change in compare(run(old).source, run(new).source)}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
 from ..ir.batch_keys import is_name, name_like
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
@@ -33,13 +33,13 @@ COUNTERS = (INDEX, "__iteration__")
 
 def check_references(ir: SourceIR) -> list[Diagnostic]:
     """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position."""
-    report = Report(ir.document)
+    report = DiagnosticCollector(ir.document)
     _Checker(ir, report).run()
     return list(by_position(report.found))
 
 
 class _Checker:
-    def __init__(self, ir: SourceIR, report: Report) -> None:
+    def __init__(self, ir: SourceIR, report: DiagnosticCollector) -> None:
         self.ir = ir
         self.report = report
         self.nodes = {node.id: node for node in ir.nodes}

@@ -29,7 +29,7 @@ def origin_of(workflow: Workflow, options: Options) -> Origin:
             message = "a name on the way to it is not UTF-8 (in this locale), and could not be written into a header"
             raise refusal("PFL602", str(name), message, help="rename the file, or the folder")
     source = _relative(path, options.out if options.out is not None else path.parent)
-    flags = [f"--{flag}" for flag in ("program", "standalone") if getattr(options, flag)]
+    flags = [f"--{flag}" for flag in ("program", "standalone", "maps") if getattr(options, flag)]
     if options.nodes_file is not None:
         flags += ["--nodes", _relative(options.nodes_file, options.out if options.out is not None else path.parent)]
     return Origin(source=source, command=shlex.join(["pflow-lower", source, "-o", ".", *flags]))

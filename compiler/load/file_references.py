@@ -18,7 +18,7 @@ from ..ir.document import Positions
 from ..ir.paths import Path as DataPath
 from ..ir.paths import address, where
 from ..node_types.pflow_types import FILE_DATA, FILE_SUFFIXES, FILE_TEXTS
-from .plain_data import Unfit, plain
+from .plain_data import NotJson, to_plain_json
 
 
 def read_files(data: dict[str, Any], name: str, folder: Path | None, positions: Positions) -> None:
@@ -74,8 +74,8 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
     if not reference.endswith(".json"):
         raise _Unreadable(f"{reference}: a JSON workflow reads `{key}` from .json files only")
     try:
-        return plain(json.loads(content))[0]
-    except (ValueError, RecursionError, Unfit) as error:
+        return to_plain_json(json.loads(content))[0]
+    except (ValueError, RecursionError, NotJson) as error:
         raise _Unreadable(f"the file {reference} is not plain JSON: {error}") from error
 
 

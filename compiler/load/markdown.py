@@ -19,8 +19,8 @@ from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.document import Document
 from .markdown_positions import MarkdownPositions
-from .normalise import normalised, odd_key, unfit_error
-from .plain_data import Unfit, plain
+from .normalise import non_string_key, normalised, not_json_error
+from .plain_data import NotJson, to_plain_json
 
 
 def from_markdown(text: str, name: str, folder: Path | None) -> Document:
@@ -47,11 +47,13 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
         positions = MarkdownPositions(text, parsed.ir)
         _read_files(parsed.ir, name, folder, positions)
     try:
-        data, odd_keys = plain(parsed.ir)
-    except Unfit as unfit:
-        raise unfit_error(unfit, parsed.ir, name, positions.find(unfit.path)) from unfit
+        data, non_string_keys = to_plain_json(parsed.ir)
+    except NotJson as unfit:
+        raise not_json_error(unfit, parsed.ir, name, positions.find(unfit.path)) from unfit
     positions = MarkdownPositions(text, data)
-    found = [odd_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in odd_keys]
+    found = [
+        non_string_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in non_string_keys
+    ]
     found += [_remark(remark, name) for remark in parsed.warnings]
     return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))
 

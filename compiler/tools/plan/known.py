@@ -62,7 +62,7 @@ def _value(name: str, text: str, kind: str) -> Any:
     return value
 
 
-class Known:
+class KnownValues:
     """The values that are known when a workflow starts, and what is found out about nodes on the way."""
 
     def __init__(self, ir: SourceIR, values: Mapping[str, Any], folder: Path) -> None:

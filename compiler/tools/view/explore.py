@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ... import regular_files
-from ...diagnostics.diagnostic import Diagnostic, LowerError, by_position, printable
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position, printable
 from ...ir.document import Document
 from ...load.load import MAX_BYTES
 from ...options import Options
@@ -48,7 +48,7 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
 
     def lowered(*, program: bool) -> Compiled:
         options = Options(nodes_file=nodes_file, program=program, maps=False)
-        return run(workflow, options, stdin=io.BytesIO(content), watch=watch)
+        return run(workflow, options, stdin=io.BytesIO(content), on_stage=watch)
 
     compiled: Compiled | None = None
     withheld: Iterable[Diagnostic] = ()
@@ -56,13 +56,13 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
         try:
             compiled = lowered(program=True)
         except LowerError as error:
-            if not all(found.code in _NO_PROGRAM for found in error.diagnostics):
+            withheld = [found for found in error.diagnostics if found.severity is Severity.ERROR]
+            if not all(found.code in _NO_PROGRAM for found in withheld):
                 raise
-            withheld = error.diagnostics
             compiled = lowered(program=False)
         findings: Iterable[Diagnostic] = compiled.diagnostics
     except LowerError as error:
-        findings = error.diagnostics
+        findings, withheld = error.diagnostics, ()
     return Explored(
         name="standard input" if workflow == "-" else printable(os.path.basename(workflow)),
         text=_text(content),

@@ -1,0 +1,82 @@
+"""What rules work with: the workflow, what depends on the item in it, and what a rule finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...analyse.invariance import Bindings
+from ...ir.paths import Path
+from ...ir.template import Reference, Template, is_dynamic, parse, templates
+from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+
+
+class Finding(NamedTuple):
+    """One finding of a rule: where, why, and what to do."""
+
+    path: Path
+    message: str
+    help: str
+    text: str | None = None
+    """What to look for inside the value at `path`."""
+    key: bool = False
+    """Whether the finding stands at the key of `path`."""
+    remove: Path | None = None
+    """The member that can be removed without any change of what the workflow does: the fix."""
+
+
+class Rule(NamedTuple):
+    """A rule: its code, the node it looks at, what it finds."""
+
+    code: str
+    check: Callable[[LintContext, SourceNode], Iterator[Finding]]
+    fixable: bool = False
+
+
+class LintContext(NamedTuple):
+    """The workflow that is looked at."""
+
+    ir: SourceIR
+    nodes: Mapping[str, SourceNode]
+    tolerant: frozenset[str]
+    """The batches with error_handling `continue`: their results are those of the items that did not fail."""
+    names: frozenset[str]
+    """The names that the workflow declares."""
+
+    @classmethod
+    def of(cls, ir: SourceIR) -> LintContext:
+        batches = [(node.id, node.batch) for node in ir.nodes if node.batch is not None]
+        tolerant = frozenset(name for name, batch in batches if batch.error_handling is ErrorHandling.CONTINUE)
+        return cls(ir, {node.id: node for node in ir.nodes}, tolerant, ir.names)
+
+    def bindings(self, node: SourceNode) -> Bindings:
+        """What the names in the parameters of `node` stand for."""
+        return Bindings.of(node, self.names)
+
+    def depends(self, node: SourceNode, key: str) -> bool:
+        """Whether the parameter `key` of a batch node can have another value for each item."""
+        return self.bindings(node).varies(key)
+
+
+def roots(value: Any) -> set[str]:
+    """The first names of all references inside `value`."""
+    return {reference.root for _, template in templates(value) for reference in template.references()}
+
+
+def whole_reference(value: Any) -> Reference | None:
+    """The one reference that `value` is, if it is `${path}` and nothing else."""
+    template = whole_template(value)
+    operands = template.expressions[0].operands if template is not None else ()
+    return operands[0] if len(operands) == 1 and isinstance(operands[0], Reference) else None
+
+
+def whole_template(value: Any) -> Template | None:
+    """The template that `value` is, if it is one expression whose value keeps its type."""
+    template = parse(value) if isinstance(value, str) and "${" in value else None
+    return template if template is not None and template.is_whole else None
+
+
+def inline_items(node: SourceNode) -> list[Any] | None:
+    """The items of a batch, if they stand in the workflow as they are."""
+    items = node.batch.items if node.batch is not None else None
+    return items if isinstance(items, list) and not is_dynamic(items) else None
