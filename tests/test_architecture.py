@@ -33,6 +33,7 @@ LIBRARIES: dict[str, set[str]] = {
     "markdown_it": {"load"},
     "pathspec": {"tools"},
     "pflow": {"load", "pflow", "tools"},
+    "platformdirs": {"runtime"},
     "pocketflow": {"pflow", "runtime"},
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
