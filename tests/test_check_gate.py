@@ -331,3 +331,12 @@ def test_prose_of_a_markdown_workflow_is_not_drift(run: Run) -> None:
     Path("wf.pflow.md").write_text(text.replace("echo row", "echo ROW"))
     shown = run("check", "out")
     assert shown.status == 1 and "ROW" in shown.out
+
+
+def test_a_folder_of_which_nothing_is_left_is_named(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out")
+    for name in contents(Path("out")):
+        Path("out", name).unlink()
+    shown = run("check", ".")
+    assert shown.status == 2 and "empty folders in it: out" in shown.out

@@ -107,7 +107,7 @@ def test_what_pflow_fills_in() -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert refused(tmp_path / "none.json").endswith("error[PFL101] cannot read the file: no such file or directory")
-    assert refused(tmp_path).endswith("error[PFL101] cannot read the file: is a directory")
+    assert "error[PFL101] cannot read the file: is a directory\n" in refused(tmp_path)
     assert "error[PFL101]" in refused("a\0b")
     secret = tmp_path / "secret.json"
     secret.write_text(SMALL)

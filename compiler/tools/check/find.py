@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ def find(paths: Sequence[Path]) -> Found:
         passed_by.update(dict.fromkeys(passed))
         if paths and not lowerings and not said:
             help = "it holds nothing that `pflow-lower WORKFLOW -o DIR` wrote, and no table lists anything in it"
+            if empty := _empty_folders(path):
+                help += f"\nempty folders in it: {', '.join(empty)}"
             said = [_problem("PFL117", path, "nothing to check is found here", help)]
         problems.update(dict.fromkeys(said))
         for lowering in lowerings:
@@ -50,6 +53,14 @@ def find(paths: Sequence[Path]) -> Found:
                 found[os.path.abspath(lowering.folder)] = _chosen(first, lowering)
                 problems.update(dict.fromkeys(_two_owners(first, lowering)))
     return Found([found[key] for key in sorted(found)], list(problems), list(passed_by))
+
+
+def _empty_folders(path: Path) -> list[str]:
+    """The first few folders in which there is nothing (any more)."""
+    if not path.is_dir():
+        return []
+    empty = (shown(one.path) for one in walk(path, lambda _: None) if not one.files and not one.folders)
+    return list(islice(empty, 5))
 
 
 def _chosen(one: Lowering, two: Lowering) -> Lowering:
