@@ -273,7 +273,7 @@ def test_a_line_of_an_older_file_without_a_map_cannot_be_explained(lowered: Path
 
 def test_what_is_shown_of_a_workflow_cannot_steer_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    node = {"id": "a\x1b[2J", "type": "llm", "params": {"p\u202e": "${item}"}, "batch": {"items": ["1"]}}
+    node = {"id": "a\x1b[2J", "type": "mine", "params": {"p\u202e": "${item}"}, "batch": {"items": ["1"]}}
     Path("workflow.json").write_text(json.dumps({"nodes": [node]}, ensure_ascii=False), "utf-8")
     CliRunner().invoke(cli, ["workflow.json", "-o", "."])
     for line in range(1, len(Path("nodes.py").read_text("utf-8").splitlines()) + 1):

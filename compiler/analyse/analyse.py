@@ -35,7 +35,7 @@ class Facts(NamedTuple):
 
 def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
     """Look at every batch node of `ir`; changes nothing. Returns the facts and all findings."""
-    found = check_references(ir)
+    found = check_references(ir, types)
     batches = []
     for node in ir.nodes:
         if node.batch is None:
