@@ -3,18 +3,30 @@
 # see the `env` of action.yml, and GITHUB_* and RUNNER_TEMP, which the runner sets.
 set -euo pipefail
 
+# The working directory is a checkout of somebody else's: no Python started here may import from it, and what reads it
+# must not have the token in its environment (see `run`).
+export PYTHONSAFEPATH=1
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=${RUNNER_TEMP:?}/pflow-lower
 marker='<!-- pflow-lower diff -->'
 
 install() {
-  "${PYTHON:-python3}" -m venv "$work/venv"
+  "${PYTHON:-python3}" -I -m venv "$work/venv"
   local wanted=$here
   [[ ${INPUT_MARKDOWN:-true} != true ]] || wanted="$here[pflow]"
   "$work/venv/bin/pip" install --quiet --disable-pip-version-check "$wanted"
 }
 
+# `run` starts itself again without the token, which comes by a descriptor then: what /proc says of a process is what it
+# was started with, whatever it has unset since.
 run() {
+  if [[ ${1:-} != token-on-3 ]]; then
+    exec env -u GH_TOKEN -u GITHUB_TOKEN bash "${BASH_SOURCE[0]}" run token-on-3 3<<<"${GH_TOKEN:-}"
+  fi
+  IFS= read -r token <&3 || token=
+  exec 3<&-
   mkdir -p "$work"
   PATH=$work/venv/bin:$PATH
   paths=()
@@ -42,11 +54,11 @@ check() {
 
 # Print standard input such that the runner takes no line of it for a command.
 as_text() {
-  local token
-  token=$(python3 -c 'import secrets; print(secrets.token_hex(16))')
-  echo "::stop-commands::$token"
+  local end
+  end=$(python3 -I -c 'import secrets; print(secrets.token_hex(16))')
+  echo "::stop-commands::$end"
   cat
-  echo "::$token::"
+  echo "::$end::"
 }
 
 # Print findings: as annotations, which are commands and escaped, or as text.
@@ -79,12 +91,12 @@ compare() {
 comment() {
   local body=$1 known
   [[ $PULL_REQUEST =~ ^[0-9]+$ ]] || return 1
-  known=$(gh api --paginate "repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments" \
+  known=$(GH_TOKEN=$token gh api --paginate "repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments" \
     --jq ".[] | select(.user.type == \"Bot\" and (.body | startswith(\"$marker\"))) | .id" | head -n 1) || return 1
   if [[ -n $known ]]; then
-    gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$known" --field "body=@$body"
+    GH_TOKEN=$token gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$known" --field "body=@$body"
   elif ! grep -q '^No workflow has changed\.$' "$body"; then
-    gh api --silent --method POST "repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments" --field "body=@$body"
+    GH_TOKEN=$token gh api --silent --method POST "repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments" --field "body=@$body"
   fi
 }
 
@@ -94,7 +106,7 @@ form() {
 }
 
 classes() {
-  python3 -c '
+  python3 -I -c '
 import json, sys
 found = json.load(sys.stdin)["comparisons"]
 print(",".join(sorted({kind for one in found for kind in one["summary"]})))' 2>/dev/null || true
@@ -105,6 +117,6 @@ output() {
 }
 
 case ${1:-} in
-  install | run) "$1" ;;
+  install | run) "$@" ;;
   *) echo "usage: action.sh install | run" >&2; exit 2 ;;
 esac

@@ -1,6 +1,6 @@
 """`pflow-lower` and `python -m pflow_lower`.
 
-What needs no workflow (`--version`, `--help`) is answered before anything is imported that takes time.
+`--version` is answered before anything is imported that takes time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ from .stdio import cannot_write
 
 def main() -> None:
     """The command; its exit status is 0 (done), 1 (found what it looked for) or 2 (could not)."""
+    arguments = sys.argv[1:]
+    if arguments[:1] not in (["pflow"], ["run"], ["prove"]):
+        _forget_working_directory()
     _open_closed()
     _write_utf_8()
-    arguments = sys.argv[1:]
-    if "_PFLOW_LOWER_COMPLETE" not in os.environ:
-        if arguments == ["--version"]:
-            from . import __version__
+    if arguments == ["--version"]:
+        from . import __version__
 
-            _say(f"pflow-lower {__version__}\n")
-            return
-        if arguments in ([], ["--help"], ["-h"]):
-            _say(_help())
-            return
+        _say(f"pflow-lower {__version__}\n")
+        return
     from .cli import run
 
-    run(arguments)
+    run(arguments or ["--help"])
+
+
+def _forget_working_directory() -> None:
+    """Have `python -m pflow_lower` import nothing from the folder it is called in, which may be anybody's checkout.
+
+    (pflow's own commands may: there, nodes of the user's are run.)
+    """
+    if getattr(__spec__, "name", "") == "pflow_lower.__main__" and sys.path[:1] in ([""], [os.getcwd()]):
+        del sys.path[0]
 
 
 def _open_closed() -> None:
@@ -52,12 +59,6 @@ def _say(text: str) -> None:
         print(text, end="", flush=True)
     except OSError as error:
         raise SystemExit(cannot_write(error)) from None
-
-
-def _help() -> str:
-    """What click would print; a test holds the two together."""
-    with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as file:
-        return file.read()
 
 
 if __name__ == "__main__":

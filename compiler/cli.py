@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from . import __version__, pipeline
 from .diagnostics.diagnostic import LowerError, printable
 from .diagnostics.formats.show import FORMATS, in_colour, show_findings
 from .exit_status import DONE, FAILED, INTERRUPTED
+from .ir.report import nearest
 from .options import Options
 from .stdio import cannot_write
 
@@ -66,8 +68,16 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `lower` before arguments that name no command."""
         if args and args[0] not in self.list_commands(ctx) and args[0] not in ("--help", "-h", "--version"):
+            if (command := self._mistyped(ctx, args[0])) is not None:
+                raise click.UsageError(f"no command and no file is called {args[0]!r}; did you mean `{command}`?", ctx)
             args = ["lower", *args]
         return super().parse_args(ctx, args)
+
+    def _mistyped(self, ctx: click.Context, word: str) -> str | None:
+        """The command that `word` was probably meant to be, unless it is, or looks like, a workflow."""
+        if not word.replace("-", "").isalnum() or word.startswith("-") or os.path.lexists(word):
+            return None
+        return nearest(word, self.list_commands(ctx))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, by name."""
@@ -79,6 +89,15 @@ class Commands(click.Group):
             module = import_module(f".{ELSEWHERE[cmd_name]}", __package__)
             self.add_command(next(command for command in module.COMMANDS if command.name == cmd_name))
         return super().get_command(ctx, cmd_name)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments; `--help` prints here, and what it prints to may take nothing more."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except OSError as error:
+            raise click.exceptions.Exit(cannot_write(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what stops it from outside becomes an exit status."""

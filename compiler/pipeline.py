@@ -5,10 +5,8 @@ This file is the table of contents of the compiler: what a stage does is in the 
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -39,22 +37,6 @@ class Compiled(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
-@contextlib.contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Keep the garbage collector from looking, again and again, at trees that are all still in use.
-
-    With it, a node of a large workflow takes half as long again as a node of a small one.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_collector_at_rest()
 def run(
     workflow: Workflow | Document,
     options: Options | None = None,
@@ -72,9 +54,11 @@ def run(
     Raises: LowerError with everything that was found.
     """
     from .analyse import analyse
-    from .emit.verify import verify_files, verify_lowered
+    from .emit.verify import verify_files
     from .load import load
     from .lowering import lower as lowering
+    from .lowering import program
+    from .lowering.verify_ir import verify_lowered
     from .node_types import lookup as node_types
     from .validate import validate
 
@@ -95,47 +79,56 @@ def run(
     watch("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
-    facts, said = analyse.analyse(source, types)
+    facts, said = analyse.analyse(source, types, program=options.program)
     found += [*said, *types.warnings]
     _stop_at_errors(found)
     watch("analyse", facts)
 
     lowered, said = lowering.lower(source, facts)
     found += said
+    if options.program:
+        found += program.refusals(source, lowered, _runtime(options))
     _stop_at_errors(found)
     verify_lowered(lowered)
     watch("lower", lowered)
 
-    files = _emit(source, lowered, types, workflow, options)
+    files = _emit(lowered, workflow, options)
     if options.code:
         verify_files(lowered, files)
     watch("emit", files)
     return Compiled(source=source, lowered=lowered, files=files, diagnostics=by_position(found))
 
 
-def _emit(source: SourceIR, lowered: LoweredIR, types: Any, workflow: Workflow, options: Options) -> Mapping[str, str]:
+def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> Mapping[str, str]:
     from .emit import emit
     from .emit.header import origin_of
 
     if not options.code:
         return {"lowered.json": emit.dump(lowered.document)}
-    runtime = emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
+    runtime = _runtime(options)
     origin = origin_of(workflow, options)
     files = emit.emit(lowered, origin, runtime=runtime)
     if options.program:
         from .emit.program import emit_program
         from .emit.verify import verify_program
 
-        program = emit_program(source, lowered, types, origin, runtime=runtime)
-        verify_program(program["flow.py"])
-        files |= program
+        made = emit_program(lowered, origin, runtime=runtime)
+        verify_program(made["flow.py"])
+        files |= made
     if options.maps and origin.source:
         from .emit.source_map import map_files, maps_of
 
-        files |= map_files(maps_of(source, lowered, files), origin.source)
+        files |= map_files(maps_of(lowered, files), origin.source)
     if options.standalone:
         files |= emit.runtime_copy()
     return files
+
+
+def _runtime(options: Options) -> str:
+    """The module that generated code imports: the installed one, or the copy beside it."""
+    from .emit import emit
+
+    return emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
 
 
 def _folder(workflow: Workflow) -> Path | None:

@@ -207,6 +207,43 @@ def test_every_input_is_described_and_nothing_is_put_into_shell_text() -> None:
     assert os.access(SCRIPT, os.X_OK)
 
 
+def test_nothing_of_the_checkout_is_imported(action: Action) -> None:
+    """Whatever a module in its root is called, and whatever the job has on Python's path."""
+    owned = action.scratch / "owned"
+    for name in {*sys.stdlib_module_names, "click", "jinja2", "pip", "pflow_lower", "jsonschema", "yaml"}:
+        (action.folder / f"{name}.py").write_text(f"open({str(owned)!r}, 'a').write({name!r} + '\\n')\n")
+    action.write(changed())
+    commit(action.folder)
+    shown = action.run(PYTHONPATH=".", GH_TOKEN="secret")
+    assert not owned.exists(), owned.read_text()
+    assert shown.returncode == 1 and action.outputs()["changes"] == "behaviour,cost,schedule"
+    install = ["bash", str(SCRIPT), "install"]
+    environment = {**action.environment, "PYTHONPATH": ".", "PIP_NO_INDEX": "1", "PYTHON": sys.executable}
+    subprocess.run(install, cwd=action.folder, env=environment, capture_output=True, check=False)
+    assert not owned.exists(), owned.read_text()
+
+
+def test_only_gh_has_the_token(action: Action) -> None:
+    """What /proc says of a process is the environment that it was started with, and a workflow can name that file."""
+    tools = action.scratch / "tools"
+    real = shutil.which("pflow-lower", path=action.environment["PATH"])
+    spy = f"""#!/usr/bin/env bash
+for process in self "$PPID"; do tr '\\0' '\\n' <"/proc/$process/environ"; done >>"$SPY"
+exec {real} "$@"
+"""
+    (tools / "pflow-lower").write_text(spy)
+    (tools / "pflow-lower").chmod(0o755)
+    (tools / "gh").write_text(GH.replace('"args": args', '"token": os.environ["GH_TOKEN"], "args": args'))
+    action.write(changed())
+    commit(action.folder)
+    seen = action.scratch / "seen"
+    action.run(GH_TOKEN="secret-of-the-job", SPY=str(seen))
+    if sys.platform == "linux":
+        assert "RUNNER_TEMP=" in seen.read_text()
+    assert "secret-of-the-job" not in seen.read_text()
+    assert {one["token"] for one in action.asked()} == {"secret-of-the-job"}
+
+
 # --- pre-commit
 
 

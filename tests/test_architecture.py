@@ -30,6 +30,7 @@ LIBRARIES: dict[str, set[str]] = {
     "jinja2": {"emit", "tools"},
     "jsonschema": {"validate"},
     "lsprotocol": {"tools"},
+    "markdown_it": {"load"},
     "pathspec": {"tools"},
     "pflow": {"load", "pflow", "tools"},
     "pocketflow": {"pflow", "runtime"},
@@ -38,6 +39,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pygments": {"", "tools"},
     "tomli": {"node_types"},
     "tomllib": {"node_types"},  # no part of Python 3.10
+    "yaml": {"load"},
 }
 """Which room may import a library; "" is the package's own folder."""
 EAGER = {
@@ -141,6 +143,8 @@ def why_not(found: Import) -> str:
     if source == target:
         here, there = tool_of(found.source), tool_of(found.target)
         between_tools = source == "tools" and here != there and there != "shared"
+        if source == "pflow" and is_of_an_older_engine(found.target) and not is_of_an_older_engine(found.source):
+            return "who reads the present engine never meets an older one; install imports them by name"
         if between_tools and (here == "shared" or found.target.removeprefix("tools.") not in PUBLIC):
             return "tools do not know each other; what two need stands in tools/shared"
         return ""
@@ -160,6 +164,10 @@ def why_not(found: Import) -> str:
     if target in TOPS and source in TOPS:
         return "pflow and tools do not know each other"
     return ""
+
+
+def is_of_an_older_engine(module: str) -> bool:
+    return module.startswith(("pflow.engine_0_8", "pflow.engine_0_15"))
 
 
 PUBLIC = {"lint.said", "plan.clock", "plan.forecast", "plan.known", "plan.node"}

@@ -18,7 +18,7 @@ from pflow_lower.load.load import from_data
 from pflow_lower.tools.diff.compare import compare
 from pflow_lower.tools.diff.markdown import LIMIT, as_markdown, code, sentence
 from pflow_lower.tools.diff.model import Change, Comparison, Kind
-from pflow_lower.tools.diff.revisions import looks_like_a_workflow
+from pflow_lower.tools.shared.recognise import is_workflow
 from pflow_lower.validate.validate import source_of
 
 WORKFLOW: dict[str, Any] = {
@@ -209,10 +209,16 @@ def test_outside_of_a_repository(diff: Run, monkeypatch: pytest.MonkeyPatch, tmp
         (b'{"nodes": [1]}', False),
         (b'["nodes"]', False),
         (b'{"name": "a package"}', False),
+        (b'{"nodes": []}', False),
+        (b'{"ir_version": "0.1.0", "nodes": []}', True),
+        (b'{"ir_version": "0.1.0", "nodes": [{', True),
+        (b'{"nodes": [{"id": 1, "type": "city", "position": {}}]}', False),
+        (b'{"nodes": [{"id": 1, "type": "city", "position": {}}', False),
+        (b'{"nodes": [{"id": 1, "type": "city"}], "edges": [{"source": 1, "target": 1}]}', False),
     ],
 )
 def test_which_json_is_a_workflow(content: bytes, is_one: bool) -> None:
-    assert looks_like_a_workflow(content) is is_one
+    assert is_workflow("a.json", content) is is_one
 
 
 # --- What counts as the same
@@ -301,3 +307,28 @@ def test_a_comment_has_a_limit() -> None:
     text = as_markdown([one] * 30)
     assert len(text) < LIMIT + 200 and "too long for a comment" in text
     assert text.count("<details>") == text.count("</details>")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "items", "kinds", "sentence"),
+    [
+        (["a"], ["a", "b"], "${people}", "behaviour cost", "a batch has 2 items instead of 1."),
+        (["a", "b"], ["a"], "${people}", "behaviour", "a batch has 1 item instead of 2."),
+        (["a"], ["b"], "${people}", "behaviour", "Another value holds"),
+        ('["a"]', '["a", "b", "c"]', "${people}", "behaviour cost", "a batch has 3 items instead of 1."),
+        ({"x": [1]}, {"x": [1, 2]}, "${people.x}", "behaviour cost", "a batch has 2 items instead of 1."),
+        ([[1]], [[1, 2]], "${people[0]}", "behaviour cost", "a batch has 2 items instead of 1."),
+        (["a"], ["a", "b"], "${other ?? people}", "behaviour cost", "a batch has 2 items instead of 1."),
+        (["a"], ["a", "b"], "${other}", "behaviour", "Another value holds"),
+        ("a", "ab", "${people}", "behaviour", "Another value holds"),
+    ],
+)
+def test_a_default_that_makes_the_items(old: Any, new: Any, items: str, kinds: str, sentence: str) -> None:
+    def workflow(default: Any) -> dict[str, Any]:
+        batch = {"id": "a", "type": "shell", "params": {"command": "echo ${item} ${people}"}, "batch": {"items": items}}
+        inputs = {"people": {"default": default}, "other": {"default": []}}
+        return {"ir_version": "0.1.0", "inputs": inputs, "nodes": [batch]}
+
+    (change,) = compare(source_of(from_data(workflow(old))), source_of(from_data(workflow(new))))
+    assert " ".join(kind.value for kind in change.kinds) == kinds
+    assert sentence in change.sentence

@@ -8,15 +8,21 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.golden_case import settle
 
+from pflow_lower import pipeline
 from pflow_lower.cli import run
+from pflow_lower.ir.printer import printed
+from pflow_lower.options import Options
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "nodes.toml"}
 """The files of a case that are written by hand."""
+LOWERED_IR = "lowered-ir.txt"
+"""In a case that has it: the lowered workflow as the compiler's last stage but one hands it on."""
 GROUPS = ("ok", "bad")
 ELSEWHERE = ("diff", "lint", "plan")
 """Groups of cases that have a test file of their own, tests/test_golden_<group>.py."""
@@ -35,7 +41,20 @@ def test_golden(
     if (case / "workflow.pflow.md").exists():
         pytest.importorskip("pflow")
     made = make(case, tmp_path, monkeypatch, capsys)
+    if (case / LOWERED_IR).exists():
+        made |= {LOWERED_IR: lowered_ir(tmp_path).encode()}
     settle(case, made, pytestconfig, __file__, GIVEN.__contains__)
+
+
+def lowered_ir(folder: Path) -> str:
+    """What the stage `lower` gives for the case, as `--print-after lower` shows it."""
+    workflow = next(name for name in ("workflow.json", "workflow.pflow.md") if (folder / name).exists())
+    flags = json.loads((folder / "command.json").read_bytes())["flags"] if (folder / "command.json").exists() else []
+    nodes = Path("nodes.toml") if (folder / "nodes.toml").exists() else None
+    seen: dict[str, Any] = {}
+    options = Options(program="--program" in flags, nodes_file=nodes)
+    pipeline.run(workflow, options, watch=seen.__setitem__)
+    return printed(seen["lower"])
 
 
 def make(

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from helpers.regex_steps import Counter, TooManySteps, pieces
 
 import pflow_lower
 from pflow_lower.ir import template
 from pflow_lower.tools.shared.watch import mentioned
-
-sys.path.insert(0, str(Path(__file__).parent))
-from regex_steps import Counter, TooManySteps, pieces  # isort: skip
 
 PACKAGE = Path(pflow_lower.__file__).parent
 ANCHORED = {"match", "fullmatch"}

@@ -93,5 +93,5 @@ def test_whether_a_parameter_varies_with_the_item(params: dict[str, Any], varies
 def test_a_captured_value_is_explained_by_the_parameter_that_reads_it() -> None:
     case = Path(__file__).parents[1] / "golden" / "ok" / "inputs-hide-a-captured-name"
     lines = (case / "nodes.py").read_text(encoding="utf-8").split("\n")
-    line = next(n for n, text in enumerate(lines, 1) if 'style=peek(shared, "style")' in text)
+    line = next(n for n, text in enumerate(lines, 1) if 'style=capture(shared, "style")' in text)
     assert "node `write`, params.inputs.style: the same for every item" in line_in_words(case / "nodes.py", line)

@@ -339,3 +339,11 @@ def test_hostile_texts_make_no_traceback(lint: Run, tmp_path: Path) -> None:
         (tmp_path / "w.json").write_text(json.dumps(workflow))
         result = lint("w.json")
         assert result.status in (0, 1, 2), workflow
+
+
+def test_a_broken_workflow_in_a_folder_is_not_passed_by(lint: Run, tmp_path: Path) -> None:
+    text = json.dumps(ask())
+    (tmp_path / "w.json").write_text(text[:-1])
+    (tmp_path / "package.json").write_text('{"name": "nodes", ')
+    result = lint(".")
+    assert result.status == 2 and "w.json:1:" in result.out and "package.json" not in result.out

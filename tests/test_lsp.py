@@ -17,9 +17,9 @@ from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient
 
 from pflow_lower.tools.lsp.analysis import Analysis
+from pflow_lower.tools.lsp.buffers import is_workflow
 from pflow_lower.tools.lsp.fixes import fix_of
 from pflow_lower.tools.lsp.hover import hover
-from pflow_lower.tools.lsp.recognise import is_workflow
 from pflow_lower.tools.lsp.text import Moved, Place, Text, clean
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -391,7 +391,7 @@ async def test_lens_shows_the_generated_class(client: LanguageClient) -> None:
     assert file.stat().st_mode & 0o222 == 0
     assert document.selection is not None
     line = expected.splitlines()[document.selection.start.line]
-    assert line == "class ClassifyBatch(BatchNode):"
+    assert line == "class ClassifyBatch(ThreadedBatchNode):"
     await client.workspace_execute_command_async(params)  # a read-only file is replaced
     assert [again.uri for again in client.shown_documents] == [document.uri] * 2
     client.error = None

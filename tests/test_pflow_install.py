@@ -96,7 +96,7 @@ def test_the_commands(start: str, tmp_path: Path) -> None:
     assert printed[0] == printed[1]
     written = sorted(path.relative_to(tmp_path / "dump").as_posix() for path in (tmp_path / "dump").rglob("*.py"))
     assert written == ["letter/nodes.py", "report/nodes.py", "spell/nodes.py"]
-    assert "class GreetBatch(BatchNode):" in (tmp_path / "dump" / "report" / "nodes.py").read_text()
+    assert "class GreetBatch(" in (tmp_path / "dump" / "report" / "nodes.py").read_text()
 
 
 def test_usage_is_pflows() -> None:

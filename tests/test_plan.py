@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 from helpers.command import Run
 
+from pflow_lower import pipeline
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, makespan, of_calls, seconds
-from pflow_lower.tools.plan.plan import money, shown
+from pflow_lower.tools.plan.plan import as_text, money, shown
 from pflow_lower.tools.plan.run import plan
 
 
@@ -269,13 +270,53 @@ def test_nothing_is_written_or_asked(command: Run, tmp_path: Path, monkeypatch: 
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_sub_workflow_that_starts_itself(command: Run, tmp_path: Path) -> None:
-    workflow = {
-        "nodes": [{"id": "again", "type": "workflow", "params": {"workflow": "./again.json"}}],
-        "edges": [],
-    }
-    (tmp_path / "again.json").write_text(json.dumps(workflow))
+def starts(*names: str, **more: Any) -> str:
+    """A workflow whose nodes start the workflows `names`, one after the other."""
+    nodes = [
+        {"id": f"s{at}", "type": "workflow", "params": {"workflow": name}, **more} for at, name in enumerate(names)
+    ]
+    edges = [{"from": f"s{at}", "to": f"s{at + 1}"} for at in range(len(names) - 1)]
+    return json.dumps({"nodes": nodes, "edges": edges})
+
+
+def test_a_workflow_that_starts_itself_is_said_and_not_followed(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "again.json").write_text(starts(*["./again.json"] * 3))
     result = command("again.json")
+    assert result.status == 0
+    assert result.out.count("the workflow ./again.json starts itself") == 3
+    # Also through another one, and by another name.
+    (tmp_path / "first.json").write_text(starts("second.json"))
+    (tmp_path / "second.json").write_text(starts("sub/../first.json"))
+    (tmp_path / "sub").mkdir()
+    result = command("first.json")
+    assert result.status == 0 and "the workflow sub/../first.json starts itself" in result.out
+
+
+@pytest.mark.parametrize("batch", [None, {"items": list(range(30))}])
+def test_sub_workflows_in_sub_workflows_come_to_an_end(
+    command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: dict[str, Any] | None
+) -> None:
+    """However many there are in all: each file is read once, and what is not counted is said."""
+    read: list[str] = []
+    run = pipeline.run
+    monkeypatch.setattr(pipeline, "run", lambda name, *rest, **more: read.append(str(name)) or run(name, *rest, **more))
+    more = {"batch": batch} if batch else {}
+    for level in range(9):
+        (tmp_path / f"l{level}.json").write_text(starts(*[f"l{level + 1}.json"] * 4, **more))
+    (tmp_path / "l9.json").write_text(
+        json.dumps({"nodes": [{"id": "x", "type": "shell", "params": {"command": "ls"}}], "edges": []})
+    )
+    result = command("l0.json")
+    assert result.status == 0
+    assert "sub-workflows have more than 10,000 nodes in all" in result.out
+    assert len(read) <= 10 == len(set(read) | {"l0.json"})
+
+
+def test_sub_workflows_are_followed_as_deep_as_pflow_goes(command: Run, tmp_path: Path) -> None:
+    for level in range(12):
+        (tmp_path / f"l{level}.json").write_text(starts(f"l{level + 1}.json"))
+    (tmp_path / "l12.json").write_text(starts())
+    result = command("l0.json")
     assert result.status == 0 and "nested more than 10 deep" in result.out
 
 
@@ -294,3 +335,71 @@ def test_a_trace_that_pflow_has_written(command: Run, tmp_path: Path) -> None:
     event = next(event for line in trace.read_text().splitlines() if "batch_items" in (event := json.loads(line)))
     total = sum(item["duration_ms"] for item in event["batch_items"]) / 1000
     assert said["total"]["time"]["at_least"] == said["total"]["time"]["at_most"] == pytest.approx(total, abs=0.001)
+
+
+# --- Ways that exclude each other
+
+
+def chain(*pairs: str, **more: Any) -> dict[str, Any]:
+    """A workflow of model calls, and of a command for each name in capitals; edges as a>b or a>b!action."""
+    ids = dict.fromkeys(name for pair in pairs for name in pair.partition("!")[0].split(">"))
+    nodes = [
+        {"id": name, "type": "shell", "params": {"command": "date"}}
+        if name.isupper()
+        else {"id": name, "type": "llm", "params": {"prompt": "four" * 5}, "retry": {"max": 2}}
+        for name in ids
+    ]
+    edges = []
+    for pair in pairs:
+        way, _, action = pair.partition("!")
+        first, then = way.split(">")
+        edges.append({"from": first, "to": then, **({"action": action} if action else {})})
+    return {"ir_version": "0.1.0", "nodes": nodes, "edges": edges, **more}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "calls", "tokens"),
+    [
+        (["A>b!error", "A>c"], "1 to 2", "5 to 10"),
+        (["A>b!error", "A>c", "b>d", "c>d"], "2 to 4", "10 to 20"),
+        (["A>b!error", "A>c", "c>d"], "1 to 4", "5 to 20"),
+        (["A>b!x", "A>c!y", "b>d", "c>d"], "0 to 4", "0 to 20"),
+        (["A>b!x", "A>c!y", "A>D"], "0 to 2", "0 to 10"),
+        (["a>b", "b>c"], "3 to 6", "15 to 30"),
+        (["A>b!x", "A>C", "b>C", "C>d!x", "C>e"], "1 to 4", "5 to 20"),
+    ],
+)
+def test_of_ways_that_exclude_each_other_one_counts(pairs: list[str], calls: str, tokens: str) -> None:
+    made = plan(chain(*pairs))
+    assert str(made.kinds()["model call"]) == calls
+    assert made.tokens is not None and str(made.tokens.input) == tokens
+
+
+def test_in_a_loop_both_ways_may_be_taken() -> None:
+    made = plan(chain("A>b!x", "A>c", "b>A!again"))
+    assert str(made.kinds()["model call"]) == "0 to 2 x rounds + 2"
+
+
+def test_ways_with_unknown_numbers_are_bounded_by_both() -> None:
+    data = chain("A>b!x", "A>c")
+    data["nodes"][1]["batch"] = {"items": "${A.stdout}"}
+    data["nodes"][1]["params"] = {"prompt": "${item}"}
+    assert str(plan(data).kinds()["model call"]) == "0 to 2 x n(b) + 2"
+
+
+def test_ways_inside_a_sub_workflow_count_for_each_item(tmp_path: Path) -> None:
+    (tmp_path / "child.json").write_text(json.dumps(chain("A>b!error", "A>c")))
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "child.json"}, "batch": {"items": [1, 2, 3]}}
+    (tmp_path / "wf.json").write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node]}))
+    made = plan(str(tmp_path / "wf.json"))
+    assert str(made.kinds()["model call"]) == "3 to 6"
+
+
+def test_a_required_input_that_is_not_given_is_named() -> None:
+    inputs = {"a": {"type": "array"}, "b": {"required": False}, "c": {"default": 1}, "d": {}}
+    node = {"id": "x", "type": "shell", "params": {"command": "date", "stdin": "${a} ${b} ${c} ${d}"}}
+    data = {"ir_version": "0.1.0", "inputs": inputs, "nodes": [node]}
+    assert plan(data).missing == ("a", "d")
+    assert "  not given, and a run needs them: a=... d=..." in as_text(plan(data)).splitlines()
+    assert plan(data, ["a=[1]", "d=2"]).missing == ()
+    assert "not given" not in as_text(plan(data, ["a=[1]", "d=2"]))

@@ -114,21 +114,6 @@ def test_the_order_of_keys_changes_no_class(seed: int) -> None:
     assert pflow_lower.lower(turned).files["nodes.py"] == pflow_lower.lower(workflow).files["nodes.py"]
 
 
-def test_many_nodes_are_spread_over_modules_and_stay_there() -> None:
-    def homes(count: int) -> dict[str, str]:
-        nodes = [{"id": f"n{i}", "type": "llm", "params": {}, "batch": {"items": [1]}} for i in range(count)]
-        lowered = pflow_lower.lower({"ir_version": "0.1.0", "nodes": nodes})
-        assert {f"{node['type'].split(':')[0]}.py" for node in lowered.ir["nodes"]} == {
-            name for name in lowered.files if name.endswith(".py")
-        }
-        return {node["id"]: node["type"] for node in lowered.ir["nodes"]}
-
-    assert {home.split(":")[0] for home in homes(500).values()} == {"nodes"}
-    fewer, more = homes(600), homes(900)
-    assert {home.split(":")[0] for home in fewer.values()} == {"nodes_0", "nodes_1"}
-    assert {node: more[node] for node in fewer} == fewer
-
-
 def classes(text: str) -> dict[str, str]:
     """The source of each class in a module."""
     parts = text.split("\n\n\nclass ")[1:]

@@ -171,7 +171,7 @@ def test_everything_is_reported_sorted_by_place() -> None:
 def test_small_mistakes_leave_the_rest_to_later_stages() -> None:
     ir, _ = validate(load(workflow({"batch": {"items": [], "as": "x-y", "foo": 1}, "params": {"x": "${nope.y}"}})))
     assert ir is not None
-    assert [d.code for d in check_references(ir)] == ["PFL301"]
+    assert [d.code for d in check_references(ir)] == ["PFL301", "PFL323"]
     assert validate(load(workflow({"id": 1})))[0] is None
 
 
@@ -203,7 +203,8 @@ def test_a_valid_workflow_is_loaded_without_heavy_imports() -> None:
 
 def test_ten_thousand_nodes_are_validated() -> None:
     node = {"type": "any", "batch": {"items": [1]}, "params": {"x": "${item}"}}
-    ir, nothing = validate(load({"nodes": [{"id": f"n{i}", **node} for i in range(10_000)]}))
+    edges = [{"from": f"n{i}", "to": f"n{i + 1}"} for i in range(9_999)]
+    ir, nothing = validate(load({"nodes": [{"id": f"n{i}", **node} for i in range(10_000)], "edges": edges}))
     assert nothing == []
     assert ir is not None
     assert check_references(ir) == []

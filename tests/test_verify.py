@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import pytest
 
 import pflow_lower
 from pflow_lower import pipeline
-from pflow_lower.emit.verify import BrokenPromise, verify_files, verify_lowered, verify_program
+from pflow_lower.emit.verify import verify_files, verify_program
+from pflow_lower.ir import tree
+from pflow_lower.ir.lowered import LoweredIR, LoweredOutput
+from pflow_lower.ir.workflow import Edge
+from pflow_lower.lowering.verify_ir import BrokenPromise, verify_lowered
 from pflow_lower.options import Options
 
 WORKFLOW: dict[str, Any] = {
@@ -73,24 +78,113 @@ def test_a_program_of_another_shape(compiled: pipeline.Compiled, before: str, af
         verify_program(text.replace(before, after))
 
 
-def test_an_ir_of_another_shape(compiled: pipeline.Compiled) -> None:
-    lowered = compiled.lowered
-    (batch,) = lowered.batches
-    node = dict(lowered.document["nodes"][0])
+IR = {
+    "inputs": {"style": {"type": "string"}, "pages": {"type": "array"}, "tone": {"type": "string"}},
+    "nodes": [
+        {
+            "id": "write",
+            "type": "llm",
+            "params": {"prompt": "${own} ${item} ${style}", "inputs": {"own": "${tone}"}},
+            "batch": {"items": "${pages}"},
+        },
+        {"id": "read", "type": "shell", "params": {"command": "echo ${write.count}"}},
+    ],
+    "ir_version": "0.1.0",
+    "edges": [{"from": "write", "to": "read"}],
+    "outputs": {"count": {"source": "${write.count}"}},
+}
 
-    def with_node(**changes: Any) -> Any:
-        return {**lowered.document, "nodes": [{**node, **changes}, *lowered.document["nodes"][1:]]}
 
-    for broken, said in [
-        (lowered._replace(document=with_node(batch={})), "still has a batch"),
-        (lowered._replace(document=with_node(type="llm")), "has the type"),
-        (lowered._replace(document=with_node(params={"refs": {"a": "${b}"}})), "nested"),
-        (lowered._replace(batches=(batch._replace(alias="not a name"),)), "is not a Python name"),
-        (lowered._replace(batches=(batch._replace(captures=batch.captures * 2),)), "captured names"),
-        (lowered._replace(batches=(batch, batch)), "one name"),
-    ]:
-        with pytest.raises(BrokenPromise, match=said):
-            verify_lowered(broken)
+def lowered_ir() -> LoweredIR:
+    return pipeline.run(IR, Options(code=False)).lowered
+
+
+def test_a_lowered_workflow_is_as_promised() -> None:
+    verify_lowered(lowered_ir())
+
+
+def break_document(ir: LoweredIR, **changes: Any) -> LoweredIR:
+    node = {**ir.document["nodes"][0], **changes}
+    return ir._replace(document={**ir.document, "nodes": [node, *ir.document["nodes"][1:]]})
+
+
+def break_batch(ir: LoweredIR, **changes: Any) -> LoweredIR:
+    batch = ir.batches[0]._replace(**changes)
+    return ir._replace(batches=(batch,), steps=(ir.steps[0]._replace(batch=batch), *ir.steps[1:]))
+
+
+def break_parameter(ir: LoweredIR, key: str, start: tree.Start) -> LoweredIR:
+    """The parameter `key` begins with a lookup that starts elsewhere."""
+
+    def broken(value: tree.Value) -> tree.Value:
+        if isinstance(value, tree.Object):
+            return tree.Object(tuple((name, broken(member)) for name, member in value.entries))
+        assert isinstance(value, tree.Template)
+        choice = value.choices[0]
+        operand = choice.operands[0]
+        assert isinstance(operand, tree.Lookup)
+        wrong = choice._replace(operands=(operand._replace(start=start),))
+        return value._replace(parts=(wrong, *value.parts[1:]))
+
+    batch = ir.batches[0]
+    changed = (p._replace(value=broken(p.value)) if p.key == key else p for p in batch.parameters)
+    return break_batch(ir, parameters=tuple(changed))
+
+
+CAPTURE = lowered_ir().batches[0].captures[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (lambda ir: break_document(ir, batch={}), "still has a batch"),
+        (lambda ir: break_document(ir, type="llm"), "has the type"),
+        (lambda ir: break_document(ir, params={"refs": {"a": "${b}"}}), "nested"),
+        (lambda ir: break_document(ir, id="other"), "step 0 is write"),
+        (lambda ir: break_batch(ir, alias="not a name"), "is not a name"),
+        (lambda ir: break_batch(ir, number=1), "its batch is write, number 1"),
+        (lambda ir: ir._replace(batches=()), "not those of the steps"),
+        (lambda ir: ir._replace(steps=ir.steps[:1]), "1 steps stand for 2 nodes"),
+        (lambda ir: ir._replace(batches=ir.batches * 2), "one name"),
+        (lambda ir: ir._replace(edges=(Edge("write", "gone"),)), "write to gone"),
+        (lambda ir: ir._replace(start="gone"), "starts at gone"),
+        (lambda ir: break_batch(ir, captures=ir.batches[0].captures * 2), "captured names"),
+        (lambda ir: break_batch(ir, captures=()), "style} is not captured"),
+        (lambda ir: break_batch(ir, captures=(*ir.batches[0].captures, CAPTURE._replace(name="x"))), "nothing reads"),
+        (lambda ir: break_batch(ir, captures=(CAPTURE._replace(name="items"),)), "one of the class's own"),
+        (lambda ir: break_batch(ir, captures=(CAPTURE._replace(offset=1),)), "not from where it says"),
+        (lambda ir: break_batch(ir, captures=(CAPTURE._replace(path=("nodes", 1)),)), "not from where it says"),
+        (lambda ir: break_parameter(ir, "prompt", tree.Captured("gone")), "own} is not captured, as gone"),
+        (lambda ir: break_parameter(ir, "prompt", tree.Own("gone")), "own} is not an input of the node"),
+        (lambda ir: break_parameter(ir, "prompt", tree.Stored("style")), "own} is read from the store for every item"),
+        (lambda ir: break_parameter(ir, "inputs", tree.Own("own")), "tone} is not an input of the node"),
+        (
+            lambda ir: break_batch(ir, items=ir.batches[0].parameters[0].value),
+            "items: .*item} is not read from the store",
+        ),
+        (
+            lambda ir: ir._replace(outputs=(LoweredOutput("x", ir.batches[0].parameters[0].value),)),
+            "output x: .*item} is not read from the store",
+        ),
+        (
+            lambda ir: ir._replace(steps=(ir.steps[0], ir.steps[1]._replace(parameters=ir.batches[0].parameters))),
+            "read: prompt: .*item} is not read from the store",
+        ),
+    ],
+)
+def test_an_ir_of_another_shape(broken: Callable[[LoweredIR], LoweredIR], said: str) -> None:
+    with pytest.raises(BrokenPromise, match=said):
+        verify_lowered(broken(lowered_ir()))
+
+
+def test_a_template_that_does_not_stand_where_it_says() -> None:
+    ir = lowered_ir()
+    batch = ir.batches[0]
+    prompt = batch.parameters[0]
+    assert isinstance(prompt.value, tree.Template)
+    moved = prompt._replace(value=prompt.value._replace(source=f" {prompt.value.source}"))
+    with pytest.raises(BrokenPromise, match="does not stand at 0"):
+        verify_lowered(break_batch(ir, parameters=(moved, *batch.parameters[1:])))
 
 
 def test_the_api_checks_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from pflow_lower.cli import cli, run
 from pflow_lower.diagnostics.diagnostic import Diagnostic, Position, Severity
 from pflow_lower.tools.view.explore import explore
+from pflow_lower.tools.view.labels import labels
 from pflow_lower.tools.view.layout import HEIGHT, WIDTH, lay_out
 from pflow_lower.tools.view.page import render
 
@@ -94,10 +95,10 @@ def test_lines_lead_to_what_they_became_and_back() -> None:
     prompt = next(at for at, text in enumerate(source, 1) if '"prompt": "Title' in text)
     became = href[f"p0-{prompt}"]
     assert became is not None
-    assert "${issue.title}" in page.lines[1][int(became.partition("-")[2]) - 1]
+    assert '"prompt": ' in page.lines[1][int(became.partition("-")[2]) - 1]
     assert href[became[1:]] == f"#p0-{prompt}"
     assert href[line(1, "items = peek")] == f"#{line(0, 'items')}"
-    assert href[line(1, "class ClassifyBatch")] in {f"#p0-{at}" for at in range(22, 25)}
+    assert href[line(1, "class ClassifyBatch")] == f"#{line(0, chr(34) + 'parallel' + chr(34))}"  # what its base is for
     assert href[line(3, '"type": "nodes:ClassifyBatch"')] == "#" + line(0, '"id": "classify"').replace("24", "25")
 
 
@@ -164,7 +165,7 @@ def test_the_page_depends_on_nothing_but_the_workflow(tmp_path: Path) -> None:
 def test_a_workflow_with_errors_shows_them_in_place_and_no_code(tmp_path: Path) -> None:
     path = written(tmp_path, batch_workflow("${wrods}"))
     result = view(path, "--out", tmp_path / "page.html")
-    assert result.exit_code == 0
+    assert result.exit_code == 2
     assert "error[PFL301]" in result.stderr
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert set(page.lines) == {0}
@@ -178,7 +179,7 @@ def test_a_workflow_with_errors_shows_them_in_place_and_no_code(tmp_path: Path) 
 
 def test_text_that_is_no_json_is_shown_with_what_is_wrong(tmp_path: Path) -> None:
     result = view(written(tmp_path, '{"nodes": [\n  oops\n]}\n'), "--out", tmp_path / "page.html")
-    assert result.exit_code == 0
+    assert result.exit_code == 2
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.text(0) == '{"nodes": [\n  oops\n]}\n'
     assert "f0" in page.all("id")
@@ -274,6 +275,15 @@ def test_lint_and_plan_are_on_the_page(tmp_path: Path) -> None:
     assert not codes & {text.split()[-1] for text in page.texts["b"]}
 
 
+def test_a_workflow_that_starts_itself_has_a_page_that_says_so(tmp_path: Path) -> None:
+    nodes = [{"id": f"a{at}", "type": "workflow", "params": {"workflow": "again.json"}} for at in range(3)]
+    edges = [{"from": "a0", "to": "a1"}, {"from": "a1", "to": "a2"}]
+    path = written(tmp_path, {"nodes": nodes, "edges": edges}, "again.json")
+    assert view(path, "-o", tmp_path).exit_code == 0
+    page = Page((tmp_path / "again.html").read_text(encoding="utf-8"))
+    assert "".join(page.texts["li"]).count("the workflow again.json starts itself") == 3
+
+
 def test_what_keeps_a_program_from_being_made_is_said(tmp_path: Path) -> None:
     data = batch_workflow()
     data["nodes"].append({"id": "again", "type": "shell", "params": {"command": "x"}, "approval": "required"})
@@ -347,6 +357,74 @@ def test_a_chain_of_thousands_is_laid_out_in_a_row() -> None:
     laid = lay_out(5000, [(at, at + 1) for at in range(4999)])
     assert len({y for _, y in laid.places}) == 1
     assert [x for x, _ in laid.places] == sorted({x for x, _ in laid.places})
+    assert laid.columns == list(range(5000))
+
+
+def test_labels_of_different_nodes_are_different() -> None:
+    pattern = [f"{kind}_{at}_of_all_regions" for at in range(100) for kind in ("fetch_commits", "notify_images")]
+    shown = labels(pattern, 17)
+    assert len(set(shown)) == 200
+    assert all("_7_" in label for name, label in zip(pattern, shown, strict=True) if "_7_" in name)
+    crossed = [f"aaaa_{a}_{'b' * 20}_{b}" for a in "XYZ" for b in "123"]
+    assert len(set(labels(crossed, 17))) == 9
+    assert labels(["a", "b", "a"], 17) == ["a", "b", "a"]
+    assert labels(["classify", "日本語日本語日本語日本語"], 17)[0] == "classify"
+
+
+@given(st.lists(st.text("ab_\u202e語", max_size=40), max_size=12), st.integers(8, 20))
+def test_a_label_fits_and_tells_its_node_from_others(names: list[str], room: int) -> None:
+    shown = labels(names, room)
+    assert all(len(label) + label.count("語") <= room and label.isprintable() for label in shown)
+    same = {name.replace("\u202e", "�"): label for name, label in zip(names, shown, strict=True)}
+    assert len(set(same.values())) == len(same)
+
+
+@pytest.mark.parametrize("indent", [1, 2, None])
+def test_many_items_are_folded_and_the_page_stays_small(tmp_path: Path, indent: int | None) -> None:
+    """Ten times the items, the same page."""
+    sizes = []
+    for count in (2_000, 20_000):
+        data = batch_workflow(items=[{"id": at, "name": f"row {at}"} for at in range(count)])
+        html = render(explore(str(written(tmp_path, json.dumps(data, indent=indent)))))
+        page = Page(html) if indent is None else None
+        assert page is None or page.open == []
+        ids = set(re.findall(r' id="(p\d-\d+)"', html))
+        assert set(re.findall(r' href="#(p\d-\d+)"', html)) <= ids
+        assert "left out" in html and "row 0" in html
+        sizes.append(len(html))
+    assert sizes[1] < 400_000
+    assert sizes[1] < 1.2 * sizes[0]
+
+
+def test_a_long_prompt_is_shown_in_full(tmp_path: Path) -> None:
+    path = written(tmp_path, batch_workflow("\n".join(f"line {at} ${{item}}" for at in range(300))))
+    page = page_of(path)
+    assert "line 299" in page.text(1) and "left out" not in page.text(1)
+
+
+def test_header_and_imports_are_folded(tmp_path: Path) -> None:
+    page = page_of(CLASSIFIER)
+    folded = {a["id"]: a for _, a in page.elements if a.get("hidden") == "until-found"}
+    assert set(folded) == {"head1", "head2"}
+    assert {"head1", "head2"} <= set(page.all("aria-controls"))
+
+
+def test_a_folder_takes_the_page_as_it_takes_the_files_of_lower(tmp_path: Path) -> None:
+    path = written(tmp_path, batch_workflow(), "say.json")
+    assert view(path, "-o", tmp_path / "pages").exit_code == 0
+    assert view(path, "-o", tmp_path / "pages" / "named.html").exit_code == 0
+    assert sorted(each.name for each in (tmp_path / "pages").iterdir()) == ["named.html", "say.html"]
+    (tmp_path / "is-a-folder.html").mkdir()
+    assert view(path, "-o", tmp_path / "is-a-folder.html").exit_code == 0
+    assert (tmp_path / "is-a-folder.html" / "say.html").is_file()
+    assert view(path, "-o", "").exit_code == 2
+
+
+def test_what_the_loader_keeps_for_itself_is_not_shown() -> None:
+    pytest.importorskip("pflow")
+    html = render(explore(str(GOLDEN / "ok" / "markdown" / "workflow.pflow.md")))
+    data = json.loads(re.search(r'id="links">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
+    assert not [label for label, *_ in data["links"] if "._" in label]
 
 
 # The server
@@ -442,6 +520,12 @@ def test_the_server_follows_files_that_the_workflow_reads(tmp_path: Path) -> Non
         (tmp_path / "prompt.md").write_text("Two of ${item}", encoding="utf-8")
         next(words)
         assert "Two of" in Page(server.ask()[1]).text(1)
+        (tmp_path / "prompt.md").unlink()
+        next(words)
+        assert "PFL115" in "".join(Page(server.ask()[1]).texts["b"])
+        (tmp_path / "prompt.md").write_text("Three of ${item}", encoding="utf-8")
+        next(words)
+        assert "Three of" in Page(server.ask()[1]).text(1)
     finally:
         server.process.kill()
         server.process.communicate()

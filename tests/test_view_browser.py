@@ -123,8 +123,8 @@ def test_pointing_at_a_line_lights_what_it_became(show: Any) -> None:
     assert {prompt, line_of(tab, 1, "# Title: ${issue.title}")} <= lit
     assert line_of(tab, 1, "class ClassifyBatch") in tab.lines("near")
     assert "classify.params.prompt" in tab.page.inner_text("#trace")
-    assert tab.page.eval_on_selector_all(".box.lit", "all => all.length") == 2
-    # The other side scrolls to it, softly.
+    assert tab.page.eval_on_selector_all(".box.lit", "all => all.length") == 1
+    # The other side scrolls to it.
     tab.settled("document.querySelector('#pane1').scrollTop > 0")
     first = min((id for id in lit if id.startswith("p1-")), key=lambda id: int(id[3:]))
     tab.settled(
@@ -153,14 +153,18 @@ def test_the_keyboard_does_everything(show: Any) -> None:
         if page.evaluate("document.activeElement === document.body"):
             break
         stops.append(
-            page.evaluate("document.activeElement.closest('.graph, .code, .tabs, header')?.className ?? 'skip'")
+            page.evaluate(
+                "document.activeElement.closest('.graph, .bar, .code, .gutter, .tabs, .tools, .steps, header')"
+                "?.className ?? 'skip'"
+            )
         )
         outline = (
             "getComputedStyle(document.activeElement.querySelector('rect:last-of-type') ?? document.activeElement)"
         )
         assert page.evaluate(f"{outline}.outlineStyle !== 'none' || {outline}.strokeWidth === '3px'"), stops
     # One stop for each thing, in the order in which they are read.
-    assert [stop for stop in stops if stop] == ["skip", "graph", "code", "graph", "tabs", "code"]
+    moves = ["skip", "tools", "steps", "steps", "graph", "bar", "code", "gutter", "tabs", "code"]
+    assert [stop for stop in stops if stop] == moves
 
     page.focus(".skip")
     page.keyboard.press("Enter")
@@ -197,11 +201,13 @@ def test_tabs_and_graphs_take_arrow_keys(show: Any) -> None:
     assert seen == ["flow.py", "lowered.json", "nodes.py"]
     page.keyboard.press("End")
     # A node of the graph leads to its lines, in whichever tab they are.
-    page.focus(".side:last-child .box")
+    page.focus(".box")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    assert page.inner_text("[role=tab][aria-selected=true]") == "nodes.py"
-    assert tab.focused() == line_of(tab, 1, "class ClassifyBatch")
+    assert tab.focused() in {f"p0-{at}" for at in range(22, 26)}
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("[role=tab][aria-selected=true]") == "lowered.json"
+    assert tab.focused().startswith("p3-")
 
 
 def test_findings_lead_to_their_lines(show: Any) -> None:
@@ -306,7 +312,106 @@ def test_a_large_workflow_opens(show: Any, tmp_path: Path) -> None:
     tab.page.keyboard.press("End")
     assert tab.in_sight(f"#{tab.focused()}")
     tab.page.focus(f"#{line_of(tab, 0, chr(34) + 'n100' + chr(34))}")
-    tab.settled("document.querySelector('.side:last-child .graph').scrollLeft > 10000")
+    tab.settled("document.querySelector('.graph').scrollTop > 300")
+    # As many rows as it takes, and none of them wider than the window.
+    assert tab.page.evaluate("document.querySelector('.graph').scrollWidth <= innerWidth")
+    boxes = "all => new Set(all.map(each => Math.round(each.getBoundingClientRect().top))).size"
+    assert 10 < tab.page.eval_on_selector_all(".box", boxes) < 60
+
+
+MARKDOWN = GOLDEN / "ok" / "markdown" / "workflow.pflow.md"
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1440, 900)])
+def test_nothing_moves_or_widens_while_the_mouse_moves(show: Any, size: tuple[int, int]) -> None:
+    pytest.importorskip("pflow")
+    tab = show(MARKDOWN, viewport={"width": size[0], "height": size[1]})
+    frame = """() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight, scrollX, scrollY,
+        ...[...document.querySelectorAll("header, header > *, .graph, .side, .gutter, footer")]
+            .flatMap(each => Object.values(each.getBoundingClientRect().toJSON()))].join()"""
+    place = """row => {
+        if (!row.checkVisibility({contentVisibilityAuto: false})) return null;
+        row.scrollIntoView({block: "center", behavior: "instant"});
+        const box = row.getBoundingClientRect();
+        return [box.left + Math.min(60, box.width / 2), box.top + box.height / 2];
+    }"""
+    before = tab.page.evaluate(frame)
+    for row in tab.page.query_selector_all(".l, .box"):
+        point = row.evaluate(place)
+        if point is None:
+            continue
+        tab.page.mouse.move(*point)
+        assert tab.page.evaluate(frame) == before, row.text_content()
+        said = tab.page.text_content("#trace")
+        assert "._" not in said and len(said) < 200
+    tab.page.wait_for_timeout(200)
+    assert tab.page.evaluate(frame) == before
+
+
+def test_the_first_screen_starts_at_the_first_class(show: Any) -> None:
+    tab = show(CLASSIFIER)
+    seen = tab.page.inner_text("#pane1")
+    assert "class ClassifyBatch" in seen and "import" not in seen.partition("class ClassifyBatch")[0].replace(
+        "imports", ""
+    )
+    assert tab.in_sight(f"#{line_of(tab, 1, 'class ClassifyBatch')}")
+    tab.page.click("#pane1 .fold")
+    assert "from pflow_lower" in tab.page.inner_text("#pane1")
+
+
+def test_a_node_without_a_batch_shows_its_step(show: Any) -> None:
+    tab = show(GOLDEN / "ok" / "two-batches-in-a-chain" / "workflow.json")
+    plain = tab.page.query_selector(".box:not(.batch)")
+    name = plain.get_attribute("aria-label").partition(":")[0]
+    plain.click()
+    assert tab.page.inner_text("[role=tab][aria-selected=true]") == "flow.py"
+    lit = tab.page.eval_on_selector_all(
+        "#pane2 .whole, #pane2 .hit, #pane2 .near", "all => all.map(e => e.textContent)"
+    )
+    assert any(name in text for text in lit)
+    # A batch after that shows its class again: nobody chose the other tab.
+    tab.page.click(".box.batch")
+    assert tab.page.inner_text("[role=tab][aria-selected=true]") == "nodes.py"
+
+
+def test_nodes_are_found_and_batches_come_one_after_the_other(show: Any) -> None:
+    tab = show(CLASSIFIER)
+    page = tab.page
+    page.keyboard.press("/")
+    page.keyboard.type("Classify")
+    assert page.inner_text("#hits").startswith("1 of ")
+    assert page.eval_on_selector_all(".box.lit", "all => all.length") == 1
+    page.keyboard.press("Enter")
+    assert page.inner_text("#hits").startswith("2 of ")
+    page.keyboard.press("Escape")
+    assert not page.query_selector(".found, .dim")
+    page.keyboard.type("such a text is nowhere")
+    assert page.inner_text("#hits") == "nothing"
+    page.keyboard.press("Escape")
+    page.click("#next")
+    assert "classify" in page.inner_text("#trace")
+    assert tab.in_sight(f"#{line_of(tab, 1, 'class ClassifyBatch')}")
+
+
+def test_the_borders_can_be_dragged_and_take_arrow_keys(show: Any) -> None:
+    tab = show(CLASSIFIER)
+    page = tab.page
+    width = "document.querySelector('.side').offsetWidth"
+    before = page.evaluate(width)
+    box = page.query_selector(".gutter").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 220, box["y"] + 90)
+    page.mouse.up()
+    assert abs(page.evaluate(width) - before - 200) < 3
+    page.focus(".gutter")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(width) < before + 200
+    height = "document.querySelector('.graph').offsetHeight"
+    tall = page.evaluate(height)
+    page.focus(".bar")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(height) < tall
 
 
 def test_the_served_page_loads_again_when_the_workflow_is_saved(show: Any, browser: Any, tmp_path: Path) -> None:
@@ -318,9 +423,9 @@ def test_the_served_page_loads_again_when_the_workflow_is_saved(show: Any, brows
     try:
         assert server.stdout is not None
         tab.page.goto(server.stdout.readline().strip())
-        tab.page.click("[role=tab]:last-child")
         line = line_of(tab, 0, "max_concurrent")
         tab.page.focus(f"#{line}")
+        tab.page.click("[role=tab]:last-child")
         text = workflow.read_text(encoding="utf-8")
         workflow.write_text(text.replace('"max_concurrent": 5', '"max_concurrent": 7'), encoding="utf-8")
         tab.settled("document.querySelector('#pane0').textContent.includes('\"max_concurrent\": 7')")

@@ -8,7 +8,7 @@ says PFL3xx
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
@@ -31,10 +31,15 @@ class Facts(NamedTuple):
     """What is known of the batch nodes, in the order of the IR."""
 
     batches: tuple[BatchFacts, ...]
+    types: Mapping[str, NodeType] = {}
+    """For a program: what is known of all node types, by their names."""
 
 
-def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
-    """Look at every batch node of `ir`; changes nothing. Returns the facts and all findings."""
+def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[Facts, list[Diagnostic]]:
+    """Look at every batch node of `ir`, for a `program` at the types of all nodes; changes nothing.
+
+    Returns the facts and all findings.
+    """
     found = check_references(ir, types)
     batches = []
     for node in ir.nodes:
@@ -48,7 +53,8 @@ def analyse(ir: SourceIR, types: NodeTypes) -> tuple[Facts, list[Diagnostic]]:
         if node_type.origin is Origin.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
         found += _said_of_class(ir, node, node_type)
-    return Facts(batches=tuple(batches)), found
+    known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}
+    return Facts(batches=tuple(batches), types=known), found
 
 
 def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnostic:

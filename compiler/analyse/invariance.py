@@ -43,8 +43,9 @@ class Hoisted(NamedTuple):
     reference: Reference
     path: Path
     """The place among the parameters, their key first."""
+    text: str
     offset: int
-    """Where in the text at `path` the expression begins that needs it."""
+    """Where in that text the expression begins that needs it."""
 
 
 class Bindings(NamedTuple):
@@ -109,7 +110,7 @@ class Bindings(NamedTuple):
                         for found in parts:
                             if found not in seen:
                                 seen.add(found)
-                                yield Hoisted(found, path, expression.start)
+                                yield Hoisted(found, path, template.source, expression.start)
 
     def item_references(self, key: str) -> Iterator[Reference]:
         """What the parameter `key` itself reads of the item or of its position, repetitions included."""

@@ -28,7 +28,7 @@ _OPERATORS = frozenset("><=!+*/%")
 
 
 class Finding(NamedTuple):
-    """What is wrong with a reference; the message goes after the reference itself."""
+    """What is wrong with a reference."""
 
     code: str
     message: str
@@ -50,21 +50,24 @@ def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
             help = f"each item has its own, in ${{{node.id}.results}}"
         else:
             help = f"each item has its own: ${{{node.id}.results[0].{first.name}}}, or all in ${{{node.id}.results}}"
-        return Finding("PFL309", f"is not there: `{node.id}` is a batch node", help)
+        return Finding("PFL309", f"{reference} is not there: `{node.id}` is a batch node", help)
     if not rest:
         return None
     indexed = isinstance(rest[0], (Index, DynamicIndex))
     if first.name == "results" and indexed and only_successes:
-        message = "may be the result of another item: with error_handling continue, failed items are left out"
+        message = (
+            f"{reference} may be the result of another item: with error_handling continue, failed items are left out"
+        )
         return Finding("PFL310", message, f"go through all of ${{{node.id}.results}}, or use fail_fast")
     if first.name == "results" and rest[1:2] == [Field("original_index")] and _known_outputs(node):
-        return Finding("PFL309", "is refused by pflow, although it is there at run time", _POSITION)
+        return Finding("PFL309", f"{reference} is refused by pflow, although it is there at run time", _POSITION)
     if kind == "number":
-        return Finding("PFL309", f"goes into a number: {node.id}.{first.name}")
+        return Finding("PFL309", f"{reference} goes into a number: {node.id}.{first.name}")
     if kind == "array" and not indexed:
-        return Finding("PFL309", f"needs an index first: {node.id}.{first.name} is a list")
+        return Finding("PFL309", f"{reference} needs an index first: {node.id}.{first.name} is a list")
     if kind == "object" and indexed:
-        return Finding("PFL309", f"has an index where there is no list: {node.id}.{first.name} is an object")
+        message = f"{reference} has an index where there is no list: {node.id}.{first.name} is an object"
+        return Finding("PFL309", message)
     return None
 
 
@@ -76,7 +79,7 @@ def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], referenc
         batch = nodes.get(source.root)
         is_batch = batch is not None and batch.batch is not None
         if is_batch and source.path == (Field("results"),) and _known_outputs(nodes[source.root]):
-            return Finding("PFL309", "is refused by pflow, although it is there at run time", _POSITION)
+            return Finding("PFL309", f"{reference} is refused by pflow, although it is there at run time", _POSITION)
     return None
 
 

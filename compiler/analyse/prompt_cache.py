@@ -10,6 +10,7 @@ from ..ir.report import Report, quoted
 from ..ir.template import Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import asks_a_model
+from .sentences import names_nothing
 
 
 def check_cache(ir: SourceIR, report: Report, known: Collection[str], aliases: Collection[str]) -> None:
@@ -89,7 +90,7 @@ def _unfillable(var: str, known: Collection[str], aliases: Collection[str], repo
     for root in roots:
         if root not in known:
             guess = report.nearest(root, known)
-            return f"${{{var}}} names no node or input", f"did you mean ${{{guess}}}?" if guess else ""
+            return names_nothing(f"${{{var}}}"), f"did you mean ${{{guess}}}?" if guess else ""
     return "", ""
 
 

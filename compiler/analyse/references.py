@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
+from ..ir.batch_keys import is_name, name_like
 from ..ir.report import Report
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
@@ -19,11 +20,13 @@ from ..node_types.pflow_types import declares_params
 from ..validate.rules import old_batch
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
+from .foreseen import check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
+from .sentences import names_nothing
 from .template_sites import Surface, surfaces
 from .template_syntax import check_syntax
 
@@ -77,6 +80,8 @@ class _Checker:
         check_code(self.ir, self.report, self.nodes)
         check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
         check_cycle(self.ir, self.report, self.order)
+        check_unreachable(self.ir, self.report, self.order)
+        check_items(self.ir, self.report, self.nodes)
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
 
@@ -97,11 +102,17 @@ class _Checker:
         own = _own_names(node)
         if root.startswith("__") and root.endswith("__") and root not in COUNTERS:
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
-            return self._error("PFL306", surface, expression, reference, "has a name that is pflow's own", help)
+            return self._error(
+                "PFL306", surface, expression, reference, f"{reference} has a name that is pflow's own", help
+            )
         if root in COUNTERS and reference.path:
-            return self._error("PFL307", surface, expression, reference, f"{root} is a number, it has no fields")
+            return self._error(
+                "PFL307", surface, expression, reference, f"{reference}: {root} is a number, it has no fields"
+            )
         if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
             return self._batch_name(surface, node, expression, reference)
+        if node.batch is not None and not is_name(node.batch.alias) and root in ("item", name_like(node.batch.alias)):
+            return True  # what the item will be called is not settled: its name is refused
         if root in self.names or root in own:
             return not reference.path or self._in_time(surface, node, expression, reference)
         if root in self.nodes:
@@ -114,14 +125,17 @@ class _Checker:
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
-        return self._error("PFL301", surface, expression, reference, "names no node or input", help)
+        if surface.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
+            shell = f"the shell's variable is ${root}, or $${{{root}}}"
+            help = f"{help}\n{shell}" if help else shell
+        return self._error("PFL301", surface, expression, reference, names_nothing(reference), help)
 
     def _batch_name(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         if node.batch is None or surface.kind != "param":
-            what = "only exists in the params of a batch node"
+            what = f"{reference} only exists in the params of a batch node"
             return self._error("PFL301", surface, expression, reference, what)
         if reference.path:
-            return self._error("PFL307", surface, expression, reference, "is a number, it has no fields")
+            return self._error("PFL307", surface, expression, reference, f"{reference} is a number, it has no fields")
         return True
 
     def _in_time(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
@@ -129,9 +143,9 @@ class _Checker:
         if self.order.runs_before(root, node.id) or (root == node.id and node.data.get("loop")):
             return True
         if root == node.id:
-            what = "is this node's own output, which is not there yet"
+            what = f"{reference} is this node's own output, which is not there yet"
             return self._error("PFL304", surface, expression, reference, what, "only a `loop` node can read it")
-        what = f"is read before `{root}` runs"
+        what = f"{reference} is read before `{root}` runs"
         return self._error("PFL303", surface, expression, reference, what, f"move `{root}` before `{node.id}`")
 
     def _output_key(self, surface: Surface, expression: Expression, reference: Reference) -> None:
@@ -147,7 +161,7 @@ class _Checker:
             if surface.node is None or (
                 reference.root not in self.names and reference.root not in _own_names(surface.node)
             ):
-                what = "is not found without namespaces: nodes write to the top level"
+                what = f"{reference} is not found without namespaces: nodes write to the top level"
                 help = "remove `enable_namespacing: false`"
                 self._warn("PFL322", surface, expression, reference, what, help)
             return
@@ -168,33 +182,39 @@ class _Checker:
         if root in _own_names(node) and root != own_alias:
             in_inputs = surface.kind == "param" and surface.path[3:4] == ("inputs",)
             if surface.kind == "items" or (in_inputs and root not in self.aliases):
-                what = "is a key of `inputs`, which is filled in only after this is read"
+                what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
                 self._warn("PFL322", surface, expression, reference, what)
             return
         if root == own_alias or (root == "__index__" and node.batch is not None):
             if surface.kind == "items":
-                what = "is read before there is an item: `items` makes the list of them"
+                what = f"{reference} is read before there is an item: `items` makes the list of them"
                 self._warn("PFL321", surface, expression, reference, what)
         elif root == "__iteration__":
             if not node.data.get("loop"):
-                self._warn("PFL321", surface, expression, reference, "only exists in a loop node")
+                self._warn("PFL321", surface, expression, reference, f"{reference} only exists in a loop node")
         elif root == "__index__":
-            self._warn("PFL321", surface, expression, reference, "only exists in the params of a batch node")
+            what = f"{reference} only exists in the params of a batch node"
+            self._warn("PFL321", surface, expression, reference, what)
         elif root in self.aliases:
-            what = f"is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
+            what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
             help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
             self._warn("PFL321", surface, expression, reference, what, help)
 
     def _bare_node(self, surface: Surface, expression: Expression, reference: Reference) -> bool:
         root = reference.root
         if root in self.aliases:
-            what = "is taken for the node of that name, not for the item"
+            what = f"{reference} is taken for the node of that name, not for the item"
             help = 'give the item another name with "as"'
             return self._error("PFL308", surface, expression, reference, what, help)
         node = self.nodes[root]
         example = f"${{{root}.results}}" if node.batch is not None else f"${{{root}.NAME}}"
         return self._error(
-            "PFL308", surface, expression, reference, "is a node, not one of its outputs", f"name the output: {example}"
+            "PFL308",
+            surface,
+            expression,
+            reference,
+            f"{reference} is a node, not one of its outputs",
+            f"name the output: {example}",
         )
 
     def _outputs(self) -> set[str]:
@@ -219,7 +239,7 @@ class _Checker:
                 root = source.replace("[", ".").partition(".")[0]
                 if root not in known:
                     help = self._similar(root, known, "{}")
-                    self.report.error("PFL301", path, f"{source} names no node or input", help=help)
+                    self.report.error("PFL301", path, names_nothing(source), help=help)
                 elif not template.expressions:
                     what = f"{source} is not a reference, so the output stays empty"
                     self.report.warn("PFL322", path, what, help="a list is indexed as items[0], not items.0")
@@ -229,7 +249,7 @@ class _Checker:
                     if reference.root not in known:
                         if "${" in source:
                             help = self._similar(reference.root, known, reference.raw)
-                            self._error("PFL301", surface, expression, reference, "names no node or input", help)
+                            self._error("PFL301", surface, expression, reference, names_nothing(reference), help)
                     elif len(expression.operands) == 1 and reference.path:
                         self._output_key(surface, expression, reference)
         return roots
@@ -237,7 +257,7 @@ class _Checker:
     def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
         near = {*self.inputs, *own}
         if node.batch is not None:
-            near |= {node.batch.alias.strip(), "__index__", *BATCH_NAMES}
+            near |= {name_like(node.batch.alias), "__index__", *BATCH_NAMES}
         guess = self.report.nearest(reference.root, near, self.nodes.keys())
         if guess is None:
             return ""
@@ -261,7 +281,7 @@ class _Checker:
         help: str = "",
     ) -> bool:
         text = _spelling(expression, reference)
-        self.report.error(code, surface.path, f"${{{reference.raw}}} {message}", text=text, help=help)
+        self.report.error(code, surface.path, message, text=text, help=help)
         return False
 
     def _warn(
@@ -274,7 +294,7 @@ class _Checker:
         help: str = "",
     ) -> None:
         text = _spelling(expression, reference)
-        self.report.warn(code, surface.path, f"${{{reference.raw}}} {message}", text=text, help=help)
+        self.report.warn(code, surface.path, message, text=text, help=help)
 
 
 def _read(surface: Surface, expression: Expression) -> Iterator[Reference]:

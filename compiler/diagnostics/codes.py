@@ -1,9 +1,12 @@
 """Every code of a diagnostic, with its title.
 
-The first digit of a code is its area:
+The first digit says what a finding is about:
 
-    PFL1xx load    PFL2xx validate    PFL3xx analyse    PFL4xx lower    PFL5xx lint
-    PFL6xx write and check    PFL7xx diff
+    PFL1xx reading the file    PFL2xx the form of a workflow    PFL3xx references and node types
+    PFL4xx what is generated   PFL5xx lint    PFL6xx files and `check`    PFL7xx `diff`
+
+It does not say which stage finds it: PFL213 and PFL217 need to know what references mean, so `analyse` reports them;
+tables of node types (PFL41x) are read before it. To find who reports a code, search for the code.
 
 A code keeps its meaning for good; one that is no longer used is not reused.
 """
@@ -72,6 +75,8 @@ CODES: dict[str, str] = {
     "PFL320": "alias that shadows another name",
     "PFL321": "item reference outside its batch",
     "PFL322": "reference that fails at run time",
+    "PFL323": "node that never runs",
+    "PFL324": "items that are not a list",
     # analyse: node types
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",

@@ -9,6 +9,8 @@ import enum
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .codes import CODES
+
 
 class Severity(enum.Enum):
     """How bad a finding is: errors stop the pipeline after the stage that found them."""
@@ -24,13 +26,7 @@ class Position(NamedTuple):
     column: int
 
 
-class Diagnostic(NamedTuple):
-    """One finding.
-
-    `where` addresses the thing by node id (`classify.batch.items`), or is "" for the whole file.
-    `file` is the source's name as the user gave it. `help` says what to do, one line or several.
-    """
-
+class _Diagnostic(NamedTuple):
     code: str
     severity: Severity
     message: str
@@ -38,6 +34,36 @@ class Diagnostic(NamedTuple):
     file: str = ""
     position: Position | None = None
     help: str = ""
+
+
+class Diagnostic(_Diagnostic):
+    """One finding.
+
+    `where` addresses the thing by node id (`classify.batch.items`), or is "" for the whole file.
+    `file` is the source's name as the user gave it. `help` says what to do, one line or several.
+    Raises: ValueError, for a code that `CODES` does not have.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        code: str,
+        severity: Severity,
+        message: str,
+        where: str = "",
+        file: str = "",
+        position: Position | None = None,
+        help: str = "",
+    ) -> Diagnostic:
+        if code not in CODES:
+            raise ValueError(f"{code!r} is not a code of diagnostics/codes.py")
+        return super().__new__(cls, code, severity, message, where, file, position, help)
+
+    @property
+    def title(self) -> str:
+        """What the code says in a few words."""
+        return CODES[self.code]
 
     def render(self) -> str:
         """The finding as text: location first, then what is wrong, then a way out."""

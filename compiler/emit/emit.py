@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..ir.workflow import ErrorHandling
 from .class_body import exec_body, prep_body
 from .python_text import Literal, comment, docstring, lay_out, literal
@@ -36,15 +36,9 @@ class Origin(NamedTuple):
 
 
 def emit(lowered: LoweredIR, origin: Origin, *, runtime: str = RUNTIME) -> dict[str, str]:
-    """The expanded IR and the modules of generated classes, by path."""
+    """The expanded IR and the module of generated classes, by path."""
     files = {"lowered.json": dump(lowered.document)}
-    modules: dict[str, list[LoweredBatch]] = {}
-    for batch in lowered.batches:
-        modules.setdefault(batch.module, []).append(batch)
-    if not modules:
-        modules["nodes"] = []
-    for module in sorted(modules):
-        files[f"{module}.py"] = _module(modules[module], origin, runtime)
+    files[f"{MODULE}.py"] = _module(lowered.batches, origin, runtime)
     return files
 
 
@@ -79,7 +73,7 @@ def summary(batch: LoweredBatch) -> str:
     return ", ".join(said)
 
 
-def _module(batches: list[LoweredBatch], origin: Origin, runtime: str) -> str:
+def _module(batches: Sequence[LoweredBatch], origin: Origin, runtime: str) -> str:
     classes = [_class(batch) for batch in batches]
     used = {name for cls in classes for name in cls["uses"]}
     name = origin.source or "a workflow"

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from .. import runtime
-from ..ir.template import Expression, templates
+from ..ir.lowered import Parameter
+from ..ir.template import templates
 from ..load.plain_data import MAX_DEPTH, too_deep
-from ..node_types.declared_type import outer_type
+from ..lowering.bind import bound, in_store
+from ..node_types.declared_type import meaning_of, outer_type
 from ..runtime import Missing, ParameterError, Unresolved
 from .python_text import lay_out
-from .template_to_python import StoreScope, expression, parameter
+from .template_to_python import Variables, items, parameter
 
 Mode = Literal["strict", "permissive"]
 
@@ -55,7 +57,7 @@ class Compiled:
         # An issue is text like any other unless an expression stands beside it.
         has_expressions = any(parsed.is_dynamic for parsed in found)
         self._issues = tuple(sorted({i.raw for t in found for i in t.issues})) if has_expressions else ()
-        self._expressions = {e.raw: e for t in found for e in t.expressions}
+        self._expressions = tuple(dict.fromkeys(e.raw for t in found for e in t.expressions))
 
     def strict(self, context: Mapping[str, Any]) -> Any:
         """The value. Raises: as `evaluate` in strict mode."""
@@ -64,7 +66,7 @@ class Compiled:
                 return self._strict(context)
         except Unresolved:
             pass
-        missing = (raw for raw, e in self._expressions.items() if isinstance(_probe(e)(context), Missing))
+        missing = (raw for raw in self._expressions if isinstance(_probe(raw)(context), Missing))
         raise UnresolvedError(tuple(sorted(missing)), self._issues)
 
     def permissive(self, context: Mapping[str, Any]) -> Any:
@@ -92,13 +94,13 @@ def _compile_text(template: str, declared_type: str | None) -> Compiled:
 def python_source(template: Any, declared_type: str | None = None, *, permissive: bool = False) -> str:
     """The Python expression for `template`, over a variable `context`."""
     declared = None if declared_type is None else outer_type(declared_type)
-    node = parameter(template, StoreScope("context"), declared=declared, permissive=permissive)
-    return lay_out(node)
+    source = Parameter("", bound(template, in_store), meaning_of(declared), parse_json=True)
+    return lay_out(parameter(source, Variables("context"), permissive=permissive))
 
 
 @functools.lru_cache(maxsize=4096)
-def _probe(expr: Expression) -> Callable[[Mapping[str, Any]], Any]:
-    return _function(lay_out(expression(expr, StoreScope("context"), "peek")))
+def _probe(expression: str) -> Callable[[Mapping[str, Any]], Any]:
+    return _function(lay_out(items(bound(f"${{{expression}}}", in_store), Variables("context"))))
 
 
 def _function(source: str) -> Callable[[Mapping[str, Any]], Any]:

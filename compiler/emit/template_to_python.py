@@ -6,145 +6,150 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import NamedTuple
 
-from ..ir.template import DynamicIndex, Expression, Field, Reference, Step, Template, is_dynamic, parse
-from ..ir.template import Literal as LiteralOperand
+from ..ir import tree
+from ..ir.lowered import Declared, Parameter
+from ..ir.template import Field, Index, Issue
 from .python_text import Call, Code, Entry, Keyword, Literal, Mapping, Node, Sequence, Text
 
-_TEXT_TYPES = ("str", "string")
-_CONTAINERS = {"dict": "as_dict", "object": "as_dict", "list": "as_list", "array": "as_list"}
+
+class Variables(NamedTuple):
+    """The Python variables that hold what lookups start from."""
+
+    store: str
+    """The mapping in which names of the store are looked up."""
+    item: str = ""
+
+    def of(self, start: tree.Start) -> tuple[str, tuple[Field, ...]]:
+        """The Python expression to start from, and the step to take first."""
+        if isinstance(start, tree.Item):
+            return self.item, ()
+        if isinstance(start, tree.ItemIndex):
+            return "call.index", ()
+        if isinstance(start, tree.ItemTotal):
+            return "call.total", ()
+        if isinstance(start, tree.Captured):
+            return f"given.{start.name}", ()
+        if isinstance(start, tree.Own):
+            return "inputs", (Field(start.name),)
+        return self.store, (Field(start.name),)
 
 
-class Scope(Protocol):
-    """Says where the value of a name is found at the place for which code is written."""
-
-    def access(self, ref: Reference) -> tuple[str, tuple[Step, ...], bool]:
-        """The Python expression to start from, the steps left to take, and whether it is surely there."""
-        ...
-
-
-class StoreScope:
-    """Every name is looked up in one mapping, the Python variable `name`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def access(self, ref: Reference) -> tuple[str, tuple[Step, ...], bool]:
-        return self._name, (Field(ref.root), *ref.path), True
-
-
-def lookup(ref: Reference, scope: Scope, function: str = "find") -> Node:
-    """`ref` as a call of a function that takes a value and a path.
+def lookup(found: tree.Lookup, variables: Variables, function: str = "find") -> Node:
+    """`found` as a call of a function that takes a value and a path.
 
     `find` and `peek` are left out where nothing is left to look up, and nothing can be missing.
     """
-    base, path, sure = scope.access(ref)
-    if not path:
-        return Code(base) if function == "peek" or (function == "find" and sure) else Call(function, (Code(base),))
-    return Call(function, (Code(base), *(_step(step, scope) for step in path)))
+    base, first = variables.of(found.start)
+    steps = (*first, *found.steps)
+    if not steps:
+        plain = function == "peek" or (function == "find" and not found.may_miss)
+        return Code(base) if plain else Call(function, (Code(base),))
+    return Call(function, (Code(base), *(_step(step, variables) for step in steps)))
 
 
-def expression(expr: Expression, scope: Scope, function: str = "find") -> Node:
-    """`expr` as Python, the value handed to `function`: "peek" gives Missing, the others raise `Unresolved`."""
-    operands = [_operand(operand, scope) for operand in expr.operands]
-    sure = next((n for n, operand in enumerate(operands) if not _may_miss(operand)), None)
-    if sure is not None:
-        operands = operands[: sure + 1]
-    if len(operands) == 1:
-        only = expr.operands[0]
-        if isinstance(only, Reference):
-            return lookup(only, scope, function)
-    chain = operands[0] if len(operands) == 1 else Call("first", tuple(operands))
-    return chain if function == "peek" or (function == "find" and sure is not None) else Call(function, (chain,))
+def choice(found: tree.Choice, variables: Variables, function: str = "find") -> Node:
+    """`found` as Python, the value handed to `function`: "peek" gives Missing, the others raise `Unresolved`."""
+    operands = []
+    for operand in found.operands:
+        operands.append(operand)
+        if not (isinstance(operand, tree.Lookup) and operand.may_miss):
+            break  # what comes after it is never looked at
+    only = operands[0] if len(operands) == 1 else None
+    if isinstance(only, tree.Lookup):
+        return lookup(only, variables, function)
+    made = [_operand(operand, variables) for operand in operands]
+    chain = made[0] if len(made) == 1 else Call("first", tuple(made))
+    return chain if function == "peek" or (function == "find" and not found.may_miss) else Call(function, (chain,))
 
 
-def template(source: Template, scope: Scope, *, permissive: bool = False, parse_json: bool = False) -> Node:
+def template(
+    source: tree.Template, variables: Variables, *, permissive: bool = False, parse_json: bool = False
+) -> Node:
     """A string: a whole reference keeps its type, anything else is text.
 
     With `permissive`, a reference that finds nothing stays as it is written. With `parse_json`, a
     whole reference to a string that holds a JSON object or array gives that object or array.
     """
-    if source.is_whole:
-        return _whole(source, scope, "parsed" if parse_json else "find", permissive)
+    if source.unless_run:
+        runs = (lookup(node, variables, "peek") for node in source.unless_run)
+        node: Node = Call("none_unless_run", (items(source, variables), *runs))
+        return Call("parsed", (node,)) if source.whole is not None and parse_json else node
+    if source.whole is not None:
+        return _whole(source, source.whole, variables, "parsed" if parse_json else "find", permissive)
     parts: list[str | Node] = []
     for part in source.parts:
-        if isinstance(part, str):
-            parts.append(part)
-        elif isinstance(part, Expression):
-            parts.append(_inside_text(part, source, scope, permissive))
+        if isinstance(part, tree.Choice):
+            parts.append(_inside_text(part, variables, permissive))
         else:
-            parts.append(part.raw)
+            parts.append(part.raw if isinstance(part, Issue) else part)
     if any(_is_hard_to_quote(part) for part in parts if not isinstance(part, str)):
         return Call("joined", tuple(Literal(part) if isinstance(part, str) else part for part in parts))
     return Text(tuple(parts))
 
 
-def applied(function: str, node: Node) -> Node:
-    """`node`, a value that is surely there, handed to `function`."""
-    plain = function == "find" or (function == "parsed" and _is_number(node))
-    return node if plain else Call(function, (node,))
-
-
-def _whole(source: Template, scope: Scope, function: str, permissive: bool) -> Node:
+def _whole(source: tree.Template, whole: tree.Choice, variables: Variables, function: str, permissive: bool) -> Node:
     """A whole reference, its value handed to `function`."""
-    expr = source.expressions[0]
-    if permissive:
-        return applied(function, _found_or(expression(expr, scope, "peek"), source.source))
-    node = expression(expr, scope, "peek")
-    return node if _is_number(node) and function == "parsed" else expression(expr, scope, function)
+    if function == "parsed" and _is_number(whole):
+        function = "find"
+    if not permissive:
+        return choice(whole, variables, function)
+    node = _found_or(whole, variables, source.source)
+    return node if function == "find" else Call(function, (node,))
 
 
-def value(source: Any, scope: Scope, *, permissive: bool = False, parse_json: bool = False) -> Node:
-    """Any JSON value: templates inside it become code, everything else stays a literal."""
-    if not is_dynamic(source):
-        return Literal(source)
-    if isinstance(source, str):
-        return template(parse(source), scope, permissive=permissive, parse_json=parse_json)
-    if isinstance(source, dict):
-        return Mapping(
-            tuple(
-                Entry(key, value(item, scope, permissive=permissive, parse_json=parse_json))
-                for key, item in source.items()
-            )
-        )
-    return Sequence(tuple(value(item, scope, permissive=permissive, parse_json=parse_json) for item in source))
+def value(source: tree.Value, variables: Variables, *, permissive: bool = False, parse_json: bool = False) -> Node:
+    """Any value: templates inside it become code, everything else stays a literal."""
+    if isinstance(source, tree.Literal):
+        return Literal(source.value)
+    if isinstance(source, tree.Template):
+        return template(source, variables, permissive=permissive, parse_json=parse_json)
+
+    def made(part: tree.Value) -> Node:
+        return value(part, variables, permissive=permissive, parse_json=parse_json)
+
+    if isinstance(source, tree.Object):
+        return Mapping(tuple(Entry(key, made(member)) for key, member in source.entries))
+    return Sequence(tuple(made(item) for item in source.items))
 
 
-def parameter(
-    source: Any, scope: Scope, *, declared: str | None = None, permissive: bool = False, parse_json: bool = True
-) -> Node:
-    """The value of a node's parameter whose declared type is `declared` (None: not declared).
+def parameter(source: Parameter, variables: Variables, *, permissive: bool = False) -> Node:
+    """The value of a node's parameter.
 
     Strings inside containers are read as JSON where they hold some (`parse_json`); a string of its own
-    only where a container is declared; and a declared `str` makes text of containers.
+    only where a container is declared; and declared text makes text of containers.
     """
-    is_text = declared is not None and declared.lower() in _TEXT_TYPES
-    if not is_dynamic(source):
-        if is_text and isinstance(source, (dict, list)):
-            return Call("as_json_text", (Literal(source),))
-        return Literal(source)
-    if not isinstance(source, str):
-        node = value(source, scope, permissive=permissive, parse_json=parse_json)
+    made, declared = source.value, source.declared
+    is_text = declared in (Declared.TEXT, Declared.LENIENT_TEXT)
+    if isinstance(made, tree.Literal):
+        return Call("as_json_text", (Literal(made.value),)) if is_text and _is_container(made) else Literal(made.value)
+    if not isinstance(made, tree.Template):
+        node = value(made, variables, permissive=permissive, parse_json=source.parse_json)
         return Call("as_json_text", (node,)) if is_text else node
-    found = parse(source)
-    if not found.is_whole or declared is None:
-        return template(found, scope, permissive=permissive)
-    function = ("as_text" if declared == "str" else "as_json_text") if is_text else _CONTAINERS.get(declared, "find")
-    return _whole(found, scope, function, permissive)
+    if made.whole is None or declared is None:
+        return template(made, variables, permissive=permissive)
+    return _whole(made, made.whole, variables, _MAKES[declared], permissive)
 
 
-def items(source: str | list[Any], scope: Scope) -> Node:
+_MAKES = {
+    Declared.TEXT: "as_text",
+    Declared.LENIENT_TEXT: "as_json_text",
+    Declared.OBJECT: "as_dict",
+    Declared.LIST: "as_list",
+}
+
+
+def items(source: tree.Value, variables: Variables) -> Node:
     """The items of a batch: Missing where the reference finds nothing; inline references stay as text."""
-    if isinstance(source, list):
-        return value(source, scope, permissive=True, parse_json=True)
-    found = parse(source.strip())
-    if found.is_whole:
-        return expression(found.expressions[0], scope, "peek")
+    if not isinstance(source, tree.Template):
+        return value(source, variables, permissive=True, parse_json=True)
+    if source.whole is not None:
+        return choice(source.whole, variables, "peek")
     parts = (
-        Literal(part) if isinstance(part, str) else expression(part, scope, "peek")
-        for part in found.parts
-        if isinstance(part, (str, Expression))
+        choice(part, variables, "peek") if isinstance(part, tree.Choice) else Literal(part)
+        for part in source.parts
+        if not isinstance(part, Issue)
     )
     return Call("joined", tuple(parts))
 
@@ -170,42 +175,41 @@ def words(node: Node | str) -> Iterable[str]:
             yield from words(part)
 
 
-def _step(step: Step, scope: Scope) -> Node:
+def _is_container(value: tree.Literal) -> bool:
+    return isinstance(value.value, dict | list)
+
+
+def _step(step: Field | Index | tree.LookedUpIndex, variables: Variables) -> Node:
     if isinstance(step, Field):
         return Literal(step.name)
-    if isinstance(step, DynamicIndex):
-        base, path, sure = scope.access(step.ref)
-        if sure and not path and base == "call.index":
-            return Code(base)
-        return lookup(step.ref, scope, "position")
-    return Literal(step.value)
+    if isinstance(step, Index):
+        return Literal(step.value)
+    is_position = isinstance(step.lookup.start, tree.ItemIndex) and not step.lookup.steps
+    return lookup(step.lookup, variables, "peek" if is_position else "position")
 
 
-def _operand(operand: Reference | LiteralOperand, scope: Scope) -> Node:
-    return lookup(operand, scope, "peek") if isinstance(operand, Reference) else Literal(operand.value)
+def _operand(operand: tree.Lookup | tree.Literal, variables: Variables) -> Node:
+    return lookup(operand, variables, "peek") if isinstance(operand, tree.Lookup) else Literal(operand.value)
 
 
-def _may_miss(node: Node) -> bool:
-    return isinstance(node, Call) or (isinstance(node, Code) and node.text.startswith("given."))
+def _is_number(found: tree.Choice) -> bool:
+    """Whether it is the position of an item, or the number of items: reads the same as text, and is no JSON."""
+    first = found.operands[0]
+    return isinstance(first, tree.Lookup) and first.is_number
 
 
-def _inside_text(expr: Expression, source: Template, scope: Scope, permissive: bool) -> Node:
+def _inside_text(found: tree.Choice, variables: Variables, permissive: bool) -> Node:
+    if _is_number(found):
+        return choice(found, variables)  # reads the same without `text`
     if permissive:
-        node = _found_or(expression(expr, scope, "peek"), source.source[expr.start : expr.end])
-        return node if _is_number(node) else Call("text", (node,))
-    node = expression(expr, scope, "text")
-    number = isinstance(node, Call) and len(node.arguments) == 1 and _is_number(node.arguments[0])
-    return node.arguments[0] if isinstance(node, Call) and number else node  # reads the same without `text`
+        return Call("text", (_found_or(found, variables, found.written),))
+    return choice(found, variables, "text")
 
 
-def _found_or(node: Node, written: str) -> Node:
-    """`node`, but the reference as it is written where `node` finds nothing."""
-    return Call("found_or", (node, Literal(written))) if _may_miss(node) else node
-
-
-def _is_number(node: Node) -> bool:
-    """Whether `node` is the position of an item, or the number of items."""
-    return isinstance(node, Code) and node.text.startswith("call.")
+def _found_or(found: tree.Choice, variables: Variables, written: str) -> Node:
+    """`found`, but the reference as it is written where there is nothing."""
+    node = choice(found, variables, "peek")
+    return Call("found_or", (node, Literal(written))) if found.may_miss else node
 
 
 def _is_hard_to_quote(node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""What must hold of the compiler's own output, checked on every run. A failure is a bug of ours.
+"""What must hold of generated code, checked on every run. A failure is a bug of ours.
 
 Whatever a workflow says, it may change literals and names in generated code, never its shape: every
 module is parsed again and compared with the shape that the templates promise.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
+from ..lowering.verify_ir import BrokenPromise
 
 _OWNERS = frozenset({"self", "given", "call"})
 _NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
@@ -24,26 +25,11 @@ _ALLOWED = frozenset({
 })  # fmt: skip
 
 
-class BrokenPromise(AssertionError):
-    """The compiler made something that it must not make. Please report it, with the workflow."""
-
-
-def verify_lowered(lowered: LoweredIR) -> None:
-    """Check the expanded IR. Raises: BrokenPromise."""
-    wrong = list(_wrong_in_lowered(lowered))
-    if wrong:
-        raise BrokenPromise("generated invalid IR: " + "; ".join(wrong))
-
-
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
     """Check the generated modules of batch classes. Raises: BrokenPromise."""
-    modules: dict[str, list[LoweredBatch]] = {}
-    for batch in lowered.batches:
-        modules.setdefault(batch.module, []).append(batch)
-    for module, batches in modules.items():
-        wrong = list(_wrong_in_module(files[f"{module}.py"], batches))
-        if wrong:
-            raise BrokenPromise(f"generated invalid code in {module}.py: " + "; ".join(wrong))
+    wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
+    if wrong:
+        raise BrokenPromise(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
 
 
 def verify_program(text: str) -> None:
@@ -83,27 +69,7 @@ def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
                 yield f"{function.name} reads .{node.attr}"
 
 
-def _wrong_in_lowered(lowered: LoweredIR) -> Iterator[str]:
-    nodes = lowered.document["nodes"]
-    for batch in lowered.batches:
-        node = nodes[batch.number]
-        if "batch" in node:
-            yield f"{batch.node_id} still has a batch"
-        if node["type"] != f"{batch.module}:{batch.class_name}":
-            yield f"{batch.node_id} has the type {node['type']!r}"
-        if not batch.class_name.isidentifier() or not batch.alias.isidentifier():
-            yield f"{batch.node_id}: {batch.class_name!r} or {batch.alias!r} is not a Python name"
-        names = [capture.name for capture in batch.captures]
-        if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
-            yield f"{batch.node_id}: captured names {names}"
-        if any(isinstance(value, dict | list) for value in node["params"].values()):
-            yield f"{batch.node_id}: a captured reference is nested"
-    classes = [(batch.module, batch.class_name) for batch in lowered.batches]
-    if len(set(classes)) != len(classes):
-        yield "two classes have one name"
-
-
-def _wrong_in_module(text: str, batches: list[LoweredBatch]) -> Iterator[str]:
+def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str]:
     body = ast.parse(text).body
     classes = [statement for statement in body if isinstance(statement, ast.ClassDef)]
     head = body[: len(body) - len(classes)]

@@ -8,6 +8,7 @@ listed in the row's `no_concern`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +19,7 @@ REQUIRED: Final = "required"
 CONSUMERS = ("emit", "source map", "runtime", "diff", "lint", "plan", "graph")
 """The parts of the compiler that have to do something about a key, or say why not."""
 
+_NAME = re.compile("^[a-zA-Z_][a-zA-Z0-9_]*$")
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -81,7 +83,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="as",
         field="alias",
-        schema={"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
+        schema={"type": "string", "pattern": _NAME.pattern},
         default="item",
         about="What an item is called in the node's parameters: a name of letters, digits and `_`.",
         sample="issue",
@@ -187,6 +189,17 @@ def descriptions() -> dict[str, dict[str, Any]]:
         }
         for row in BATCH_KEYS
     }
+
+
+def is_name(alias: str) -> bool:
+    """Whether `as` may be `alias`."""
+    return _NAME.search(alias) is not None
+
+
+def name_like(alias: str) -> str:
+    """The name for an item that is nearest to `alias`: my_item for my-item."""
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", alias.strip()) or str(default("as"))
+    return f"_{name}" if name[0].isdigit() else name
 
 
 def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:

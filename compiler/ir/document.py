@@ -42,6 +42,14 @@ class Positions(Protocol):
         """
         ...
 
+    def span(self, path: Path) -> tuple[int, int] | None:
+        """The offsets between which the value at `path` is spelled, quotes included; None if it cannot be found."""
+        ...
+
+    def key_span(self, path: Path) -> tuple[int, int] | None:
+        """The offsets between which the key that names the value is spelled, quotes included; None without one."""
+        ...
+
 
 class NoPositions:
     """Positions of a document that came as Python data."""
@@ -59,6 +67,14 @@ class NoPositions:
         return None
 
     def extent(self, path: Path) -> tuple[int, int] | None:
+        """Always None: there is no source text."""
+        return None
+
+    def span(self, path: Path) -> tuple[int, int] | None:
+        """Always None: there is no source text."""
+        return None
+
+    def key_span(self, path: Path) -> tuple[int, int] | None:
         """Always None: there is no source text."""
         return None
 

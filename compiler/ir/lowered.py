@@ -1,4 +1,4 @@
-"""`LoweredIR`: the workflow without batches, which `emit` turns into text."""
+"""`LoweredIR`: the workflow without batches, which `emit` turns into text. Emit looks at nothing else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .document import NoPositions, Positions
 from .paths import Path
-from .template import Reference
-from .workflow import BatchSpec
+from .tree import Choice, Lookup, Value
+from .workflow import BatchSpec, Edge, Retry
+
+MODULE = "nodes"
+"""The module that holds the generated classes."""
 
 
 class Shape(enum.Enum):
@@ -45,27 +49,40 @@ def shape_of(*, parallel: bool, is_async: bool) -> Shape:
     return Shape.CONCURRENT if is_async else Shape.THREADED
 
 
+class Declared(enum.Enum):
+    """What a parameter is declared to be, as far as that changes its value."""
+
+    TEXT = "text"
+    """Containers become JSON, and must."""
+    LENIENT_TEXT = "lenient_text"
+    """Containers become JSON where they can."""
+    OBJECT = "object"
+    """Text that holds a JSON object becomes that object."""
+    LIST = "list"
+    """Text that holds a JSON array becomes that array."""
+
+
 class Capture(NamedTuple):
     """A loop-invariant reference: read once, before the loop, under a name of its own."""
 
     name: str
-    reference: Reference
+    lookup: Lookup
+    """Where it is read: in the store."""
     path: Path
     """The place in the workflow where it stands first: the text of a parameter."""
+    text: str
     offset: int
     """Where in that text the expression begins that needs it."""
 
 
 class Parameter(NamedTuple):
-    """One parameter of the inner node: as written, and what its node type says of it."""
+    """One parameter of a node, and what its node type says of it."""
 
     key: str
-    value: Any
-    declared: str | None
+    value: Value
+    declared: Declared | None
     parse_json: bool
     """Whether strings inside it are read as JSON where they hold some."""
-    optional: frozenset[str] = frozenset()
-    """For `inputs`: the keys that are None where the nodes they come from did not run."""
 
 
 class LoweredBatch(NamedTuple):
@@ -74,20 +91,40 @@ class LoweredBatch(NamedTuple):
     node_id: str
     type: str
     """The inner node's type, as the author wrote it."""
-    module: str
     class_name: str
     shape: Shape
     spec: BatchSpec
+    items: Value
     alias: str
     """The Python variable that holds the item."""
     captures: tuple[Capture, ...]
     parameters: tuple[Parameter, ...]
-    item_names: Mapping[str, str]
-    """The names that stand for the call itself (`__index__`, ...), and their Python."""
     permissive: bool
     namespaced: bool
     number: int
     """The node's place in the document's `nodes`."""
+
+
+class LoweredStep(NamedTuple):
+    """A node as a step of the workflow."""
+
+    id: str
+    type: str
+    number: int
+    path: Path
+    runs: tuple[str, str] | None
+    """The module and the name of the class that runs it (inside a batch: each item), where they are known."""
+    retry: Retry | None
+    parameters: tuple[Parameter, ...]
+    """What the store gives it; none for a batch, which makes the parameters of each item by itself."""
+    batch: LoweredBatch | None
+
+
+class LoweredOutput(NamedTuple):
+    """An output of the workflow. `value` is a `Choice` where it keeps its type, and is None where it finds nothing."""
+
+    name: str
+    value: Choice | Value
 
 
 class LoweredIR(NamedTuple):
@@ -96,3 +133,15 @@ class LoweredIR(NamedTuple):
     name: str
     document: Mapping[str, Any]
     batches: tuple[LoweredBatch, ...]
+    steps: tuple[LoweredStep, ...]
+    edges: tuple[Edge, ...]
+    start: str
+    """The id of the step that runs first."""
+    inputs: Mapping[str, Mapping[str, Any]]
+    """The inputs by name, as declared."""
+    outputs: tuple[LoweredOutput, ...]
+    permissive: bool
+    added: frozenset[Path] = frozenset()
+    """Where `document` says what an engine does with an original type by itself."""
+    positions: Positions = NoPositions()
+    """Where the places that steps, parameters and captures come from stand in the workflow's file."""

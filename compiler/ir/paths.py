@@ -28,10 +28,3 @@ def where(data: Any, path: Path) -> str:
         if isinstance(name, str) and name:
             return address((name, *path[2:]))
     return address(path)
-
-
-def value_at(data: Any, path: Path) -> Any:
-    """What stands at `path` in `data`, which has it."""
-    for step in path:
-        data = data[step]
-    return data

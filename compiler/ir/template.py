@@ -61,6 +61,10 @@ class Reference(NamedTuple):
     path: tuple[Step, ...]
     raw: str
 
+    def __str__(self) -> str:
+        """The reference as an author writes it."""
+        return f"${{{self.raw}}}"
+
     def references(self) -> Iterator[Reference]:
         """This reference and those inside its dynamic indexes."""
         yield self

@@ -52,6 +52,72 @@ _READ: Mapping[str, Callable[[Any], Any]] = {"error_handling": ErrorHandling}
 """How a value is read, where it is not data alone."""
 
 
+class Edge(NamedTuple):
+    """From one node to the next, for one of its actions."""
+
+    source: str
+    target: str
+    action: str | None = None
+    """The action as written; None leaves the default one."""
+
+    @property
+    def name(self) -> str:
+        """The action that it is taken for."""
+        return "default" if self.action is None else self.action
+
+
+class Retry(NamedTuple):
+    """How often a node itself tries; `written` names the keys the author wrote."""
+
+    max: int = 1
+    wait: float | None = None
+    backoff: str | None = None
+    written: tuple[str, ...] = ()
+
+
+class Loop(NamedTuple):
+    """How often a node runs."""
+
+    while_: str | None = None
+    until: str | None = None
+    max_iterations: int | str | None = None
+    carry: Mapping[str, str] = {}
+
+
+class Input(NamedTuple):
+    """An input of the workflow; `data` is all that is written of it."""
+
+    name: str
+    type: str | None
+    required: bool
+    default: Any
+    data: Mapping[str, Any]
+
+    @property
+    def has_default(self) -> bool:
+        return "default" in self.data
+
+
+class Output(NamedTuple):
+    """An output of the workflow: a template, or a reference without its `${` and `}`."""
+
+    name: str
+    source: str
+
+    @property
+    def template(self) -> str:
+        """The source as a template."""
+        return self.source if "${" in self.source else f"${{{self.source}}}"
+
+
+class Chunk(NamedTuple):
+    """A part of the prompt cache: what stands before a value, and the reference to the value ("" for none)."""
+
+    name: str
+    var: str
+    prose_before: str
+
+
 class SourceNode(NamedTuple):
     """One node as the author wrote it. `data` is the node's own part of the document."""
 
@@ -66,6 +132,39 @@ class SourceNode(NamedTuple):
     @property
     def path(self) -> Path:
         return ("nodes", self.number)
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The parameter `inputs` by key; empty where it is absent, or a reference whose keys only a run knows."""
+        found = self.params.get("inputs")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def retry(self) -> Retry | None:
+        """The node's own attempts, where it says anything of them."""
+        found = self.data.get("retry")
+        if not isinstance(found, dict) or not found:
+            return None
+        return Retry(found.get("max", 1), found.get("wait"), found.get("backoff"), tuple(found))
+
+    @property
+    def loop(self) -> Loop | None:
+        """How the node repeats, if it does."""
+        found = self.data.get("loop")
+        if not found:
+            return None
+        return Loop(found.get("while"), found.get("until"), found.get("max_iterations"), found.get("carry") or {})
+
+    @property
+    def prompt_cache(self) -> tuple[str, ...]:
+        """The parts of the prompt cache that the node's calls begin with."""
+        found = self.data.get("prompt_cache") or ()
+        return tuple(name for name in found if isinstance(name, str))
+
+    @property
+    def approval(self) -> str | None:
+        """What is asked for before the node runs, if anything is."""
+        return self.data.get("approval") or None
 
 
 class SourceIR(NamedTuple):
@@ -86,6 +185,36 @@ class SourceIR(NamedTuple):
     @property
     def inputs(self) -> Mapping[str, Any]:
         return self.data.get("inputs") or {}
+
+    @property
+    def declared_inputs(self) -> tuple[Input, ...]:
+        """The workflow's inputs, in the order of the document."""
+        return tuple(
+            Input(name, spec.get("type"), spec.get("required", True) is not False, spec.get("default"), spec)
+            for name, spec in self.inputs.items()
+        )
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The workflow's outputs that have a source, in the order of the document."""
+        found = self.data.get("outputs") or {}
+        return tuple(Output(n, o["source"]) for n, o in found.items() if isinstance(o.get("source"), str))
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges, in the order of the document."""
+        return tuple(Edge(edge["from"], edge["to"], edge.get("action")) for edge in self.data.get("edges") or ())
+
+    @property
+    def start(self) -> str:
+        """The id of the node that runs first."""
+        return str(self.data.get("start_node") or self.nodes[0].id)
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The parts of the prompt cache."""
+        found = (self.data.get("cache") or {}).get("items", ())
+        return tuple(Chunk(chunk["name"], chunk["var"], chunk["prose_before"]) for chunk in found)
 
     @property
     def names(self) -> frozenset[str]:

@@ -25,7 +25,7 @@ _CHARACTER = re.compile(
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
-class Lines:
+class LineIndex:
     """Turns offsets in a text into positions."""
 
     def __init__(self, text: str) -> None:
@@ -71,7 +71,7 @@ class JsonPositions:
     def __init__(self, text: str) -> None:
         self._text = text
         self._root: Span | None = None
-        self._lines: Lines | None = None
+        self._lines: LineIndex | None = None
 
     def find(self, path: Path, text: str | None = None) -> Position | None:
         """See `ir.Positions.find`. With `text`, escapes in the value's spelling are seen through."""
@@ -102,10 +102,23 @@ class JsonPositions:
         start = span.start if span.key is None else span.key
         return self.at(start).line, self.at(max(span.end - 1, start)).line
 
+    def span(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.span`."""
+        span, whole = self._span(path)
+        return (span.start, span.end) if whole else None
+
+    def key_span(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.key_span`."""
+        span, whole = self._span(path)
+        if not whole or span.key is None:
+            return None
+        match = _TOKEN.match(self._text, span.key)
+        return match.span() if match else None
+
     def at(self, offset: int) -> Position:
         """The position of the character at `offset`."""
         if self._lines is None:
-            self._lines = Lines(self._text)
+            self._lines = LineIndex(self._text)
         return self._lines.position(offset)
 
     @property

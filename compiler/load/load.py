@@ -23,7 +23,7 @@ from ..ir.document import Document, NoPositions
 from ..ir.report import kind
 from .file_references import read_files
 from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error
-from .json_positions import JsonPositions, Lines
+from .json_positions import JsonPositions, LineIndex
 from .normalise import normalised, odd_key, unfit_error
 from .plain_data import Unfit, plain, too_deep
 
@@ -161,7 +161,7 @@ def _decode(content: bytes, name: str) -> str:
             "PFL103",
             name,
             f"byte 0x{content[error.start]:02x} is not UTF-8",
-            Lines(before).position(len(before)),
+            LineIndex(before).position(len(before)),
             help="save the file as UTF-8",
         ) from error
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
             raise
         message = "a Markdown workflow is read by pflow, which is not installed"
         raise refusal("PFL112", name, message, help='pip install "pflow-lower[pflow]"') from error
+    if find_spec("markdown_it") is None:  # imported only where somebody asks for a position
+        message = "the places in a Markdown workflow are found by markdown-it-py, which is not installed"
+        raise refusal("PFL112", name, message, help='pip install "pflow-lower[pflow]", or markdown-it-py alone')
     with _quiet():
         try:
             parsed = parse_markdown(text)

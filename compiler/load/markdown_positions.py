@@ -1,9 +1,7 @@
 """Where the parts of a workflow stand in its Markdown.
 
-pflow's parser keeps the line of each `### heading` and of each code block; the rest is found by
-looking for the key inside the node's section, and for a text inside the value. That is a search,
-not a parse: when the author's spelling hides a text (YAML escapes), the answer is the value's or
-the heading's place, never a wrong section.
+The structure is that of `markdown_structure`; where a part cannot be found in it (pflow's parser made it, or YAML
+spells it in a way of its own), the nearest parent's place is the answer, never another section's.
 
 An edge stands where its source node names it (`- next: b`); one that follows from the order of the
 document stands at the heading of its source.
@@ -11,25 +9,24 @@ document stands at the heading of its source.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
 from ..ir.paths import Path
-from .json_positions import Lines
-
-_HEADING = re.compile(r"\s*(#{2,3})\s+(.*?)\s*$")
-_FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*(.*?)\s*$")
+from .json_positions import LineIndex, Span
+from .markdown_structure import Part, Section, sections
 
 
-class _Part(NamedTuple):
-    """A stretch of the text: a section, a code block, a value."""
+class _Place(NamedTuple):
+    """Where a value stands, and its key; `whole` is False if that is the place of its nearest parent."""
 
     start: int
     end: int
-    key: int | None = None
-    """Where the value's key stands, if the value itself starts on a later line."""
+    key: tuple[int, int] | None = None
+    whole: bool = True
 
 
 class MarkdownPositions:
@@ -38,57 +35,44 @@ class MarkdownPositions:
     def __init__(self, text: str, data: Mapping[str, Any]) -> None:
         self._text = text
         self._data = data
-        self._lines: Lines | None = None
-        self._sections: dict[tuple[str, str], _Part] | None = None
 
     def find(self, path: Path, text: str | None = None) -> Position | None:
         """See `ir.Positions.find`."""
-        part = self._part(path)
-        if part is None:
-            return self._at(0)
-        offset = part.start if part.key is None else part.key
+        place = self._place(path)
         if text:
             # A block's text may be spelled over several lines; then its first line still helps.
             for wanted in (text, text.splitlines()[0] if text.strip() else text):
-                at = self._text.find(wanted, part.start, part.end)
+                at = self._text.find(wanted, place.start, place.end)
                 if at >= 0:
                     return self._at(at)
-        return self._at(offset)
+        return self._at(self._first(place))
 
     def find_key(self, path: Path) -> Position | None:
         """See `ir.Positions.find_key`."""
-        parent = self._part(path[:-1])
-        if path and isinstance(path[-1], str) and parent is not None:
-            key = _key(path[-1]).search(self._text, parent.start, parent.end)
-            if key:
-                return self._at(key.start("key"))
-        return self.find(path)
+        place = self._place(path)
+        return self._at(place.key[0]) if place.whole and place.key is not None else self.find(path)
 
     def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
         """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without."""
-        part = self._part(path)
-        if part is None:
-            return self._at(0)
-        at = self._text.find(value, part.start, part.end)
+        place = self._place(path)
+        at = self._text.find(value, place.start, place.end)
         if at >= 0:
             return self._at(at + offset)
         before = value[:offset].split("\n")
         whole = value.split("\n")[len(before) - 1].rstrip("\r")
         same = sum(line.strip() == whole.strip() for line in before[:-1])
-        at = part.start - 1
+        at = place.start - 1
         for _ in range(same + 1):
-            at = self._text.find(whole, at + 1, part.end) if whole.strip() else -1
+            at = self._text.find(whole, at + 1, place.end) if whole.strip() else -1
             if at < 0:
                 return self.find(path)
         return self._at(at + len(before[-1]))
 
     def extent(self, path: Path) -> tuple[int, int] | None:
         """See `ir.Positions.extent`."""
-        part = self._part(path)
-        if part is None:
-            return None
-        start = part.start if part.key is None else part.key
-        last = start + len(self._text[start : part.end].rstrip()) - 1
+        place = self._place(path)
+        start = self._first(place)
+        last = start + len(self._text[start : place.end].rstrip()) - 1
         return self._at(start).line, self._at(max(last, start)).line
 
     def search(self, text: str) -> Position | None:
@@ -97,141 +81,113 @@ class MarkdownPositions:
         return self._at(at) if at >= 0 else None
 
     def span(self, path: Path) -> tuple[int, int] | None:
-        """The offsets between which the value at `path` stands, or its nearest parent that can be found."""
-        part = self._part(path)
-        return (part.start, part.end) if part is not None else None
+        """See `ir.Positions.span`."""
+        place = self._place(path)
+        if not place.whole:
+            return None
+        text = self._text[place.start : place.end]
+        start = place.start + len(text) - len(text.lstrip())
+        return start, max(start, place.start + len(text.rstrip()))
+
+    def key_span(self, path: Path) -> tuple[int, int] | None:
+        """See `ir.Positions.key_span`."""
+        place = self._place(path)
+        return place.key if place.whole else None
 
     def _at(self, offset: int) -> Position:
-        if self._lines is None:
-            self._lines = Lines(self._text)
         return self._lines.position(offset)
 
-    def _part(self, path: Path) -> _Part | None:
-        if len(path) < 2:
-            return self._section(str(path[0]).title(), "") if path else None
-        top, which, *rest = path
-        if top == "nodes" and isinstance(which, int):
-            part = self._section("Steps", self._id(which))
-            rest = rest[1:] if rest[:1] == ["params"] else rest  # the params are the section's own bullets
-        elif top == "edges" and isinstance(which, int):
-            return self._edge(which)
-        else:
-            part = self._section(str(top).title(), "" if top == "cache" else str(which))
-        if rest == ["id"] or part is None:
-            return part
-        for step in rest:
-            inner = self._inner(part, step)
-            if inner is None:
-                break
-            part = inner
-        return part
+    def _first(self, place: _Place) -> int:
+        """Where the value starts, or its key, if the value itself starts on a later line of a bullet."""
+        key = place.key
+        if key is None or self._is_tag(key[0]):
+            return place.start
+        between = self._text[key[1] : place.start]
+        return key[0] if "\n" in between or "\r" in between else place.start
 
-    def _inner(self, part: _Part, step: str | int) -> _Part | None:
-        if isinstance(step, int):
-            return self._item(part, step)
-        for fence in self._fences(part):
-            if fence[0] == step:
-                return fence[1]
-        match = _key(step).search(self._text, part.start, part.end)
-        if match is None:
-            return None
-        below = self._text[match.end() : match.end() + 1] in ("\r", "\n", "")
-        key = match.start("key")
-        return _Part(match.end(), self._block_end(key, part.end), key if below else None)
+    def _is_tag(self, offset: int) -> bool:
+        """Whether `offset` is on the line of a fence."""
+        line = self._text[self._text.rfind("\n", 0, offset) + 1 : offset].lstrip()
+        return line.startswith(("```", "~~~"))
 
-    def _item(self, part: _Part, index: int) -> _Part | None:
-        """The index-th `- item` of a block list, by the indentation of the first one."""
-        bullets = list(re.compile(r"^([ \t]*)-[ \t]+", re.MULTILINE).finditer(self._text, part.start, part.end))
-        if not bullets:
-            return None
-        same = [bullet for bullet in bullets if bullet[1] == bullets[0][1]]
-        if index >= len(same):
-            return None
-        end = same[index + 1].start() if index + 1 < len(same) else part.end
-        return _Part(same[index].end(), end)
+    @functools.cached_property
+    def _lines(self) -> LineIndex:
+        return LineIndex(self._text)
 
-    def _block_end(self, key: int, limit: int) -> int:
-        """Where the value of the key at offset `key` ends: at the next line that is not deeper."""
-        line_start = self._text.rfind("\n", 0, key) + 1
-        before = self._text[line_start:key]
-        if before.strip(" \t-"):  # a flow mapping: {items: ..., as: ...}
-            end = self._text.find("\n", key)
-            return limit if end < 0 else min(end, limit)
-        depth = len(before)
-        for line in re.compile(r"^([ \t]*)(\S)", re.MULTILINE).finditer(self._text, key, limit):
-            column = len(line[1])
-            if line.start() > key and (column < depth or (column == depth and line[2] != "-")):
-                return line.start()
-        return limit
-
-    def _fences(self, part: _Part) -> list[tuple[str, _Part]]:
-        """The code blocks of a section: the last word of each tag, and the content."""
-        found: list[tuple[str, _Part]] = []
-        opened: tuple[str, str, int] | None = None
-        offset = part.start
-        for line in self._text[part.start : part.end].splitlines(keepends=True):
-            match = _FENCE.match(line)
-            if opened is None:
-                if match:
-                    opened = match[1], (match[2].split() or [""])[-1], offset + len(line)
-            elif match and match[1].startswith(opened[0]) and not match[2]:
-                found.append((opened[1], _Part(opened[2], offset)))
-                opened = None
-            offset += len(line)
+    @functools.cached_property
+    def _sections(self) -> dict[tuple[str, str], Section]:
+        """`### name` under `## top` as (top, name), `## top` itself as (top, ""); the first of equal ones."""
+        found: dict[tuple[str, str], Section] = {}
+        top = ""
+        for section in sections(self._text):
+            if section.level == 2:
+                top = section.name.title()
+            found.setdefault((top, section.name if section.level > 2 else ""), section)
         return found
 
-    def _edge(self, which: int) -> _Part | None:
+    def _place(self, path: Path) -> _Place:
+        if not path:
+            return _Place(0, len(self._text), whole=False)
+        top, *rest = path
+        if top == "edges" and rest and isinstance(rest[0], int):
+            return self._edge(rest[0])
+        if top == "nodes" and rest and isinstance(rest[0], int):
+            name, title = self._id(rest[0]), "Steps"
+            rest = rest[1:]
+            rest = rest[1:] if rest[:1] == ["params"] else rest  # the params are the section's own bullets
+        else:
+            name, title = "", "Steps" if top == "nodes" else str(top).title()
+            if rest and top != "cache":
+                name, rest = str(rest[0]), rest[1:]
+        section = self._sections.get((title, name))
+        if section is None:
+            section = self._sections.get((title, ""))
+            if section is None:
+                return _Place(0, 0, whole=False)
+            return _Place(section.start, section.end, whole=False)
+        heading = section.start, section.start + len(section.name)
+        if rest == ["id"]:
+            return _Place(*heading, heading)
+        whole = _Place(section.start, section.end, heading)
+        return self._inside(section, whole, rest) if rest else whole
+
+    def _inside(self, section: Section, whole: _Place, rest: list[str | int]) -> _Place:
+        parts: dict[str | int, Part] = {part.name: part for part in section.parts}
+        part = parts.get(rest[0])
+        if part is None:
+            return whole._replace(whole=False)
+        span: Span | None = part.span
+        place = self._of(part.span, part.tag, str(rest[0]))
+        for step in rest[1:]:
+            span = span.child(step) if span is not None else None
+            if span is None:
+                return place._replace(whole=False)
+            place = self._of(span, None, str(step))
+        return place
+
+    def _of(self, span: Span, tag: int | None, name: str) -> _Place:
+        start = span.key if tag is None else tag
+        if start is None:
+            return _Place(span.start, span.end)
+        if self._text[start : start + 1] in ('"', "'"):
+            return _Place(span.start, span.end, (start, start + len(name) + 2))
+        return _Place(span.start, span.end, (start, start + len(name)))
+
+    def _edge(self, which: int) -> _Place:
         edges = self._data.get("edges")
         edge = edges[which] if isinstance(edges, list) and which < len(edges) else None
-        if not isinstance(edge, Mapping):
-            return None
-        part = self._section("Steps", str(edge.get("from")))
-        if part is None:
-            return None
-        named = re.compile(
-            rf"^[ \t]*-[ \t].*?:.*?(?P<key>(?<![\w-]){re.escape(str(edge.get('to')))}(?![\w-]))", re.MULTILINE
-        )
-        match = named.search(self._text, part.start, part.end)
-        return _Part(match.start("key"), match.end()) if match else part
+        section = self._sections.get(("Steps", str(edge.get("from")))) if isinstance(edge, Mapping) else None
+        if edge is None or section is None:
+            return _Place(0, 0, whole=False)
+        target = re.compile(rf"(?<![\w-]){re.escape(str(edge.get('to')))}(?![\w-])")
+        for start, end in section.bullets:
+            colon = self._text.find(":", start, end)
+            found = target.search(self._text, colon, end) if colon >= 0 else None
+            if found is not None:
+                return _Place(*found.span())
+        return _Place(section.start, section.end)
 
     def _id(self, index: int) -> str:
         nodes = self._data.get("nodes")
         node = nodes[index] if isinstance(nodes, list) and index < len(nodes) else None
         return str(node.get("id")) if isinstance(node, Mapping) else ""
-
-    def _section(self, top: str, name: str) -> _Part | None:
-        """The section `### name` under `## top`, or `## top` itself; the heading's text starts it."""
-        if self._sections is None:
-            self._sections = self._read_sections()
-        return self._sections.get((top, name)) or self._sections.get((top, ""))
-
-    def _read_sections(self) -> dict[tuple[str, str], _Part]:
-        starts: list[tuple[int, int, tuple[str, str]]] = []  # the heading's text, its line, its name
-        fence = ""
-        top = ""
-        offset = 0
-        for line in self._text.splitlines(keepends=True):
-            mark = _FENCE.match(line)
-            heading = _HEADING.match(line)
-            if fence:
-                if mark and mark[1].startswith(fence) and not mark[2]:
-                    fence = ""
-            elif mark:
-                fence = mark[1]
-            elif heading:
-                name = heading[2] if heading[1] == "###" else ""
-                top = top if name else heading[2].title()
-                starts.append((offset + heading.start(2), offset, (top, name)))
-            offset += len(line)
-        ends = [line for _, line, _ in starts[1:]] + [len(self._text)]
-        sections: dict[tuple[str, str], _Part] = {}
-        for (start, _, name), end in zip(starts, ends, strict=True):
-            sections.setdefault(name, _Part(start, end))
-        return sections
-
-
-def _key(name: str) -> re.Pattern[str]:
-    """`name:` where a key can stand: after a bullet, an indentation, a brace or a comma."""
-    return re.compile(
-        rf"""(?:^[ \t]*(?:-[ \t]+)*|[{{,][ \t]*)(?P<key>["']?{re.escape(name)}["']?)[ \t]*:[ \t]*""", re.MULTILINE
-    )

@@ -19,22 +19,22 @@ A captured reference that finds nothing is an error only once an item needs it, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..analyse.analyse import BatchFacts, Facts
 from ..analyse.code_annotations import optional_inputs
-from ..analyse.invariance import Bindings, Bound
+from ..analyse.invariance import Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import Capture, LoweredBatch, LoweredIR, Parameter
-from ..ir.template import Literal, Reference, Template, parse, templates
+from ..ir import tree
+from ..ir.lowered import MODULE, Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
+from ..ir.template import templates
 from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
-from .names import class_name, digest_of, free, variable
-
-ROOMY = 250
-"""About how many classes a module holds before they are spread over several."""
+from .bind import Bind, bound, in_call, in_store, none_unless_run
+from .names import class_name, free, variable
 
 _INTERPRETED = {
     "prompt_cache": (
@@ -47,78 +47,97 @@ _INTERPRETED = {
     ),
 }
 """What only pflow's own batch executor can honour: what is lost, and what to do."""
-_OF_THE_CALL = {Bound.INDEX: "call.index", Bound.TOTAL: "call.total"}
 
 
 def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     """The expanded form of `ir`. Nodes without a batch stay exactly as they are."""
-    modules = module_names([batch.node.id for batch in facts.batches])
     ids = {node.id for node in ir.nodes}
     names = ir.names
-    batches = tuple(_lower_batch(ir, batch, modules[batch.node.id], names) for batch in facts.batches)
+    batches = tuple(_lower_batch(ir, batch, names) for batch in facts.batches)
     nodes = [dict(node.data) for node in ir.nodes]
     for lowered in batches:
         nodes[lowered.number] = _expanded(ir, lowered, ids)
     document = {**ir.data, "nodes": nodes}
     found = [finding for batch in facts.batches for finding in _not_carried_over(ir, batch.node)]
-    return LoweredIR(name=ir.name, document=document if batches else ir.data, batches=batches), found
+    by_number = {batch.number: batch for batch in batches}
+    made = LoweredIR(
+        name=ir.name,
+        document=document if batches else ir.data,
+        batches=batches,
+        steps=tuple(_step(node, facts.types.get(node.type), by_number.get(node.number)) for node in ir.nodes),
+        edges=ir.edges,
+        start=ir.start,
+        inputs=ir.inputs,
+        outputs=tuple(_outputs(ir)),
+        permissive=ir.permissive,
+        added=frozenset((*ir.nodes[b.number].path, key) for b in batches for key in _added(ir.nodes[b.number])),
+        positions=ir.document.positions,
+    )
+    return made, found
 
 
-def module_names(ids: list[str]) -> dict[str, str]:
-    """The module of each class, by node id: all in `nodes`, or spread by a digest of the id.
-
-    Compiling a module takes more than twice as long for twice as many classes. A node moves to another
-    module only when the number of modules doubles.
-    """
-    modules = 1
-    while len(ids) > 2 * ROOMY * modules:
-        modules *= 2
-    if modules == 1:
-        return dict.fromkeys(ids, "nodes")
-    digits = len(f"{modules - 1:x}")
-    return {node_id: f"nodes_{int(digest_of(node_id), 16) % modules:0{digits}x}" for node_id in ids}
+def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | None) -> LoweredStep:
+    runs = None
+    if node_type is not None and node_type.module is not None and node_type.class_name is not None:
+        runs = node_type.module, node_type.class_name
+    types = node_type.param_types if node_type is not None else {}
+    parameters = () if batch is not None else _parameters(node, types, lambda key: in_store)
+    return LoweredStep(node.id, node.type, node.number, node.path, runs, node.retry, parameters, batch)
 
 
-def _lower_batch(ir: SourceIR, facts: BatchFacts, module: str, names: frozenset[str]) -> LoweredBatch:
+def _outputs(ir: SourceIR) -> Iterator[LoweredOutput]:
+    for output in ir.outputs:
+        value = bound(output.template, in_store)
+        whole = value.whole if isinstance(value, tree.Template) else None
+        yield LoweredOutput(output.name, value if whole is None else whole)
+
+
+def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> LoweredBatch:
     node, spec = facts.node, facts.node.batch
     assert spec is not None  # analyse lists batch nodes only
-    parameters = tuple(parameter_of(node, facts.type, key, value) for key, value in node.params.items())
     bindings = Bindings.of(node, names)
     captures = []
     taken = {"inner", "items"}
-    optional = next((parameter.optional for parameter in parameters if parameter.key == "inputs"), frozenset[str]())
-    for found in bindings.hoisted(optional):
+    for found in bindings.hoisted(_optional(node)):
         name = variable(found.reference.raw, taken)
         taken.add(name)
-        captures.append(Capture(name, found.reference, (*node.path, "params", *found.path), found.offset))
+        path = (*node.path, "params", *found.path)
+        captures.append(Capture(name, in_store(found.reference), path, found.text, found.offset))
+    captured = {capture.lookup.written: capture.name for capture in captures}
+    parameters = _parameters(node, facts.type.param_types, lambda key: in_call(bindings, key, captured))
     return LoweredBatch(
         node_id=node.id,
         type=node.type,
-        module=module,
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
+        items=bound(spec.items.strip() if isinstance(spec.items, str) else spec.items, in_store),
         alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
-        item_names={name: _OF_THE_CALL[b] for name, b in bindings.names.items() if b in _OF_THE_CALL},
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,
     )
 
 
-def parameter_of(node: SourceNode, node_type: NodeType, key: str, value: Any) -> Parameter:
-    """One parameter of `node` with what its node type says of it."""
+def _parameters(node: SourceNode, types: Mapping[str, str], bind_of: Callable[[str], Bind]) -> tuple[Parameter, ...]:
+    """The parameters of `node` with what its type says of them; `bind_of` says how each one reads names."""
+    made = []
     known = pflow_type(node.type)
-    optional = optional_inputs(node) if key == "inputs" and node.type == "code" else frozenset()
-    return Parameter(
-        key=key,
-        value=value,
-        declared=node_type.param_types.get(key),
-        parse_json=known is None or key not in known.text_containers,
-        optional=optional,
-    )
+    for key, value in node.params.items():
+        bind = bind_of(key)
+        parsed = bound(value, bind)
+        if key == "inputs":
+            parsed = none_unless_run(parsed, _optional(node), bind)
+        parse_json = known is None or key not in known.text_containers
+        made.append(Parameter(key, parsed, meaning_of(types.get(key)), parse_json))
+    return tuple(made)
+
+
+def _optional(node: SourceNode) -> frozenset[str]:
+    """The keys of `inputs` that are None where the nodes they come from did not run."""
+    return optional_inputs(node) if node.type == "code" else frozenset()
 
 
 def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, Any]:
@@ -130,33 +149,41 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
     node = ir.nodes[lowered.number]
     params: dict[str, Any] = {"inner": node.type.replace("${", "$${")}  # a name, never a template
 
-    def is_known(reference: Reference) -> bool:
-        return all(r.root in ir.inputs or (bool(r.path) and r.root in ids) for r in reference.references())
+    def is_known(lookup: tree.Lookup) -> bool:
+        starts = ((part.start, part.steps) for part in lookup.lookups())
+        return all(
+            isinstance(start, tree.Stored) and (start.name in ir.inputs or (bool(steps) and start.name in ids))
+            for start, steps in starts
+        )
 
-    whole = _whole_reference(lowered.spec.items)
-    if whole is not None and all(map(is_known, whole.references())):
-        params["items"] = _without_failing(whole)
+    whole = lowered.items.whole if isinstance(lowered.items, tree.Template) else None
+    if whole is not None and all(map(is_known, whole.lookups())):
+        sure = any(isinstance(operand, tree.Literal) for operand in whole.operands)
+        params["items"] = whole.written if sure else _or_null(whole.written[2:-1])
     else:
-        for name, reference in _item_references(lowered):
-            if is_known(reference):
-                params[name] = f"${{{reference.raw} ?? null}}"
+        for name, lookup in _item_lookups(lowered):
+            if is_known(lookup):
+                params[name] = _or_null(lookup.written)
     for capture in lowered.captures:
-        if is_known(capture.reference):
-            params[capture.name] = f"${{{capture.reference.raw} ?? null}}"
+        if is_known(capture.lookup):
+            params[capture.name] = _or_null(capture.lookup.written)
     # An input that a name of the node hides is read by nobody now, and an engine refuses unused inputs.
-    hidden = {lowered.spec.alias, *shadowing_inputs(lowered.parameters)} & set(ir.inputs)
+    hidden = {lowered.spec.alias, *node.inputs} & set(ir.inputs)
     for root in sorted((hidden & _roots([lowered.spec.items, dict(node.params)])) - _roots(params)):
-        params[variable(root, params)] = f"${{{root} ?? null}}"
-    changed = {"type": f"{lowered.module}:{lowered.class_name}", "params": params}
+        params[variable(root, params)] = _or_null(root)
+    changed = {"type": f"{MODULE}:{lowered.class_name}", "params": params}
     expanded: dict[str, Any] = {}
     for key, value in node.data.items():
         if key != "batch":
             expanded[key] = changed.get(key, value)
         if key == "type" and "params" not in node.data:
             expanded["params"] = params
-    if is_cached(node.type):
-        expanded.setdefault("cache", True)
-    return expanded
+    return {**expanded, **_added(node)}
+
+
+def _added(node: SourceNode) -> dict[str, Any]:
+    """What an engine does with the original type by itself, and must be told of the generated one."""
+    return {"cache": True} if is_cached(node.type) and "cache" not in node.data else {}
 
 
 def _roots(value: Any) -> set[str]:
@@ -164,29 +191,20 @@ def _roots(value: Any) -> set[str]:
     return {reference.root for _, template in templates(value) for reference in template.references()}
 
 
-def _whole_reference(items: str | list[Any]) -> Template | None:
-    """The template of `items`, if it is one reference."""
-    template = parse(items.strip()) if isinstance(items, str) else None
-    return template if template is not None and template.is_whole else None
+def _or_null(reference: str) -> str:
+    """A reference as a parameter that never fails by itself."""
+    return f"${{{reference} ?? null}}"
 
 
-def _without_failing(template: Template) -> str:
-    """A whole reference as a parameter that never fails by itself."""
-    expression = template.expressions[0]
-    sure = any(isinstance(operand, Literal) for operand in expression.operands)
-    return f"${{{expression.raw}}}" if sure else f"${{{expression.raw} ?? null}}"
-
-
-def _item_references(lowered: LoweredBatch) -> Iterator[tuple[str, Reference]]:
+def _item_lookups(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
     """What the templates in the items refer to, one parameter each, beside what is captured anyway."""
-    captured = {capture.reference.raw for capture in lowered.captures}
+    captured = {capture.lookup.written for capture in lowered.captures}
     taken = {"inner", "items", *(capture.name for capture in lowered.captures)}
-    references = (ref for _, template in templates(lowered.spec.items) for ref in template.references())
-    for reference in {reference.raw: reference for reference in references}.values():
-        if reference.raw not in captured:
-            name = variable(reference.raw, taken)
+    for lookup in {lookup.written: lookup for lookup in tree.lookups(lowered.items)}.values():
+        if lookup.written not in captured:
+            name = variable(lookup.written, taken)
             taken.add(name)
-            yield name, reference
+            yield name, lookup
 
 
 def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
@@ -202,9 +220,3 @@ def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
                 position=ir.position((*node.path, key)),
                 help=f"{help}; inside pflow this node stays interpreted",
             )
-
-
-def shadowing_inputs(parameters: tuple[Parameter, ...]) -> Mapping[str, Any]:
-    """The keys of the `inputs` parameter, which the other parameters see before everything else."""
-    inputs = next((parameter.value for parameter in parameters if parameter.key == "inputs"), None)
-    return inputs if isinstance(inputs, dict) else {}

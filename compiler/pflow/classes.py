@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from .. import write as output
 from ..analyse.analyse import BatchFacts, Facts
 from ..emit.emit import Origin, emit
-from ..emit.verify import verify_files, verify_lowered
+from ..emit.verify import verify_files
 from ..ir.document import Document
 from ..ir.lowered import shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
+from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType
 from ..node_types.lookup import Origin as TypeOrigin
 from ..validate.validate import source_of
@@ -67,7 +68,9 @@ def classes_of(
 
 def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collection[str], name: str) -> _Made:
     inputs = {**(ir.get("inputs") or {}), **{key: {} for key in by_hand}}
-    source = source_of(Document(name=name, data={**ir, "inputs": inputs} if by_hand else ir))
+    # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
+    data = {key: value for key, value in ir.items() if key != "template_resolution_mode"}
+    source = source_of(Document(name=name, data={**data, "inputs": inputs} if by_hand else data))
     batches = [
         BatchFacts(
             node=node._replace(batch=wanted[node.id].spec),
@@ -85,8 +88,6 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
         if node.id in wanted
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
-    # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
-    lowered = lowered._replace(batches=tuple(batch._replace(permissive=False) for batch in lowered.batches))
     verify_lowered(lowered)
     files = emit(lowered, Origin(source="", command=""))
     verify_files(lowered, files)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -91,12 +93,35 @@ def prove(workflow: str, inputs: tuple[str, ...]) -> None:
 COMMANDS = (run_pflow, run_workflow, enable, disable, status, prove)
 
 
-def _pflow(arguments: list[str]) -> NoReturn:
-    from .command import run_pflow as run_it
+def start_pflow(arguments: Sequence[str]) -> NoReturn:
+    """Run `pflow` with `arguments` in this process, as its own script does, and exit as it does.
+
+    Raises: Refused, if pflow is not installed.
+    """
+    from .enable import Refused, is_wanted
+    from .lazy_install import install_when_imported
+
+    if is_wanted(True):
+        install_when_imported()
+    sys.argv = ["pflow", *arguments]
+    # Usage lines name the program; under `python -m pflow_lower` click would make that the module.
+    sys.modules["__main__"].__package__ = None
+    try:
+        from pflow.cli import cli_main
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "pflow":
+            raise
+        where = f"pflow is not installed in this Python ({sys.executable})"
+        raise Refused(f"{where}: pip install 'pflow-lower[pflow]'") from error
+    cli_main()
+    raise SystemExit(0)
+
+
+def _pflow(arguments: Sequence[str]) -> NoReturn:
     from .enable import Refused
 
     try:
-        run_it(arguments)
+        start_pflow(arguments)
     except Refused as error:
         _refuse(error)
 

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from .stubs import remove_stubs
-from .versions import SUPPORTED, Unsupported, Wrapped, described, known_here
+from .versions import SUPPORTED, Unsupported, Wrapped, described, supported_here
 
 _replaced: list[tuple[Any, str, Any]] = []
 
@@ -35,7 +35,7 @@ def install() -> None:
     """
     if _replaced:
         return
-    known = known_here()
+    known = supported_here()
 
     found = [place for wrapped in known.wrapped for place in _patch_targets(wrapped)]
     try:

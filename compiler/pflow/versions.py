@@ -30,15 +30,13 @@ class Wrapped(NamedTuple):
     """The class that it belongs to, or none."""
 
 
-class Known(NamedTuple):
+class SupportedPflow(NamedTuple):
     """A series of versions: all that begin with its number."""
 
     series: str
     adapter: str
     """The module of this package that knows them."""
     wrapped: tuple[Wrapped, ...]
-    older_templates: bool = False
-    """Whether its templates mean something else in places: see `older_templates.py`."""
 
 
 _ENGINE = (
@@ -64,24 +62,24 @@ _WRAPPERS = (
     ),
     Wrapped("validated", "validate", ("pflow.core.workflow_validator",), "WorkflowValidator"),
 )
-KNOWN = (
-    Known("0.8.1", "engine_0_8.adapter", _WRAPPERS),
-    Known("0.15", "engine_0_16.adapter", _ENGINE, older_templates=True),
-    Known(REFERENCE, "engine_0_16.adapter", _ENGINE),
+SERIES = (
+    SupportedPflow("0.8.1", "engine_0_8.adapter", _WRAPPERS),
+    SupportedPflow("0.15", "engine_0_15.adapter", _ENGINE),
+    SupportedPflow(REFERENCE, "engine_0_16.adapter", _ENGINE),
 )
-SUPPORTED = f"pflow-lower supports pflow {', '.join(known.series for known in KNOWN[:-1])} and {KNOWN[-1].series}"
+SUPPORTED = f"pflow-lower supports pflow {', '.join(known.series for known in SERIES[:-1])} and {SERIES[-1].series}"
 
 
 @functools.cache
-def known_here() -> Known:
+def supported_here() -> SupportedPflow:
     """What the table says of the pflow of this Python.
 
     Raises: Unsupported, if it is not in the table.
     """
     version = installed()
     if version is None:  # a pflow that was not installed by pip, or none: whoever looks for its functions finds out
-        return KNOWN[-1]
-    for known in KNOWN:
+        return SERIES[-1]
+    for known in SERIES:
         if f"{version}.".startswith(f"{known.series}."):
             return known
     raise Unsupported(f"this is pflow {version}; {SUPPORTED}")

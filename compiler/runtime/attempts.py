@@ -27,7 +27,7 @@ def attempt(node: Any, call: Call) -> Result | None:
     try:
         call.attempt = 1
         result = node.exec(call)
-        return result if result is call.result else shaped(call, result)
+        return result if result is not None and result is call.result else shaped(call, result)
     except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
         return _try_again(node, call, exc)
     finally:
@@ -47,7 +47,7 @@ def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
         call.attempt += 1
         try:
             result = node.exec(call)
-            return result if result is call.result else shaped(call, result)
+            return result if result is not None and result is call.result else shaped(call, result)
         except Exception as another:  # noqa: BLE001  as in `attempt`
             exc = another
 
@@ -63,7 +63,7 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
                     result = await node.exec_async(call)
                 except ParameterError as exc:
                     result = call.batch.engine.unresolved(node, call, exc)
-                return result if result is call.result else shaped(call, result)
+                return result if result is not None and result is call.result else shaped(call, result)
             except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
                 if not _is_worth_another(call, exc):
                     return await _fall_back_async(node, call, exc)

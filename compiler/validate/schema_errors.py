@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..ir.batch_keys import name_like
 from ..ir.paths import Path
 from ..ir.report import Report, nearest, quoted, shown
 
@@ -97,7 +98,8 @@ def _enum(error: ValidationError, path: Path, report: Report) -> None:
 
 def _pattern(error: ValidationError, path: Path, report: Report) -> None:
     wanted = _PATTERNS.get(str(path[-1]), "a reference such as ${node.output}")
-    report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}")
+    help = f"{name_like(error.instance)} would be one" if path[-1] == "as" and len(error.instance) <= 60 else ""
+    report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}", help=help)
 
 
 def _bounds(error: ValidationError, path: Path, report: Report) -> None:

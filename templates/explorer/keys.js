@@ -22,10 +22,11 @@ function follow(element) {
   // Of several places in generated files, the one in the open tab is the nearest.
   const open = openPane();
   const here = regionsOf(links).find(([pane]) => pane === open);
-  if (paneOf(element) <= 0 && here && !element.closest(".graph")) target = anchor(here[0], here[1]);
+  if (paneOf(element) === 0 && here) target = anchor(here[0], here[1]);
   if (!target) return;
   const pane = paneOf(target);
   if (pane > 0 && panes[pane].hidden) openTab(pane);
+  unfold(target);
   if (target.dataset.l) moveTo(target);
   else target.scrollIntoView({ block: "center" });
   const view = panes[pane].getBoundingClientRect();
@@ -74,6 +75,7 @@ document.addEventListener("keydown", (event) => {
     show(null, -1, false);
     return;
   }
+  if (shortcut(event)) return;
   const group = event.target.closest?.(".code, .graph");
   if (!group || !event.target.matches("a")) return;
   const all = stopsOf(group);

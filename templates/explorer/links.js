@@ -1,17 +1,11 @@
 // Lines, and what they have to do with each other. A link's first region is the workflow's.
-const page = JSON.parse(document.getElementById("links").textContent);
-const panes = [...document.querySelectorAll(".code")];
 const trace = document.getElementById("trace");
 const hint = trace.textContent;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-const anchor = (pane, line) => document.getElementById(`p${pane}-${line}`);
-const paneOf = (element) => panes.indexOf(element.closest(".code"));
 const linksOf = (element) => (element.dataset.l ? element.dataset.l.split(" ").map(Number) : []);
 const regionsOf = (links) => links.flatMap((link) => page.links[link][3]);
-const openPane = () => panes.findIndex((pane, number) => number > 0 && !pane.hidden);
 
-const boxes = new Map(); // by link, the boxes of both graphs
+const boxes = new Map(); // by link, the boxes of the graph
 for (const box of document.querySelectorAll(".box")) {
   for (const link of linksOf(box)) boxes.set(link, [...(boxes.get(link) ?? []), box]);
 }
@@ -26,7 +20,7 @@ let held = null; // the element whose links stay lit when the pointer leaves
 function mark(regions, name) {
   for (const [pane, first, last] of regions) {
     for (let line = first; line <= last; line++) {
-      const row = anchor(pane, line)?.parentElement;
+      const row = rowOf(pane, line);
       if (row) {
         row.classList.add(name);
         lit.push([row, name]);
@@ -66,38 +60,25 @@ function show(element, from, scroll) {
   drawRibbons();
 }
 
-// Bring what belongs to it into view in the other panes, where it is out of sight.
+// Bring what belongs to it into view in the other panes, where it is out of sight; never where the pointer is.
 function reveal(regions, from) {
+  if (from <= 0) openTabOf(regions);
   const wanted = from > 0 ? [0] : from === 0 ? [openPane()] : [0, openPane()];
   for (const number of wanted) {
-    const first = regions.filter(([pane]) => pane === number).sort((a, b) => a[1] - b[1])[0];
+    const first = regions.filter(([pane, line]) => pane === number && !rowOf(pane, line)?.closest("[hidden]"))[0];
     if (first) bringIn(number, first);
   }
-  const box = document.querySelectorAll(".box.lit");
-  for (const each of box) centre(each);
+  if (from >= 0) for (const each of document.querySelectorAll(".box.lit")) centre(each);
+  drawRibbons();
 }
 
-function bringIn(number, [, first, last]) {
-  const pane = panes[number];
-  const view = pane.getBoundingClientRect();
-  const top = anchor(number, first).parentElement.getBoundingClientRect().top;
-  const bottom = anchor(number, last).parentElement.getBoundingClientRect().bottom;
-  const room = view.height;
-  if (top >= view.top && (bottom <= view.bottom || top <= view.top + room / 4)) return;
-  const to = pane.scrollTop + top - view.top - Math.max(24, (room - (bottom - top)) / 3);
-  pane.scrollTo({ top: to, behavior: calm.matches ? "auto" : "smooth" });
-}
-
-function centre(box) {
-  const strip = box.closest(".graph");
-  const outer = strip.getBoundingClientRect();
-  const inner = box.getBoundingClientRect();
-  if (inner.left >= outer.left && inner.right <= outer.right && inner.top >= outer.top && inner.bottom <= outer.bottom) return;
-  strip.scrollTo({
-    left: strip.scrollLeft + inner.left - outer.left - (outer.width - inner.width) / 2,
-    top: strip.scrollTop + inner.top - outer.top - (outer.height - inner.height) / 2,
-    behavior: calm.matches ? "auto" : "smooth",
-  });
+// What the links are about: a place or two of a node, or the node; several nodes by how many they are.
+function nameOf(links) {
+  const labels = [...new Set(links.map((link) => page.links[link][0]))];
+  if (labels.length <= 2) return labels.join(", ");
+  const nodes = [...new Set(links.map((link) => page.links[link][2]))];
+  if (nodes.length > 1) return `${labels.length} places`;
+  return nodes[0] < 0 ? labels[0].split(".")[0] : page.links[nodes[0]][0];
 }
 
 // In words, for everybody: what it is, and where it went.
@@ -108,15 +89,17 @@ function say(links, regions) {
     return;
   }
   const name = document.createElement("b");
-  name.textContent = [...new Set(links.map((link) => page.links[link][0]))].join(", ");
+  name.textContent = nameOf(links);
   const places = new Map();
   for (const [pane, first, last] of regions) {
     const list = places.get(pane) ?? places.set(pane, new Set()).get(pane);
     list.add(first === last ? `${first}` : `${first}–${last}`);
   }
-  const words = [...places].sort((a, b) => a[0] - b[0]).map(([pane, list]) => `${page.names[pane]} ${[...list].join(", ")}`);
+  const words = [...places].sort((a, b) => a[0] - b[0]).map(([pane, list]) => `${page.names[pane]} ${few([...list])}`);
   trace.append(name, ` · ${words.join(" → ")}`);
 }
+
+const few = (list) => (list.length > 3 ? `${list.slice(0, 3).join(", ")} …` : list.join(", "));
 
 // What is pointed at is lit at once; the other side follows when the pointer has come to rest.
 let waiting = 0;
@@ -134,6 +117,7 @@ main.addEventListener("mouseover", (event) => {
   if (here === last) return; // the text moved, not the pointer
   last = here;
   const source = event.target.closest(".l, .box");
+  if (document.querySelector(".dragged")) return;
   const element = source?.matches(".l") ? source.firstElementChild : source;
   point(element?.dataset.l ? element : held);
 });

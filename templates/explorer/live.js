@@ -6,6 +6,7 @@ function place() {
   return {
     path: location.href,
     tab: openPane(),
+    chosen,
     scroll: panes.map((pane) => pane.scrollTop),
     name: panes.map((pane) => pane.dataset.name ?? ""),
     held: held?.id ?? "",
@@ -15,12 +16,12 @@ function place() {
 function restore() {
   const before = JSON.parse(remember(PLACE) ?? "null");
   if (before?.path !== location.href) return;
-  const name = before.name[before.tab];
-  const tab = panes.findIndex((pane, number) => number > 0 && pane.dataset.name === name);
-  if (tab > 0) openTab(tab);
-  for (const [number, pane] of panes.entries()) pane.scrollTop = before.scroll[number] ?? 0;
+  const named = (number) => panes.findIndex((pane, at) => at > 0 && pane.dataset.name === before.name[number]);
   const element = document.getElementById(before.held);
   if (element?.dataset.l) moveTo(element);
+  if (named(before.chosen) > 0) chosen = named(before.chosen);
+  if (named(before.tab) > 0) openTab(named(before.tab));
+  for (const [number, pane] of panes.entries()) pane.scrollTop = before.scroll[number] ?? 0;
 }
 
 if (live) {

@@ -4,9 +4,9 @@ const ribbons = document.getElementById("ribbons");
 function span(number, first, last) {
   const view = panes[number].getBoundingClientRect();
   const frame = ribbons.getBoundingClientRect();
-  const top = anchor(number, first)?.parentElement.getBoundingClientRect().top;
-  const bottom = anchor(number, last)?.parentElement.getBoundingClientRect().bottom;
-  if (top === undefined || bottom === undefined || bottom < view.top || top > view.bottom) return null;
+  const top = rowOf(number, first)?.getBoundingClientRect().top;
+  const bottom = rowOf(number, last)?.getBoundingClientRect().bottom;
+  if (top === undefined || bottom === undefined || bottom === top || bottom < view.top || top > view.bottom) return null;
   return [Math.max(top, view.top) - frame.top, Math.min(bottom, view.bottom) - frame.top];
 }
 

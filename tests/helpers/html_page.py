@@ -10,7 +10,7 @@ VOID = {"meta", "link", "br", "img", "input", "rect", "path"}
 EXPECTED_TAGS = set(
     """
     html head meta title style body a header div h1 p details summary span ul li b i code button main section h2
-    svg defs marker path clippath rect text g footer kbd script
+    svg defs marker path clippath rect text g footer kbd script input
     """.split()
 )
 

@@ -46,9 +46,9 @@ def command(arguments: list[str], lowered: bool) -> int:
     sys.argv = ["pflow", *arguments]
     try:
         if lowered:
-            from pflow_lower.pflow.command import run_pflow
+            from pflow_lower.pflow.cli import start_pflow
 
-            run_pflow(arguments)
+            start_pflow(arguments)
         cli_main()
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)

@@ -32,6 +32,7 @@ TIMES = [
     (r"\b\d+(\.\d+)?(ms|s)\b", "<duration>"),
     (r"\w{3}, \d+ \w{3} \d{4} [\d:]+ GMT", "<date>"),
 ]
+LEAD_IN = re.compile(r"(?<![\w-])[\w-]+\.\.\.(?!\.)")
 CLOCKS = {
     *("timestamp", "start_time", "end_time", "seq", "id", "parent_id", "parent_seq", "run_id", "execution_id"),
     *("response_time", "node_timings", "timing", "pid", "cache_key", "age_sec", "created_at"),
@@ -79,7 +80,9 @@ def session(commands: Commands, how: str, folder: Path, env: dict[str, str]) -> 
         env={**os.environ, "HOME": str(home), "USERPROFILE": str(home), "NO_COLOR": "1", "PYTHONUTF8": "1", **env},
         check=True,
     )
-    printed = [[status, lines(out, home), lines(err, home)] for status, out, err in json.loads(done.stdout)]
+    printed = [
+        [status, lines(out, home), without_lead_ins(lines(err, home))] for status, out, err in json.loads(done.stdout)
+    ]
     files = {}
     for number, path in enumerate(sorted(path for path in home.rglob("*") if path.is_file())):
         name = masked(path.relative_to(home).as_posix(), home)
@@ -123,6 +126,15 @@ def timeless(value: Any) -> Any:
 def lines(text: str, home: Path) -> list[str]:
     """The lines of `text` without times, sorted: what runs in parallel is listed as it ends."""
     return sorted(masked(text, home).splitlines())
+
+
+def without_lead_ins(said: list[str]) -> list[str]:
+    """Lines of live progress without the `name...` that begins one: only how a node ended is left, or what it said.
+
+    pflow knows of one line that is begun, whatever is under way: when nodes of sub-workflows run at the same time,
+    chance decides which of them begin a line anew, and which end the line of another.
+    """
+    return sorted(line for line in (LEAD_IN.sub("", line).strip() for line in said) if line)
 
 
 def masked(text: str, home: Path) -> str:

@@ -1,6 +1,6 @@
 """Source maps: which place of the workflow each line of a generated file comes from.
 
-in   SourceIR, LoweredIR, the generated files
+in   LoweredIR, the generated files
 out  for every file its `Mapped` lines; `map_files` writes them down as `<file>.map.json` (map.schema.json)
 
 Nothing is recorded while code is written: a map is read off the finished file, whose shape `verify` has just
@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import Position
-from ...ir.lowered import LoweredIR
-from ...ir.paths import Path, address, value_at
-from ...ir.workflow import SourceIR
+from ...ir.lowered import MODULE, LoweredIR
+from ...ir.paths import Path, address
 from .document import document_lines
 from .lines import Lines
 from .module import module_lines
@@ -65,23 +64,22 @@ class Mapped(NamedTuple):
     """The place in the workflow's file, if it has one."""
 
 
-def maps_of(source: SourceIR, lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, list[Mapped]]:
+def maps_of(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, list[Mapped]]:
     """The mapped lines of every generated file that has any, in the order of the lines.
 
     Where several stand for one line, the one that says most comes last.
     """
     found: dict[str, list[Mapped]] = {}
-    modules = {batch.module for batch in lowered.batches} or {"nodes"}
     for name, text in files.items():
         if name == "lowered.json":
-            lines = document_lines(source, lowered, text)
+            lines = document_lines(lowered, text)
         elif name == "flow.py":
-            lines = program_lines(source, text)
-        elif name.removesuffix(".py") in modules:
-            lines = module_lines(lowered, name.removesuffix(".py"), text)
+            lines = program_lines(lowered, text)
+        elif name == f"{MODULE}.py":
+            lines = module_lines(lowered, text)
         else:
             continue
-        whole = _located(source, lines)
+        whole = _located(lowered, lines)
         found[name] = sorted(dict.fromkeys(whole), key=lambda m: (m.first, -m.last))
     return found
 
@@ -116,17 +114,16 @@ def _row(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def _located(source: SourceIR, lines: Iterable[Lines]) -> Iterator[Mapped]:
-    positions = source.document.positions
+def _located(lowered: LoweredIR, lines: Iterable[Lines]) -> Iterator[Mapped]:
+    positions = lowered.positions
     for line in lines:
-        text = value_at(source.data, line.path) if line.offset is not None else None
-        if line.offset is not None and isinstance(text, str):
-            position = positions.find_inside(line.path, text, line.offset)
+        if line.offset is not None and line.text:
+            position = positions.find_inside(line.path, line.text, line.offset)
         else:
             position = positions.find(line.path)
         number = line.path[1] if len(line.path) > 1 and line.path[0] == "nodes" else None
         if isinstance(number, int):
-            node = source.nodes[number].id
+            node = lowered.steps[number].id
             field = address(line.path[2:])
         else:
             node, field = "", address(line.path)

@@ -6,19 +6,18 @@ from collections.abc import Iterator
 
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
-from ...ir.workflow import SourceIR
 from ...load.json_positions import JsonPositions, Span
 from .lines import Lines
 
 
-def document_lines(source: SourceIR, lowered: LoweredIR, text: str) -> Iterator[Lines]:
+def document_lines(lowered: LoweredIR, text: str) -> Iterator[Lines]:
     """The lines of `text`, the expanded IR, by the place that they come from."""
     positions = JsonPositions(text)
     batches = {batch.number: batch for batch in lowered.batches}
     for key, span in positions.root.members.items():
         if key == "nodes":
             for number, node in enumerate(span.items):
-                yield from _node(positions, number, node, batches.get(number), source)
+                yield from _node(positions, number, node, batches.get(number), lowered.added)
             continue
         yield _span(positions, span, (key,), "kept")
         for name, inner in span.members.items():
@@ -28,13 +27,13 @@ def document_lines(source: SourceIR, lowered: LoweredIR, text: str) -> Iterator[
 
 
 def _node(
-    positions: JsonPositions, number: int, node: Span, batch: LoweredBatch | None, source: SourceIR
+    positions: JsonPositions, number: int, node: Span, batch: LoweredBatch | None, added: frozenset[Path]
 ) -> Iterator[Lines]:
     path: Path = ("nodes", number)
     yield _span(positions, node, (*path, "id"), "kept" if batch is None else "class")
     for key, span in node.members.items():
         rule = "class" if batch is not None and key == "type" else "kept"
-        if key in source.nodes[number].data or key == "params":
+        if (*path, key) not in added:
             yield _span(positions, span, (*path, key), rule)
         else:
             yield _span(positions, span, (*path, "type"), "added")
@@ -55,7 +54,7 @@ def _parameter(positions: JsonPositions, span: Span, name: str, batch: LoweredBa
     if name == "items":
         return _span(positions, span, (*path, "batch", "items"), "items")
     if capture is not None:
-        return _span(positions, span, capture.path, "capture")._replace(offset=capture.offset)
+        return _span(positions, span, capture.path, "capture")._replace(text=capture.text, offset=capture.offset)
     return _span(positions, span, (*path, "batch", "items"), "items")
 
 

@@ -25,8 +25,9 @@ class Lines(NamedTuple):
     last: int
     path: Path
     rule: str
+    text: str = ""
     offset: int | None = None
-    """Where in the string at `path` the lines begin."""
+    """Where in `text`, the string at `path`, the lines begin."""
 
 
 def values(code: ast.expr, path: Path, value: Any, rule: str, source: list[str]) -> Iterator[Lines]:
@@ -76,7 +77,7 @@ def _text(code: ast.expr, path: Path, value: str, rule: str, source: list[str]) 
             offset = next(offsets, None)
             start = offset if start is None else start
         if start is not None:
-            yield Lines(number, number, path, rule, start)
+            yield Lines(number, number, path, rule, value, start)
 
 
 def _pieces(line: str) -> int:

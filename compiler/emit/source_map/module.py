@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ...ir import tree
 from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
@@ -13,11 +14,11 @@ from .lines import Lines, lines_of, values, with_comments
 _ATTEMPTS = ("max_retries", "retry_wait")
 
 
-def module_lines(lowered: LoweredIR, module: str, text: str) -> Iterator[Lines]:
-    """The lines of `text`, which is `module`.py, by the place that they come from."""
+def module_lines(lowered: LoweredIR, text: str) -> Iterator[Lines]:
+    """The lines of `text`, the module of generated classes, by the place that they come from."""
     tree = ast.parse(text)
     source = text.split("\n")
-    batches = {batch.class_name: batch for batch in lowered.batches if batch.module == module}
+    batches = {batch.class_name: batch for batch in lowered.batches}
     yield Lines(1, next(n for n, line in enumerate(source, 1) if not line.startswith("#")), (), "header")
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
@@ -78,14 +79,14 @@ def _captures(batch: LoweredBatch, statement: ast.Return) -> Iterator[Lines]:
                 capture = captures.get(keyword.arg or "")
                 if capture is not None:
                     last = keyword.value.end_lineno or keyword.value.lineno
-                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.offset)
+                    yield Lines(keyword.value.lineno, last, capture.path, "capture", capture.text, capture.offset)
 
 
 def _exec(batch: LoweredBatch, statement: ast.stmt, source: list[str]) -> Iterator[Lines]:
     node: Path = ("nodes", batch.number)
     first, last = with_comments(statement.lineno, source), statement.end_lineno or statement.lineno
     params: Path = (*node, "params")
-    written = {parameter.key: parameter.value for parameter in batch.parameters}
+    written = {p.key: tree.written(p.value) for p in batch.parameters}
     if isinstance(statement, ast.Return):
         yield Lines(first, last, (*node, "type"), "call")
     elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:

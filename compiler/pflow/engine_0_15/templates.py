@@ -30,11 +30,11 @@ class OlderEngine(PflowEngine):
         return super().prepare(call, inner, store, params)
 
 
-def read_otherwise(node: Mapping[str, Any]) -> str:
-    """Why pflow 0.15 may read the templates of a batch node of an IR otherwise; "" if it does not."""
+def why_different(node: Mapping[str, Any]) -> str:
+    """Why pflow 0.15 may read the templates of a batch node of an IR in its own way; "" if it does not."""
     params = node.get("params") or {}
     for _, template in (*templates(params), *templates(node["batch"].get("items"))):
-        why = _otherwise(template)
+        why = _difference(template)
         if why:
             return f"it has {why}, which this pflow reads in its own way"
     known = pflow_type(node["type"])
@@ -44,7 +44,7 @@ def read_otherwise(node: Mapping[str, Any]) -> str:
     return ""
 
 
-def _otherwise(template: Template) -> str:
+def _difference(template: Template) -> str:
     if template.escaped:
         return "an escaped $${...}"
     if template.issues:

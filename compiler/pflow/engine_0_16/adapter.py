@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
 from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
-from ..engine_0_15.templates import OlderEngine, read_otherwise
 from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
-from ..versions import known_here
 from .engine import PflowEngine
 
 Original = Callable[..., Any]
@@ -24,15 +22,37 @@ Original = Callable[..., Any]
 class LoweredBatchConfig(BatchConfig):  # type: ignore[misc]  # pflow is not typed for us
     """pflow's configuration of a batch, with the class that runs it."""
 
-    def __init__(self, config: BatchConfig, generated: type, names: tuple[str, ...], place: str) -> None:
+    def __init__(
+        self, config: BatchConfig, generated: type, names: tuple[str, ...], place: str, engine: type[PflowEngine]
+    ) -> None:
         """`names` are those of ours that the node refers to; `place` is where it stands in its workflow."""
         super().__init__(**vars(config))
+        self.engine = engine
         self.generated = generated
         self.names = names
         self.place = place
 
 
+class TemplateDialect(NamedTuple):
+    """How a version of pflow reads templates, as far as it differs from generated code."""
+
+    engine: type[PflowEngine]
+    """pflow around one run of one batch node."""
+    why_different: Callable[[Mapping[str, Any]], str]
+    """Why it may read those of a batch node in another way, so that the node stays with pflow; "" if it does not."""
+
+
+DIALECT = TemplateDialect(PflowEngine, lambda node: "")
+
+
 def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **keywords: Any) -> CompiledWorkflow:
+    """`compile_workflow`, and then: every batch that can be lowered gets its generated class. See `compile_for`."""
+    return compile_for(DIALECT, original, ir_json, *arguments, **keywords)
+
+
+def compile_for(
+    dialect: TemplateDialect, original: Original, ir_json: Any, *arguments: Any, **keywords: Any
+) -> CompiledWorkflow:
     """`compile_workflow`, and then: every batch that can be lowered gets its generated class.
 
     Raises: whatever `compile_workflow` does; CompilationError, if a node uses a name of ours and cannot
@@ -45,11 +65,11 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
     why = ""
     try:
-        _attach(ir, compiled, given)
+        _give_classes(ir, compiled, given, dialect)
     except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         why = str(error) or type(error).__name__
         say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
-    _refuse_ours(ir, compiled, given, why)
+    _refuse_ours(ir, compiled, given, why, dialect)
     return compiled
 
 
@@ -73,8 +93,7 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
     if not isinstance(batch_config, LoweredBatchConfig):
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
-    host = OlderEngine if known_here().older_templates else PflowEngine
-    generated.engine = host(node, config, run_one)
+    generated.engine = batch_config.engine(node, config, run_one)
     return str(generated._run(shared))
 
 
@@ -92,17 +111,19 @@ def key_with_captured(original: Original, config_hash: str, batch_config: Any, s
     return original(config_hash, batch_config, shared, *rest)
 
 
-def _attach(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[str, Any]) -> None:
+def _give_classes(
+    ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[str, Any], dialect: TemplateDialect
+) -> None:
     """Give every batch of `compiled` that can be lowered its class.
 
-    Raises: anything; then no batch has one.
+    An error of any kind leaves every batch without one.
     """
     path, name = file_of(given)
     wanted: dict[str, NodeConfig] = {}
     for node in ir["nodes"]:
         node_id, config = node["id"], compiled.node_configs.get(node["id"])
         if config is not None and config.batch_config is not None:
-            why = _why_interpreted(node, config, compiled)
+            why = _why_interpreted(node, config, compiled, dialect)
             if why:
                 say(f"{name + ': ' if name else ''}{node_id} runs interpreted: {why}")
             else:
@@ -120,10 +141,14 @@ def _attach(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[st
         if config is not None:
             names = used_names(node, declared)
             place = place_of(node, name)
-            config.batch_config = LoweredBatchConfig(config.batch_config, generated[node["id"]], names, place)
+            config.batch_config = LoweredBatchConfig(
+                config.batch_config, generated[node["id"]], names, place, dialect.engine
+            )
 
 
-def _why_interpreted(node: Mapping[str, Any], config: NodeConfig, compiled: CompiledWorkflow) -> str:
+def _why_interpreted(
+    node: Mapping[str, Any], config: NodeConfig, compiled: CompiledWorkflow, dialect: TemplateDialect
+) -> str:
     """Why the node stays with pflow's own executor; "" if it need not.
 
     Only that can share a provider's prompt cache, and only pflow's engine says what comes of malformed text.
@@ -134,14 +159,20 @@ def _why_interpreted(node: Mapping[str, Any], config: NodeConfig, compiled: Comp
         return "it uses prewarm"
     if compiled.cache_block is not None and config.node_type_name == "LLMNode":
         return "it is an llm node in a workflow with a ## Cache block"
-    return why_malformed(node) or (read_otherwise(node) if known_here().older_templates else "")
+    return why_malformed(node) or dialect.why_different(node)
 
 
 def _types(config: NodeConfig) -> Mapping[str, str]:
     return config.template_config.expected_types if config.template_config is not None else {}
 
 
-def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mapping[str, Any], why: str) -> None:
+def _refuse_ours(
+    ir: Mapping[str, Any],
+    compiled: CompiledWorkflow,
+    given: Mapping[str, Any],
+    why: str,
+    dialect: TemplateDialect,
+) -> None:
     """Raises: CompilationError, if a node that was not lowered uses a name that only lowered nodes know."""
     declared: set[str] | None = None
     for node in ir["nodes"]:
@@ -151,7 +182,7 @@ def _refuse_ours(ir: Mapping[str, Any], compiled: CompiledWorkflow, given: Mappi
         declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
         names = used_names(node, declared)
         if names:
-            reason = why or _why_interpreted(node, config, compiled)
+            reason = why or _why_interpreted(node, config, compiled, dialect)
             raise CompilationError(
                 f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {reason}",
                 phase="lowering",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
+import pickle
 import signal
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import BinaryIO
 
 from .compare import Outcome, compare
 from .lowering import Lowering
@@ -19,39 +23,74 @@ def run(lowerings: Sequence[Lowering], *, update: bool = False) -> list[Outcome]
     cores = _cores()
     if cores < 2 or len(lowerings) < _WORTH_A_POOL:
         return _chunk(lowerings, update=update)
-    size = max(1, min(64, len(lowerings) // (4 * cores)))
-    chunks = [lowerings[at : at + size] for at in range(0, len(lowerings), size)]
-    return [outcome for outcomes in _in_pool(chunks, cores, update) for outcome in outcomes]
+    shares = [lowerings[at::cores] for at in range(cores)]
+    found: list[Outcome | None] = [None] * len(lowerings)
+    for at, outcomes in enumerate(_in_processes(shares, update=update)):
+        found[at::cores] = outcomes
+    return [outcome for outcome in found if outcome is not None]
 
 
-def _in_pool(chunks: Sequence[Sequence[Lowering]], workers: int, update: bool) -> Iterator[list[Outcome]]:
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+def _in_processes(shares: Sequence[Sequence[Lowering]], *, update: bool) -> list[list[Outcome]]:
+    """What checking each of `shares` gave, each in a process of its own; where that fails, in this one.
 
-    work = functools.partial(_chunk, update=update)
-    done = 0
-    try:
-        # The same start of processes everywhere: a fork would copy whatever threads the caller has.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupts) as pool:
-            try:
-                for outcomes in pool.map(work, chunks):
-                    yield outcomes
-                    done += 1
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    except (BrokenProcessPool, ImportError, OSError):  # no semaphores here, or a process was killed: do it ourselves
-        yield from map(work, chunks[done:])
+    The processes are started in isolated mode, and take over this one's path: the working directory, which may be
+    anybody's checkout, is not on it. (Those of `multiprocessing` import from it whatever they find.)
+    """
+    path = [entry for entry in sys.path if entry not in ("", os.getcwd())]
+    command = [sys.executable, "-I", "-B", "-c", _WORKER]
+    with ExitStack() as running:
+        workers = []
+        try:
+            for share in shares:
+                worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                running.callback(_end, worker)
+                workers.append(worker)
+                assert worker.stdin is not None
+                worker.stdin.write(pickle.dumps(path) + pickle.dumps((list(share), update)))
+                worker.stdin.close()
+        except OSError:  # no more processes here, or one that ended at once
+            return [_chunk(share, update=update) for share in shares]
+        return [_answer(worker, share, update) for worker, share in zip(workers, shares, strict=True)]
+
+
+def _answer(worker: subprocess.Popen[bytes], share: Sequence[Lowering], update: bool) -> list[Outcome]:
+    assert worker.stdout is not None
+    content = worker.stdout.read()
+    if worker.wait() != 0:  # it was killed: do it ourselves
+        return _chunk(share, update=update)
+    outcomes: list[Outcome] = pickle.loads(content)
+    return outcomes
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    worker.wait()
+    for stream in (worker.stdin, worker.stdout):
+        if stream is not None:
+            stream.close()
+
+
+_WORKER = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from pflow_lower.tools.check.run import answer
+answer(sys.stdin.buffer, sys.stdout.buffer)
+"""
+
+
+def answer(asked: BinaryIO, answered: BinaryIO) -> None:
+    """What a process of its own does: check the lowerings that are pickled in `asked`."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of the terminal; the first ends the others
+    share, update = pickle.load(asked)
+    sys.stdout = sys.stderr  # nothing that is printed on the way may stand in the answer
+    answered.write(pickle.dumps(_chunk(share, update=update)))
+    answered.flush()
 
 
 def _chunk(lowerings: Sequence[Lowering], *, update: bool) -> list[Outcome]:
     return [compare(lowering, update=update) for lowering in lowerings]
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the first one ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _cores() -> int:

@@ -6,7 +6,6 @@ git is only asked, never told: nothing here changes a repository.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import posixpath
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, refusal
+from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
 
 _NAMES_AT_ONCE = 200
@@ -121,21 +121,20 @@ class Repository:
         return found
 
     def _is_workflow(self, pair: Changed, old: str, new: str | None) -> bool:
-        name = pair.new or pair.old or ""
-        if name.endswith(".pflow.md"):
-            return True
-        if not name.endswith(".json") or posixpath.basename(name) == "lowered.json" or name.endswith(".map.json"):
+        """Whether one of the two is a workflow: one that has become something else has changed as well."""
+        return self._is_one(pair.new, new) or self._is_one(pair.old, old)
+
+    def _is_one(self, name: str | None, commit: str | None) -> bool:
+        """Whether the file `name` of `commit` (None: of the working tree) is a workflow."""
+        if name is None or not may_be_workflow(name):
             return False
-        if pair.new is not None and new is None:
-            try:
-                content = (self.top / pair.new).read_bytes()
-            except OSError:
-                return False
-        elif pair.new is not None:
-            content = self._git("cat-file", "blob", f"{new}:{pair.new}")
-        else:
-            content = self._git("cat-file", "blob", f"{old}:{pair.old}")
-        return looks_like_a_workflow(content)
+        if has_workflow_name(name):
+            return True
+        try:
+            content = self._git("cat-file", "blob", f"{commit}:{name}") if commit else (self.top / name).read_bytes()
+        except OSError:
+            return False
+        return looks_like_workflow(content)
 
     def _below(self, path: str, commit: str | None) -> list[str]:
         """The files at or below a path of the command line, in a commit or in the working tree."""
@@ -171,15 +170,3 @@ class Repository:
                 raise refusal("PFL711", "", f"git knows no revision {name}", help=help)
             raise refusal("PFL711", "", f"git {arguments[0]} failed", help=said)
         return run.stdout
-
-
-def looks_like_a_workflow(content: bytes) -> bool:
-    """Whether a JSON file is a workflow rather than any other data; broken JSON is one if it mentions nodes."""
-    if b'"nodes"' not in content:
-        return False
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
-        return True
-    nodes = data.get("nodes") if isinstance(data, dict) else None
-    return isinstance(nodes, list) and all(isinstance(node, dict) and "type" in node for node in nodes)

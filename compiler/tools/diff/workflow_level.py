@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
 from ...analyse.node_order import order
+from ...ir.template import Field, Index, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ..shared.prompt_cache import chunks_of
 from .canonical import Names, meaning
@@ -68,7 +70,7 @@ def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Rea
         one, two = old.inputs.get(name, NOTHING), new.inputs.get(name, NOTHING)
         if _said(one, {}) == _said(two, {}) and (one is NOTHING) == (two is NOTHING):
             continue
-        found, sentence = _input(one, two)
+        found, sentence = _input(one, two, _items_from(new, name))
         yield Change(
             found,
             "",
@@ -81,7 +83,18 @@ def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Rea
         )
 
 
-def _input(old: Any, new: Any) -> tuple[tuple[Kind, ...], str]:
+def _items_from(ir: SourceIR, name: str) -> list[Reference]:
+    """The references to an input that make the items of a batch."""
+    return [
+        reference
+        for node in ir.nodes
+        if node.batch is not None and isinstance(node.batch.items, str)
+        for reference in parse(node.batch.items.strip()).references()
+        if reference.root == name
+    ]
+
+
+def _input(old: Any, new: Any, items: Sequence[Reference]) -> tuple[tuple[Kind, ...], str]:
     if new is NOTHING:
         return kinds(BREAKING), "The input is gone: who gives it must stop."
     if old is NOTHING:
@@ -94,7 +107,35 @@ def _input(old: Any, new: Any) -> tuple[tuple[Kind, ...], str]:
         return kinds(BREAKING), "The input has to be given now."
     if {**old, "description": 0} == {**new, "description": 0}:
         return kinds(COSMETIC), "The input is described in other words."
-    return kinds(BEHAVIOUR), "Another value holds where the input is not given, or it comes from elsewhere."
+    found = [BEHAVIOUR]
+    sentence = "Another value holds where the input is not given, or it comes from elsewhere."
+    for reference in items:
+        before, after = (_number_of_items(spec.get("default", NOTHING), reference) for spec in (old, new))
+        if after is not None and before != after:
+            instead = "" if before is None else f" instead of {before}"
+            items_now = f"{after} item" if after == 1 else f"{after} items"
+            sentence = f"Where the input is not given, a batch has {items_now}{instead}."
+            if after > (before or 0):
+                found.append(COST)
+    return kinds(*found), sentence
+
+
+def _number_of_items(default: Any, reference: Reference) -> int | None:
+    """How many items a batch has that is given the default; None if that is not a list."""
+    value = default
+    for step in reference.path:
+        if isinstance(step, Field) and isinstance(value, Mapping):
+            value = value.get(step.name)
+        elif isinstance(step, Index) and isinstance(value, list) and step.value < len(value):
+            value = value[step.value]
+        else:
+            return None
+    if isinstance(value, str):  # a list written as JSON counts
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return len(value) if isinstance(value, list) else None
 
 
 def _must_be_given(spec: Mapping[str, Any]) -> bool:

@@ -91,7 +91,7 @@ def _made_again(
         return None, f"{shown(workflow)} cannot be lowered any more: {first}"
     if name not in compiled.files:
         return None, f"{shown(workflow)} is not lowered to a file {name} any more"
-    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, compiled.files)
     return (compiled.files[name], maps.get(name, [])), None
 
 

@@ -13,19 +13,27 @@ from .found import Finding, Flow, inline_items, roots, whole_reference
 def identical_calls(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     """PFL501: nothing in the parameters depends on the item, so every call is the same.
 
-    Only for types that read nothing but their parameters: a class of the author's may look into the store.
+    Only for types that read nothing but their parameters: a class of the author's may look into the store. Samples
+    of a model are meant: who asks for new answers (`cache: false`, and no temperature of 0) gets different ones.
     """
     known = pflow_type(node.type)
     items = inline_items(node)
     if node.batch is None or known is None or (items is not None and len(items) < 2):
         return
-    if any(flow.depends(node, key) for key in node.params):
+    if _is_sampling(node) or any(flow.depends(node, key) for key in node.params):
         return
     alias = node.batch.alias
     help = f"refer to the item, ${{{alias}}}, or drop `batch` and make one {known.call}"
     count = f"{len(items)} times" if items is not None else "once per item"
     message = f"no parameter refers to ${{{alias}}}: {count} the same {known.call}"
     yield Finding((*node.path, "batch"), message, help, key=True)
+
+
+def _is_sampling(node: SourceNode) -> bool:
+    """Whether equal calls are answered anew each time, as the author has asked for."""
+    known = pflow_type(node.type)
+    anew = known is not None and known.answers == "new" and node.data.get("cache") is False
+    return anew and node.params.get("temperature") != 0
 
 
 def unused_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:

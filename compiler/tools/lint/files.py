@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...diagnostics.diagnostic import Diagnostic, Severity
+from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.workflow_files import walk
 
 _MOST = 32 * 1024 * 1024
@@ -16,8 +16,7 @@ _MOST = 32 * 1024 * 1024
 def workflows(arguments: Iterable[str]) -> Iterator[str]:
     """Every workflow once, in order: what is named, and what folders hold.
 
-    In a folder, `.pflow.md` files are workflows, and `.json` files that hold a list `nodes` of objects with a `type`;
-    hidden folders, those of tools, and `lowered.json`, which pflow-lower made, are passed by.
+    In a folder, what `recognise` takes for a workflow is one; hidden folders and those of tools are passed by.
     """
     seen: set[str] = set()
     for argument in arguments:
@@ -43,18 +42,13 @@ def _inside(folder: str) -> Iterator[str]:
     for found in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
         for name in sorted(found.files):
             path = os.path.join(found.path, name)
-            is_json = name.endswith(".json") and name != "lowered.json" and not name.endswith(".map.json")
-            if name.endswith(".pflow.md") or (is_json and _is_workflow(Path(path))):
+            if has_workflow_name(name) or (may_be_workflow(name) and _looks_like_one(Path(path))):
                 yield os.path.normpath(path)
     yield from unreadable  # to be read like a file, which then says what is wrong
 
 
-def _is_workflow(file: Path) -> bool:
-    """Whether a JSON file looks like one. A file that is not JSON is nobody's workflow as far as can be seen."""
+def _looks_like_one(file: Path) -> bool:
     try:
-        content = file.read_bytes() if file.stat().st_size <= _MOST else b""
-        data = json.loads(content) if b'"nodes"' in content else None
-    except (OSError, ValueError, RecursionError):
+        return file.stat().st_size <= _MOST and looks_like_workflow(file.read_bytes())
+    except OSError:
         return False
-    nodes = data.get("nodes") if isinstance(data, dict) else None
-    return isinstance(nodes, list) and bool(nodes) and all(isinstance(n, dict) and "type" in n for n in nodes)

@@ -1,7 +1,6 @@
 """The language server: what an editor shows of a workflow while it is being written.
 
 text.py         offsets in a buffer <-> positions of the protocol
-recognise.py    is this buffer a workflow?
 analysis.py     the compiler's stages over a buffer: findings, and what is known of its parts
 places.py       where values, keys and references stand, from their first to their last character
 occurrences.py  every reference and name of a workflow, with what it stands for

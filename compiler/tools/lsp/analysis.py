@@ -16,7 +16,7 @@ from ...load.markdown_positions import MarkdownPositions
 from ...options import Options
 from ..lint.said import said_of
 from .occurrences import Names, Occurrence
-from .places import Places, places_of
+from .places import Places
 from .ranges import place_of
 from .text import Place, Text, clean
 
@@ -82,7 +82,7 @@ class Analysis:
     @functools.cached_property
     def places(self) -> Places | None:
         """Where the parts of the workflow stand; None if it could not be read."""
-        return places_of(self.document, self.text) if self.document is not None else None
+        return Places(self.document, self.text) if self.document is not None else None
 
     @functools.cached_property
     def names(self) -> Names | None:

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ..shared.recognise import has_workflow_name, looks_like_workflow
 from .analysis import Analysis
-from .recognise import is_workflow
 from .text import Moved, Place
 
 T = TypeVar("T")
+
+_LANGUAGES = frozenset({"pflow", "pflow-markdown", "pflow-json"})
+"""What an editor may call the languages of workflows: such a buffer is one whatever its name."""
+_JSON = frozenset({"json", "jsonc", "json5"})
 
 PAUSE = 0.2
 """Seconds without an edit before findings are worked out again."""
@@ -79,6 +83,13 @@ class Buffer:
                 if whole is None or whole.end < asked.start or asked.end < whole.start:
                     continue
             yield node.id, place
+
+
+def is_workflow(text: str, name: str, language: str, before: bool = False) -> bool:
+    """Whether to say anything about a buffer. `before` is the answer to the same question before the last edit."""
+    if language in _LANGUAGES or has_workflow_name(name):
+        return True
+    return (language in _JSON or name.lower().endswith(".json")) and looks_like_workflow(text, before)
 
 
 class Worker:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...atomic_write import replace_files
-from ...ir.lowered import LoweredBatch
+from ...ir.lowered import MODULE, LoweredBatch
 from ...lowering.names import digest_of
 from .analysis import Analysis
 
@@ -29,9 +29,9 @@ def generated_class(analysis: Analysis, node_id: str) -> Generated | None:
     files = analysis.generate()
     batches = analysis.lowered.batches if analysis.lowered is not None else ()
     batch = next((batch for batch in batches if batch.node_id == node_id), None)
-    if batch is None or f"{batch.module}.py" not in files:
+    if batch is None or f"{MODULE}.py" not in files:
         return None
-    module = files[f"{batch.module}.py"]
+    module = files[f"{MODULE}.py"]
     tree = ast.parse(module)
     found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == batch.class_name)
     first, last = found.lineno, found.end_lineno or found.lineno

@@ -6,6 +6,7 @@ import json
 import re
 
 from ...analyse.invariance import Bindings
+from ...analyse.sentences import names_nothing
 from ...emit.emit import summary
 from ...ir.batch_keys import BATCH_KEYS, REQUIRED, BatchKey
 from ...ir.lowered import LoweredIR
@@ -59,7 +60,7 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
     if symbol.kind == "own":
         value = owner.params["inputs"][symbol.name]
         return [f"**key** {_code(symbol.name)} of this node's `inputs`", _json(value)]
-    return [f"{_code(symbol.name)} names no node or input"]
+    return [names_nothing(_code(symbol.name))]
 
 
 def _input(ir: SourceIR, symbol: Symbol) -> list[str]:
@@ -118,7 +119,7 @@ def _when(analysis: Analysis, found: Occurrence) -> list[str]:
 def _captured(lowered: LoweredIR | None, node: SourceNode, raw: str) -> str:
     for batch in lowered.batches if lowered is not None else ():
         if batch.node_id == node.id:
-            return next((capture.name for capture in batch.captures if capture.reference.raw == raw), "")
+            return next((capture.name for capture in batch.captures if capture.lookup.written == raw), "")
     return ""
 
 

@@ -21,6 +21,7 @@ from pygls.uris import to_fs_path
 
 from ... import __version__
 from ...diagnostics.diagnostic import Severity
+from ...ir.lowered import MODULE
 from . import occurrences
 from .analysis import Analysis
 from .buffers import PAUSE, Buffer, Worker
@@ -222,7 +223,7 @@ class Server:
             message = f"pflow-lower: there is no generated code of `{node}`{reason}"
             self.protocol.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
             return None
-        file = self._shelf.put(uri, f"{made.batch.module}.py", made.module)
+        file = self._shelf.put(uri, f"{MODULE}.py", made.module)
         return {
             "node": node,
             "class": made.batch.class_name,

@@ -37,6 +37,16 @@ class Amount(NamedTuple):
             other = Amount.of(other)
         return _collected([(tuple(sorted((*a, *b))), m * n) for a, m in self.terms for b, n in other.terms])
 
+    def least(self, other: Amount) -> Amount:
+        """What both have at least; nothing that is unknown is negative."""
+        theirs = dict(other.terms)
+        return _collected([(names, min(number, theirs.get(names, 0))) for names, number in self.terms])
+
+    def most(self, other: Amount) -> Amount:
+        """What neither is more than."""
+        mine, theirs = dict(self.terms), dict(other.terms)
+        return _collected([(names, max(mine.get(names, 0), theirs.get(names, 0))) for names in {**mine, **theirs}])
+
     def __str__(self) -> str:
         if not self.terms:
             return "0"
@@ -58,6 +68,10 @@ class Range(NamedTuple):
 
     def times(self, other: Range) -> Range:
         return Range(self.low.times(other.low), self.high.times(other.high))
+
+    def either(self, other: Range) -> Range:
+        """One of them, whichever."""
+        return Range(self.low.least(other.low), self.high.most(other.high))
 
     def __str__(self) -> str:
         return f"{self.low}" if self.low == self.high else f"{self.low} to {self.high}"

@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ... import pipeline
-from ...diagnostics.diagnostic import LowerError
+from ...analyse.reachability import Reachability
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
-from ...options import Options
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
-from ..shared.reachability import Ways
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import Span, Times, makespan, of_calls
 from .items import Items, items_of
 from .known import UNKNOWN, Known
-from .node import Node, repeated, span_of, together
+from .node import Node, repeated, together
 from .tokens import tokens_of
+from .totals import Totals, along
+from .totals import together as all_together
+from .walk import NotWalked, Walk
 
 ROUNDS = 100
 """How often pflow runs one node in a run at most."""
 
-_DEEPEST = 10  # sub-workflows in sub-workflows, as in pflow
 _MOST_CHILDREN = 500  # items that get a forecast of their own of what they start
 
 
 def forecast(
-    ir: SourceIR, known: Known, times: Times, *, folder: Path, above: str = "", in_item: bool = False, depth: int = 0
-) -> tuple[Node, ...]:
-    """A forecast of every node of `ir`, in the order of the document.
+    ir: SourceIR,
+    known: Known,
+    times: Times,
+    *,
+    folder: Path,
+    above: str = "",
+    in_item: bool = False,
+    walk: Walk | None = None,
+) -> tuple[tuple[Node, ...], Totals]:
+    """A forecast of every node of `ir`, in the order of the document, and what they come to together.
 
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
-    for an item of a batch.
+    for an item of a batch; `walk` is how the workflow was come by, if another one starts it.
     """
-    ways = Ways(ir)
+    walk = walk or Walk.of(folder / Path(ir.name).name)
+    ways = Reachability(ir)
     made: list[Node] = []
+    often: list[Range] = []  # how often each node is reached
     counts: dict[str, Items] = {}
     for node in ir.nodes:
         notes = []
-        runs = ONCE
+        runs = rounds = ONCE
         if not ways.runs_at_all(node.id):
             runs, notes = NOTHING, ["no edge leads here: it never runs"]
         elif ways.may_be_skipped(node.id):
@@ -50,10 +57,11 @@ def forecast(
         if ways.may_come_again(node.id):
             runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
             notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
+        often.append(runs)
         if node.data.get("loop"):
             most = known.value(node.data["loop"].get("max_iterations"))
-            rounds = most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS
-            runs = runs.times(Range.of(1, rounds))
+            rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS)
+            runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")
         path = f"{above}{node.id}"
         items = items_of(node, path, known, counts, ir) if node.batch is not None else None
@@ -61,11 +69,13 @@ def forecast(
             counts[node.id] = items
             notes += [items.note] if items.note else []
         if node.type in WORKFLOW_TYPES:
-            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, depth, runs, items, notes))
+            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, walk, runs, rounds, items, notes))
         else:
-            made.append(_leaf(ir, node, known, times, path, in_item, runs, items, notes))
+            made.append(_leaf(ir, node, known, times, path, in_item, runs, rounds, items, notes))
             known.learn(node)
-    return tuple(made)
+    ids = [node.id for node in ir.nodes]
+    passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
+    return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
 
 
 def _leaf(
@@ -76,6 +86,7 @@ def _leaf(
     path: str,
     in_item: bool,
     runs: Range,
+    rounds: Range,
     items: Items | None,
     notes: list[str],
 ) -> Node:
@@ -93,6 +104,10 @@ def _leaf(
     what = budget.known.call if budget.known else "call"
     values, cached = items.values if items is not None else None, cached_texts(ir, node)
     tokens = tokens_of(node, known, values, runs, count, budget.worst, cached)
+    reached = Range(rounds.low.times(count.low), rounds.high.times(count.high).times(budget.worst))
+    passage = Totals(
+        reached, {what: reached}, tokens_of(node, known, values, rounds, count, budget.worst, cached), time
+    )
     return Node(
         path=path,
         type=node.type,
@@ -106,6 +121,7 @@ def _leaf(
         in_flight=in_flight,
         time=time,
         tokens=tokens,
+        passage=passage,
         notes=tuple(notes),
     )
 
@@ -118,38 +134,45 @@ def _sub_workflow(
     folder: Path,
     path: str,
     in_item: bool,
-    depth: int,
+    walk: Walk,
     runs: Range,
+    rounds: Range,
     items: Items | None,
     notes: list[str],
 ) -> Node:
     """A node that runs another workflow: the forecasts of that one, once per item."""
     count = items.number if items is not None else ONCE
     in_flight = _in_flight(node, count)
-    calls, time = NOTHING, None
+    calls, time, not_walked = NOTHING, None, ""
     inner: tuple[Node, ...] = ()
     values = items.values if items is not None else [UNKNOWN]
-    each: list[tuple[Node, ...]] = []
+    each: list[tuple[tuple[Node, ...], Totals]] = []
+    passage = Totals()
     try:
         if values is not None and len(values) <= _MOST_CHILDREN:
             for index, item in enumerate(values):
                 more = {node.batch.alias: item, "__index__": index} if node.batch is not None else {}
-                each.append(_child(node, known, times, folder, path, in_item or items is not None, depth, more))
-            inner = together(each, runs)
-            spans = [span_of(one) for one in each]
+                each.append(_child(node, known, times, folder, path, in_item or items is not None, walk, more))
+            inner = together([nodes for nodes, _ in each], runs)
+            passage = all_together(totals for _, totals in each).times(rounds)
+            spans = [totals.time for _, totals in each]
             if all(span is not None for span in spans) and runs.high.value == 1:
                 time = _in_workers([span for span in spans if span is not None], in_flight)
         else:
             more = {node.batch.alias: UNKNOWN, "__index__": UNKNOWN} if node.batch is not None else {}
-            one = _child(node, known, times, folder, path, True, depth, more)
+            one, totals = _child(node, known, times, folder, path, True, walk, more)
             inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
-            span, number = span_of(one), count.high.value
+            passage = totals.times(rounds.times(count))
+            span, number = totals.time, count.high.value
             if span is not None and number is not None and runs.high.value == 1:
                 time = _in_workers([span] * number, in_flight)
-    except _NoChild as why:
-        notes.append(str(why))
+    except NotWalked as why:
+        not_walked = str(why)
+        notes.append(not_walked)
         unknown = Amount.unknown(f"calls({path})")
         calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
+        reached = Range(Amount.of(0), rounds.high.times(count.high).times(unknown))
+        passage = Totals(reached, {"call": reached})
     return Node(
         path=path,
         type=node.type,
@@ -163,13 +186,11 @@ def _sub_workflow(
         in_flight=in_flight,
         time=time,
         tokens=None,
+        passage=passage._replace(time=time),
         notes=tuple(notes),
         inner=inner,
+        not_walked=not_walked or next((node.not_walked for node in inner if node.not_walked), ""),
     )
-
-
-class _NoChild(Exception):
-    """A sub-workflow that cannot be read now."""
 
 
 def _child(
@@ -179,21 +200,14 @@ def _child(
     folder: Path,
     path: str,
     in_item: bool,
-    depth: int,
+    walk: Walk,
     more: Mapping[str, Any],
-) -> tuple[Node, ...]:
+) -> tuple[tuple[Node, ...], Totals]:
     name = known.value(node.params.get("workflow"), more)
     if not isinstance(name, str):
-        raise _NoChild("which workflow this starts is not known yet")
+        raise NotWalked("which workflow this starts is not known yet")
     file = folder / Path(name).expanduser()
-    if not file.is_file():
-        raise _NoChild(f"the workflow {name} is not a file here: what it does is not known")
-    if depth >= _DEEPEST:
-        raise _NoChild(f"sub-workflows are nested more than {_DEEPEST} deep")
-    try:
-        ir = pipeline.run(os.fspath(file), Options(code=False)).source
-    except LowerError as error:
-        raise _NoChild(f"the workflow {name} cannot be read: {error.diagnostics[0].message}") from error
+    below, ir = walk.into(file, name)
     written = node.params.get("inputs")
     values: dict[str, Any] = {}
     if isinstance(written, dict):
@@ -202,7 +216,7 @@ def _child(
         resolved = known.value(written, more)
         values = resolved if isinstance(resolved, dict) else dict.fromkeys(ir.inputs, UNKNOWN)
     inside = Known(ir, values, known.folder)
-    return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, depth=depth + 1)
+    return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, walk=below)
 
 
 def _in_workers(spans: Sequence[Span], workers: int) -> Span:

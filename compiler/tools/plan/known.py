@@ -71,6 +71,7 @@ class Known:
         """
         self.store: dict[str, Any] = {}
         self.folder = folder
+        self._declared = tuple(ir.inputs)
         for name, declared in ir.inputs.items():
             if name in values:
                 if values[name] is not UNKNOWN:
@@ -78,13 +79,20 @@ class Known:
             elif "default" in declared or declared.get("required", True) is False:
                 self.store[name] = declared.get("default")
 
+    def missing(self) -> tuple[str, ...]:
+        """The inputs that a run has to be given and that are not among the values."""
+        return tuple(name for name in self._declared if name not in self.store)
+
     def value(self, template: Any, more: Mapping[str, Any] | None = None, *, inline: bool = False) -> Any:
         """What `template` will be; UNKNOWN if it depends on something that is not known, or fails.
 
         `more` are further names, `inline` says that unresolved references stay text, as in an item list.
         """
+        found = list(templates(template))
+        if not any(parsed.is_dynamic for _, parsed in found):
+            return template  # most of thousands of items that are written down
         store = {**self.store, **(more or {})}
-        for _, parsed in templates(template):
+        for _, parsed in found:
             for expression in parsed.expressions:
                 for operand in expression.operands:
                     if isinstance(operand, Literal):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..shared.node_facts import Budget
-from .amount import ONCE, Amount, Range, total
+from .amount import ONCE, Range, total
 from .clock import Span
 from .tokens import Tokens
+from .totals import Totals
 
 
 class Node(NamedTuple):
@@ -31,21 +32,12 @@ class Node(NamedTuple):
     in_flight: int
     time: Span | None
     tokens: Tokens | None
+    passage: Totals
+    """What it comes to, with all that it starts, each time that it is reached."""
     notes: tuple[str, ...] = ()
     inner: tuple[Node, ...] = ()
-
-
-def span_of(nodes: Sequence[Node]) -> Span | None:
-    """How long nodes take one after the other; None if that is not known of one that runs."""
-    found = Span(0.0, 0.0, 0.0)
-    for node in nodes:
-        if node.runs.high == Amount():
-            continue
-        if node.time is None:
-            return None
-        time = node.time if node.runs.low.value else Span(0.0, node.time.high, node.time.worst)
-        found = found.then(time)
-    return found
+    not_walked: str = ""
+    """Why the workflow that it starts, or one below that, is not looked at, if so."""
 
 
 def together(each: Sequence[tuple[Node, ...]], runs: Range) -> tuple[Node, ...]:
@@ -83,10 +75,7 @@ def repeated(node: Node, times: Range) -> Node:
     """The forecast of a node whose workflow runs `times` times."""
     if times == ONCE:
         return node
-    tokens = node.tokens
-    if tokens is not None:
-        output = tokens.output.times(times.high) if tokens.output is not None else None
-        tokens = Tokens(tokens.input.times(times), tokens.exact, output)
+    tokens = node.tokens.times(times) if node.tokens is not None else None
     return node._replace(
         runs=node.runs.times(times),
         calls=node.calls.times(times),

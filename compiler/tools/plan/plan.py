@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .amount import NOTHING, ONCE, Amount, Range, total
+from .amount import ONCE, Amount, Range
 from .clock import Span
-from .node import Node, span_of
+from .node import Node
 from .tokens import METHOD, Price, Tokens
+from .totals import Totals
 
 _UNKNOWNS = {
     "n": "n(node): how many items the node has, the most where its runs differ; nobody can know yet",
@@ -24,6 +25,10 @@ class Plan(NamedTuple):
     workflow: str
     nodes: tuple[Node, ...]
     price: Price | None
+    totals: Totals
+    """All nodes together."""
+    missing: tuple[str, ...] = ()
+    """Inputs that a run has to be given and that are not known here."""
 
     def flat(self) -> Iterator[tuple[int, Node]]:
         """Every node with how deep it stands in sub-workflows."""
@@ -31,27 +36,21 @@ class Plan(NamedTuple):
 
     @property
     def calls(self) -> Range:
-        return total(node.calls for _, node in self.flat())
+        return self.totals.calls
 
     def kinds(self) -> dict[str, Range]:
         """The calls by what they are, in the order of the nodes."""
-        found: dict[str, Range] = {}
-        for _, node in self.flat():
-            if node.calls.high.terms:
-                found[node.what] = found.get(node.what, NOTHING).plus(node.calls)
-        return found
+        names = dict.fromkeys(node.what for _, node in self.flat() if node.calls.high.terms)
+        found = {what: self.totals.kinds[what] for what in names if what in self.totals.kinds}
+        return {what: calls for what, calls in found.items() if calls.high.terms}
 
     @property
     def time(self) -> Span | None:
-        return span_of(self.nodes)
+        return self.totals.time
 
     @property
     def tokens(self) -> Tokens | None:
-        found: Tokens | None = None
-        for _, node in self.flat():
-            if node.tokens is not None:
-                found = node.tokens if found is None else found.plus(node.tokens)
-        return found
+        return self.totals.tokens
 
 
 def _flat(nodes: Sequence[Node], depth: int) -> Iterator[tuple[int, Node]]:
@@ -64,6 +63,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as plain data, of the form plan.schema.json."""
     return {
         "workflow": plan.workflow,
+        "missing": list(plan.missing),
         "nodes": [_node(node, plan.price) for node in plan.nodes],
         "total": {
             "calls": _range(plan.calls),
@@ -217,6 +217,9 @@ def _summary(plan: Plan) -> Iterator[str]:
     if plan.tokens is not None:
         yield from _tokens_said(plan.tokens, plan.price)
         yield f"tokens are estimated as {METHOD}; no tokenizer was asked"
+    if plan.missing:
+        given = " ".join(f"{name}=..." for name in plan.missing)
+        yield f"not given, and a run needs {'it' if len(plan.missing) == 1 else 'them'}: {given}"
     names = {name.partition("(")[0] for part in plan.calls for names, _ in part.terms for name in names}
     for name, meaning in _UNKNOWNS.items():
         if name in names:

@@ -50,7 +50,8 @@ def plan(
     ir = pipeline.run(workflow, Options(code=False)).source
     known = Known(ir, given(ir, inputs), Path.cwd())
     folder = Path(ir.name).parent if not ir.name.startswith("<") else Path.cwd()
-    made = Plan(ir.name, forecast(ir, known, times, folder=folder), price)
+    nodes, totals = forecast(ir, known, times, folder=folder)
+    made = Plan(ir.name, nodes, price, totals, known.missing())
     missing = times.named - {node.path for _, node in made.flat()}
     if missing:
         raise WrongTime(f"--item-time {min(missing)}=...: the workflow has no such node")

@@ -34,6 +34,16 @@ class Tokens(NamedTuple):
         output = None if self.output is None or other.output is None else self.output.plus(other.output)
         return Tokens(self.input.plus(other.input), self.exact and other.exact, output)
 
+    def either(self, other: Tokens) -> Tokens:
+        """Of one of them, whichever."""
+        output = None if self.output is None or other.output is None else self.output.most(other.output)
+        return Tokens(self.input.either(other.input), self.exact and other.exact, output)
+
+    def times(self, runs: Range) -> Tokens:
+        """Of several runs."""
+        output = self.output.times(runs.high) if self.output is not None else None
+        return Tokens(self.input.times(runs), self.exact, output)
+
 
 class Price(NamedTuple):
     """What a million tokens cost."""

@@ -1,4 +1,4 @@
-"""What a stage gave, as JSON that a person can read: for `--print-after` and `--print-changed`."""
+"""What a stage gave, in a form that a person can read: for `--print-after` and `--print-changed`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from typing import Any
 from ...analyse.analyse import BatchFacts, Facts
 from ...ir.document import Document
 from ...ir.lowered import LoweredIR
+from ...ir.printer import printed
 from ...ir.workflow import BatchSpec, SourceIR
 
 
 def dump_stage(result: Any) -> str:
-    """`result`, whatever stage it came from, as indented JSON; generated files as their texts."""
+    """`result`, whatever stage it came from: a lowered workflow as `printed`, files as their texts, else JSON."""
+    if isinstance(result, LoweredIR):
+        return printed(result).rstrip("\n")
+    if isinstance(result, Facts):
+        return json.dumps({"batches": _plain(result.batches)}, indent=2, ensure_ascii=False)
     if isinstance(result, Mapping) and all(isinstance(text, str) for text in result.values()):
         return "\n".join(f"# {path}\n{text}" for path, text in result.items())
     return json.dumps(_plain(result), indent=2, ensure_ascii=False)
@@ -65,8 +70,6 @@ def _plain(value: Any) -> Any:
         return value.data
     if isinstance(value, SourceIR):
         return {"nodes": [_plain(node) for node in value.nodes]}
-    if isinstance(value, LoweredIR):
-        return {"document": value.document, "batches": [_plain(batch) for batch in value.batches]}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

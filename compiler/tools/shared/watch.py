@@ -37,15 +37,27 @@ def watch_command(context: click.Context, state: Callable[[], Any], what: str) -
         except click.ClickException as error:
             error.show()
 
-    watch(run, state, what)
+    watch_files(run, state, what)
 
 
-def watch(run: Callable[[], None], state: Callable[[], Any], what: str) -> NoReturn:
-    """Call `run` now and whenever `state()` gives something else than before; ends by KeyboardInterrupt only."""
+def watch_files(run: Callable[[], None], state: Callable[[], Any], what: str) -> NoReturn:
+    """As `poll`, with a line on stderr after each run and before the next; `what` names what is watched."""
+
+    def run_and_say() -> None:
+        run()
+        click.echo(f"watching {what}; Ctrl-C ends", err=True)
+
+    def say() -> None:
+        click.echo(f"\n--- {datetime.now():%H:%M:%S}: something changed", err=True)
+
+    poll(run_and_say, state, say)
+
+
+def poll(run: Callable[[], None], state: Callable[[], Any], changed: Callable[[], None] = lambda: None) -> NoReturn:
+    """Call `run` now and whenever `state()` gives something else than before, `changed` first; ends by an exception."""
     while True:
         before = state()  # before the run: what changes during it is seen after it
         run()
-        click.echo(f"watching {what}; Ctrl-C ends", err=True)
         after = before
         while after == before:
             time.sleep(_SECONDS)
@@ -56,7 +68,7 @@ def watch(run: Callable[[], None], state: Callable[[], Any], what: str) -> NoRet
             if latest == after:
                 break
             after = latest
-        click.echo(f"\n--- {datetime.now():%H:%M:%S}: something changed", err=True)
+        changed()
 
 
 def stamps(files: Iterable[Path]) -> dict[str, Stamp]:

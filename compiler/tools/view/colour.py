@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-COLOURED = 8_000_000
+COLOURED = 4_000_000
 """How many characters a text may have to be coloured: a lexer takes its time, and the page has to open."""
 
 # The token types of pygments that are seen, by their short names, each with the class that colours it.

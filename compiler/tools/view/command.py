@@ -17,10 +17,21 @@ if TYPE_CHECKING:
     from .explore import Explored
 
 
+def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    """The value of -o: an empty one is a variable that was not set, never this folder."""
+    if value == "":
+        raise click.BadParameter("is empty; for this folder, write `.`")
+    return None if value is None else Path(value)
+
+
 @click.command()
 @click.argument("workflow", type=click.Path(path_type=str))
 @click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Where the page goes, instead of a temporary file."
+    "-o",
+    "--out",
+    metavar="DIR",
+    callback=_place,
+    help="Write WORKFLOW's page into DIR, or as the file DIR/NAME.html; without it, into a temporary folder.",
 )
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
 @click.option("--serve", is_flag=True, help="Serve the page at 127.0.0.1 and load it again whenever WORKFLOW is saved.")
@@ -31,7 +42,8 @@ def view(workflow: str, out: Path | None, no_open: bool, serve: bool, nodes: Pat
     """Show WORKFLOW beside what it becomes, in a browser.
 
     Makes one HTML page that needs nothing else and prints where it is. Point at a line to see where it came from and
-    what it became. A workflow with errors makes a page, too: with the errors where they are.
+    what it became. A workflow with errors makes a page, too: with the errors where they are. The exit status is 0, or 2
+    if the workflow cannot be lowered.
     """
     if serve:
         if out is not None or workflow == "-":
@@ -57,6 +69,8 @@ def view(workflow: str, out: Path | None, no_open: bool, serve: bool, nodes: Pat
         raise SystemExit(FAILED) from None
     show_findings([f for f in explored.findings if f.severity is Severity.ERROR], "text")
     _show(path.as_uri(), no_open, shown=str(path))
+    if explored.compiled is None:
+        raise SystemExit(FAILED)
 
 
 def _page(workflow: str, explored: Explored, live: str = "") -> str:

@@ -1,17 +1,21 @@
-"""The graph of a workflow, before and after: what the SVG template draws."""
+"""The graph of a workflow: what the SVG template draws."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import printable
 from ...ir.lowered import LoweredBatch
-from .layout import GAP, lay_out
+from .labels import cut, labels
+from .layout import GAP, HEIGHT, WIDTH, lay_out
 
-_LETTERS = 16
+_LETTERS = 17
 """How many letters of ordinary width fit into a box."""
+_MANY = 24
+"""With more nodes than this a box has one line only."""
+_LOW, _NEAR = 26, 24
+"""The height of a box of one line, and the gap between two."""
 
 
 class Box(NamedTuple):
@@ -19,17 +23,20 @@ class Box(NamedTuple):
 
     x: int
     y: int
+    column: int
     title: str
     note: str
-    """The line below the title."""
+    """The line below the title; "" where there are many nodes."""
     hint: str
     """All of it, for those who point at the box and those who do not see it."""
     batch: bool
 
 
 class Curve(NamedTuple):
-    """One edge as it is drawn."""
+    """One edge as it is drawn, between two boxes by their numbers."""
 
+    start: int
+    end: int
     path: str
     word: str
     x: int
@@ -37,19 +44,24 @@ class Curve(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A drawing: its size, its boxes by number of node, its edges."""
+    """A drawing in one row: its size, its boxes by number of node, its edges.
+
+    A browser breaks the row into as many as it takes: the columns are `pitch` apart.
+    """
 
     width: int
     height: int
+    pitch: int
+    tall: int
     boxes: Sequence[Box]
     curves: Sequence[Curve]
 
 
-def graphs(data: Mapping[str, Any], batches: Sequence[LoweredBatch] | None) -> tuple[Graph | None, Graph | None]:
-    """The workflow `data` before and, if it could be lowered to `batches`, after. Takes a broken workflow, too."""
+def graph_of(data: Mapping[str, Any], batches: Sequence[LoweredBatch]) -> Graph | None:
+    """The workflow `data` and what became of its nodes. Takes a broken workflow, too; None if it has no nodes."""
     nodes = _list(data, "nodes")
     if not nodes:
-        return None, None
+        return None
     ids = [_text(node, "id") for node in nodes]
     number = {name: at for at, name in reversed(list(enumerate(ids))) if name}
     edges = [
@@ -57,50 +69,37 @@ def graphs(data: Mapping[str, Any], batches: Sequence[LoweredBatch] | None) -> t
         for edge in _list(data, "edges")
         if _text(edge, "from") in number and _text(edge, "to") in number
     ]
-    words = [_short("" if word == "default" else word, 12) for _, _, word in edges]
-    gap = GAP + 6 * max(map(len, words), default=0)
-    laid = lay_out(len(nodes), [(a, b) for a, b, _ in edges], gap)
-    curves = [Curve(path, word, *place) for path, word, place in zip(laid.curves, words, laid.labels, strict=True)]
-
-    def drawn(boxes: Sequence[tuple[str, str, str, bool]]) -> Graph:
-        placed = [
-            Box(x, y, _short(title), _short(note, _LETTERS + 3), printable(hint), batch)
-            for (x, y), (title, note, hint, batch) in zip(laid.places, boxes, strict=True)
-        ]
-        return Graph(laid.width, laid.height, placed, curves)
-
-    before = drawn([_before(node, name) for node, name in zip(nodes, ids, strict=True)])
-    if batches is None:
-        return before, None
+    words = [cut("" if word == "default" else word, 12) for _, _, word in edges]
+    many = len(nodes) > _MANY
+    gap = (_NEAR if many else GAP) + 6 * max(map(len, words), default=0)
+    tall = _LOW if many else HEIGHT
+    laid = lay_out(len(nodes), [(a, b) for a, b, _ in edges], gap, tall)
+    curves = [
+        Curve(a, b, path, word, *place)
+        for (a, b, _), path, word, place in zip(edges, laid.curves, words, laid.labels, strict=True)
+    ]
     lowered = {batch.number: batch for batch in batches}
-    return before, drawn([_after(node, ids[at], lowered.get(at)) for at, node in enumerate(nodes)])
+    boxes = []
+    for at, (node, title) in enumerate(zip(nodes, labels(ids, _LETTERS), strict=True)):
+        note, hint = _said(node, ids[at], lowered.get(at))
+        shown = "" if many else cut(note, _LETTERS + 4)
+        batch = isinstance(node, Mapping) and node.get("batch") is not None
+        boxes.append(Box(*laid.places[at], laid.columns[at], title, shown, printable(hint), batch))
+    return Graph(laid.width, laid.height, WIDTH + gap, tall, boxes, curves)
 
 
-def _before(node: Any, name: str) -> tuple[str, str, str, bool]:
+def _said(node: Any, name: str, batch: LoweredBatch | None) -> tuple[str, str]:
+    """What a box says of its node besides its name, and all of it in words."""
     kind = _text(node, "type")
-    batch = node.get("batch") if isinstance(node, Mapping) else None
-    if batch is None:
-        return name, kind, f"{name}: {kind}", False
-    alias = _text(batch, "as") or "item"
-    return name, f"{kind} \N{MULTIPLICATION SIGN} each {alias}", f"{name}: {kind}, once for each {alias}", True
-
-
-def _after(node: Any, name: str, batch: LoweredBatch | None) -> tuple[str, str, str, bool]:
-    if batch is None:
-        return _before(node, name)
-    read = ", ".join(["items", *(capture.name for capture in batch.captures)])
-    return name, batch.class_name, f"{name}: {batch.class_name}, runs {batch.type}, reads {read}", True
-
-
-def _short(text: str, letters: int = _LETTERS) -> str:
-    """`text` on one line and no wider than `letters`; wide characters count double."""
-    room, shown = float(letters), ""
-    for character in text:
-        room -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if room < 0:
-            return shown[:-1] + "…"
-        shown += character if character.isprintable() else "�"
-    return shown
+    written = node.get("batch") if isinstance(node, Mapping) else None
+    if written is None:
+        return kind, f"{name}: {kind}"
+    alias = _text(written, "as") or "item"
+    became = ""
+    if batch is not None:
+        read = ", ".join(["items", *(capture.name for capture in batch.captures)])
+        became = f"; becomes {batch.class_name}, reads {read}"
+    return f"{kind} \N{MULTIPLICATION SIGN} each {alias}", f"{name}: {kind}, once for each {alias}{became}"
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 144, 46
+WIDTH, HEIGHT = 150, 46
 GAP, _GAP_Y, _MARGIN = 36, 12, 10
 _BEND = 14
 """How high an edge's place is in a layer that it passes through."""
@@ -31,40 +31,45 @@ class Laid(NamedTuple):
     curves: Sequence[str]
     labels: Sequence[tuple[int, int]]
     """Where the word on an edge stands."""
+    columns: Sequence[int]
+    """Each node's layer."""
 
 
-def lay_out(count: int, edges: Sequence[tuple[int, int]], gap: int = GAP) -> Laid:
-    """Coordinates for the nodes 0 to `count` - 1 and for `edges`, pairs of them, with `gap` between layers."""
+def lay_out(count: int, edges: Sequence[tuple[int, int]], gap: int = GAP, tall: int = HEIGHT) -> Laid:
+    """Coordinates for the nodes 0 to `count` - 1 and for `edges`, pairs of them.
+
+    There is `gap` between layers, and a node is `tall`.
+    """
     forward = _without_cycles(count, edges)
     layer = _layers(count, forward)
     turned = [a != b and pair != (a, b) for pair, (a, b) in zip(forward, edges, strict=True)]
     routes, members = _routes(layer, forward, turned)
     onward = [route for route, back in zip(routes, turned, strict=True) if not back]
     rows = _ordered(members, onward)
-    y = _heights(rows, onward, count)
-    top = min((y[p] - _tall(p, count) // 2 for row in rows for p in row), default=0)
+    y = _heights(rows, onward, count, tall)
+    top = min((y[p] - _tall(p, count, tall) // 2 for row in rows for p in row), default=0)
     middle = {place: value - top + _MARGIN for place, value in y.items()}
     x = {place: _MARGIN + number * (WIDTH + gap) for number, row in enumerate(rows) for place in row}
-    height = max((middle[p] + _tall(p, count) // 2 for p in middle), default=0) + _MARGIN
+    height = max((middle[p] + _tall(p, count, tall) // 2 for p in middle), default=0) + _MARGIN
     width = len(rows) * (WIDTH + gap) - gap + 2 * _MARGIN if rows else 2 * _MARGIN
     points = [_points(route, x, middle, count) for route in routes]
     below = height - _MARGIN
     curves = []
     for (a, b), line, back in zip(edges, points, turned, strict=True):
         if a == b:
-            left, y0 = x[a] + WIDTH - 30, middle[a] - HEIGHT // 2
+            left, y0 = x[a] + WIDTH - 30, middle[a] - tall // 2
             curves.append(f"M{left},{y0}C{left},{y0 - 9} {left + 20},{y0 - 9} {left + 20},{y0}")
         elif back:
-            curves.append(_round(x[a], middle[a], x[b], middle[b], below))
+            curves.append(_round(x[a], middle[a], x[b], middle[b], below, tall))
         else:
             curves.append(_curve(line))
     back_room = 16 if any(turned) else 0
     labels = [
-        ((line[0][0] + line[-1][0]) // 2, below + 8) if back else _label(line, a == b)
+        ((line[0][0] + line[-1][0]) // 2, below + 8) if back else _label(line, a == b, tall)
         for line, (a, b), back in zip(points, edges, turned, strict=True)
     ]
-    places = [(x[node], middle[node] - HEIGHT // 2) for node in range(count)]
-    return Laid(width, height + back_room, places, curves, labels)
+    places = [(x[node], middle[node] - tall // 2) for node in range(count)]
+    return Laid(width, height + back_room, places, curves, labels, layer)
 
 
 def _without_cycles(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -164,7 +169,7 @@ def _ordered(members: list[list[int]], routes: Iterable[list[int]]) -> list[list
     return rows
 
 
-def _heights(rows: list[list[int]], routes: Iterable[list[int]], count: int) -> dict[int, int]:
+def _heights(rows: list[list[int]], routes: Iterable[list[int]], count: int, tall: int) -> dict[int, int]:
     """The middle of each place: as near to the middle of those before it as its neighbours in the layer allow."""
     before: dict[int, list[int]] = {}
     for route in routes:
@@ -176,7 +181,7 @@ def _heights(rows: list[list[int]], routes: Iterable[list[int]], count: int) -> 
         packed: list[float] = []
         low = float("-inf")
         for place, want in zip(row, wanted, strict=True):
-            half = _tall(place, count) / 2
+            half = _tall(place, count, tall) / 2
             packed.append(max(want, low + half))
             low = packed[-1] + half + _GAP_Y
         # Packing pushes down only: move the layer back up by what it was pushed on average.
@@ -185,8 +190,8 @@ def _heights(rows: list[list[int]], routes: Iterable[list[int]], count: int) -> 
     return y
 
 
-def _tall(place: int, count: int) -> int:
-    return HEIGHT if place < count else _BEND
+def _tall(place: int, count: int, tall: int) -> int:
+    return tall if place < count else _BEND
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:
@@ -209,15 +214,15 @@ def _curve(points: list[tuple[int, int]]) -> str:
     return "".join(path)
 
 
-def _round(x0: int, y0: int, x1: int, y1: int, below: int) -> str:
+def _round(x0: int, y0: int, x1: int, y1: int, below: int, tall: int) -> str:
     """The way back to an earlier node: down, along below everything, and up again."""
     start, end, low = x0 + WIDTH // 2, x1 + WIDTH // 2, below + 12
     return (
-        f"M{start},{y0 + HEIGHT // 2}C{start},{low} {start},{low} {start - 24},{low}"
-        f"L{end + 24},{low}C{end},{low} {end},{low} {end},{y1 + HEIGHT // 2}"
+        f"M{start},{y0 + tall // 2}C{start},{low} {start},{low} {start - 24},{low}"
+        f"L{end + 24},{low}C{end},{low} {end},{low} {end},{y1 + tall // 2}"
     )
 
 
-def _label(points: list[tuple[int, int]], loop: bool) -> tuple[int, int]:
+def _label(points: list[tuple[int, int]], loop: bool, tall: int) -> tuple[int, int]:
     (x0, y0), (x1, y1) = points[0], points[1]
-    return (x0, y0 - HEIGHT // 2 - 4) if loop else ((x0 + x1) // 2, (y0 + y1) // 2 - 5)
+    return (x0, y0 - tall // 2 - 4) if loop else ((x0 + x1) // 2, (y0 + y1) // 2 - 5)

@@ -6,7 +6,7 @@ cover it; a link to a whole node stands around those to its fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...diagnostics.diagnostic import printable
@@ -33,6 +33,7 @@ class Link(NamedTuple):
     node: int | None
     """The link of the whole node: this one itself, or the one that it is a part of."""
     regions: tuple[Region, ...]
+    path: Path = ()
 
 
 class Links(NamedTuple):
@@ -55,13 +56,19 @@ class Links(NamedTuple):
 NONE = Links((), ({},), {})
 
 
-def links_of(document: Document, maps: Sequence[Sequence[Mapped]]) -> Links:
-    """The links that follow from `maps`, the source map of each generated pane."""
+def links_of(document: Document, maps: Sequence[Sequence[Mapped]], values: Iterable[Path] = ()) -> Links:
+    """The links that follow from `maps`, the source map of each generated pane.
+
+    What stands inside one of `values`, which are long, is not told apart: it belongs to the value.
+    """
+    whole_values = frozenset(values)
     found: dict[_Place, tuple[str, str, list[Region]]] = {}
     for pane, mapped in enumerate(maps, start=1):
         wholes: dict[Path, Mapped] = {}
         for entry in mapped:  # a stretch comes before what is inside it
             path = _path(entry)
+            if any(path[:length] in whole_values for length in range(2, len(path))):
+                continue
             extent = document.positions.extent(path)
             if not path or extent is None:  # the header of a file: nothing to point at
                 continue
@@ -73,8 +80,7 @@ def links_of(document: Document, maps: Sequence[Sequence[Mapped]]) -> Links:
                 place = _Place(path, entry.position.line)  # one line of a long text
                 extent = entry.position.line, entry.position.line
             if place not in found:
-                label = f"{entry.node}.{entry.field}" if entry.node and entry.field else entry.node or entry.field
-                found[place] = (label, entry.rule, [Region(0, *extent)])
+                found[place] = (_label(entry), entry.rule, [Region(0, *extent)])
             found[place][2].append(Region(pane, entry.first, entry.last))
     numbers = {place: number for number, place in enumerate(found)}
     links = [
@@ -83,6 +89,7 @@ def links_of(document: Document, maps: Sequence[Sequence[Mapped]]) -> Links:
             rule,
             numbers.get(_Place(path[:2], 0)) if path[0] == "nodes" else None,
             tuple(_joined(regions)),
+            path,
         )
         for (path, _), (label, rule, regions) in found.items()
     ]
@@ -111,6 +118,12 @@ def _joined(regions: Sequence[Region]) -> Iterator[Region]:
             yield Region(pane, first, last)
             pane, first, last = region
     yield Region(pane, first, last)
+
+
+def _label(entry: Mapped) -> str:
+    """A place as users know it: what starts with an underscore is the loader's own, and is said of the node."""
+    field = "" if any(str(part).startswith("_") for part in entry.path) else entry.field
+    return f"{entry.node}.{field}" if entry.node and field else entry.node or field
 
 
 def _path(entry: Mapped) -> Path:

@@ -10,17 +10,22 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, by_position, printable
 from ...emit.emit import summary
+from ...ir.document import Document
+from ...ir.lowered import LoweredBatch
+from ...ir.paths import Path
 from ...write import PAGE_MARK
 from .colour import lines
 from .explore import Explored
-from .graph import graphs
-from .links import NONE, Links, links_of
+from .graph import graph_of
+from .links import NONE, Links, Region, links_of
+from .shorten import Gap, Kept, generated, long_values, shortened, written
 
 if TYPE_CHECKING:
     import jinja2
@@ -29,11 +34,26 @@ Plan = Mapping[str, Mapping[str, object]]
 """By node id what is known of its run, in the order in which it is shown: {"items": "40", "calls": "40 to 120"}."""
 
 _STYLES = ("page.css", "code.css", "graph.css", "narrow.css", "print.css")
-_SCRIPTS = ("links.js", "keys.js", "ribbon.js", "tabs.js", "theme.js", "live.js")
+_SCRIPTS = (
+    "lines.js",
+    "links.js",
+    "keys.js",
+    "graph.js",
+    "search.js",
+    "ribbon.js",
+    "tabs.js",
+    "split.js",
+    "theme.js",
+    "live.js",
+)
 _LANGUAGES = {".py": "python", ".json": "json", ".md": "markdown"}
 _CHUNK = 50
 """Lines that a browser lays out together, or leaves out while they are out of sight."""
 
+_PROLOGUE = re.compile(r"^(?:@|class |def |async def )", re.MULTILINE)
+"""Where the code of a module starts, after its header and imports."""
+_FOLDED = 4
+"""From how many lines on header and imports are folded."""
 _WRAPS = 40
 """From this length on a line may be too long for a pane."""
 
@@ -62,6 +82,8 @@ class Line(NamedTuple):
     target: str
     facts: Sequence[tuple[str, str]]
     notes: Sequence[Note]
+    left_out: int = 0
+    """How many lines stand here that the page does not show; 0 for an ordinary line."""
 
 
 class Pane(NamedTuple):
@@ -69,6 +91,8 @@ class Pane(NamedTuple):
 
     number: int
     name: str
+    folded: Sequence[Line]
+    """Header and imports, which are seen when they are asked for."""
     chunks: Sequence[Sequence[Line]]
     first: int
     """The first line that leads anywhere: where the keyboard comes in."""
@@ -84,14 +108,16 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
     notes = _notes([*explored.findings, *findings])
     texts = [explored.text, *_files(explored).values()]
     names = [explored.name, *_files(explored)]
-    links = _links(explored, names[1:])
+    values = long_values(explored.document) if explored.document else []
+    links = _links(explored, names[1:], values)
     facts = _facts(explored, plan or {})
+    kept = [_kept(number, text, explored.document, values, links) for number, text in enumerate(texts)]
     panes = [
-        _pane(number, name, text, links, notes if not number else (), facts if not number else {})
-        for number, (name, text) in enumerate(zip(names, texts, strict=True))
+        _pane(number, name, kept, links, notes if not number else (), facts if not number else {})
+        for number, name in enumerate(names)
     ]
     style, script = _assets()
-    before, after = graphs(explored.document.data, _batches(explored)) if explored.document else (None, None)
+    graph = graph_of(explored.document.data, _batches(explored)) if explored.document else None
     return (
         _jinja()
         .get_template("page.html.jinja")
@@ -109,10 +135,9 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
             lowered=explored.compiled is not None,
             source=panes[0],
             files=panes[1:],
-            before=before,
-            after=after,
-            starts=_starts(explored, links),
-            data=_data(links, names),
+            graph=graph,
+            starts=_starts(explored, links, kept),
+            data=_data(links, names, [text.gaps for text in kept]),
         )
     )
 
@@ -123,18 +148,29 @@ def _files(explored: Explored) -> Mapping[str, str]:
     return {name: files[name] for name in sorted(files, key=lambda n: (n.endswith(".json"), n == "flow.py", n))}
 
 
-def _batches(explored: Explored) -> Any:
-    return explored.compiled.lowered.batches if explored.compiled else None
+def _batches(explored: Explored) -> Sequence[LoweredBatch]:
+    return explored.compiled.lowered.batches if explored.compiled else ()
 
 
-def _links(explored: Explored, names: Sequence[str]) -> Links:
+def _kept(number: int, text: str, document: Document | None, values: Sequence[Path], links: Links) -> Kept:
+    """What is shown of a pane's text: `values` of the workflow are long, and so is what became of them."""
+    if document is None or not values:
+        return shortened(text, ())
+    if not number:
+        return shortened(text, written(document, values))
+    inside = {value[:length] for value in values for length in range(3, len(value) + 1)}
+    regions = [r for link in links.links if link.path in inside for r in link.regions if r.pane == number]
+    return shortened(text, generated(text, [(region.first, region.last) for region in regions]))
+
+
+def _links(explored: Explored, names: Sequence[str], values: Sequence[Path]) -> Links:
     compiled = explored.compiled
     if compiled is None:
         return NONE
     from ...emit.source_map import maps_of
 
-    maps = maps_of(compiled.source, compiled.lowered, compiled.files)
-    return links_of(compiled.source.document, [maps.get(name, []) for name in names])
+    maps = maps_of(compiled.lowered, compiled.files)
+    return links_of(compiled.source.document, [maps.get(name, []) for name in names], values)
 
 
 def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:
@@ -156,36 +192,51 @@ def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:
 def _pane(
     number: int,
     name: str,
-    text: str,
+    kept: Sequence[Kept],
     links: Links,
-    notes: Sequence[Note],
+    notes: Iterable[Note],
     facts: Mapping[int, Sequence[tuple[str, str]]],
 ) -> Pane:
+    text, numbers, gaps = kept[number]
     code = lines(text, _LANGUAGES.get("." + name.rpartition(".")[2]) or _guess(text)) if text else []
-    if len(code) > 1 and not code[-1]:
+    if len(code) > 1 and not code[-1] and numbers[len(code) - 1 :]:
         code.pop()
     written = text.split("\n")
     below: dict[int, list[Note]] = {}
     for note in notes:
-        below.setdefault(min(note.line, len(code)), []).append(note)
-    linked = links.lines[number]
-    done = []
-    for at, line in enumerate(code, start=1):
-        target = links.target(number, at)
-        done.append(
-            Line(
-                at,
-                line,
-                _deep(written[at - 1]) if at <= len(written) else "",
-                " ".join(map(str, linked.get(at, ()))),
-                f"#p{target.pane}-{target.first}" if target else "",
-                facts.get(at, ()),
-                below.get(at, ()),
-            )
+        below.setdefault(kept[number].shown(min(note.line, numbers[len(code) - 1] if code else 0)), []).append(note)
+    done = [
+        _line(at, html, _deep(wide), kept, links.lines[number].get(at, ()), links.target(number, at))._replace(
+            facts=facts.get(at, ()), notes=below.get(at, ())
         )
-    chunks = [done[at : at + _CHUNK] for at in range(0, len(done), _CHUNK)]
-    first = min((line.number for line in done if line.target), default=0)
-    return Pane(number, name, chunks, first, below.get(0, ()))
+        for at, html, wide in zip(numbers, code, written, strict=False)
+    ]
+    done += [
+        _line(
+            gap.first, "", "", kept, links.lines[number].get(gap.first, ()), links.target(number, gap.first)
+        )._replace(left_out=gap.last - gap.first + 1, notes=below.get(gap.first, ()))
+        for gap in gaps
+    ]
+    done.sort(key=lambda line: line.number)
+    head = _head(text) if name.endswith(".py") else 0
+    rest = done[head:]
+    chunks = [rest[at : at + _CHUNK] for at in range(0, len(rest), _CHUNK)]
+    first = min((line.number for line in rest if line.target), default=0)
+    return Pane(number, name, done[:head], chunks, first, below.get(0, ()))
+
+
+def _line(
+    number: int, html: str, deep: str, kept: Sequence[Kept], linked: Sequence[int], target: Region | None
+) -> Line:
+    leads = f"#p{target.pane}-{kept[target.pane].shown(target.first)}" if target else ""
+    return Line(number, html, deep, " ".join(map(str, linked)), leads, (), ())
+
+
+def _head(text: str) -> int:
+    """How many lines at the start of a module are header and imports; 0 if they are few, or nothing follows."""
+    start = _PROLOGUE.search(text)
+    count = text.count("\n", 0, start.start()) if start else 0
+    return count if count >= _FOLDED else 0
 
 
 def _deep(line: str) -> str:
@@ -234,25 +285,24 @@ def _plural(count: int, one: str, more: str) -> str:
     return f"{count:,} {one if count == 1 else more}"
 
 
-def _starts(explored: Explored, links: Links) -> list[tuple[str, str, str]]:
-    """By number of node: where it stands in the workflow, where what it became, and its link."""
+def _starts(explored: Explored, links: Links, kept: Sequence[Kept]) -> list[tuple[str, str]]:
+    """By number of node: where it stands in the workflow, and its link."""
     if explored.document is None:
         return []
     nodes = explored.document.data.get("nodes")
     found = []
     for number in range(len(nodes) if isinstance(nodes, list) else 0):
         extent = explored.document.positions.extent(("nodes", number))
-        before = f"#p0-{extent[0]}" if extent else ""
+        before = f"#p0-{kept[0].shown(extent[0])}" if extent else ""
         link = links.nodes.get(number)
-        after = next((r for r in links.links[link].regions if r.pane), None) if link is not None else None
-        found.append((before, f"#p{after.pane}-{after.first}" if after else "", "" if link is None else str(link)))
+        found.append((before, "" if link is None else str(link)))
     return found
 
 
-def _data(links: Links, names: Sequence[str]) -> str:
+def _data(links: Links, names: Sequence[str], gaps: Sequence[Sequence[Gap]]) -> str:
     """The links as JSON that can stand inside a `script` element."""
     rows = [[link.label, link.rule, -1 if link.node is None else link.node, link.regions] for link in links.links]
-    text = json.dumps({"names": names, "links": rows}, separators=(",", ":"))
+    text = json.dumps({"names": names, "links": rows, "gaps": gaps}, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 

@@ -11,21 +11,34 @@ from pathlib import Path
 from ...lowering.names import digest_of
 from ...write import write
 
+_PAGES = (".html", ".htm")
+
 
 def put(page: str, workflow: str, out: Path | None) -> Path:
-    """Write `page` to `out` or, without it, to a temporary folder of the user's; gives its absolute path.
+    """Write `page` into the folder `out` or, without it, into a temporary one of the user's; gives its absolute path.
 
-    Without `out` a workflow always gets the same place, so that a browser's tab can be loaded again.
+    An `out` that ends with .html, and is not a folder, is the file itself. Without `out` a workflow always gets the
+    same place, so that a browser's tab can be loaded again.
+
     Raises: LowerError (PFL601 a file of the user's is in the way, PFL602 cannot write).
     """
-    path = Path(os.path.abspath(out)) if out is not None else _folder() / _name(workflow)
+    if out is None:
+        path = _folder() / _name(workflow)
+    else:
+        path = Path(os.path.abspath(out))
+        if path.is_dir() or path.suffix.lower() not in _PAGES:
+            path /= f"{_stem(workflow)}.html"
     write({path.name: page}, path.parent, source=None if workflow == "-" else Path(workflow))
     return path
 
 
 def _name(workflow: str) -> str:
-    stem = re.sub(r"[^\w.-]+", "_", os.path.basename(workflow).partition(".")[0]) or "workflow"
-    return f"{stem}-{digest_of(os.path.abspath(workflow))}.html"
+    return f"{_stem(workflow)}-{digest_of(os.path.abspath(workflow))}.html"
+
+
+def _stem(workflow: str) -> str:
+    """The workflow's name without its endings, as part of a file name."""
+    return re.sub(r"[^\w.-]+", "_", os.path.basename(workflow).partition(".")[0]).strip("-") or "workflow"
 
 
 def _folder() -> Path:

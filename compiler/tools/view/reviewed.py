@@ -26,19 +26,21 @@ def plan_of(explored: Explored, workflow: str) -> Plan:
     if explored.compiled is None:
         return {}
     source = explored.compiled.source
-    nodes = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=folder_of(workflow))
+    nodes, _ = forecast(source, Known(source, {}, Path.cwd()), Times(), folder=folder_of(workflow))
     return {node.path: facts for node in nodes if (facts := _facts(node))}
 
 
 def _facts(node: Node) -> dict[str, object]:
-    """Of a batch only: one call of an ordinary node says nothing new."""
-    if node.items is None:
-        return {}
+    """Of a batch, and of a workflow that is not looked at: one call of an ordinary node says nothing new."""
+    facts: dict[str, object] = {}
     # The number of its own items, where it is unknown, is called n: what it is the number of stands beside it.
     own = f"n({node.path})"
-    facts: dict[str, object] = {"items": str(node.items).replace(own, "n")}
-    if not node.inner:
-        facts["calls"] = str(node.calls).replace(own, "n")
-    if node.in_flight > 1:
-        facts["in flight"] = node.in_flight
+    if node.items is not None:
+        facts["items"] = str(node.items).replace(own, "n")
+        if not node.inner:
+            facts["calls"] = str(node.calls).replace(own, "n")
+        if node.in_flight > 1:
+            facts["in flight"] = node.in_flight
+    if node.not_walked:
+        facts["not counted"] = node.not_walked
     return facts

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
 from ...diagnostics.diagnostic import LowerError
+from ..shared.watch import poll, workflow_state
 from .explore import Explored, explore
 
-_LOOK = 0.25
-"""Seconds between two looks at the files."""
 _BREATHE = 15.0
 """Seconds after which a silent connection is told something, so that a browser that left is noticed."""
 
@@ -41,20 +39,11 @@ class Pages:
         self._nodes_file = nodes_file
         self._make = make
         self._changed = threading.Condition()
-        self._watched: list[Path] = []
-        self._stamp: object = None
-        self._state = State("", b"")
-        self.look()
+        self._state = self._made()
 
-    def look(self) -> None:
-        """Make a new page if a file changed since the last look."""
-        stamp = _stamp(self._watched)
-        if self._state.word and stamp == self._stamp:
-            return
-        state, watched = self._made()
-        # Taken before the files were read, so that nothing is missed; for other files, look once more.
-        self._stamp = stamp if watched == self._watched else None
-        self._watched = watched
+    def make(self) -> None:
+        """Make the page anew, from the files as they are."""
+        state = self._made()
         with self._changed:
             self._state = state
             self._changed.notify_all()
@@ -69,13 +58,13 @@ class Pages:
             self._changed.wait_for(lambda: self._state.word != word, seconds)
             return self._state.word
 
-    def _made(self) -> tuple[State, list[Path]]:
+    def _made(self) -> State:
         explored = explore(self._workflow, self._nodes_file)
         # The page is a function of what is in it: the word is made from one without a word.
         bare = self._make(explored, "@")
         word = hashlib.sha256(bare.encode()).hexdigest()[:16]
         page = bare.replace('data-live="@"', f'data-live="{word}"', 1)
-        return State(word, page.encode()), _files(self._workflow, self._nodes_file, explored)
+        return State(word, page.encode())
 
 
 def serve(workflow: str, nodes_file: Path | None, *, make: Make, say: Callable[[str], None]) -> None:
@@ -91,9 +80,7 @@ def serve(workflow: str, nodes_file: Path | None, *, make: Make, say: Callable[[
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     try:
         say(f"http://127.0.0.1:{server.server_port}/")
-        while True:
-            time.sleep(_LOOK)
-            pages.look()
+        poll(pages.make, lambda: workflow_state(Path(workflow), nodes_file))
     except KeyboardInterrupt:
         pass  # how one stops a server
     finally:
@@ -168,28 +155,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Nothing: the terminal is the user's."""
-
-
-def _files(workflow: str, nodes_file: Path | None, explored: Explored | None) -> list[Path]:
-    """Every file that the page depends on."""
-    path = Path(workflow).absolute()
-    found = [path, *(folder / "pyproject.toml" for folder in path.parents)]
-    if nodes_file is not None:
-        found.append(nodes_file)
-    nodes = explored.document.data.get("nodes") if explored and explored.document else None
-    for node in nodes if isinstance(nodes, list) else ():
-        sources = node.get("_source_files") if isinstance(node, dict) else None
-        found += [path.parent / name for name in sources.values() if isinstance(name, str)] if sources else []
-    return found
-
-
-def _stamp(files: Iterable[Path]) -> tuple[object, ...]:
-    return tuple(map(_state_of, files))
-
-
-def _state_of(file: Path) -> object:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

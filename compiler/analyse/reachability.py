@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from ...analyse.node_order import order
-from ...ir.workflow import SourceIR
+from ..ir.workflow import SourceIR
+from .node_order import order
 
 
-class Ways:
+class Reachability:
     """What the edges of a workflow say of its nodes. Failures that end a run are left out."""
 
     def __init__(self, ir: SourceIR) -> None:
@@ -19,12 +19,36 @@ class Ways:
             if edge.get("action", "default") == "default":
                 goes_on.add(edge["from"])
         self._order = order(ir)
-        self._reached = self._walk(str(ir.data.get("start_node") or ir.nodes[0].id))
+        self._goes_on = goes_on
+        self._start = str(ir.data.get("start_node") or ir.nodes[0].id)
+        self._reached = self.walk(self._start)
         self._passed = self._passed_by(goes_on)
 
     def runs_at_all(self, name: str) -> bool:
         """Whether a way leads there from the start."""
         return name in self._reached
+
+    def follows(self, name: str) -> tuple[str, ...]:
+        """The nodes that an edge leads to from `name`."""
+        return tuple(dict.fromkeys(self._after[name]))
+
+    def may_end_at(self, name: str) -> bool:
+        """Whether the workflow can end after `name`: no edge is taken for its action `default`."""
+        return name not in self._goes_on
+
+    @property
+    def start(self) -> str:
+        """The node that runs first."""
+        return self._start
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether an edge leads back, so that nodes run in several rounds."""
+        return bool(self._order.reaches)
+
+    def order(self) -> list[str]:
+        """The nodes that run, in their order."""
+        return [name for name in self._order.position if name in self._reached]
 
     def may_be_skipped(self, name: str) -> bool:
         """Whether the workflow can come to an end without the node."""
@@ -48,7 +72,8 @@ class Ways:
                 over[place[name] + 1] += 1
         return [depth > 0 for depth in accumulate(over)]
 
-    def _walk(self, start: str) -> set[str]:
+    def walk(self, start: str) -> set[str]:
+        """`start` and every node that the edges lead to from there."""
         seen: set[str] = set()
         todo = [start]
         while todo:

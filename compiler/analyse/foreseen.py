@@ -1,0 +1,86 @@
+"""What will go wrong in every run, although pflow accepts it: nodes that never run, items that are not a list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from ..ir.report import Report
+from ..ir.template import Reference, parse
+from ..ir.workflow import SourceIR, SourceNode
+from .known_outputs import known_type
+from .node_order import Order
+from .reachability import Reachability
+
+_KINDS = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "an object",
+}
+
+
+_MOST = 20
+"""So many nodes are named each; of more there is a number."""
+
+
+def check_unreachable(ir: SourceIR, report: Report, order: Order) -> None:
+    """Warn of nodes that no way leads to from the first one; of several that follow each other, at the first."""
+    ids = {node.id for node in ir.nodes}
+    edges = ir.data.get("edges") or ()
+    known = len(ids) == len(ir.nodes) and all(edge.get(end) in ids for edge in edges for end in ("from", "to"))
+    start = ir.data.get("start_node")
+    if order.cycle or not known or (start and start not in ids):
+        return  # reported as what it is
+    ways = Reachability(ir)
+    if all(ways.runs_at_all(node.id) for node in ir.nodes):
+        return
+    led_to = {edge["to"] for edge in edges}
+    said: set[str] = set()
+    ways_in = tuple(_ways_in(ir, ways))
+    lost = []
+    for node in sorted(ir.nodes, key=lambda node: (node.id in led_to, node.number)):
+        if ways.runs_at_all(node.id) or node.id in said:
+            continue
+        said |= ways.walk(node.id)
+        lost.append(node)
+    for node in lost[:_MOST]:
+        way = "no edge leads to it"
+        if node.id in led_to:
+            way = "the edges that lead to it come from nodes that never run"
+        report.warn("PFL323", (*node.path, "id"), f"this node never runs: {way}", help=ways_in[node.number])
+    if len(lost) > _MOST:
+        message = f"{len(lost) - _MOST} more nodes never run, this one and those after it to which no edge leads"
+        report.warn("PFL323", (*lost[_MOST].path, "id"), message, help=ways_in[lost[_MOST].number])
+
+
+def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
+    """For each node how it would run: after the nearest node before it from which no edge goes on yet."""
+    markdown = ir.document.name.endswith(".md")
+    ends = [node.id for node in ir.nodes if ways.runs_at_all(node.id) and ways.may_end_at(node.id)]
+    before = ends[-1] if ends else ir.nodes[-1].id
+    for node in ir.nodes:
+        edge = json.dumps({"from": before, "to": node.id}, ensure_ascii=False)
+        yield "lead a route of another node to it, or remove it" if markdown else f"add {edge} to `edges`"
+        before = node.id if ways.may_end_at(node.id) else before
+
+
+def check_items(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+    """Warn of items that are known to be something else than a list."""
+    for node in ir.nodes:
+        items = node.batch.items if node.batch is not None else None
+        template = parse(items.strip()) if isinstance(items, str) else None
+        if template is None or not template.is_whole:
+            continue
+        for operand in template.expressions[0].operands:
+            if not isinstance(operand, Reference) or (kind := known_type(ir, nodes, operand)) not in _KINDS:
+                continue
+            path = (*node.path, "batch", "items")
+            if kind == "string":
+                message = f"the items come from ${{{operand.raw}}}, which is text: a run fails unless it is a JSON list"
+            else:
+                message = f"the items come from ${{{operand.raw}}}, which is {_KINDS[kind]}: every run fails here"
+            declared = operand.root in ir.inputs and not operand.path
+            help = f'declare the input "{operand.root}" as "array"' if declared else "refer to a list"
+            report.warn("PFL324", path, message, text=f"${{{operand.raw}}}", help=help)

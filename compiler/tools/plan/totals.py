@@ -1,0 +1,90 @@
+"""What nodes come to together: added up along a way through the workflow, and of ways that exclude each other one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ...analyse.reachability import Reachability
+from .amount import NOTHING, ONCE, Amount, Range
+from .clock import Span
+from .tokens import Tokens
+
+
+class Totals(NamedTuple):
+    """Calls, tokens and time of one passage through some nodes."""
+
+    calls: Range = NOTHING
+    kinds: Mapping[str, Range] = {}
+    """The calls by what they are."""
+    tokens: Tokens | None = None
+    """None if no model is called."""
+    time: Span | None = Span(0.0, 0.0, 0.0)
+    """None if it is not known."""
+
+    def plus(self, other: Totals) -> Totals:
+        """One after the other."""
+        tokens = self.tokens or other.tokens
+        if self.tokens is not None and other.tokens is not None:
+            tokens = self.tokens.plus(other.tokens)
+        time = self.time.then(other.time) if self.time is not None and other.time is not None else None
+        kinds = {what: self._of(what).plus(other._of(what)) for what in {**self.kinds, **other.kinds}}
+        return Totals(self.calls.plus(other.calls), kinds, tokens, time)
+
+    def either(self, other: Totals) -> Totals:
+        """The one or the other, never both."""
+        tokens = None
+        if self.tokens is not None or other.tokens is not None:
+            tokens = (self.tokens or _NO_TOKENS).either(other.tokens or _NO_TOKENS)
+        time = None
+        if self.time is not None and other.time is not None:
+            low, high = min(self.time.low, other.time.low), max(self.time.high, other.time.high)
+            time = Span(low, high, max(self.time.worst, other.time.worst))
+        kinds = {what: self._of(what).either(other._of(what)) for what in {**self.kinds, **other.kinds}}
+        return Totals(self.calls.either(other.calls), kinds, tokens, time)
+
+    def times(self, runs: Range) -> Totals:
+        """Of several passages."""
+        if runs == ONCE:
+            return self
+        time = self.time if runs.high.value == 1 else Span(0.0, 0.0, 0.0) if runs == NOTHING else None
+        if time is not None and runs.low.value == 0:
+            time = time._replace(low=0.0)
+        tokens = self.tokens.times(runs) if self.tokens is not None else None
+        return Totals(
+            self.calls.times(runs), {what: calls.times(runs) for what, calls in self.kinds.items()}, tokens, time
+        )
+
+    def _of(self, what: str) -> Range:
+        return self.kinds.get(what, NOTHING)
+
+
+_NO_TOKENS = Tokens(NOTHING, True, Amount())
+
+
+def together(each: Iterable[Totals]) -> Totals:
+    """Several, one after the other."""
+    found = Totals()
+    for one in each:
+        found = found.plus(one)
+    return found
+
+
+def along(ways: Reachability, passages: Mapping[str, Totals], runs: Mapping[str, Range]) -> Totals:
+    """A workflow whose nodes come to `passages` each time that they are reached.
+
+    Where an edge leads back, ways that exclude each other in one round are both taken in several: there everything
+    counts as often as the node can run.
+    """
+    if ways.has_loops:
+        return together(passages[name].times(runs[name]) for name in passages)
+    onward: dict[str, Totals] = {}
+    for name in reversed(ways.order()):
+        ends = [onward[then] for then in ways.follows(name)]
+        if ways.may_end_at(name) or not ends:
+            ends.append(Totals())
+        rest = ends[0]
+        for other in ends[1:]:
+            rest = rest.either(other)
+        onward[name] = passages[name].plus(rest)
+    return onward[ways.start]

@@ -1,0 +1,175 @@
+"""What is said before a run because every run would show it: nodes that never run, items that are not a list."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pflow_lower import cli
+from pflow_lower.analyse.references import check_references
+from pflow_lower.diagnostics.diagnostic import Diagnostic, Severity
+from pflow_lower.load.load import load
+from pflow_lower.tools.lint.table import lint
+from pflow_lower.validate.validate import validate
+
+
+def findings(data: dict[str, Any], *codes: str) -> list[Diagnostic]:
+    ir, found = validate(load({"ir_version": "0.1.0", **data}))
+    assert ir is not None
+    return [finding for finding in [*found, *check_references(ir)] if finding.code.startswith(codes)]
+
+
+def nodes(*ids: str) -> list[dict[str, Any]]:
+    return [{"id": name, "type": "shell", "params": {"command": "date"}} for name in ids]
+
+
+def edges(*pairs: str) -> list[dict[str, str]]:
+    """Edges as a>b, or a>b!action."""
+    found = []
+    for pair in pairs:
+        first, _, rest = pair.partition(">")
+        then, _, action = rest.partition("!")
+        found.append({"from": first, "to": then, **({"action": action} if action else {})})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("written", "more", "expected"),
+    [
+        ([], {}, {"b": ("a", "b"), "c": ("b", "c")}),
+        (["a>b"], {}, {"c": ("b", "c")}),
+        (["a>c"], {}, {"b": ("c", "b")}),
+        (["b>c"], {}, {"b": ("a", "b")}),
+        (["a>b", "a>c!error"], {}, {}),
+        (["a>b", "b>c"], {}, {}),
+        (["b>c"], {"start_node": "b"}, {"a": ("c", "a")}),
+        (["b>c!again", "c>b!again"], {}, {"b": ("a", "b")}),
+    ],
+)
+def test_a_node_that_no_edge_reaches(written: list[str], more: Any, expected: dict[str, tuple[str, str]]) -> None:
+    data = {"nodes": nodes("a", "b", "c"), "edges": edges(*written), **more}
+    found = findings(data, "PFL323")
+    assert {finding.where.removesuffix(".id") for finding in found} == expected.keys()
+    for finding in found:
+        first, then = expected[finding.where.removesuffix(".id")]
+        assert finding.severity is Severity.WARNING
+        assert "this node never runs" in finding.message
+        assert finding.help == f'add {{"from": "{first}", "to": "{then}"}} to `edges`'
+
+
+def test_following_the_hints_leaves_nothing_to_say() -> None:
+    data: dict[str, Any] = {"nodes": nodes("a", "b", "c", "d", "e"), "edges": edges("c>d!error")}
+    hints = [finding.help for finding in findings(data, "PFL323")]
+    data["edges"] += [json.loads(hint.removeprefix("add ").removesuffix(" to `edges`")) for hint in hints]
+    assert findings(data, "PFL") == []
+
+
+def test_other_mistakes_about_edges_are_said_alone() -> None:
+    for wrong in (edges("a>nope"), edges("a>b", "b>a")):
+        assert findings({"nodes": nodes("a", "b"), "edges": wrong}, "PFL323") == []
+    assert findings({"nodes": nodes("a", "a")}, "PFL323") == []
+
+
+def test_of_many_nodes_there_is_a_number() -> None:
+    found = findings({"nodes": nodes(*(f"n{i}" for i in range(10_000)))}, "PFL323")
+    assert len(found) == 21
+    assert any(finding.message.startswith("9979 more nodes never run") for finding in found)
+
+
+def batch(items: str) -> list[dict[str, Any]]:
+    first = {"id": "first", "type": "shell", "params": {"command": "echo ${item}"}, "batch": {"items": [1]}}
+    code: dict[str, Any] = {"id": "code", "type": "code", "params": {"code": "result: dict = {}", "inputs": {}}}
+    last = {"id": "last", "type": "shell", "params": {"command": "echo ${item}"}, "batch": {"items": items}}
+    return [first, code, last]
+
+
+@pytest.mark.parametrize(
+    ("items", "kind"),
+    [
+        ("${number}", "a number"),
+        ("${integer}", "a whole number"),
+        ("${boolean}", "true or false"),
+        ("${object}", "an object"),
+        ("${string}", "text: a run fails unless it is a JSON list"),
+        ("${number ?? []}", "a number"),
+        ("${first.count}", "a number"),
+        ("${first.batch_metadata}", "an object"),
+        ("${first.results[0]}", "an object"),
+        ("${code.result}", "an object"),
+        ("${array}", None),
+        ("${any}", None),
+        ("${untyped}", None),
+        ("${object.list}", None),
+        ("${first.results}", None),
+        ("${code.stdout}", None),
+        ("${array}${array}", None),
+    ],
+)
+def test_items_that_are_not_a_list(items: str, kind: str | None) -> None:
+    names = ("array", "number", "integer", "boolean", "object", "string", "any")
+    data = {
+        "inputs": {name: {"type": name} for name in names} | {"untyped": {}},
+        "nodes": batch(items),
+        "edges": edges("first>code", "code>last"),
+    }
+    found = findings(data, "PFL324")
+    assert len(found) == (kind is not None)
+    for finding in found:
+        assert finding.severity is Severity.WARNING and finding.where == "last.batch.items"
+        assert f"which is {kind}" in finding.message and finding.help
+
+
+@pytest.mark.parametrize("reference", ["item", "my-item.name", "my_item"])
+def test_a_name_that_cannot_be_one_is_one_error(reference: str) -> None:
+    node = {"id": "a", "type": "shell", "params": {"command": f"echo ${{{reference}}}"}}
+    (found,) = findings({"nodes": [{**node, "batch": {"items": [1], "as": "my-item"}}]}, "PFL")
+    assert (found.code, found.where, found.help) == ("PFL204", "a.batch.as", "my_item would be one")
+
+
+def test_no_hint_names_what_another_error_forbids() -> None:
+    node = {"id": "a", "type": "shell", "params": {"command": "echo ${myitem}"}}
+    found = findings({"nodes": [{**node, "batch": {"items": [1], "as": "my-item"}}]}, "PFL301")
+    assert [finding.help.splitlines()[0] for finding in found] == ["did you mean ${my_item}?"]
+
+
+@pytest.mark.parametrize("name", ["HOME", "f", "PATH"])
+def test_a_variable_of_the_shell(name: str) -> None:
+    command = {"id": "a", "type": "shell", "params": {"command": f"echo ${{{name}}}", "stdin": f"${{{name}}}"}}
+    inside, outside = findings({"nodes": [command]}, "PFL301")
+    assert inside.help == f"the shell's variable is ${name}, or $${{{name}}}"
+    assert outside.help == ""
+
+
+@pytest.mark.parametrize("typed", [["chek"], ["chekc", "."], ["lnit", "x.json"], ["Plan"]])
+def test_a_mistyped_command(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        cli.run(typed)
+    assert exited.value.code == 2
+    assert "did you mean `" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", ["chek.json", "./chek", "zzz"])
+def test_what_may_be_a_file_is_not_a_command(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        cli.run([typed])
+    assert exited.value.code == 2 and "PFL101" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"cache": False}, False),
+        ({"cache": False, "params": {"prompt": "x", "temperature": 1.0}}, False),
+        ({"cache": False, "params": {"prompt": "x", "temperature": 0}}, True),
+        ({}, True),
+        ({"cache": True}, True),
+        ({"type": "shell", "cache": False, "params": {"command": "date"}}, True),
+    ],
+)
+def test_samples_of_a_model_are_not_a_mistake(more: dict[str, Any], found: bool) -> None:
+    node = {"id": "a", "type": "llm", "params": {"prompt": "x"}, "batch": {"items": [1, 2]}, **more}
+    ir, said = validate(load({"ir_version": "0.1.0", "nodes": [node]}))
+    assert ir is not None
+    assert any(one.said.code == "PFL501" for one in lint(ir, said)) == found
