@@ -220,7 +220,13 @@ def lower(
         watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
     code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
     options = Options(
-        nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
+        nodes_file=nodes,
+        out=out,
+        code=code,
+        program=program,
+        standalone=standalone,
+        maps=out is not None,
+        ask_pflow=True,
     )
     try:
         compiled = pipeline.run(workflow, options, watch=watch)
