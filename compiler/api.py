@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import pipeline
+from . import pipeline, regular_files
 from .diagnostics.diagnostic import Diagnostic
 from .ir.lowered import LoweredIR
 from .options import Options
@@ -54,12 +54,16 @@ def lower(
     out: str | os.PathLike[str] | None = None,
     program: bool = False,
     standalone: bool = False,
+    allow_outside: bool = False,
 ) -> Lowered:
     """Lower `workflow`: the path of a `.json` or `.pflow.md` file, or the IR itself as a dict.
 
     `nodes` is a TOML file that says which class each node type is; `out` the folder the files are
     meant for, which their headers name the workflow relative to; `program` adds `flow.py`, and
     `standalone` a copy of the runtime, as on the command line.
+
+    Files that the workflow names (`"prompt": "./ask.md"`) are read from its repository, or from its folder where that
+    is not part of one; with `allow_outside`, from anywhere.
 
     Raises: LowerError, with every finding, if the workflow cannot be lowered.
     """
@@ -69,7 +73,8 @@ def lower(
         program=program,
         standalone=standalone,
     )
-    compiled = pipeline.run(workflow, options)
+    with regular_files.outside_allowed(allow_outside):
+        compiled = pipeline.run(workflow, options)
     return Lowered(
         ir=compiled.lowered.document,
         files=compiled.files,

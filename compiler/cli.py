@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from . import __version__, pipeline
+from . import __version__, pipeline, regular_files
 from .diagnostics.diagnostic import LowerError, printable
 from .diagnostics.formats.show import FORMATS, in_colour, show_findings
 from .exit_status import DONE, FAILED, INTERRUPTED
@@ -40,6 +40,15 @@ def _folder(context: click.Context, parameter: click.Parameter, value: str | Non
 
 _NAMED = 5
 """So many files are named; of more there is a number."""
+
+allow_outside = click.option(
+    "--allow-outside",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda _context, _parameter, value: regular_files.allow_outside(value),
+    help="Also read, and write, what links and ../ lead to outside of the repository.",
+)
+"""The option of every command that looks at a workflow: by default, nothing outside of its repository."""
 
 ELSEWHERE = {
     "check": "tools.check.command",
@@ -107,6 +116,8 @@ class Commands(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
         except OSError as error:
             raise click.exceptions.Exit(cannot_write(error)) from None
+        finally:
+            regular_files.allow_outside(False)  # it was said for this command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Commands, and what may stand where a command does: a workflow, or an option of `lower`."""
@@ -177,6 +188,7 @@ def cli(ctx: click.Context) -> None:
     show_default=True,
     help="How findings are printed on stderr.",
 )
+@allow_outside
 @click.option("-q", "--quiet", is_flag=True, help="Print no warnings and no notes.")
 @click.option("--watch", "watching", is_flag=True, help="Lower again whenever a file changes, until Ctrl-C.")
 @click.pass_context
@@ -229,7 +241,7 @@ def lower(
         ask_pflow=True,
     )
     try:
-        compiled = pipeline.run(workflow, options, watch=watch)
+        compiled = pipeline.run(workflow, options, on_stage=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None
     except LowerError as error:
         show_findings(error.diagnostics, form)

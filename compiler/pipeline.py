@@ -16,7 +16,7 @@ from .ir.lowered import LoweredIR
 from .ir.workflow import SourceIR
 from .options import Options
 
-Watch = Callable[[str, Any], None]
+OnStage = Callable[[str, Any], None]
 """Called after each stage with the stage's name and what it gave."""
 
 STAGES = (
@@ -42,7 +42,7 @@ def run(
     options: Options | None = None,
     *,
     stdin: BinaryIO | None = None,
-    watch: Watch | None = None,
+    on_stage: OnStage | None = None,
 ) -> Compiled:
     """Take `workflow` (a path, "-" for standard input, the data itself) through every stage.
 
@@ -63,20 +63,20 @@ def run(
     from .validate import validate
 
     options = options or Options()
-    watch = watch or (lambda stage, result: None)
+    on_stage = on_stage or (lambda stage, result: None)
     found: list[Diagnostic] = []
 
     if isinstance(workflow, Document):
         document, workflow = workflow, workflow.name
     else:
         document = load.load(workflow, stdin=stdin)
-    watch("load", document)
+    on_stage("load", document)
 
     source, said = validate.validate(document)
     found += said
     if source is None:
         raise LowerError(found)
-    watch("validate", source)
+    on_stage("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
     facts, said = analyse.analyse(source, types, program=options.program)
@@ -87,7 +87,7 @@ def run(
 
         found += ask_pflow(source, types, _file(workflow))
         _stop_at_errors(found)
-    watch("analyse", facts)
+    on_stage("analyse", facts)
 
     lowered, said = lowering.lower(source, facts)
     found += said
@@ -95,12 +95,12 @@ def run(
         found += program.refusals(source, lowered, _runtime(options))
     _stop_at_errors(found)
     verify_lowered(lowered)
-    watch("lower", lowered)
+    on_stage("lower", lowered)
 
     files = _emit(lowered, workflow, options)
     if options.code:
         verify_files(lowered, files)
-    watch("emit", files)
+    on_stage("emit", files)
     return Compiled(source=source, lowered=lowered, files=files, diagnostics=by_position(found))
 
 

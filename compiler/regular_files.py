@@ -6,15 +6,23 @@ what is none of the checkout's business. Whoever only looks reads none of these.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 MOST = 32 * 1024 * 1024
 """Bytes of the largest file that is read."""
 
 Name = str | os.PathLike[str]
+
+HELP = "--allow-outside reads it all the same"
+
+_command_allows = False
+_outside_allowed: ContextVar[bool] = ContextVar("_outside_allowed", default=False)
 
 
 class Refused(OSError):
@@ -33,6 +41,46 @@ def read(file: Name, *, most: int = MOST, below: Path | None = None) -> bytes:
     if len(content) > most:
         raise Refused(errno.EFBIG, f"it is too large, the limit is {most:,} bytes", os.fspath(file))
     return content
+
+
+def read_beside(file: Name, folder: Path, *, most: int = MOST) -> bytes:
+    """The content of a file that a workflow in `folder` names: in the same repository, or in that folder.
+
+    Raises: as `read` does. What `allow_outside` allows may stand anywhere.
+    """
+    return read(file, most=most, below=None if may_lead_outside() else top_of(folder))
+
+
+def allow_outside(allowed: bool = True) -> None:
+    """Say, once for a command, that whoever gave it means files outside of the repository, too."""
+    global _command_allows
+    _command_allows = allowed
+
+
+@contextlib.contextmanager
+def outside_allowed(allowed: bool = True) -> Iterator[None]:
+    """Do what is inside as after `allow_outside`."""
+    token = _outside_allowed.set(allowed or _outside_allowed.get())
+    try:
+        yield
+    finally:
+        _outside_allowed.reset(token)
+
+
+def may_lead_outside() -> bool:
+    """Whether files outside of the repository are meant."""
+    return _command_allows or _outside_allowed.get()
+
+
+def read_named(name: str, most: int) -> bytes:
+    """At most `most` bytes of the file that somebody names on a command line: a regular one, or a descriptor.
+
+    (`<(...)` of a shell is the name of a descriptor.) Raises: OSError, ValueError.
+    """
+    if name == "/dev/stdin" or name.startswith(("/dev/fd/", "/proc/self/fd/")):
+        with open(name, "rb") as opened:
+            return opened.read(most)
+    return read_start(name, most)
 
 
 def read_start(file: Name, most: int) -> bytes:

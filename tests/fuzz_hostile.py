@@ -32,7 +32,7 @@ from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.diagnostics.formats.show import FORMATS, render
 from pflow_lower.options import Options
 from pflow_lower.tools.diff.compare import compare
-from pflow_lower.tools.lint.said import said_of
+from pflow_lower.tools.lint.findings import lint_findings
 from pflow_lower.tools.plan.known import WrongInput
 from pflow_lower.tools.plan.run import plan
 from pflow_lower.tools.shared.mermaid import before_and_after
@@ -147,7 +147,7 @@ def check(workflow: Any, file: Path, seen: Counter[str]) -> None:
                 inert(text)
         seen["programs"] += "flow.py" in explored.compiled.files
         pipeline.run(file, Options(out=file.parent / "out"))  # with its source maps
-        findings += said_of(source, str(file))
+        findings += lint_findings(source, str(file))
         assert compare(source, source) == ()
         before_and_after(source.data, explored.compiled.lowered.document)
         with contextlib.suppress(LowerError, WrongInput):

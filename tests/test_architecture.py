@@ -33,6 +33,7 @@ LIBRARIES: dict[str, set[str]] = {
     "markdown_it": {"load"},
     "pathspec": {"tools"},
     "pflow": {"load", "pflow", "tools"},
+    "platformdirs": {"runtime"},
     "pocketflow": {"pflow", "runtime"},
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
@@ -170,7 +171,7 @@ def is_of_an_older_engine(module: str) -> bool:
     return module.startswith(("pflow.engine_0_8", "pflow.engine_0_15"))
 
 
-PUBLIC = {"lint.said", "plan.clock", "plan.forecast", "plan.known", "plan.node"}
+PUBLIC = {"lint.findings", "plan.forecast"}
 """The modules of tools that other tools may ask."""
 
 

@@ -33,6 +33,7 @@ TABLE_USER = '{"nodes": [{"id": "t", "type": "translate", "params": {"text": "${
 
 
 APPLICATION = {
+    "nodes.py": ["ShoutNode"],
     "my_nodes/__init__.py": ["ShoutNode"],
     "my_nodes/shout.py": ["ShoutNode"],
     "my_nodes/translate.py": ["TranslateNode"],

@@ -172,4 +172,4 @@ def test_samples_of_a_model_are_not_a_mistake(more: dict[str, Any], found: bool)
     node = {"id": "a", "type": "llm", "params": {"prompt": "x"}, "batch": {"items": [1, 2]}, **more}
     ir, said = validate(load({"ir_version": "0.1.0", "nodes": [node]}))
     assert ir is not None
-    assert any(one.said.code == "PFL501" for one in lint(ir, said)) == found
+    assert any(one.diagnostic.code == "PFL501" for one in lint(ir, said)) == found

@@ -53,7 +53,7 @@ def lowered_ir(folder: Path) -> str:
     nodes = Path("nodes.toml") if (folder / "nodes.toml").exists() else None
     seen: dict[str, Any] = {}
     options = Options(program="--program" in flags, nodes_file=nodes)
-    pipeline.run(workflow, options, watch=seen.__setitem__)
+    pipeline.run(workflow, options, on_stage=seen.__setitem__)
     return printed(seen["lower"])
 
 

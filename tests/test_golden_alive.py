@@ -162,6 +162,25 @@ def test_pyright_has_nothing_to_say(project: Path) -> None:
     tool("pyright", "--pythonpath", python_of(project), "-p", ".", cwd=project / "project")
 
 
+@needs_tools
+@pytest.mark.skipif(not installed("pyright"), reason="needs pflow-lower[dev]")
+def test_a_copy_of_the_runtime_disturbs_nobody(project: Path) -> None:
+    """With --standalone it is part of the project, and so of what formatters, linters and type checkers see."""
+    folder = project / "standalone"
+    workflow = GOLDEN / "issue-classifier-program" / "workflow.json"
+    for name, text in pflow_lower.lower(workflow, out=folder, program=True, standalone=True).files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    (project / "none.ini").write_text("[mypy]\n")
+    for line_length in (60, 88):
+        tool("ruff", "check", "--isolated", "--no-cache", "--line-length", line_length, folder)
+        tool("ruff", "format", "--check", "--isolated", "--no-cache", "--line-length", line_length, folder)
+    options = ["--strict", "--python-executable", python_of(project), "--cache-dir", project / "cache"]
+    tool("mypy", "--config-file", project / "none.ini", *options, ".", cwd=folder)
+    tool("pyright", "--pythonpath", python_of(project), "-p", ".", cwd=folder)
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if name != "warnings"])  # refers to items outside batches
 def test_the_expanded_ir_has_no_batch_and_lowers_to_itself(name: str) -> None:
     path = GOLDEN / name / "lowered.json"

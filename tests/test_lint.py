@@ -81,7 +81,7 @@ def findings(workflow: Any, **options: Any) -> list[str]:
         compiled = pipeline.run(workflow, Options(code=False, **options))
     except LowerError:
         return []
-    return [f"{one.said.code} {one.said.where}" for one in lint_ir(compiled.source, compiled.diagnostics)]
+    return [f"{one.diagnostic.code} {one.diagnostic.where}" for one in lint_ir(compiled.source, compiled.diagnostics)]
 
 
 def test_every_finding_on_the_examples_is_known() -> None:

@@ -371,6 +371,7 @@ def test_files_beside_the_workflow(tmp_path: Path) -> None:
 
 
 def test_files_beside_a_json_workflow(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
     node = {
         "id": "a",
         "type": "http",

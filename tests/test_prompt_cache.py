@@ -14,7 +14,7 @@ from pflow_lower.options import Options
 from pflow_lower.pipeline import run
 from pflow_lower.tools.plan.clock import Times
 from pflow_lower.tools.plan.forecast import forecast
-from pflow_lower.tools.plan.known import Known
+from pflow_lower.tools.plan.known import KnownValues
 
 WORKFLOW: dict[str, Any] = {
     "inputs": {"manual": {"type": "string"}, "notes": {"type": "string"}},
@@ -60,7 +60,7 @@ def test_a_program_that_only_warms_the_cache_is_not() -> None:
 
 
 def planned(source: SourceIR, **values: str) -> tuple[int | None, bool]:
-    known = Known(source, values, Path())
+    known = KnownValues(source, values, Path())
     tokens = forecast(source, known, Times(), folder=Path())[0].tokens
     assert tokens is not None
     return tokens.input.low.value, tokens.exact

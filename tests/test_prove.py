@@ -252,6 +252,6 @@ def test_an_event_wakes_before_its_time() -> None:
 
 
 def test_what_can_never_go_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(virtual_time, "_PATIENCE", 0.1)
-    with pytest.raises(virtual_time.Stuck):
+    monkeypatch.setattr(virtual_time, "_REAL_TIMEOUT", 0.1)
+    with pytest.raises(virtual_time.Deadlock):
         virtual_time.VirtualTime().threading.Event().wait()

@@ -13,7 +13,7 @@ WHO: contextvars.ContextVar[str] = contextvars.ContextVar("WHO")
 
 
 def test_what_is_in_time_is_given_and_raised() -> None:
-    limit = TimeLimit(30, 1)
+    limit = TimeLimit(30, 1, 0)
     assert limit.run(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         limit.run(lambda: 1 // 0)
@@ -23,11 +23,11 @@ def test_what_is_in_time_is_given_and_raised() -> None:
 
 def test_the_work_runs_in_the_caller_s_context() -> None:
     WHO.set("me")
-    assert TimeLimit(30, 1).run(WHO.get) == "me"
+    assert TimeLimit(30, 1, 0).run(WHO.get) == "me"
 
 
 def test_what_is_late_is_dropped_and_what_hangs_is_bounded() -> None:
-    limit = TimeLimit(0.05, 2)
+    limit = TimeLimit(0.05, 1, 1)
     going_on = threading.Event()
     ended: list[int] = []
 
@@ -43,6 +43,6 @@ def test_what_is_late_is_dropped_and_what_hangs_is_bounded() -> None:
         limit.run(lambda: 2)
     assert ended == []
     going_on.set()
-    patient = TimeLimit(30, 1)
+    patient = TimeLimit(30, 1, 0)
     patient._room = limit._room
     assert patient.run(lambda: 3) == 3  # once they have ended there is room again

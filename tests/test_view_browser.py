@@ -120,7 +120,7 @@ def test_pointing_at_a_line_lights_what_it_became(show: Any) -> None:
     prompt = line_of(tab, 0, '"prompt": "Title')
     tab.page.hover(f"#{prompt}")
     lit = tab.lines("hit")
-    assert {prompt, line_of(tab, 1, "# Title: ${issue.title}")} <= lit
+    assert {prompt, line_of(tab, 1, "Title: {text(issue")} <= lit
     assert line_of(tab, 1, "class ClassifyBatch") in tab.lines("near")
     assert "classify.params.prompt" in tab.page.inner_text("#trace")
     assert tab.page.eval_on_selector_all(".box.lit", "all => all.length") == 1
@@ -176,7 +176,7 @@ def test_the_keyboard_does_everything(show: Any) -> None:
     assert tab.focused() == start
     page.focus(f"#{line_of(tab, 0, 'max_concurrent')}")
     page.keyboard.press("Enter")
-    assert tab.focused() == line_of(tab, 1, "# classify.batch: parallel")
+    assert tab.focused() == line_of(tab, 1, "max_concurrent = 5")
     assert tab.in_sight(f"#{tab.focused()}")
     page.keyboard.press("ArrowLeft")
     assert tab.focused().startswith("p0-")

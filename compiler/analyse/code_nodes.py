@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from ..ir.report import kind as kind_of
 from ..ir.template import Reference, Template, parse
 from ..ir.workflow import SourceIR, SourceNode
@@ -27,7 +27,7 @@ _OUTPUTS = frozenset({"result", "next"})
 """What code gives: a value, and the way on."""
 
 
-def check_code(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
     """Report `code` that does not declare what it must, and inputs whose annotation contradicts what feeds them."""
     counters = _counters(ir)
     for node in ir.nodes:
@@ -63,7 +63,9 @@ def check_code(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) ->
                 )
 
 
-def _check_declarations(node: SourceNode, found: Annotations, inputs: Mapping[str, object], report: Report) -> None:
+def _check_declarations(
+    node: SourceNode, found: Annotations, inputs: Mapping[str, object], report: DiagnosticCollector
+) -> None:
     """What goes in and out must be annotated, and nothing else may look like an input."""
     code = (*node.path, "params", "code")
     if not _OUTPUTS & found.anywhere.keys():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from ..ir.workflow import SourceIR
 from ..validate.rules import LITERALS
 from .node_order import Order
 
 
-def check_aliases(ir: SourceIR, report: Report, nodes: Collection[str]) -> None:
+def check_aliases(ir: SourceIR, report: DiagnosticCollector, nodes: Collection[str]) -> None:
     """Warn of item names that hide another name, or that cannot be read."""
     for node in ir.nodes:
         if node.batch is None:
@@ -31,7 +31,7 @@ def check_aliases(ir: SourceIR, report: Report, nodes: Collection[str]) -> None:
             report.warn("PFL320", path, "the item's name ends in a newline: no reference can name the item")
 
 
-def check_cycle(ir: SourceIR, report: Report, order: Order) -> None:
+def check_cycle(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:
     """Report edges that go round in a circle, at the one that goes back."""
     cycle = order.cycle
     if not cycle:
@@ -45,7 +45,7 @@ def check_cycle(ir: SourceIR, report: Report, order: Order) -> None:
     report.error("PFL305", ("edges", index), message, help=help)
 
 
-def check_unused(ir: SourceIR, report: Report, nodes: Collection[str], used: Collection[str]) -> None:
+def check_unused(ir: SourceIR, report: DiagnosticCollector, nodes: Collection[str], used: Collection[str]) -> None:
     """Report inputs that no template reads. `used` are the roots of all references."""
     for name in ir.inputs:
         if ir.namespaced and name in nodes:

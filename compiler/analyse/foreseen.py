@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from ..ir.template import Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .known_outputs import known_type
@@ -25,7 +25,7 @@ _MOST = 20
 """So many nodes are named each; of more there is a number."""
 
 
-def check_unreachable(ir: SourceIR, report: Report, order: Order) -> None:
+def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:
     """Warn of nodes that no way leads to from the first one; of several that follow each other, at the first."""
     ids = {node.id for node in ir.nodes}
     edges = ir.data.get("edges") or ()
@@ -66,7 +66,7 @@ def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
         before = node.id if ways.may_end_at(node.id) else before
 
 
-def check_items(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
     """Warn of items that are known to be something else than a list."""
     for node in ir.nodes:
         items = node.batch.items if node.batch is not None else None

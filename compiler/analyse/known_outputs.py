@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..ir.paths import Path
-from ..ir.report import Report, nearest
+from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Template, parse
 from ..ir.workflow import ErrorHandling, SourceIR, SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES, pflow_type
@@ -89,7 +89,7 @@ def _known_outputs(node: SourceNode) -> bool:
     return known is not None and known.known_outputs
 
 
-def check_loops(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+def check_loops(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
     """Report loop conditions and carried values that pflow refuses."""
     for node in ir.nodes:
         loop = node.data.get("loop") or {}
@@ -125,7 +125,7 @@ def _condition(ir: SourceIR, nodes: Mapping[str, SourceNode], condition: str) ->
     return ""
 
 
-def check_shell(ir: SourceIR, report: Report, nodes: Mapping[str, SourceNode]) -> None:
+def check_shell(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
     """Report lists and objects that a shell command would contain unquoted."""
     for node in ir.nodes:
         command = node.params.get("command")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..ir.report import Report, nearest
+from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import Field, Reference
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes, Origin
@@ -38,8 +38,8 @@ class Interfaces:
         return known if is_pflows else None
 
 
-def check_parameters(ir: SourceIR, report: Report, interfaces: Interfaces) -> None:
-    """Report parameters that pflow refuses, since the node's type does not have them."""
+def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
+    """DiagnosticCollector parameters that pflow refuses, since the node's type does not have them."""
     for node in ir.nodes:
         known = interfaces.of(node.type)
         starts_another = node.type in WORKFLOW_TYPES

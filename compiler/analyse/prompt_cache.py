@@ -6,14 +6,14 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from ..ir.report import Report, quoted
+from ..ir.report import DiagnosticCollector, quoted
 from ..ir.template import Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import asks_a_model
 from .sentences import names_nothing
 
 
-def check_cache(ir: SourceIR, report: Report, known: Collection[str], aliases: Collection[str]) -> None:
+def check_cache(ir: SourceIR, report: DiagnosticCollector, known: Collection[str], aliases: Collection[str]) -> None:
     """Report what pflow refuses about prompt caching. `known` are the names that a chunk may read."""
     chunks: list[dict[str, Any]] = (ir.data.get("cache") or {}).get("items", [])
     names = {chunk["name"]: None for chunk in chunks}
@@ -31,7 +31,7 @@ def check_cache(ir: SourceIR, report: Report, known: Collection[str], aliases: C
             report.error("PFL313", ("cache", "items", index, "var"), problem, help=help)
 
 
-def _listed(node: SourceNode, names: dict[str, None], report: Report) -> None:
+def _listed(node: SourceNode, names: dict[str, None], report: DiagnosticCollector) -> None:
     wanted: list[str] = [name for name in node.data["prompt_cache"] if isinstance(name, str)]
     path = (*node.path, "prompt_cache")
     fine = True
@@ -55,7 +55,7 @@ def _listed(node: SourceNode, names: dict[str, None], report: Report) -> None:
         _sent_twice(node, wanted, report)
 
 
-def _sent_twice(node: SourceNode, wanted: list[str], report: Report) -> None:
+def _sent_twice(node: SourceNode, wanted: list[str], report: DiagnosticCollector) -> None:
     prompt = node.params.get("prompt")
     alias = node.batch.alias if node.batch is not None else None
     paths = {_steps(name): name for name in wanted}
@@ -75,7 +75,9 @@ def _steps(path: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\[[^\[]*|[^.\[]+", path))
 
 
-def _unfillable(var: str, known: Collection[str], aliases: Collection[str], report: Report) -> tuple[str, str]:
+def _unfillable(
+    var: str, known: Collection[str], aliases: Collection[str], report: DiagnosticCollector
+) -> tuple[str, str]:
     template = parse("${" + var + "}")
     if template.issues:
         return "", ""

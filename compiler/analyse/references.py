@@ -12,7 +12,7 @@ from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
 from ..ir.batch_keys import is_name, name_like
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
@@ -38,7 +38,7 @@ def check_references(ir: SourceIR, types: NodeTypes | None = None) -> list[Diagn
 
     Without `types`, nothing is said about the parameters and outputs of node types.
     """
-    report = Report(ir.document)
+    report = DiagnosticCollector(ir.document)
     interfaces = Interfaces(types)
     check_parameters(ir, report, interfaces)
     _Checker(ir, report, interfaces).run()
@@ -46,7 +46,7 @@ def check_references(ir: SourceIR, types: NodeTypes | None = None) -> list[Diagn
 
 
 class _Checker:
-    def __init__(self, ir: SourceIR, report: Report, interfaces: Interfaces) -> None:
+    def __init__(self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
         self.ir = ir
         self.interfaces = interfaces
         self.report = report

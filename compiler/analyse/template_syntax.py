@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from .template_sites import Surface
 
 _OPERATORS = frozenset("><=!+*/%")
 
 
-def check_syntax(surface: Surface, report: Report) -> bool:
+def check_syntax(surface: Surface, report: DiagnosticCollector) -> bool:
     """Report every malformed piece of a template. Returns whether there is one."""
     template = surface.template
     if surface.kind == "prose" and template.expressions and not template.issues:

@@ -17,7 +17,7 @@ MAX_SUGGESTIONS = 200
 """Suggestions per stage: after so many misspellings the next one helps nobody, but takes its time."""
 
 
-class Report:
+class DiagnosticCollector:
     """The findings about one document. `found` holds them in the order of their making."""
 
     def __init__(self, document: Document) -> None:

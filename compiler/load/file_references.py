@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import regular_files
 from ..diagnostics.diagnostic import refusal
 from ..ir.document import Positions
 from ..ir.paths import Path as DataPath
 from ..ir.paths import address, where
 from ..node_types.pflow_types import FILE_DATA, FILE_SUFFIXES, FILE_TEXTS
-from .plain_data import Unfit, plain
+from .plain_data import NotJson, to_plain_json
 
 
 def read_files(data: dict[str, Any], name: str, folder: Path | None, positions: Positions) -> None:
@@ -59,7 +60,10 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
         help = "give the path of the workflow instead, or write the content here"
         raise _Unreadable(f"{reference} is a file beside the workflow, but the workflow came without a folder", help)
     try:
-        content = (folder / reference).read_text(encoding="utf-8")
+        content = regular_files.read_beside(folder / reference, folder).decode("utf-8")
+        content = content.replace("\r\n", "\n").replace("\r", "\n")  # as text files are read
+    except regular_files.Refused as error:
+        raise _Unreadable(f"the file {reference} is not read: {error.strerror}", regular_files.HELP) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise _Unreadable(f"cannot read the file {reference}: {reason}") from error
@@ -70,8 +74,8 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
     if not reference.endswith(".json"):
         raise _Unreadable(f"{reference}: a JSON workflow reads `{key}` from .json files only")
     try:
-        return plain(json.loads(content))[0]
-    except (ValueError, RecursionError, Unfit) as error:
+        return to_plain_json(json.loads(content))[0]
+    except (ValueError, RecursionError, NotJson) as error:
         raise _Unreadable(f"the file {reference} is not plain JSON: {error}") from error
 
 

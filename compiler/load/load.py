@@ -18,14 +18,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, refusal
 from ..ir.document import Document, NoPositions
 from ..ir.report import kind
 from .file_references import read_files
 from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error
 from .json_positions import JsonPositions, LineIndex
-from .normalise import normalised, odd_key, unfit_error
-from .plain_data import Unfit, plain, too_deep
+from .normalise import non_string_key, normalised, not_json_error
+from .plain_data import NotJson, to_plain_json, too_deep
 
 MAX_BYTES = 32 * 1024 * 1024
 _MARKS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
@@ -45,8 +46,9 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO 
     if name == "-":
         return from_bytes(_read(stdin or sys.stdin.buffer, "<stdin>"), "<stdin>")
     try:
-        with open(name, "rb") as file:
-            content = _read(file, name)
+        content = regular_files.read_named(name, MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise _too_large(name, f"{os.stat(name).st_size:,} bytes")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}") from error
     return from_bytes(content, name, folder=Path(name).parent)
@@ -125,10 +127,10 @@ def from_data(data: Mapping[str, Any], name: str = "<data>") -> Document:
     Raises LowerError with a PFL1xx finding for the first thing that JSON cannot hold.
     """
     try:
-        copy, odd_keys = plain(data)
-    except Unfit as unfit:
-        raise unfit_error(unfit, data, name, None) from unfit
-    found = tuple(odd_key(path, copy, name, None) for path in odd_keys)
+        copy, non_string_keys = to_plain_json(data)
+    except NotJson as unfit:
+        raise not_json_error(unfit, data, name, None) from unfit
+    found = tuple(non_string_key(path, copy, name, None) for path in non_string_keys)
     copy = normalised(_object(copy, name))
     read_files(copy, name, None, NoPositions())
     return Document(name=name, data=copy, warnings=found)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.document import Document
 from .markdown_positions import MarkdownPositions
-from .normalise import normalised, odd_key, unfit_error
-from .plain_data import Unfit, plain
+from .normalise import non_string_key, normalised, not_json_error
+from .plain_data import NotJson, to_plain_json
 
 
 def from_markdown(text: str, name: str, folder: Path | None) -> Document:
@@ -45,11 +47,13 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
         positions = MarkdownPositions(text, parsed.ir)
         _read_files(parsed.ir, name, folder, positions)
     try:
-        data, odd_keys = plain(parsed.ir)
-    except Unfit as unfit:
-        raise unfit_error(unfit, parsed.ir, name, positions.find(unfit.path)) from unfit
+        data, non_string_keys = to_plain_json(parsed.ir)
+    except NotJson as unfit:
+        raise not_json_error(unfit, parsed.ir, name, positions.find(unfit.path)) from unfit
     positions = MarkdownPositions(text, data)
-    found = [odd_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in odd_keys]
+    found = [
+        non_string_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in non_string_keys
+    ]
     found += [_remark(remark, name) for remark in parsed.warnings]
     return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))
 
@@ -82,7 +86,12 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
             )
         return
     try:
-        resolve_file_references(ir, folder)
+        resolve_file_references(ir, _Bounded(folder))
+    except regular_files.Refused as error:
+        outside = os.path.relpath(error.filename, folder)
+        place = next((place for ref in (f"./{outside}", outside) if (place := positions.search(ref))), None)
+        message = f"the file {outside} is not read: {error.strerror}"
+        raise refusal("PFL115", name, message, place, help=regular_files.HELP) from error
     except RecursionError as error:
         raise refusal("PFL109", name, "a file that the workflow refers to is nested too deeply") from error
     except Exception as error:  # a missing file, text that is not UTF-8, YAML of many kinds
@@ -91,6 +100,16 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
             raise refusal("PFL115", name, f"{written}: no such file", positions.search(written)) from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise refusal("PFL115", name, f"a file that the workflow refers to cannot be read: {first}") from error
+
+
+class _Bounded(type(Path())):  # type: ignore[misc]  # the class of this system's paths
+    """A folder from which pflow takes only what `regular_files` reads: it asks for every file by `folder / name`."""
+
+    def __truediv__(self, name: Any) -> Path:
+        file: Path = Path(self) / name
+        with contextlib.suppress(FileNotFoundError):
+            regular_files.read_beside(file, Path(self))
+        return file
 
 
 def _parse_error(error: Exception, text: str, name: str) -> LowerError:

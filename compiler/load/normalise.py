@@ -8,7 +8,7 @@ from typing import Any
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.paths import Path as DataPath
 from ..ir.paths import where
-from .plain_data import Unfit
+from .plain_data import NotJson
 
 
 def normalised(data: dict[str, Any]) -> dict[str, Any]:
@@ -22,12 +22,12 @@ def normalised(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def unfit_error(unfit: Unfit, data: object, name: str, position: Position | None) -> LowerError:
+def not_json_error(unfit: NotJson, data: object, name: str, position: Position | None) -> LowerError:
     """What `plain` refused, as an error."""
     return refusal(unfit.code, name, unfit.message, position, where=where(data, unfit.path), help=unfit.help)
 
 
-def odd_key(path: DataPath, data: object, name: str, position: Position | None) -> Diagnostic:
+def non_string_key(path: DataPath, data: object, name: str, position: Position | None) -> Diagnostic:
     """The warning about a key that is not a string."""
     return Diagnostic(
         code="PFL114",

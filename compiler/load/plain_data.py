@@ -19,7 +19,7 @@ MAX_REPEATED = 100_000
 """How often parts that stand in several places (YAML aliases) may be written out."""
 
 
-class Unfit(Exception):
+class NotJson(Exception):
     """Data that is not plain JSON: at `path`, for the reason in `code` and `message`."""
 
     def __init__(self, code: str, path: Path, message: str, help: str = "") -> None:
@@ -47,14 +47,14 @@ def too_deep(data: Any) -> bool:
     return False
 
 
-def plain(data: Any) -> tuple[Any, list[Path]]:
+def to_plain_json(data: Any) -> tuple[Any, list[Path]]:
     """A copy of `data` that shares nothing with it and holds JSON values only, and the paths of its
     keys that are not strings (kept as they are: pflow reads such keys from YAML).
 
-    Raises Unfit for the first value without a JSON form, text that UTF-8 cannot hold, too many
+    Raises NotJson for the first value without a JSON form, text that UTF-8 cannot hold, too many
     levels (a cycle among them) or shared parts that would grow too large.
     """
-    odd_keys: list[Path] = []
+    non_string_keys: list[Path] = []
     holder: list[Any] = []
     todo: list[tuple[Any, Any, Any, Path]] = [(data, holder, None, ())]
     seen: set[int] = set()
@@ -65,7 +65,7 @@ def plain(data: Any) -> tuple[Any, list[Path]]:
         if isinstance(value, Mapping):
             made = {}
             members = [(name, value[name]) for name in value]
-            odd_keys += _check_keys([name for name, _ in members], path)
+            non_string_keys += _check_keys([name for name, _ in members], path)
             made.update(dict.fromkeys(name for name, _ in members))  # the order, before the values
             todo.extend((child, made, name, (*path, name)) for name, child in reversed(members))
         elif isinstance(value, list):
@@ -75,16 +75,16 @@ def plain(data: Any) -> tuple[Any, list[Path]]:
             made = _scalar(value, path)
         if isinstance(made, (dict, list)):
             if len(path) >= MAX_DEPTH:
-                raise Unfit("PFL109", path[:4], f"nested more than {MAX_DEPTH} levels deep, or contains itself")
+                raise NotJson("PFL109", path[:4], f"nested more than {MAX_DEPTH} levels deep, or contains itself")
             repeated += id(value) in seen
             seen.add(id(value))
             if repeated > MAX_REPEATED:
-                raise Unfit("PFL102", path[:4], "too large once its repeated parts are written out")
+                raise NotJson("PFL102", path[:4], "too large once its repeated parts are written out")
         if target is holder:
             holder.append(made)
         else:
             target[key] = made
-    return holder[0], odd_keys
+    return holder[0], non_string_keys
 
 
 def _scalar(value: Any, path: Path) -> Any:
@@ -96,8 +96,8 @@ def _scalar(value: Any, path: Path) -> Any:
     if isinstance(value, float):
         if math.isfinite(value):
             return value
-        raise Unfit("PFL107", path, f"{value} is a number that JSON cannot hold", "write a finite number or a string")
-    raise Unfit(
+        raise NotJson("PFL107", path, f"{value} is a number that JSON cannot hold", "write a finite number or a string")
+    raise NotJson(
         "PFL113",
         path,
         f"a {type(value).__name__} has no JSON form ({_shown(value)})",
@@ -113,11 +113,11 @@ def _check_keys(names: list[Any], path: Path) -> list[Path]:
         elif name is None or isinstance(name, (bool, int)) or (isinstance(name, float) and math.isfinite(name)):
             odd.append((*path, name))  # type: ignore[arg-type]
         else:
-            raise Unfit("PFL113", path, f"{_shown(name)} cannot be a key in JSON", "put it in quotes")
+            raise NotJson("PFL113", path, f"{_shown(name)} cannot be a key in JSON", "put it in quotes")
     if odd:
         spelled = [str(name) if isinstance(name, str) else _json_key(name) for name in names]
         if len(set(spelled)) != len(spelled):
-            raise Unfit("PFL106", path, "two keys are the same once they are strings", "put keys in quotes")
+            raise NotJson("PFL106", path, "two keys are the same once they are strings", "put keys in quotes")
     return odd
 
 
@@ -133,7 +133,7 @@ def _check_text(text: str, path: Path) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise Unfit(
+        raise NotJson(
             "PFL108",
             path,
             f"\\u{ord(text[error.start]):04x} is half of a surrogate pair, which UTF-8 cannot hold",

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from .declared_type import outer_type
 from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool, pflow_type
@@ -146,7 +147,7 @@ class NodeTypes:
     def _read_registry(self) -> dict[str, Any]:
         try:
             file = Path.home() / ".pflow" / "registry.json"
-            content = file.read_bytes()
+            content = regular_files.read(file)
         except (OSError, RuntimeError):  # no registry yet, or no home: pflow would make one of its core types
             return {}
         try:

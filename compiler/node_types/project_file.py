@@ -8,12 +8,19 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"
+TABLES = ("lint", "lowerings", "nodes")
+"""What may stand under `[tool.pflow-lower]`."""
+
+_MUCH_LIKE = re.compile(rb"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ing)?", re.IGNORECASE)
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -28,14 +35,19 @@ class Table(NamedTuple):
 def nearest_table(folder: Path, *keys: str) -> Table | None:
     """The table `tool.pflow-lower.<keys>` of the nearest pyproject.toml that has it, at `folder` or above; or None.
 
+    Within a repository nothing above it is asked.
+
     Raises: LowerError (PFL410), if a file on the way that mentions pflow-lower cannot be read.
     """
     start = Path(os.path.abspath(folder))
+    repository = regular_files.repository_of(start)
     for parent in (start, *start.parents):
         file = parent / PROJECT_FILE
         table = table_in(file, *keys) if file.is_file() else None
         if table is not None:
             return table
+        if parent == repository:  # what stands above is not the repository's
+            break
     return None
 
 
@@ -48,11 +60,49 @@ def table_in(file: Path, *keys: str, code: str = "PFL410") -> Table | None:
     if b"pflow-lower" not in content:
         return None
     value: Any = parse_toml(content, file, code)
+    if wrong := unknown_tables(value, file, code):
+        raise LowerError(wrong)
     for key in ("tool", "pflow-lower", *keys):
         if not isinstance(value, dict) or key not in value:
             return None
         value = value[key]
     return Table(file, value)
+
+
+def unknown_tables(data: Mapping[str, Any], file: Path, code: str) -> list[Diagnostic]:
+    """What nobody reads under `[tool.pflow-lower]`: a misspelt name is a table that is not there."""
+    tool = data.get("tool")
+    ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
+    lint = ours.get("lint") if isinstance(ours, dict) else None
+    return [
+        table_problem(file, f"{where}.{key}", f"unknown key {key!r}", _near(key, known), code=code)
+        for where, table, known in (("tool.pflow-lower", ours, TABLES), ("tool.pflow-lower.lint", lint, ("ignore",)))
+        for key in (table if isinstance(table, dict) else ())
+        if key not in known
+    ]
+
+
+def misspelt_table(file: Path, code: str) -> list[Diagnostic]:
+    """A table beside `[tool.pflow-lower]` in a pyproject.toml that is meant to be it: `[tool.pflow_lower]`."""
+    try:
+        content = regular_files.read_beside(file, file.parent)
+        if _MUCH_LIKE.search(content) is None:
+            return []
+        tool = parse_toml(content, file, code).get("tool")
+    except (OSError, LowerError):
+        return []  # somebody else's file; of ours, `table_in` says what is wrong
+    return [
+        table_problem(file, f"tool.{key}", f"unknown table {key!r}", "did you mean [tool.pflow-lower]?", code=code)
+        for key in (tool if isinstance(tool, dict) else ())
+        if key != "pflow-lower" and _MUCH_LIKE.fullmatch(key.encode())
+    ]
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # late: slow to import, and only needed here
+
+    near = get_close_matches(key, known, 1)
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
 
 
 def read_toml(file: Path, code: str = "PFL410") -> dict[str, Any]:
@@ -63,7 +113,7 @@ def read_toml(file: Path, code: str = "PFL410") -> dict[str, Any]:
 def read_content(file: Path, code: str = "PFL410") -> bytes:
     """The bytes of a TOML file. Raises LowerError with one finding of the code `code`."""
     try:
-        return file.read_bytes()
+        return regular_files.read_beside(file, file.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise LowerError([table_problem(file, "", f"cannot be read: {reason}", code=code)]) from error
@@ -93,7 +143,12 @@ def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, An
 def table_problem(
     file: Path, where: str, message: str, help: str = "", *, code: str, position: Position | None = None
 ) -> Diagnostic:
-    """An error of the code `code` at the key `where` of a TOML file."""
+    """An error of the code `code` at the key `where` of a TOML file, with its place, if it is found."""
+    if position is None and where:
+        try:
+            position = position_of(regular_files.read_beside(file, file.parent).decode("utf-8-sig"), where)
+        except (OSError, UnicodeDecodeError):
+            position = None
     return Diagnostic(
         code=code,
         severity=Severity.ERROR,

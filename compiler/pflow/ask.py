@@ -102,7 +102,7 @@ def _errors(ir: SourceIR, file: Path | None) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _as_it_was(home: Path) -> Iterator[None]:
-    """Take pflow's folder away again if it was not there: looking up a server's tools makes one, and leaves it empty."""
+    """Take pflow's folder away again if it was not there: looking up a server's tools makes an empty one."""
     missing = not home.exists()
     try:
         yield

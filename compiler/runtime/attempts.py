@@ -42,7 +42,7 @@ def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
                 return call.batch.engine.unresolved(node, call, exc)
         except Exception as instead:  # noqa: BLE001  as in `attempt`
             exc = instead
-        if not _is_worth_another(call, exc) or call.batch.pause():
+        if not _is_worth_another(call, exc) or call.batch.pause_after(call, exc):
             return _fall_back(node, call, exc)
         call.attempt += 1
         try:
@@ -67,7 +67,7 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
             except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
                 if not _is_worth_another(call, exc):
                     return await _fall_back_async(node, call, exc)
-                await asyncio.sleep(call.batch.retry_wait)
+                await asyncio.sleep(call.batch.seconds_after(call, exc))
     finally:
         call.seconds = perf_counter() - begun
 
@@ -111,9 +111,10 @@ async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | No
 def _note(call: Call, exc: Exception) -> None:
     """Say on `exc` which item and attempt raised it: once, even if every item raises the same object."""
     batch = call.batch
+    named = f" {call.key!r}" if call.key is not None else ""
     where = f"{batch.engine.place(batch) or place_of(batch.file, exc.__traceback__)}{batch.node_id}: item ["
     if hasattr(exc, "add_note") and not any(  # Python 3.11
         str(note).startswith(where) for note in getattr(exc, "__notes__", ())
     ):
         with contextlib.suppress(TypeError, AttributeError):  # a class that forbids notes keeps its own text
-            exc.add_note(f"{where}{call.index}], attempt {call.attempt} of {batch.max_retries}")
+            exc.add_note(f"{where}{call.index}]{named}, attempt {call.attempt} of {batch.max_retries}")

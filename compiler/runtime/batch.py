@@ -6,6 +6,8 @@ takes a `Call` for each item and hands it to `exec`, and `post` writes the outco
 
 from __future__ import annotations
 
+import copy
+import os
 import reprlib
 import threading
 import time
@@ -14,8 +16,10 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from .controls import Controls, controls_of
 from .engine import Engine
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
+from .run import RESUME_VARIABLE, Run, cost_of, current_run
 from .values import Capture, Missing, as_items
 
 Shared = MutableMapping[str, Any]
@@ -34,6 +38,12 @@ Results = list["Result | None"]
 """A result per item that was started, in the order of the items; None for a failed one."""
 
 
+MOST_CONCURRENT = 100
+"""The limit of `max_concurrent`, and of what `auto` finds."""
+
+_OF_THE_ITEM = frozenset(("item", "original_index", "key"))
+"""What a result has besides the outputs of its node."""
+
 enclosing_batch: ContextVar[Batch | None] = ContextVar("enclosing_batch", default=None)
 """In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
 
@@ -50,12 +60,23 @@ class BatchSettings(Protocol):
     items: str
     namespaced: bool
     parallel: bool
-    max_concurrent: int
+    max_concurrent: int | str
     max_retries: int
     wait: float
     error_handling: str
+    rate: str
+    shared_rate: str
+    shared_max_concurrent: int | None
+    timeout: float | None
+    retry_backoff: str
+    tolerated_failures: int | str | None
+    resume: bool
+    key: str
     inner: Any
     engine: Engine
+
+    def name_item(self, call: Call, /) -> str:
+        """What `key` calls the item of `call`."""
 
 
 class Given(SimpleNamespace):
@@ -80,13 +101,16 @@ class Batch:
         self.engine = node.engine
         self.shared = shared
         self.items = items
+        self.limited_from: int | None = None
+        """How many items there were, where the run takes only the first ones."""
         self.given = Given(**{name: capture.value for name, capture in captures.items()})
         self.references = {name: capture.reference for name, capture in captures.items()}
         """What each captured value was looked for as."""
         self.max_retries = node.max_retries
         self.retry_wait = node.wait
         self.parallel = node.parallel
-        self.max_concurrent = node.max_concurrent
+        self.is_adaptive = node.max_concurrent == "auto"
+        self.max_concurrent = MOST_CONCURRENT if isinstance(node.max_concurrent, str) else node.max_concurrent
         self.fail_fast = node.error_handling == "fail_fast"
         self.results: Results = []
         self.errors: list[dict[str, Any]] = []
@@ -94,6 +118,9 @@ class Batch:
         """What kinds of warning an item's node gave, by the item's index."""
         self.seconds: list[float] = []
         """How long each finished item took."""
+        self.tolerated = _tolerated(node.tolerated_failures, len(items))
+        """How many items may fail; None if that is not bounded."""
+        self.inner_type = f"{type(node.inner).__module__}:{type(node.inner).__qualname__}"
         self.stopped = threading.Event()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
         self.enclosing = enclosing_batch.get()
@@ -101,8 +128,19 @@ class Batch:
         """Whether the inner node is one of PocketFlow's asynchronous nodes."""
         self.run_blocking: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
         """How an asynchronous inner node runs from synchronous code."""
+        self.run: Run | None = None
+        """What was asked for the run that the batch is part of; None before it begins."""
+        self.controls: Controls | None = None
+        """What holds for every call under keys that pflow does not have; None where none is written."""
+        self.ended_early: str = ""
+        """Why items are left that never ran, where no failed item is the reason."""
+        self.is_closed = False
+        """Whether no further item may start."""
+        self.has_keys = bool(node.key)
+        """Whether the annotation names its items."""
+        self._settings = node
+        self._own_run: Run | None = None
         self._left: Iterator[tuple[int, Any]] | None = None
-        self._closed = False
         self._store: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -115,10 +153,14 @@ class Batch:
     def next_call(self) -> Call | None:
         """The next item that may start, in their order; None if none is left, or none may start any more."""
         if self._left is None:
+            self._begin()
             # Items side by side are those of the start; one after the other, a node may change the list it is in.
             self._left = enumerate(list(self.items) if self.parallel else self.items)
             self.results = [None] * len(self.items) if self.parallel else []
-        if self._closed or self.is_stopped():
+        if self.is_closed or self.is_stopped():
+            return None
+        if self.run is not None and self.run.is_over_budget():
+            self._end_early(f"the budget of {self.run.budget:g} $ is reached ({self.run.spent:g} $ known)")
             return None
         taken = next(self._left, None)
         return None if taken is None else Call(self, *taken)
@@ -134,17 +176,73 @@ class Batch:
             record = self.engine.error_record(call)
             self.errors.append(record)
             if self.fail_fast:
-                self._closed = True
+                self.is_closed = True
                 self.engine.on_stopping()
+            elif self.tolerated is not None and len(self.errors) > self.tolerated:
+                self._end_early(f"{len(self.errors)} items failed, and tolerated_failures is {self.tolerated}")
+        if self.run is not None and result is not None and not call.restored:
+            self._count(call, result)
         self.engine.finished(call, record)
         store = call.store
         if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
             self.warned[call.index] = _kinds(warnings)
         self.seconds.append(call.seconds)
 
+    def _count(self, call: Call, result: Result) -> None:
+        """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
+        cost = cost_of(result)
+        if cost is not None and self.run is not None:
+            self.run.has_cost(cost)
+        if call.error is None and self.controls is not None:
+            outputs = {name: value for name, value in result.items() if name not in _OF_THE_ITEM}
+            self.controls.keep(call, outputs, cost)
+
     def close(self) -> None:
         """Let no further item start."""
-        self._closed = True
+        self.is_closed = True
+
+    def _begin(self) -> None:
+        """Get ready for the first item: whatever cannot be had is an error before anything was paid for.
+
+        Raises: JournalError, OSError; ValueError, if two items have one name.
+        """
+        enclosing = self.enclosing.run if self.enclosing is not None else None
+        self.run = enclosing or current_run()
+        settings = self._settings
+        wants_journal = self.run.wants_journal(settings.resume) if self.run is not None else settings.resume
+        if self.run is None and (wants_journal or RESUME_VARIABLE in os.environ):
+            self.run = self._own_run = Run(f"{self.file}#{self.node_id}")
+            wants_journal = self.run.wants_journal(settings.resume)
+        journal = self.run.journal() if self.run is not None and wants_journal else None
+        self.controls = controls_of(settings, self, journal)
+        if self.has_keys:
+            self._check_names()
+
+    def _check_names(self) -> None:
+        """Raises: ValueError, if two items have one name."""
+        seen: dict[str, int] = {}
+        for index, item in enumerate(self.items):
+            name = self.name_of(Call(self, index, item))
+            if name in seen:
+                raise ValueError(
+                    f"{self.node_id}: the items [{seen[name]}] and [{index}] have one name, {name!r}: "
+                    "`key` must tell all items apart"
+                )
+            seen[name] = index
+
+    def name_of(self, call: Call) -> str:
+        """What the `key` of the annotation calls the item of `call`."""
+        return self._settings.name_item(call)
+
+    def _end_early(self, why: str) -> None:
+        self.is_closed = True
+        self.ended_early = self.ended_early or why
+
+    def end(self, *, ended_well: bool) -> None:
+        """The batch is over: let go of what only it has opened. Raises: JournalError."""
+        run, self._own_run = self._own_run, None
+        if run is not None:
+            run.close(ended_well=ended_well)
 
     # What one attempt of an item asks.
 
@@ -169,12 +267,20 @@ class Batch:
         if self.enclosing is not None and self.enclosing.is_stopped():
             raise EnclosingBatchStopped
 
-    def pause(self) -> bool:
-        """Wait for another attempt; True if the batch was stopped meanwhile.
+    def seconds_after(self, call: Call, exc: Exception) -> float:
+        """How long to wait between the attempt that raised `exc` and the next one."""
+        return self.retry_wait if self.controls is None else self.controls.pause_before_next(call, exc)
+
+    def pause_after(self, call: Call, exc: Exception) -> bool:
+        """Wait for another attempt after `exc`; see `wait`."""
+        return self.wait(self.seconds_after(call, exc))
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, in a thread; True if the batch was stopped meanwhile.
 
         Raises: EnclosingBatchStopped, if one around it was.
         """
-        end = time.monotonic() + self.retry_wait
+        end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self.stopped.wait(min(left, CANCEL_CHECK_INTERVAL)):
             raise_if_cancelled()
             self.raise_if_stopped()
@@ -219,6 +325,10 @@ class Call:
     store: dict[str, Any] | None = None  # the item's private copy of the shared store, kept over its attempts
     engine_data: Any = None  # for the engine's own use
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
+    throttles = 0  # how often a server told its calls to wait
+    asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
+    restored = False  # whether the journal answered it
+    _key: str | None = None
 
     def __init__(self, batch: Batch, index: int, item: Any) -> None:
         self.batch = batch
@@ -235,6 +345,23 @@ class Call:
     def total(self) -> int:
         """How many items the batch has."""
         return len(self.batch.items)
+
+    @property
+    def key(self) -> str | None:
+        """What the annotation's `key` calls the item; None where it does not name them."""
+        if self._key is None and self.batch.has_keys:
+            self._key = self.batch.name_of(self)
+        return self._key
+
+    def copied(self) -> Call:
+        """A call for one attempt that may be given up: what it writes is taken over by `become`, or never."""
+        made = copy.copy(self)
+        made.error = made.result = None
+        return made
+
+    def become(self, attempt: Call) -> None:
+        """Take over what `attempt` has come to."""
+        vars(self).update(vars(attempt))
 
 
 def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mapping[str, Capture]) -> Batch:
@@ -262,9 +389,20 @@ def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mappin
                 shared,
             )
         )
-    batch = Batch(node, shared, items, captures)
+    run = current_run()
+    first = items if run is None or run.limit is None else items[: run.limit]
+    batch = Batch(node, shared, first, captures)
+    if len(first) < len(items):
+        batch.limited_from = len(items)
     engine.open(batch)
     return batch
+
+
+def _tolerated(declared: int | str | None, items: int) -> int | None:
+    """How many of so many items may fail: a number, or a share as in "10%"."""
+    if isinstance(declared, str):
+        return items * int(declared.removesuffix("%")) // 100
+    return declared
 
 
 def _file_of(cls: type) -> str:

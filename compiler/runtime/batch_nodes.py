@@ -16,7 +16,7 @@ from pocketflow import AsyncParallelBatchNode, BatchNode
 
 from .batch import Batch, Call, Result, Results, Shared, open_batch
 from .engine import POCKETFLOW, Engine
-from .inner import item_store, run_inner, run_inner_async
+from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
 from .outcome import write_outcome
 from .schedule import in_order, in_tasks, in_threads
@@ -39,10 +39,22 @@ class _Settings:
     """What the annotation calls an item (`as`)."""
     items: str = ""
     """The reference that the items come from, for messages; "" if they are written out."""
-    max_concurrent: int = 10
+    max_concurrent: int | str = 10
     max_retries: int = 1
     retry_wait: float = 0
     error_handling: str = "fail_fast"
+    rate: str = ""
+    """How often calls start, "60/min", or the name of a budget that all processes share."""
+    shared_rate: str = ""
+    """The rate of that budget."""
+    shared_max_concurrent: int | None = None
+    """How many calls under that budget run at once."""
+    timeout: float | None = None
+    retry_backoff: str = "fixed"
+    tolerated_failures: int | str | None = None
+    resume: bool = False
+    key: str = ""
+    """The template of an item's name; `name_item` computes it."""
     namespaced: bool = True
     """Whether nodes see each other's outputs under their ids only."""
     parallel: bool = False
@@ -58,6 +70,10 @@ class _Settings:
         Raises: ValueError, if `items` were not found in the store; TypeError, if they are not a list.
         """
         return open_batch(self, shared, items, captures)
+
+    def name_item(self, call: Call) -> str:
+        """What `key` calls the item of `call`. Generated classes with a `key` say how."""
+        raise NotImplementedError
 
     def with_inputs(self, call: Call, inputs: Any, /) -> dict[str, Any]:
         """The names that an item's parameters may refer to, where `inputs` adds its own keys to them."""
@@ -102,7 +118,14 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
 
         Raises: whatever the inner node raises.
         """
-        return run_inner(self.inner, call, params)
+        controls = call.batch.controls
+        if controls is None:
+            return run_inner(self.inner, call, params)
+        outputs = controls.restored(call, params)
+        if outputs is not None:
+            call.result = result_of(call, outputs)
+            return call.result
+        return controls.run(call, lambda attempt: run_inner(_inner_of(self.inner, attempt), attempt, params))
 
 
 class SequentialBatchNode(_SynchronousBatchNode):
@@ -168,4 +191,22 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
 
         Raises: whatever the inner node raises.
         """
-        return await run_inner_async(self.inner, call, params)
+        controls = call.batch.controls
+        if controls is None:
+            return await run_inner_async(self.inner, call, params)
+        outputs = controls.restored(call, params)
+        if outputs is not None:
+            call.result = result_of(call, outputs)
+            return call.result
+        return await controls.run_async(
+            call, lambda attempt: run_inner_async(_inner_of(self.inner, attempt), attempt, params)
+        )
+
+
+def _inner_of(inner: InnerNode, call: Call) -> InnerNode:
+    """The node to run: under a time limit a copy, since an attempt that is given up goes on with what it has."""
+    controls = call.batch.controls
+    if controls is None or controls.timeout is None:
+        return inner
+    made: InnerNode = call.batch.engine.copy_factory(inner)()
+    return made

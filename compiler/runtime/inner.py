@@ -27,16 +27,21 @@ async def run_inner_async(inner: Any, call: Call, params: dict[str, Any]) -> Res
     return _outcome(call, await inner._run_async(_enter(inner, call, params)))
 
 
-def result_of(call: Call, outputs: Any) -> Result:
-    """What a node wrote (or a fallback answered) as the result of one item."""
+def result_of(call: Call, outputs: Any, *, may_hold_item: bool = False) -> Result:
+    """What a node wrote (or a fallback answered) as the result of one item.
+
+    An output called `item` gives way to the item itself, which is told; with `may_hold_item` not if it is the item.
+    """
     if type(outputs) is dict:
         result: Result = outputs
     else:
         result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
-    if "item" in result and result["item"] is not call.item:
+    if "item" in result and not (may_hold_item and result["item"] is call.item):
         call.batch.engine.replacing(call, result["item"])
     result["item"] = call.item
     result["original_index"] = call.index
+    if call.key is not None:
+        result["key"] = call.key
     return result
 
 
@@ -45,7 +50,7 @@ def shaped(call: Call, outputs: Any) -> Result:
 
     None is a result without outputs, a text or a number stands under "value", and a truthy "error" is a failure.
     """
-    result = call.result = result_of(call, outputs)
+    result = call.result = result_of(call, outputs, may_hold_item=True)
     if error := result.get("error"):
         call.error = str(error)
     return result

@@ -46,6 +46,8 @@ CREATE INDEX answer_of ON answer (fingerprint, run);
 class JournalError(Exception):
     """The journal cannot be used; the message says which file, why, and what to do."""
 
+    retriable = False  # of no item's doing: the batch ends at once
+
 
 class JournalInUse(JournalError):
     """Another run is writing this journal."""

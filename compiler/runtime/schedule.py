@@ -24,6 +24,7 @@ from typing import Any
 
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch, Call, EnclosingBatchStopped, Result, Results, enclosing_batch
+from .controls import NotStarted
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
 
@@ -50,12 +51,17 @@ def in_order(node: Any, batch: Batch) -> Results:
                     batch.raise_if_stopped()
                 if call is None:
                     break
-                batch.finish(call, attempt(node, call))
+                try:
+                    result = attempt(node, call)
+                except NotStarted:
+                    break
+                batch.finish(call, result)
                 if report is not None:
                     report(call, len(batch.results))
         except BaseException as exc:
             if not isinstance(exc, Exception):
                 write_interrupted_outcome(batch, exc)
+            batch.end(ended_well=False)
             raise
     return batch.results
 
@@ -77,9 +83,11 @@ def in_threads(node: Any, batch: Batch) -> Results:
         workers.join()
         if not isinstance(exc, Exception):
             write_interrupted_outcome(batch, exc)
+        batch.end(ended_well=False)
         raise
     workers.join()
     if workers.aborts:
+        batch.end(ended_well=False)
         raise min(workers.aborts, key=lambda found: found[0])[1]
     return batch.results
 
@@ -157,7 +165,7 @@ class _WorkerThreads:
                 else:
                     result = attempt(own, call)
                 call = self._next(call, result)
-        except EnclosingBatchStopped:  # by this batch or one around it, and the caller's thread knows why
+        except (NotStarted, EnclosingBatchStopped):  # by this batch or one around it, and the caller's thread knows why
             pass
         except BaseException as exc:  # noqa: BLE001  raised again in the caller's thread
             self.stop()
@@ -194,7 +202,10 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
             except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
                 fail(call, exc, f"Executor error: {exc}")
             else:
-                result = await attempt_async(own, call)
+                try:
+                    result = await attempt_async(own, call)
+                except NotStarted:
+                    return
             batch.finish(call, result)
             if report is not None:
                 report(call, len(batch.seconds))
@@ -208,5 +219,6 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
         await asyncio.gather(*tasks, return_exceptions=True)
         if not isinstance(exc, Exception):
             write_interrupted_outcome(batch, exc)
+        batch.end(ended_well=False)
         raise
     return batch.results

@@ -23,11 +23,11 @@ class AttemptTimeout(TimeoutError):
 class TimeLimit:
     """The time limit of one batch's blocking attempts."""
 
-    def __init__(self, seconds: float, most_abandoned: int) -> None:
-        """`most_abandoned` is how many attempts may go on after their time; a next one waits for room."""
+    def __init__(self, seconds: float, at_once: int, most_abandoned: int) -> None:
+        """`at_once` attempts run at a time, and `most_abandoned` may go on after their time; then a next one waits."""
         self.seconds = seconds
-        self._room = threading.Semaphore(most_abandoned)
-        self._most = most_abandoned
+        self._room = threading.Semaphore(at_once + most_abandoned)
+        self._most = at_once + most_abandoned
 
     def run(self, work: Callable[[], T]) -> T:
         """What `work` gives, if it does so in time; it runs in a thread of its own, in the caller's context.

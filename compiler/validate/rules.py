@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.report import Report, quoted
+from ..ir.report import DiagnosticCollector, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
 
@@ -23,7 +23,7 @@ MAX_LOOP = 100
 _REFUSED_CHARACTERS = frozenset("$|><&;`\n\r\0\"'\\ \t")
 
 
-def check_rules(ir: SourceIR, report: Report) -> None:
+def check_rules(ir: SourceIR, report: DiagnosticCollector) -> None:
     """Report whatever the schema lets through and pflow does not."""
     _ids(ir, report)
     _edges(ir, report)
@@ -34,7 +34,7 @@ def check_rules(ir: SourceIR, report: Report) -> None:
         _finite(node, report)
 
 
-def _ids(ir: SourceIR, report: Report) -> None:
+def _ids(ir: SourceIR, report: DiagnosticCollector) -> None:
     first: dict[str, int] = {}
     for node in ir.nodes:
         path = (*node.path, "id")
@@ -54,7 +54,7 @@ def _ids(ir: SourceIR, report: Report) -> None:
         report.error("PFL209", ("start_node",), f'no node has the id "{start}"', help=_meant(start, first, report))
 
 
-def _edges(ir: SourceIR, report: Report) -> None:
+def _edges(ir: SourceIR, report: DiagnosticCollector) -> None:
     ids = {node.id for node in ir.nodes}
     for index, edge in enumerate(ir.data.get("edges") or ()):
         for end in ("from", "to"):
@@ -64,7 +64,7 @@ def _edges(ir: SourceIR, report: Report) -> None:
                 report.error("PFL208", path, f'no node has the id "{name}"', help=_meant(name, ids, report))
 
 
-def _names(ir: SourceIR, report: Report) -> None:
+def _names(ir: SourceIR, report: DiagnosticCollector) -> None:
     for group, one in (("inputs", "input"), ("outputs", "output")):
         declared = ir.data.get(group) or {}
         for name in declared:
@@ -105,7 +105,7 @@ def old_batch(node: SourceNode) -> dict[str, Any] | None:
     return old if isinstance(old, dict) and "items" in old and "batch" not in node.data else None
 
 
-def _old_batch(node: SourceNode, report: Report) -> None:
+def _old_batch(node: SourceNode, report: DiagnosticCollector) -> None:
     """pflow refuses the older spelling as an unknown parameter where a type declares its parameters;
     elsewhere it takes it for a parameter like any other, and no batch runs."""
     old = old_batch(node)
@@ -134,7 +134,7 @@ def _yaml(batch: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _combinations(ir: SourceIR, node: SourceNode, report: Report) -> None:
+def _combinations(ir: SourceIR, node: SourceNode, report: DiagnosticCollector) -> None:
     if node.batch is not None and "approval" in node.data:
         help = "ask before or after: put `approval` on a node of its own"
         report.error("PFL212", (*node.path, "approval"), "a batch node cannot ask for approval", key=True, help=help)
@@ -166,7 +166,7 @@ def _loop_problems(ir: SourceIR, node: SourceNode, loop: dict[str, Any]) -> Iter
             yield ("loop", "carry", key), f'"{key}" is carried on, but has no value in the first round', help
 
 
-def _finite(node: SourceNode, report: Report) -> None:
+def _finite(node: SourceNode, report: DiagnosticCollector) -> None:
     """JSON has no infinity and `load` lets none in; a document that was made by other means may."""
     numbers = [("retry", "wait"), *(("batch", row.key) for row in BATCH_KEYS if row.schema.get("type") == "number")]
     for group, key in numbers:
@@ -177,6 +177,6 @@ def _finite(node: SourceNode, report: Report) -> None:
             report.error("PFL214", (*node.path, group, key), message, help="write a finite number")
 
 
-def _meant(name: object, known: Any, report: Report) -> str:
+def _meant(name: object, known: Any, report: DiagnosticCollector) -> str:
     guess = report.nearest(str(name), known)
     return f'did you mean "{guess}"?' if guess else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir.batch_keys import name_like
 from ..ir.paths import Path
-from ..ir.report import Report, nearest, quoted, shown
+from ..ir.report import DiagnosticCollector, nearest, quoted, shown
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -44,20 +44,20 @@ _REQUIRED = {
 }
 
 
-def explain(error: ValidationError, report: Report) -> None:
+def explain(error: ValidationError, report: DiagnosticCollector) -> None:
     """Report `error` as one or more findings."""
     path: Path = tuple(error.absolute_path)
     _BY_KEYWORD.get(str(error.validator), _other)(error, path, report)
 
 
-def _required(error: ValidationError, path: Path, report: Report) -> None:
+def _required(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     for key in error.validator_value:
         if key in error.instance or f"'{key}'" not in error.message:
             continue
         report.error("PFL201", path, f"`{key}` is missing", help=_REQUIRED.get(key, ""))
 
 
-def _additional(error: ValidationError, path: Path, report: Report) -> None:
+def _additional(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     known = [key for key in error.schema["properties"] if not key.startswith("_")]
     for key in error.instance:
         if key in error.schema["properties"]:
@@ -69,7 +69,7 @@ def _additional(error: ValidationError, path: Path, report: Report) -> None:
         report.error("PFL202", (*path, key), f"unknown key {shown(key)}", key=True, help=help)
 
 
-def _type(error: ValidationError, path: Path, report: Report) -> None:
+def _type(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     if path[-2:] == ("batch", "items"):  # not reached: items is a oneOf
         return _one_of(error, path, report)
     wanted = _KINDS[str(error.validator_value)]
@@ -86,7 +86,7 @@ def _type(error: ValidationError, path: Path, report: Report) -> None:
     report.error("PFL203", path, f"must be {wanted}, not {_found(error.instance)}", help=help)
 
 
-def _enum(error: ValidationError, path: Path, report: Report) -> None:
+def _enum(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     allowed = list(error.validator_value)
     if not isinstance(error.instance, str):  # its type is reported already
         return
@@ -96,24 +96,24 @@ def _enum(error: ValidationError, path: Path, report: Report) -> None:
     report.error("PFL204", path, f"must be {quoted(allowed)}, not {shown(error.instance)}", help=help)
 
 
-def _pattern(error: ValidationError, path: Path, report: Report) -> None:
+def _pattern(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     wanted = _PATTERNS.get(str(path[-1]), "a reference such as ${node.output}")
     help = f"{name_like(error.instance)} would be one" if path[-1] == "as" and len(error.instance) <= 60 else ""
     report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}", help=help)
 
 
-def _bounds(error: ValidationError, path: Path, report: Report) -> None:
+def _bounds(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     low, high = error.schema.get("minimum"), error.schema.get("maximum")
     wanted = f"between {low} and {high}" if high is not None else f"{low} or more"
     help = "it counts the attempts; 1 means no retry" if path[-1] in ("max_retries", "max") else ""
     report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}", help=help)
 
 
-def _min_items(error: ValidationError, path: Path, report: Report) -> None:
+def _min_items(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     report.error("PFL204", path, "is empty; a workflow has at least one node")
 
 
-def _one_of(error: ValidationError, path: Path, report: Report) -> None:
+def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     value = error.instance
     if path[-1] == "max_iterations":
         message = f"must be a whole number, 1 or more, or a reference such as ${{node.limit}}, not {shown(value)}"
@@ -128,7 +128,7 @@ def _one_of(error: ValidationError, path: Path, report: Report) -> None:
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)
 
 
-def _other(error: ValidationError, path: Path, report: Report) -> None:
+def _other(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     report.error("PFL204", path, f"is not allowed ({error.validator})")
 
 
@@ -146,7 +146,7 @@ def _is_number(value: object) -> bool:
         return False
 
 
-_BY_KEYWORD: dict[str, Callable[[ValidationError, Path, Report], None]] = {
+_BY_KEYWORD: dict[str, Callable[[ValidationError, Path, DiagnosticCollector], None]] = {
     "required": _required,
     "additionalProperties": _additional,
     "type": _type,

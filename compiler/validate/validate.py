@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..diagnostics.diagnostic import Diagnostic, by_position
 from ..ir.document import Document
 from ..ir.paths import Path
-from ..ir.report import Report
+from ..ir.report import DiagnosticCollector
 from ..ir.workflow import BatchSpec, SourceIR, SourceNode
 from .rules import check_rules
 from .schema import workflow_schema
@@ -37,7 +37,7 @@ def validate(document: Document) -> tuple[SourceIR | None, list[Diagnostic]]:
     The workflow is None if errors leave too little of it for later stages to look at; with errors
     of lesser kind it is there, so that later stages can add what they find, but must not be lowered.
     """
-    report = Report(document)
+    report = DiagnosticCollector(document)
     readable = True
     refused: dict[int, set[str]] = {}
     errors = list(_schema().iter_errors(document.data))

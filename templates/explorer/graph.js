@@ -1,12 +1,12 @@
 // The graph comes in one long row; here it is broken into as many rows as the window is wide for.
 const strip = document.getElementById("graph");
-const all = [...document.querySelectorAll(".box")];
+const drawn = [...document.querySelectorAll(".box")];
 const edges = [...document.querySelectorAll(".edge")].map((path) => ({
   path,
   d: path.getAttribute("d"),
   word: path.nextElementSibling?.matches(".word") ? path.nextElementSibling : null,
-  from: all[path.dataset.a],
-  to: all[path.dataset.b],
+  from: drawn[path.dataset.a],
+  to: drawn[path.dataset.b],
   size: path.getBBox(),
 }));
 const BETWEEN = 20; // two rows
@@ -42,7 +42,7 @@ function breakRows() {
     tops[at] = Math.min(tops[at] ?? Infinity, top);
     bottoms[at] = Math.max(bottoms[at] ?? 0, bottom);
   };
-  for (const box of all) holds(row(box), Number(box.dataset.y) - 4, Number(box.dataset.y) + tall);
+  for (const box of drawn) holds(row(box), Number(box.dataset.y) - 4, Number(box.dataset.y) + tall);
   for (const { from, to, size } of edges) {
     if (row(from) === row(to)) holds(row(from), size.y - 2, size.y + size.height + 2);
   }
@@ -53,8 +53,8 @@ function breakRows() {
     end += (bottoms[at] ?? 0) - (tops[at] ?? 0) + BETWEEN;
   }
   const place = (box) => [box.dataset.x - row(box) * columns * pitch + EDGE - 10, Number(box.dataset.y) + down[row(box)]];
-  for (const box of all) box.setAttribute("transform", `translate(${place(box)})`);
-  const used = Math.min(columns, 1 + Math.max(0, ...all.map((box) => Number(box.dataset.c))));
+  for (const box of drawn) box.setAttribute("transform", `translate(${place(box)})`);
+  const used = Math.min(columns, 1 + Math.max(0, ...drawn.map((box) => Number(box.dataset.c))));
   const width = 2 * EDGE + (used - 1) * pitch + wide;
   for (const { path, d, word, from, to } of edges) {
     const [x, y] = place(from);

@@ -1,14 +1,14 @@
 // Find a node or a text, and go from batch to batch.
 const find = document.getElementById("find");
 const hits = document.getElementById("hits");
-const batches = all.filter((box) => box.matches(".batch"));
+const batches = drawn.filter((box) => box.matches(".batch"));
 const MOST = 1000;
 let matches = [];
 let at = -1;
 
 function matchesOf(text) {
   const wanted = text.toLowerCase();
-  const nodes = all.filter((box) => box.getAttribute("aria-label").toLowerCase().includes(wanted));
+  const nodes = drawn.filter((box) => box.getAttribute("aria-label").toLowerCase().includes(wanted));
   const lines = [0, openPane()].filter((number) => number >= 0).flatMap((number) => [...panes[number].querySelectorAll(".l")]);
   return [...nodes, ...lines.filter((row) => row.lastChild && textOf(row).toLowerCase().includes(wanted)).slice(0, MOST)];
 }
@@ -21,7 +21,7 @@ function search() {
   matches = find.value.trim() ? matchesOf(find.value.trim()) : [];
   at = -1;
   for (const element of matches) element.classList.add("found");
-  if (matches[0]?.matches(".box")) for (const box of all) box.classList.toggle("dim", !box.matches(".found"));
+  if (matches[0]?.matches(".box")) for (const box of drawn) box.classList.toggle("dim", !box.matches(".found"));
   if (matches.length) turn(1);
   else hits.textContent = find.value.trim() ? "nothing" : "";
 }

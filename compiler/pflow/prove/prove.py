@@ -18,11 +18,11 @@ from pflow.runtime.engine.batch_executor import execute_batch
 from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
-from ... import pipeline
+from ... import pipeline, regular_files
 from ...options import Options
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
 from .sample_data import store_for, values_for
-from .scripted_node import Actor, Play, Script, scripts
+from .scripted_node import Scenario, Script, ScriptedNode, scripts
 from .virtual_time import virtual_time
 
 FACETS = ("calls", "attempts", "order", "in flight", "outputs", "progress", "trace", "warnings", "raised error")
@@ -87,7 +87,8 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
     does not have or whose text does not fit.
     """
     # Every stage first: pflow's compiler runs many a batch that pflow's validator refuses.
-    ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
+    with regular_files.outside_allowed():  # pflow reads them, too
+        ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
     inputs = ir.get("inputs") or {}
     values = {name: _value(name, text, inputs) for name, text in given.items()}
     compiled = compiled_with_classes(
@@ -203,17 +204,17 @@ def _run(
     engine = WorkflowEngine.__new__(WorkflowEngine)
     raised = None
     with virtual_time() as made:
-        play = Play(name, script, made.clock)
+        scenario = Scenario(name, script, made.clock)
         try:
-            executor(Actor(node, play), config, shared, engine._execute_single_node)
+            executor(ScriptedNode(node, scenario), config, shared, engine._execute_single_node)
         except Exception as error:  # noqa: BLE001  whatever a batch raises is one of the facets
             raised = f"{type(error).__name__}: {error}"
         made.join()
     return {
-        "calls": sorted(call[1:] for call in play.calls),
-        "attempts": dict(sorted(play.attempts.items())),
-        "order": [call[1:3] for call in sorted(play.calls)],
-        "in flight": play.most,
+        "calls": sorted(call[1:] for call in scenario.calls),
+        "attempts": dict(sorted(scenario.attempts.items())),
+        "order": [call[1:3] for call in sorted(scenario.calls)],
+        "in flight": scenario.most,
         "outputs": _said(shared.get(config.node_id)),
         "progress": progress,
         "trace": _said(list((shared.get("_batch_trace") or {}).get(config.node_id) or [])),

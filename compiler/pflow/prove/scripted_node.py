@@ -59,7 +59,7 @@ def scripts(items: int, attempts: int) -> Iterator[tuple[str, Script]]:
     yield "retries, then a refusal", [["raise", "ok"]] * (items - 1) + [["raise", "refuse"]]
 
 
-class Play:
+class Scenario:
     """One run of a script: what the inner node does, and what it was asked."""
 
     def __init__(self, name: str, script: Script, clock: Clock) -> None:
@@ -72,10 +72,10 @@ class Play:
         self._under_way = 0
         self._lock = threading.Lock()
 
-    def __deepcopy__(self, memo: object) -> Play:
+    def __deepcopy__(self, memo: object) -> Scenario:
         return self
 
-    def act(self, index: int, params: Mapping[str, Any]) -> str:
+    def run_step(self, index: int, params: Mapping[str, Any]) -> str:
         """Be under way for a while; answers the step that it ended in.
 
         Raises: what the script says.
@@ -98,16 +98,16 @@ class Play:
         return step
 
 
-class Actor(Node):  # type: ignore[misc]  # pflow is not typed for us
+class ScriptedNode(Node):  # type: ignore[misc]  # pflow is not typed for us
     """The inner node on stage: its parameters and its own `retry`, with the results of a script."""
 
-    def __init__(self, node: Any, play: Play) -> None:
+    def __init__(self, node: Any, scenario: Scenario) -> None:
         super().__init__(
             **{key: getattr(node, key) for key in ("max_retries", "wait", "backoff") if hasattr(node, key)}
         )
         self.params = dict(node.params)
         self.node_id = node.node_id
-        self.play = play
+        self.scenario = scenario
 
     def prep(self, shared: Any) -> Any:
         """The position of the item."""
@@ -115,7 +115,7 @@ class Actor(Node):  # type: ignore[misc]  # pflow is not typed for us
 
     def exec(self, prep_res: Any) -> Any:
         """The step that the script has for this attempt."""
-        return self.play.act(prep_res, self.params)
+        return self.scenario.run_step(prep_res, self.params)
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
         """Write what belongs to the step."""

@@ -19,16 +19,16 @@ from concurrent.futures import Future
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-_PATIENCE = 30.0  # real seconds; far beyond what any run takes
+_REAL_TIMEOUT = 30.0  # real seconds; far beyond what any run takes
 _NEVER = 1e9  # virtual seconds
 _NS = 1_000_000_000
 
 
-class Stuck(RuntimeError):
+class Deadlock(RuntimeError):
     """Every thread waits for another one."""
 
 
-class _Sleeper:
+class _Waiter:
     """A thread that is not awake."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Clock:
     def __init__(self) -> None:
         self._now = 0
         self._awake = 1
-        self._sleepers: list[tuple[int, int, _Sleeper]] = []
+        self._waiters: list[tuple[int, int, _Waiter]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
@@ -53,36 +53,36 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Come back when `seconds` have passed; with 0, after everybody who has something to do now.
 
-        Raises: Stuck.
+        Raises: Deadlock.
         """
-        self.wait(_Sleeper(), seconds)
+        self.wait(_Waiter(), seconds)
 
-    def wait(self, sleeper: _Sleeper, seconds: float | None = None) -> None:
-        """Come back when `seconds` have passed or somebody has roused `sleeper`.
+    def wait(self, waiter: _Waiter, seconds: float | None = None) -> None:
+        """Come back when `seconds` have passed or somebody has woken `waiter`.
 
-        Raises: Stuck.
+        Raises: Deadlock.
         """
         with self._lock:
-            if not sleeper.asleep:
+            if not waiter.asleep:
                 return
             if seconds is not None:
                 duration = max(round(seconds * _NS), int(seconds > 0))  # a wait takes time, however short
-                heapq.heappush(self._sleepers, (self._now + duration, next(self._numbers), sleeper))
-            self._nod_off()
-        if not sleeper.end.wait(_PATIENCE):
-            raise Stuck("every thread waits for another one")
+                heapq.heappush(self._waiters, (self._now + duration, next(self._numbers), waiter))
+            self._sleep_now()
+        if not waiter.end.wait(_REAL_TIMEOUT):
+            raise Deadlock("every thread waits for another one")
 
-    def rouse(self, sleeper: _Sleeper) -> None:
-        """Let the thread go on that sleeps as `sleeper`."""
+    def wake(self, waiter: _Waiter) -> None:
+        """Let the thread go on that sleeps as `waiter`."""
         with self._lock:
-            if sleeper.asleep:
-                self._rouse(sleeper)
+            if waiter.asleep:
+                self._wake(waiter)
 
     def join(self, threads: Collection[threading.Thread]) -> None:
         """Wait until `threads` have ended."""
         self.end()
         for thread in threads:
-            threading.Thread.join(thread, _PATIENCE)
+            threading.Thread.join(thread, _REAL_TIMEOUT)
         self.begin()
 
     def begin(self) -> None:
@@ -93,20 +93,20 @@ class Clock:
     def end(self) -> None:
         """One thread less is awake: it has ended, or waits for something else."""
         with self._lock:
-            self._nod_off()
+            self._sleep_now()
 
-    def _rouse(self, sleeper: _Sleeper) -> None:
-        sleeper.asleep = False
+    def _wake(self, waiter: _Waiter) -> None:
+        waiter.asleep = False
         self._awake += 1
-        sleeper.end.set()
+        waiter.end.set()
 
-    def _nod_off(self) -> None:
+    def _sleep_now(self) -> None:
         self._awake -= 1
-        while self._awake == 0 and self._sleepers:
-            at, _, sleeper = heapq.heappop(self._sleepers)
-            if sleeper.asleep:  # otherwise it was roused before its time
+        while self._awake == 0 and self._waiters:
+            at, _, waiter = heapq.heappop(self._waiters)
+            if waiter.asleep:  # otherwise it was woken before its time
                 self._now = at
-                self._rouse(sleeper)
+                self._wake(waiter)
 
 
 class Event:
@@ -115,7 +115,7 @@ class Event:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._is_set = False
-        self._waiting: list[_Sleeper] = []
+        self._waiting: list[_Waiter] = []
         self._lock = threading.Lock()
 
     def is_set(self) -> bool:
@@ -127,8 +127,8 @@ class Event:
         with self._lock:
             self._is_set = True
             waiting, self._waiting = self._waiting, []
-        for sleeper in waiting:
-            self._clock.rouse(sleeper)
+        for waiter in waiting:
+            self._clock.wake(waiter)
 
     def clear(self) -> None:
         """Have people wait again."""
@@ -137,14 +137,14 @@ class Event:
     def wait(self, timeout: float | None = None) -> bool:
         """Whether it is set, at once or within `timeout` seconds.
 
-        Raises: Stuck.
+        Raises: Deadlock.
         """
         with self._lock:
             if self._is_set:
                 return True
-            sleeper = _Sleeper()
-            self._waiting.append(sleeper)
-        self._clock.wait(sleeper, timeout)
+            waiter = _Waiter()
+            self._waiting.append(waiter)
+        self._clock.wait(waiter, timeout)
         return self._is_set
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...cli import allow_outside
 from ...diagnostics.diagnostic import printable
 from ...diagnostics.formats.show import FORMATS, show_findings
 from ...exit_status import of as exit_status
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."
 )
+@allow_outside
 @click.option("-q", "--quiet", is_flag=True, help="Print findings only: no differences, no summary.")
 @click.option("--watch", "watching", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @click.pass_context

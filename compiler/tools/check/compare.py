@@ -22,7 +22,6 @@ DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other one says why it could not be known."""
 
 _LINE_OF_SOURCE = re.compile(rb'"_source_line(?:": \d+|s": \{(?:\s*"[^"\\]*": \d+,?)*\s*\})')
-_OUTSIDE = "a workflow is read from the repository that its generated files are in"
 
 
 class Outcome(NamedTuple):
@@ -55,9 +54,11 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     if not lowering.workflow.exists():
         return outcome._replace(findings=(_gone(lowering),))
     top = regular_files.repository_of(lowering.folder)
-    if top is not None and not regular_files.is_below(lowering.workflow, top):
-        message = f"its workflow {shown(lowering.workflow)} is outside of the repository"
-        return outcome._replace(findings=(_finding("PFL615", lowering, "", message, help=_OUTSIDE),))
+    if top is not None and not regular_files.may_lead_outside():
+        for file in filter(None, (lowering.workflow, lowering.nodes_file)):
+            if not regular_files.is_below(file, top):
+                message = f"{shown(file)}, which it is made from, is outside of the repository"
+                return outcome._replace(findings=(_finding("PFL615", lowering, "", message, help=regular_files.HELP),))
     try:
         compiled = pipeline.run(shown(lowering.workflow), lowering.options)
         files = compiled.files

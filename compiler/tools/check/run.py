@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
+from ... import regular_files
 from .compare import Outcome, compare
 from .lowering import Lowering
 
@@ -46,7 +47,9 @@ def _in_processes(shares: Sequence[Sequence[Lowering]], *, update: bool) -> list
                 running.callback(_end, worker)
                 workers.append(worker)
                 assert worker.stdin is not None
-                worker.stdin.write(pickle.dumps(path) + pickle.dumps((list(share), update)))
+                worker.stdin.write(
+                    pickle.dumps(path) + pickle.dumps((list(share), update, regular_files.may_lead_outside()))
+                )
                 worker.stdin.close()
         except OSError:  # no more processes here, or one that ended at once
             return [_chunk(share, update=update) for share in shares]
@@ -83,7 +86,8 @@ def answer(asked: BinaryIO, answered: BinaryIO) -> None:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches every process of the terminal; the first ends the others
-    share, update = pickle.load(asked)
+    share, update, outside = pickle.load(asked)
+    regular_files.allow_outside(outside)
     sys.stdout = sys.stderr  # nothing that is printed on the way may stand in the answer
     answered.write(pickle.dumps(_chunk(share, update=update)))
     answered.flush()

@@ -11,35 +11,50 @@ A table is needed only for files that are not there yet: a generated module know
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ... import regular_files
+from ...diagnostics.diagnostic import Diagnostic, LowerError
 from ...generated_folder import LOWERED, MAP
-from ...node_types.project_file import PROJECT_FILE, read_toml, table_in
+from ...node_types.project_file import PROJECT_FILE, misspelt_table, read_toml, table_in, table_problem
+from ...node_types.project_file import TABLES as PROJECT_TABLES
 from ..shared.globs import Glob
 from .lowering import Lowering, beside, shown
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
 """The files in which a table may stand."""
 KEYS = ("nodes", "out", "program", "standalone", "workflows")
+PLACEHOLDERS = ("{name}", "{folder}")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
+_SECTION = "tool.pflow-lower.lowerings"
 _ENDS = (".pflow.md", ".md", ".json")
 
 
 def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
-    """The lowerings that the table in `file` lists, and what is wrong with it; nothing if it has no table."""
+    """The lowerings that the table in `file` lists, and what is wrong with it; nothing if it has no table.
+
+    In pflow-lower.toml the table may be written as in pyproject.toml, too.
+    """
+    section = _SECTION
     try:
-        if file.name == PROJECT_FILE:
-            table = table_in(file, "lowerings", code="PFL616")
-            entries = None if table is None else table.value
-        else:
-            entries = read_toml(file, "PFL616").get("lowerings")
+        if wrong := misspelt_table(file, "PFL616"):
+            return [], wrong
+        table = table_in(file, "lowerings", code="PFL616")
+        entries = None if table is None else table.value
+        if file.name != PROJECT_FILE:
+            data = read_toml(file, "PFL616")
+            if wrong := list(_unknown(data, file)):
+                return [], wrong
+            if "lowerings" in data:
+                section, entries = "lowerings", data["lowerings"]
     except LowerError as error:
         return [], list(error.diagnostics)
     if entries is None:
         return [], []
-    section = "tool.pflow-lower.lowerings" if file.name == PROJECT_FILE else "lowerings"
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return [], [_problem(file, section, "not a list of tables", f"write [[{section}]]")]
     found: list[Lowering] = []
@@ -52,6 +67,19 @@ def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
         found += lowerings
     problems += _doubles(found, file, section)
     return found, problems
+
+
+def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
+    """What nobody reads in a pflow-lower.toml."""
+    for key in data.keys() - {"lowerings", "tool"}:
+        if key in PROJECT_TABLES:
+            help = f"this table stands in pyproject.toml: [tool.pflow-lower.{key}]"
+        else:
+            near = get_close_matches(key, ["lowerings"], 1, 0.5)
+            help = "did you mean [[lowerings]]?" if near else "the table of this file is [[lowerings]]"
+        yield _problem(file, key, f"unknown key {key!r}", help)
+    if "lowerings" in data and "lowerings" in data.get("tool", {}).get("pflow-lower", {}):
+        yield _problem(file, _SECTION, "the table stands twice in this file", "write one [[lowerings]]")
 
 
 def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowering], list[Diagnostic]]:
@@ -69,8 +97,16 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
             help = "correct the pattern, or remove it together with the generated files"
             problems.append(_problem(file, f"{where}.workflows", f"{pattern!r} matches no file", help))
         for workflow in workflows:
-            inside = workflow.relative_to(folder)
-            out = entry["out"].replace("{name}", _name(workflow)).replace("{folder}", inside.parent.as_posix())
+            name, inside = _name(workflow), workflow.relative_to(folder).parent.as_posix()
+            out = entry["out"].replace("{name}", name).replace("{folder}", inside)
+            if name in ("", ".", "..") and "{name}" in entry["out"]:
+                help = "give the workflow another name, or write its folder without {name}"
+                problems.append(_problem(file, f"{where}.out", f"{shown(workflow)} has no name for a folder", help))
+                continue
+            wrong = list(_outside(folder, workflow, out, file, where))
+            problems += wrong
+            if wrong:
+                continue
             found[workflow] = Lowering(
                 folder=beside(folder, out),
                 workflow=workflow,
@@ -80,6 +116,18 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
                 nodes_file=beside(folder, entry["nodes"]) if "nodes" in entry else None,
             )
     return list(found.values()), problems
+
+
+def _outside(folder: Path, workflow: Path, out: str, file: Path, where: str) -> Iterator[Diagnostic]:
+    """A table that came with a checkout reads and writes nowhere else, whatever its links and placeholders are."""
+    if not _is_inside(out):
+        help = "put the table at or above what it lists"
+        yield _problem(file, f"{where}.out", f"for {shown(workflow)} it leads out of the folder of this table", help)
+    elif not regular_files.may_lead_outside():
+        for key, path in (("out", beside(folder, out)), ("workflows", workflow)):
+            if not regular_files.is_below(path, regular_files.top_of(folder)):
+                message = f"a link takes {shown(path)} out of the repository"
+                yield _problem(file, f"{where}.{key}", message, regular_files.HELP)
 
 
 def _matches(folder: Path, pattern: str) -> list[Path]:
@@ -101,7 +149,9 @@ def _name(workflow: Path) -> str:
 
 def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnostic]:
     for key in sorted(entry.keys() - set(KEYS)):
-        yield _problem(file, where, f"unknown key {key!r}", f"the keys are {', '.join(KEYS)}")
+        near = get_close_matches(key, KEYS, 1)
+        help = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
+        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", help)
     for key in ("program", "standalone"):
         if not isinstance(entry.get(key, False), bool):
             yield _problem(file, f"{where}.{key}", f"{entry[key]!r} is neither true nor false")
@@ -114,6 +164,12 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
         patterns = []
     if not isinstance(entry.get("out"), str):
         yield _problem(file, f"{where}.out", "no output folder", 'write out = "generated/{name}"')
+    else:
+        for written in _PLACEHOLDER.findall(entry["out"]):
+            if written not in PLACEHOLDERS:
+                near = get_close_matches(written, PLACEHOLDERS, 1)
+                help = f"did you mean {near[0]}?" if near else f"the placeholders are {' and '.join(PLACEHOLDERS)}"
+                yield _problem(file, f"{where}.out", f"unknown placeholder {written}", help)
     if not isinstance(entry.get("nodes", ""), str):
         yield _problem(file, f"{where}.nodes", "not the name of a file", 'write nodes = "nodes.toml"')
     paths = [*(("workflows", pattern) for pattern in patterns), ("out", entry.get("out"))]
@@ -141,4 +197,4 @@ def _doubles(found: list[Lowering], file: Path, section: str) -> Iterator[Diagno
 
 
 def _problem(file: Path, where: str, message: str, help: str = "") -> Diagnostic:
-    return Diagnostic(code="PFL616", severity=Severity.ERROR, message=message, where=where, file=shown(file), help=help)
+    return table_problem(file, where, message, help, code="PFL616")

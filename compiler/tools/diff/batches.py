@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from ...ir.batch_keys import BATCH_KEYS
 from ...ir.workflow import BatchSpec, ErrorHandling, SourceNode
 from ...node_types.pflow_types import pflow_type
-from .canonical import Names, meaning
-from .model import NOTHING, Change, Kind, Reader, kinds
+from .canonical import Names, canonical
+from .model import ABSENT, Change, Kind, Reader, kinds
 
 BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
 
@@ -43,7 +43,7 @@ class Pair(NamedTuple):
     ) -> Change:
         """A change of `field`, in its place; where nothing names it any more, in that of its parent."""
         steps = tuple(part for part in field.split(".", 1) if part)
-        node = self.old if new is NOTHING else self.new
+        node = self.old if new is ABSENT else self.new
         path = (*node.path, *steps)
         return Change(found, self.new.id, field, sentence, old, new, path, readers, self.is_batch)
 
@@ -62,20 +62,21 @@ def batch_changes(pair: Pair) -> Iterator[Change]:
             f"The node runs once per item instead of once. It writes results, count and errors instead of its own "
             f"outputs: what was ${{{pair.new.id}.x}} is ${{{pair.new.id}.results[0].x}} now, and so on."
         )
-        yield pair.change(kinds(BREAKING, COST), "batch", sentence, NOTHING, pair.new.data["batch"], pair.readers())
+        yield pair.change(kinds(BREAKING, COST), "batch", sentence, ABSENT, pair.new.data["batch"], pair.readers())
     elif old is not None:
         sentence = (
             f"The node runs once instead of once per item. It writes its own outputs instead of results, count and "
             f"errors: ${{{pair.new.id}.results}} is gone."
         )
-        yield pair.change(kinds(BREAKING), "batch", sentence, pair.old.data["batch"], NOTHING, pair.readers())
+        yield pair.change(kinds(BREAKING), "batch", sentence, pair.old.data["batch"], ABSENT, pair.readers())
 
 
 def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
-    before, after = meaning(old.items, pair.old_names), meaning(new.items, pair.new_names)
+    before, after = canonical(old.items, pair.old_names), canonical(new.items, pair.new_names)
     if isinstance(old.items, str) and isinstance(new.items, str):
         before, after = (
-            meaning(items.strip(), names) for items, names in ((old.items, pair.old_names), (new.items, pair.new_names))
+            canonical(items.strip(), names)
+            for items, names in ((old.items, pair.old_names), (new.items, pair.new_names))
         )
     if before == after:
         if old.items != new.items:
@@ -226,10 +227,10 @@ MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]]
 
 def _other(pair: Pair, key: str) -> Iterator[Change]:
     """A key without a meaning of its own here: a change is a change of behaviour until somebody knows better."""
-    one, two = pair.old.data["batch"].get(key, NOTHING), pair.new.data["batch"].get(key, NOTHING)
-    without = {row.key: row.default for row in BATCH_KEYS}.get(key, NOTHING)
-    before, after = (without if value is NOTHING else value for value in (one, two))
-    if meaning(before, pair.old_names) == meaning(after, pair.new_names):
+    one, two = pair.old.data["batch"].get(key, ABSENT), pair.new.data["batch"].get(key, ABSENT)
+    without = {row.key: row.default for row in BATCH_KEYS}.get(key, ABSENT)
+    before, after = (without if value is ABSENT else value for value in (one, two))
+    if canonical(before, pair.old_names) == canonical(after, pair.new_names):
         return
     about = "".join(f" {row.about}" for row in BATCH_KEYS if row.key == key)
     yield pair.change(kinds(BEHAVIOUR), f"batch.{key}", f"`{key}` says something else.{about}", one, two)
@@ -238,11 +239,11 @@ def _other(pair: Pair, key: str) -> Iterator[Change]:
 def _written_out(pair: Pair) -> Iterator[Change]:
     """Keys that stand in one workflow only and say there what goes without saying."""
     for row in BATCH_KEYS:
-        one, two = pair.old.data["batch"].get(row.key, NOTHING), pair.new.data["batch"].get(row.key, NOTHING)
-        if (one is NOTHING) == (two is NOTHING):
+        one, two = pair.old.data["batch"].get(row.key, ABSENT), pair.new.data["batch"].get(row.key, ABSENT)
+        if (one is ABSENT) == (two is ABSENT):
             continue
         default = row.default
-        if (two if one is NOTHING else one) == default:
+        if (two if one is ABSENT else one) == default:
             sentence = f"{default!r} is what holds without it." if isinstance(default, str) else "This is the default."
             yield pair.change(kinds(COSMETIC), f"batch.{row.key}", sentence, one, two)
 

@@ -36,15 +36,15 @@ class Names(NamedTuple):
         return mine == theirs
 
 
-def meaning(value: Any, names: Names) -> Any:
+def canonical(value: Any, names: Names) -> Any:
     """Something that is equal for two values if they mean the same. Numbers keep their type: 1 is not 1.0."""
     if isinstance(value, str):
         parts = parse(value).parts if "${" in value else (value,)
         return ("text", *(_part(part, names) for part in parts))
     if isinstance(value, dict):
-        return ("object", *((key, meaning(member, names)) for key, member in value.items()))
+        return ("object", *((key, canonical(member, names)) for key, member in value.items()))
     if isinstance(value, list):
-        return ("list", *(meaning(member, names) for member in value))
+        return ("list", *(canonical(member, names) for member in value))
     return (type(value).__name__, value)
 
 

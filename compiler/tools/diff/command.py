@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...cli import allow_outside
 from ...diagnostics.diagnostic import Diagnostic, LowerError
 from ...diagnostics.formats.show import FORMATS, show_findings
 from ...exit_status import FAILED
@@ -48,6 +49,7 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> fr
     show_default=True,
     help="json is described by `pflow-lower schema diff`; markdown is for a comment.",
 )
+@allow_outside
 @click.option(
     "--fail-on",
     metavar="CLASS,...",
@@ -125,7 +127,7 @@ def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
                 if path is None:
                     sides.append(None)
                 elif commit is None:
-                    sides.append(repository.top / path)
+                    sides.append(repository.file(path))
                 else:
                     sides.append(repository.extract(commit, path, Path(scratch, name)))
             names = [repository.shown(path) for path in (pair.old or pair.new, pair.new or pair.old) if path]

@@ -8,8 +8,8 @@ from typing import Any
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import ASKED, DEARER, asks_a_model, is_cached
 from .batches import Pair, batch_changes
-from .canonical import Names, captured, depends_on_item, is_same_code, meaning, of_the_item
-from .model import NOTHING, Change, Kind, Reader, kinds, readers_of
+from .canonical import Names, canonical, captured, depends_on_item, is_same_code, of_the_item
+from .model import ABSENT, Change, Kind, Reader, kinds, readers_of
 from .pairing import pair_up
 from .workflow_level import workflow_changes
 
@@ -42,13 +42,13 @@ def _added(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
     else:
         sentence = f"A new batch: `{node.type}` once per item."
     batch = node.batch is not None
-    return Change(kinds(COST), node.id, "", sentence, NOTHING, dict(node.data), node.path, readers, batch=batch)
+    return Change(kinds(COST), node.id, "", sentence, ABSENT, dict(node.data), node.path, readers, batch=batch)
 
 
 def _removed(node: SourceNode, readers: tuple[Reader, ...]) -> Change:
     sentence = "The node is gone, and what it wrote with it."
     batch = node.batch is not None
-    return Change(kinds(BREAKING), node.id, "", sentence, dict(node.data), NOTHING, node.path, readers, batch=batch)
+    return Change(kinds(BREAKING), node.id, "", sentence, dict(node.data), ABSENT, node.path, readers, batch=batch)
 
 
 def _node(pair: Pair) -> Iterator[Change]:
@@ -72,13 +72,13 @@ def _parameters(pair: Pair) -> Iterator[Change]:
     old, new = pair.old.params, pair.new.params
     changed = False
     for key in [*new, *(key for key in old if key not in new)]:
-        one, two = old.get(key, NOTHING), new.get(key, NOTHING)
-        if one is NOTHING or two is NOTHING:
+        one, two = old.get(key, ABSENT), new.get(key, ABSENT)
+        if one is ABSENT or two is ABSENT:
             changed = True
             found = [BEHAVIOUR, COST] if key in DEARER and asks_a_model(pair.new.type) else [BEHAVIOUR]
-            sentence = "Parameter added." if one is NOTHING else "Parameter removed: the node type's default holds."
+            sentence = "Parameter added." if one is ABSENT else "Parameter removed: the node type's default holds."
             yield pair.change(kinds(*found), f"params.{key}", sentence, one, two)
-        elif meaning(one, pair.old_names.of_parameter(key)) != meaning(two, pair.new_names.of_parameter(key)):
+        elif canonical(one, pair.old_names.of_parameter(key)) != canonical(two, pair.new_names.of_parameter(key)):
             changed = True
             yield _parameter(pair, key, one, two)
         elif one != two and pair.old_names.spell_as(pair.new_names):
@@ -135,15 +135,15 @@ def _keys(pair: Pair) -> Iterator[Change]:
     told = {"id", "type", "params", "batch"}
     keys = [key for key in {**pair.new.data, **pair.old.data} if key not in told and not key.startswith("_")]
     for key in keys:
-        one, two = pair.old.data.get(key, NOTHING), pair.new.data.get(key, NOTHING)
-        if meaning(_value(key, one), pair.old_names) != meaning(_value(key, two), pair.new_names):
+        one, two = pair.old.data.get(key, ABSENT), pair.new.data.get(key, ABSENT)
+        if canonical(_value(key, one), pair.old_names) != canonical(_value(key, two), pair.new_names):
             found, sentence = _key(pair, key, one, two)
             yield pair.change(found, key, sentence, one, two)
     yield from _files(pair)
 
 
 def _value(key: str, value: Any) -> Any:
-    return _ABSENT.get(key) if value is NOTHING else value
+    return _ABSENT.get(key) if value is ABSENT else value
 
 
 def _key(pair: Pair, key: str, old: Any, new: Any) -> tuple[tuple[Kind, ...], str]:
@@ -157,7 +157,7 @@ def _key(pair: Pair, key: str, old: Any, new: Any) -> tuple[tuple[Kind, ...], st
             return kinds(BEHAVIOUR), f"One attempt makes up to {after} calls, not {before}: it gives up sooner."
         return kinds(SCHEDULE), "The pauses between the node's own attempts change."
     if key == "cache":
-        if (new is NOTHING and is_cached(pair.new.type)) or new is True:
+        if (new is ABSENT and is_cached(pair.new.type)) or new is True:
             return kinds(BEHAVIOUR), "Results of an earlier run may be used again instead of new calls."
         return kinds(COST, BEHAVIOUR), "Every run makes its calls anew: no result of an earlier run is used."
     if key == "prompt_cache":
@@ -180,10 +180,10 @@ def _files(pair: Pair) -> Iterator[Change]:
     """Content that stands in a file of its own, or no longer does: the same content is the same workflow."""
     one, two = pair.old.data.get("_source_files") or {}, pair.new.data.get("_source_files") or {}
     for key in sorted({*one, *two}):
-        before, after = one.get(key, NOTHING), two.get(key, NOTHING)
+        before, after = one.get(key, ABSENT), two.get(key, ABSENT)
         if before != after:
             field = f"params.{key}" if key in pair.new.params or key in pair.old.params else "batch"
-            here = "It stands in the workflow itself now." if after is NOTHING else f"It stands in {after} now."
+            here = "It stands in the workflow itself now." if after is ABSENT else f"It stands in {after} now."
             yield pair.change(kinds(COSMETIC), field, here, before, after)
 
 

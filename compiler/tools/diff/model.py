@@ -33,10 +33,10 @@ KINDS = tuple(kind.value for kind in Kind)
 class Nothing(enum.Enum):
     """The value of something that is not there: None is a value that a workflow can hold."""
 
-    NOTHING = 0
+    ABSENT = 0
 
 
-NOTHING = Nothing.NOTHING
+ABSENT = Nothing.ABSENT
 
 
 class Reader(NamedTuple):
@@ -68,10 +68,10 @@ class Change(NamedTuple):
     field: str
     """What has changed: "batch.items", "params.prompt", "type"; "" for the node as a whole."""
     sentence: str
-    old: Any = NOTHING
-    new: Any = NOTHING
+    old: Any = ABSENT
+    new: Any = ABSENT
     path: Path = ()
-    """Where it stands: in the new workflow, or in the old one if `new` is NOTHING."""
+    """Where it stands: in the new workflow, or in the old one if `new` is ABSENT."""
     readers: tuple[Reader, ...] = ()
     batch: bool = False
     """Whether the node is a batch in one of the workflows."""
@@ -84,7 +84,7 @@ class Change(NamedTuple):
     @property
     def side(self) -> str:
         """The workflow that `path` is in: "old" or "new"."""
-        return "old" if self.new is NOTHING and self.old is not NOTHING else "new"
+        return "old" if self.new is ABSENT and self.old is not ABSENT else "new"
 
 
 class Comparison(NamedTuple):

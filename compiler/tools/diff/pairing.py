@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...analyse.invariance import Bindings
 from ...ir.workflow import SourceIR, SourceNode
-from .canonical import Names, meaning
+from .canonical import Names, canonical
 
 _ALIKE = 0.6
 """The share of equal parts from which on a node counts as renamed rather than as removed and added."""
@@ -42,7 +42,7 @@ def _alikeness(old: SourceNode, new: SourceNode) -> float:
 def _parts(node: SourceNode) -> set[str]:
     """What a node says, one text for each part; whatever else is equal, it counts as one part more."""
     names = Names(Bindings.of(node, ()))
-    said = {f"params.{key} {meaning(value, names.of_parameter(key))!r}" for key, value in node.params.items()}
+    said = {f"params.{key} {canonical(value, names.of_parameter(key))!r}" for key, value in node.params.items()}
     told = {f"batch.{key}": value for key, value in (node.data.get("batch") or {}).items() if key != "as"}
     told |= {key: node.data[key] for key in ("retry", "loop", "purpose") if key in node.data}
-    return said | {f"{key} {meaning(value, names)!r}" for key, value in told.items()}
+    return said | {f"{key} {canonical(value, names)!r}" for key, value in told.items()}

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity, refusal
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
@@ -89,6 +90,14 @@ class Repository:
             help = "paths are relative to this folder; git compares what it tracks"
         return Diagnostic(code="PFL117", severity=Severity.ERROR, message=message, file=path, help=help)
 
+    def file(self, path: str) -> Path:
+        """The file at `path` in the working tree. Raises: LowerError (PFL101), if a link leads out of it."""
+        file = self.top / path
+        if not regular_files.may_lead_outside() and not regular_files.is_below(file, self.top):
+            message = "cannot read the file: a link leads out of the repository"
+            raise refusal("PFL101", self.shown(path), message, help=regular_files.HELP)
+        return file
+
     def extract(self, commit: str, path: str, into: Path) -> Path:
         """The workflow at `path` as of `commit`, written below `into` with what lowering it reads."""
         content = self._git("cat-file", "blob", f"{commit}:{path}")
@@ -102,6 +111,7 @@ class Repository:
             target = into / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content if name == path else self._git("cat-file", "blob", f"{commit}:{name}"))
+        (into / ".git").mkdir(exist_ok=True)  # the scratch folder stands for the repository: nothing above it counts
         return into / path
 
     def shown(self, path: str) -> str:
@@ -131,7 +141,10 @@ class Repository:
         if has_workflow_name(name):
             return True
         try:
-            content = self._git("cat-file", "blob", f"{commit}:{name}") if commit else (self.top / name).read_bytes()
+            if commit is None:
+                content = regular_files.read_beside(self.top / name, self.top)
+            else:
+                content = self._git("cat-file", "blob", f"{commit}:{name}")
         except OSError:
             return False
         return looks_like_workflow(content)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, printable
-from .model import KINDS, NOTHING, Change, Comparison, Kind, Reader
+from .model import ABSENT, KINDS, Change, Comparison, Kind, Reader
 
 VERSION = 1
 CODES = dict(zip(Kind, ("PFL701", "PFL702", "PFL703", "PFL704", "PFL705"), strict=True))
@@ -116,7 +116,7 @@ def names(comparison: Comparison) -> str:
 
 def values(change: Change) -> str:
     """`old -> new: ` where both are short; "" otherwise."""
-    old, new = (None if value is NOTHING else short(value) for value in (change.old, change.new))
+    old, new = (None if value is ABSENT else short(value) for value in (change.old, change.new))
     if not change.field or any(text is not None and text.endswith("…") for text in (old, new)):
         return ""
     return f"{old or '(not there)'} -> {new or '(not there)'}. "
@@ -131,7 +131,7 @@ def short(value: Any) -> str:
 
 def lines_of(value: Any) -> list[str]:
     """A value over as many lines as it has, for a difference of two of them."""
-    if value is NOTHING:
+    if value is ABSENT:
         return []
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     return [printable(line) for line in text.splitlines()]
@@ -208,7 +208,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
 
 def _change_data(comparison: Comparison, change: Change) -> dict[str, Any]:
     position = comparison.position(change)
-    values = {side: value for side, value in (("old", change.old), ("new", change.new)) if value is not NOTHING}
+    values = {side: value for side, value in (("old", change.old), ("new", change.new)) if value is not ABSENT}
     return {
         "class": change.kind.value,
         "classes": [kind.value for kind in change.kinds],

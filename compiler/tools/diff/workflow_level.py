@@ -11,8 +11,8 @@ from ...analyse.node_order import order
 from ...ir.template import Field, Index, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ..shared.prompt_cache import chunks_of
-from .canonical import Names, meaning
-from .model import NOTHING, Change, Kind, Reader, kinds
+from .canonical import Names, canonical
+from .model import ABSENT, Change, Kind, Reader, kinds
 
 BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
 Pairs = Sequence[tuple[SourceNode, SourceNode]]
@@ -32,7 +32,7 @@ def workflow_changes(
     yield from _outputs(old, new, renamed)
     yield from _order(old, new, pairs, renamed)
     for key, (kind, sentence) in _MODES.items():
-        one, two = old.data.get(key, NOTHING), new.data.get(key, NOTHING)
+        one, two = old.data.get(key, ABSENT), new.data.get(key, ABSENT)
         before = renamed.get(one, one) if key == "start_node" and isinstance(one, str) else one
         if _said(before, renamed) != _said(two, {}):
             yield Change(kinds(kind), "", key, sentence, one, two, (key,))
@@ -41,7 +41,7 @@ def workflow_changes(
 
 def _prompt_cache(old: SourceIR, new: SourceIR, renamed: Mapping[str, str]) -> Iterator[Change]:
     """The chunks of the prompt cache: their text goes to the model, the rest is a matter of price."""
-    one, two = old.data.get("cache", NOTHING), new.data.get("cache", NOTHING)
+    one, two = old.data.get("cache", ABSENT), new.data.get("cache", ABSENT)
     if _said(one, renamed) == _said(two, {}):
         return
     if _sent(old, renamed) != _sent(new, {}):
@@ -62,13 +62,13 @@ def _said(value: Any, renamed: Mapping[str, str]) -> Any:
     """What `value` means; keys that begin with _ say where pflow's parser found things."""
     if isinstance(value, dict):
         value = {key: member for key, member in value.items() if not key.startswith("_")}
-    return meaning(None if value is NOTHING else value, Names(renamed=renamed))
+    return canonical(None if value is ABSENT else value, Names(renamed=renamed))
 
 
 def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Readers) -> Iterator[Change]:
     for name in [*new.inputs, *(name for name in old.inputs if name not in new.inputs)]:
-        one, two = old.inputs.get(name, NOTHING), new.inputs.get(name, NOTHING)
-        if _said(one, {}) == _said(two, {}) and (one is NOTHING) == (two is NOTHING):
+        one, two = old.inputs.get(name, ABSENT), new.inputs.get(name, ABSENT)
+        if _said(one, {}) == _said(two, {}) and (one is ABSENT) == (two is ABSENT):
             continue
         found, sentence = _input(one, two, _items_from(new, name))
         yield Change(
@@ -79,7 +79,7 @@ def _inputs(old: SourceIR, new: SourceIR, old_readers: Readers, new_readers: Rea
             one,
             two,
             ("inputs", name),
-            (old_readers if two is NOTHING else new_readers).get(name, ()),
+            (old_readers if two is ABSENT else new_readers).get(name, ()),
         )
 
 
@@ -95,9 +95,9 @@ def _items_from(ir: SourceIR, name: str) -> list[Reference]:
 
 
 def _input(old: Any, new: Any, items: Sequence[Reference]) -> tuple[tuple[Kind, ...], str]:
-    if new is NOTHING:
+    if new is ABSENT:
         return kinds(BREAKING), "The input is gone: who gives it must stop."
-    if old is NOTHING:
+    if old is ABSENT:
         if _must_be_given(new):
             return kinds(BREAKING), "A new input that everybody has to give: it has no default."
         return kinds(BEHAVIOUR), "A new input that need not be given."
@@ -110,7 +110,7 @@ def _input(old: Any, new: Any, items: Sequence[Reference]) -> tuple[tuple[Kind, 
     found = [BEHAVIOUR]
     sentence = "Another value holds where the input is not given, or it comes from elsewhere."
     for reference in items:
-        before, after = (_number_of_items(spec.get("default", NOTHING), reference) for spec in (old, new))
+        before, after = (_number_of_items(spec.get("default", ABSENT), reference) for spec in (old, new))
         if after is not None and before != after:
             instead = "" if before is None else f" instead of {before}"
             items_now = f"{after} item" if after == 1 else f"{after} items"
@@ -145,12 +145,12 @@ def _must_be_given(spec: Mapping[str, Any]) -> bool:
 def _outputs(old: SourceIR, new: SourceIR, renamed: Mapping[str, str]) -> Iterator[Change]:
     before, after = old.data.get("outputs") or {}, new.data.get("outputs") or {}
     for name in [*after, *(name for name in before if name not in after)]:
-        one, two = before.get(name, NOTHING), after.get(name, NOTHING)
-        if _said(one, renamed) == _said(two, {}) and (one is NOTHING) == (two is NOTHING):
+        one, two = before.get(name, ABSENT), after.get(name, ABSENT)
+        if _said(one, renamed) == _said(two, {}) and (one is ABSENT) == (two is ABSENT):
             continue
-        if two is NOTHING:
+        if two is ABSENT:
             found, sentence = kinds(BREAKING), "The output is gone."
-        elif one is NOTHING:
+        elif one is ABSENT:
             found, sentence = kinds(BEHAVIOUR), "A new output."
         elif _said(one.get("source"), renamed) != _said(two.get("source"), {}):
             found, sentence = kinds(BEHAVIOUR), "The output shows something else."

@@ -11,7 +11,7 @@ from ...diagnostics.diagnostic import printable
 from ...diagnostics.explanations import explanation
 from ...emit.source_map import RULES, Mapped, at_line
 from ...ir.report import nearest
-from .generated import CannotExplain, Known, known_of, lines_of, read, shown
+from .generated import CannotExplain, GeneratedFile, known_of, lines_of, read, shown
 
 _WIDTH = 100
 """About how much of a line of a workflow is shown: prompts can be one long line of JSON."""
@@ -79,7 +79,7 @@ def line_in_words(file: Path, line: int) -> str:
     return "\n".join(parts)
 
 
-def _told(mapped: Mapped, known: Known, workflow: Sequence[str] | None) -> list[str]:
+def _told(mapped: Mapped, known: GeneratedFile, workflow: Sequence[str] | None) -> list[str]:
     lines = [f"comes from {_at(mapped, known)}"]
     position = mapped.position
     if position is not None and workflow is not None and position.line <= len(workflow):
@@ -94,7 +94,7 @@ def _address(mapped: Mapped) -> str:
     return ", ".join(filter(None, [node, printable(mapped.field)])) or "the workflow"
 
 
-def _at(mapped: Mapped, known: Known) -> str:
+def _at(mapped: Mapped, known: GeneratedFile) -> str:
     name = printable(shown(known.workflow))
     return name if mapped.position is None else f"{name}:{mapped.position.line}:{mapped.position.column}"
 

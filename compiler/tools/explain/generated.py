@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
 from ...emit.header import header_of
 from ...emit.source_map import RULES, VERSION, Mapped
@@ -27,7 +28,7 @@ class CannotExplain(Exception):
     """There is no such code, file or line, or nothing is known of it."""
 
 
-class Known(NamedTuple):
+class GeneratedFile(NamedTuple):
     """What is known of a generated file."""
 
     lines: Sequence[Mapped]
@@ -37,7 +38,7 @@ class Known(NamedTuple):
     """Why what is known may not be true any more."""
 
 
-def known_of(file: Path, text: str) -> Known:
+def known_of(file: Path, text: str) -> GeneratedFile:
     """The map of a generated file, and whether it is still true.
 
     Raises: CannotExplain for a file that is not generated, and where neither a map nor the workflow is there.
@@ -58,13 +59,13 @@ def known_of(file: Path, text: str) -> Known:
             remarks = (f"{name}.map.json is missing; it was made anew from {shown(workflow)}",)
         elif _rows(written) != _rows_of(made[1]):
             remarks = (f"{name}.map.json is out of date; it was made anew from {shown(workflow)}",)
-        return Known(made[1], workflow, remarks)
+        return GeneratedFile(made[1], workflow, remarks)
     if written is None:
         why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
         raise CannotExplain(f"{name}.map.json is missing, and cannot be made anew: {why}")
     if problem is None:
         problem = f"{name} is not what {shown(workflow)} is lowered to today: what is said here is of an earlier state"
-    return Known([_mapped(row) for row in written["lines"]], workflow, (problem,))
+    return GeneratedFile([_mapped(row) for row in written["lines"]], workflow, (problem,))
 
 
 def _made_again(
@@ -159,9 +160,7 @@ def shown(path: Path) -> str:
 def read(file: Path) -> str:
     """The text of a generated file. Raises: CannotExplain."""
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise CannotExplain(f"{printable(str(file))} is too large for a generated file")
-        return file.read_bytes().decode("utf-8")
+        return regular_files.read(file, most=MAX_BYTES).decode("utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise CannotExplain(f"{printable(str(file))}: {reason[:1].lower()}{reason[1:]}") from error
@@ -172,7 +171,7 @@ def read(file: Path) -> str:
 def _text(file: Path) -> str:
     """The text of a file that need not be there."""
     try:
-        return file.read_text(encoding="utf-8")
+        return regular_files.read(file).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
-from .found import Finding, Flow, inline_items, roots, whole_reference
+from .context import Finding, LintContext, inline_items, roots, whole_reference
 
 
-def identical_calls(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def identical_calls(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL501: nothing in the parameters depends on the item, so every call is the same.
 
     Only for types that read nothing but their parameters: a class of the author's may look into the store. Samples
@@ -20,7 +20,7 @@ def identical_calls(flow: Flow, node: SourceNode) -> Iterator[Finding]:
     items = inline_items(node)
     if node.batch is None or known is None or (items is not None and len(items) < 2):
         return
-    if _is_sampling(node) or any(flow.depends(node, key) for key in node.params):
+    if _is_sampling(node) or any(context.depends(node, key) for key in node.params):
         return
     alias = node.batch.alias
     help = f"refer to the item, ${{{alias}}}, or drop `batch` and make one {known.call}"
@@ -36,23 +36,23 @@ def _is_sampling(node: SourceNode) -> bool:
     return anew and node.params.get("temperature") != 0
 
 
-def unused_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def unused_alias(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL509: the item has a name of its own that nothing reads, though calls differ by their position."""
     batch = node.batch
     if batch is None or "as" not in batch.written or pflow_type(node.type) is None:
         return
-    if batch.alias in roots(dict(node.params)) or not any(flow.depends(node, key) for key in node.params):
+    if batch.alias in roots(dict(node.params)) or not any(context.depends(node, key) for key in node.params):
         return
     if isinstance(node.params.get("inputs"), str) and is_dynamic(node.params["inputs"]):
         return
-    taken = "item" in flow.ir.inputs or "item" in flow.nodes or "item" in roots(dict(node.params))
+    taken = "item" in context.ir.inputs or "item" in context.nodes or "item" in roots(dict(node.params))
     path = (*node.path, "batch", "as")
     message = f"nothing reads ${{{batch.alias}}}: the calls differ by their position only"
     help = "remove the name, or refer to it"
     yield Finding(path, message, help, key=True, remove=None if taken else path)
 
 
-def hidden_alias(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def hidden_alias(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL510: a key of `inputs` has the item's name and another value, so a parameter reads that instead."""
     inputs = node.params.get("inputs")
     if node.batch is None or not isinstance(inputs, dict) or node.batch.alias not in inputs:

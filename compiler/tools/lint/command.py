@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ...cli import allow_outside
 from ...diagnostics.formats.show import FORMATS
 
 
@@ -37,6 +38,7 @@ def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."
 )
+@allow_outside
 @click.option("-q", "--quiet", is_flag=True, help="No summary on stderr.")
 def lint(
     workflow: tuple[str, ...],

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.workflow_files import walk
@@ -37,6 +38,24 @@ def nothing_there(folder: str) -> Diagnostic:
     )
 
 
+def leads_out(name: str, argument: str) -> bool:
+    """Whether a workflow that was found, not named, is a link out of the repository of the folder `argument`."""
+    if name == argument or regular_files.may_lead_outside():
+        return False
+    return not regular_files.is_below(name, regular_files.top_of(Path(argument)))
+
+
+def outside(name: str) -> Diagnostic:
+    """The finding about such a workflow."""
+    return Diagnostic(
+        code="PFL101",
+        severity=Severity.ERROR,
+        message="cannot read the file: a link leads out of the repository",
+        file=name,
+        help=regular_files.HELP,
+    )
+
+
 def _inside(folder: str) -> Iterator[str]:
     unreadable: list[str] = []
     for found in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
@@ -49,6 +68,6 @@ def _inside(folder: str) -> Iterator[str]:
 
 def _looks_like_one(file: Path) -> bool:
     try:
-        return file.stat().st_size <= _MOST and looks_like_workflow(file.read_bytes())
+        return looks_like_workflow(regular_files.read(file, most=_MOST))
     except OSError:
         return False

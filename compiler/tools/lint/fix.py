@@ -19,7 +19,7 @@ from ...ir.document import Document
 from ...ir.paths import Path as DataPath
 from ...load.json_positions import Span, index
 from ...load.load import from_bytes
-from .table import Found
+from .table import LintFinding
 
 
 class Fixed(NamedTuple):
@@ -29,7 +29,7 @@ class Fixed(NamedTuple):
     done: tuple[Diagnostic, ...]
 
 
-def fix(content: bytes, document: Document, found: Iterable[Found]) -> Fixed:
+def fix(content: bytes, document: Document, found: Iterable[LintFinding]) -> Fixed:
     """Take every removable member out of the file `document` was read from."""
     done = []
     name = document.name
@@ -45,7 +45,7 @@ def fix(content: bytes, document: Document, found: Iterable[Found]) -> Fixed:
                 continue
             if _same(read.data, wanted):
                 content, data = edited, read.data
-                done.append(one.said)
+                done.append(one.diagnostic)
                 break
     return Fixed(content, tuple(done))
 

@@ -8,29 +8,29 @@ from collections.abc import Iterator
 from ...ir.template import parse
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import PflowType, pflow_type
-from .found import Finding, Flow, inline_items
+from .context import Finding, LintContext, inline_items
 from .shell_text import overwritten
 
 _ELSEWHERE = re.compile(r"\b(cd|pushd|exec|mktemp)\b")
 
 
-def same_file(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def same_file(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL502: every item writes the file that the item before has written."""
     items = inline_items(node)
     if node.batch is None or (items is not None and len(items) < 2):
         return
     known = pflow_type(node.type)
     if known is not None and known.writes_file:
-        yield from _target(flow, node, known)
+        yield from _target(context, node, known)
     elif node.type == "shell":
-        yield from _redirect(flow, node)
+        yield from _redirect(context, node)
 
 
-def _target(flow: Flow, node: SourceNode, known: PflowType) -> Iterator[Finding]:
+def _target(context: LintContext, node: SourceNode, known: PflowType) -> Iterator[Finding]:
     assert node.batch is not None
     key = known.writes_file
     path = node.params.get(key)
-    if not isinstance(path, str) or flow.depends(node, key) or node.params.get("append", False) is not False:
+    if not isinstance(path, str) or context.depends(node, key) or node.params.get("append", False) is not False:
         return
     kept = not known.replaces_file and node.params.get("overwrite", False) is False
     if kept:
@@ -43,11 +43,11 @@ def _target(flow: Flow, node: SourceNode, known: PflowType) -> Iterator[Finding]
     yield Finding((*node.path, "params", key), message, help)
 
 
-def _redirect(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def _redirect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """`> file` in a command, where nothing in front of it can have changed the folder."""
     assert node.batch is not None
     command = node.params.get("command")
-    if not isinstance(command, str) or _ELSEWHERE.search(command) or flow.depends(node, "cwd"):
+    if not isinstance(command, str) or _ELSEWHERE.search(command) or context.depends(node, "cwd"):
         return
     for written, path in overwritten(parse(command)):
         if not path.startswith("/dev/"):

@@ -9,7 +9,7 @@ from ...ir.paths import Path
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import is_mcp, mcp_tool
 from ..shared.node_facts import budget_of
-from .found import Finding, Flow
+from .context import Finding, LintContext
 
 _DOING = frozenset(
     "add append book buy cancel charge close comment commit create deploy forward insert invite merge move notify open "
@@ -18,7 +18,7 @@ _DOING = frozenset(
 """First words of a tool's name that say it leaves something behind each time."""
 
 
-def multiplied(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def multiplied(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL507: the batch repeats a node that already repeats itself."""
     if node.batch is None or node.batch.max_retries < 2:
         return
@@ -40,7 +40,7 @@ def multiplied(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
     yield Finding(path, message, help, key=True)
 
 
-def repeated_effect(_flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL505: what failed may have been done all the same, and is done again.
 
     PUT, DELETE, and files that are written as a whole are left out: doing them twice is doing them once

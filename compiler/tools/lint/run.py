@@ -16,10 +16,10 @@ from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
 from ...options import Options
-from .files import nothing_there, workflows
+from .files import leads_out, nothing_there, outside, workflows
 from .fix import fix, write
 from .suppress import Suppressions, suppressions_for
-from .table import Choice, Found, lint
+from .table import Choice, LintFinding, lint
 
 
 def run(
@@ -41,7 +41,11 @@ def run(
             linter.found.append(nothing_there(argument))
             linter.failed += 1
         for name in names:
-            linter.look_at(name, mend)
+            if leads_out(name, argument):
+                linter.found.append(outside(name))
+                linter.failed += 1
+            else:
+                linter.look_at(name, mend)
     found = [*linter.found, *linter.unused()]
     show_findings(found, form, err=False)
     if not quiet and form == "text":
@@ -81,13 +85,13 @@ class Linter:
             self.failed += 1
             self.found += error.diagnostics
             return
-        self.found += [one.said for one in found]
+        self.found += [one.diagnostic for one in found]
 
     def unused(self) -> list[Diagnostic]:
         """The suppressions that were not needed."""
         return [finding for table in self._by_file.values() for finding in table.unused(self._choice)]
 
-    def _found(self, name: str, content: bytes | None) -> tuple[list[Found], Document]:
+    def _found(self, name: str, content: bytes | None) -> tuple[list[LintFinding], Document]:
         stdin = io.BytesIO(content) if content is not None else None
         compiled = pipeline.run(name, Options(nodes_file=self._nodes, code=False, ask_pflow=True), stdin=stdin)
         found = lint(compiled.source, compiled.diagnostics, self._choice)
@@ -101,7 +105,7 @@ class Linter:
         return self._tables[folder]
 
 
-def _mended(name: str, document: Document, found: Sequence[Found]) -> list[str]:
+def _mended(name: str, document: Document, found: Sequence[LintFinding]) -> list[str]:
     """Mend the file; answers a line for each thing done. Raises: LowerError (PFL602)."""
     if all(one.remove is None for one in found):
         return []

@@ -10,7 +10,7 @@ from typing import Any
 from ...emit.evaluation import evaluate
 from ...ir.template import Expression, Literal, parse
 from ...ir.workflow import SourceNode
-from .found import Finding, Flow, inline_items
+from .context import Finding, LintContext, inline_items
 from .shell_text import contexts
 
 _HARMLESS = {
@@ -26,23 +26,23 @@ _SHOWN = {
 }
 
 
-def unquoted_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def unquoted_item(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL512: an item's text is read as shell language."""
-    for expression, where in _items_in_command(flow, node):
+    for expression, where in _items_in_command(context, node):
         if where in _SHOWN:
             message = f"${{{expression.raw}}} stands {_SHOWN[where]}"
             yield Finding((*node.path, "params", "command"), message, _help(node, expression), f"${{{expression.raw}}}")
 
 
-def quoted_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def quoted_item(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL513: single quotes keep an item's text together up to its first apostrophe."""
-    for expression, where in _items_in_command(flow, node):
+    for expression, where in _items_in_command(context, node):
         if where == "single":
             message = f"${{{expression.raw}}} stands in single quotes, which an apostrophe in it would end"
             yield Finding((*node.path, "params", "command"), message, _help(node, expression), f"${{{expression.raw}}}")
 
 
-def _items_in_command(flow: Flow, node: SourceNode) -> Iterator[tuple[Expression, str]]:
+def _items_in_command(context: LintContext, node: SourceNode) -> Iterator[tuple[Expression, str]]:
     """The references to the item, once each and at their most exposed, that may hold more than harmless text."""
     command = node.params.get("command")
     if node.type != "shell" or node.batch is None or not isinstance(command, str):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ...node_types.project_file import nearest_table, shown_path, table_problem
 from ..shared.globs import Glob
-from .table import Choice, Found, known_codes
+from .table import Choice, LintFinding, known_codes
 
 _TABLE = "tool.pflow-lower.lint.ignore"
 
@@ -40,14 +40,14 @@ class Suppressions:
         self._used: set[Entry] = set()
         self._looked_at: set[Entry] = set()
 
-    def left(self, workflow: str, found: Iterable[Found]) -> list[Found]:
+    def left(self, workflow: str, found: Iterable[LintFinding]) -> list[LintFinding]:
         """Those of `found` about the file `workflow` that no entry accepts."""
         name = Path(os.path.relpath(os.path.abspath(workflow), self.file.parent)).as_posix()
         entries = [entry for entry in self._entries if entry.pattern.matches(name)]
         self._looked_at.update(entries)
         kept = []
         for one in found:
-            accepting = [e for e in entries if e.node in ("*", one.node) and one.said.code.startswith(e.code)]
+            accepting = [e for e in entries if e.node in ("*", one.node) and one.diagnostic.code.startswith(e.code)]
             self._used.update(accepting)
             if not accepting:
                 kept.append(one)

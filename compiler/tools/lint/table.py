@@ -8,10 +8,10 @@ from typing import NamedTuple
 from ...diagnostics.codes import CODES
 from ...diagnostics.diagnostic import Diagnostic, by_position
 from ...ir.paths import Path
-from ...ir.report import Report
+from ...ir.report import DiagnosticCollector
 from ...ir.workflow import SourceIR
 from . import calls, outputs, retries, settings, shell, values
-from .found import Flow, Rule
+from .context import LintContext, Rule
 
 RULES = (
     Rule("PFL501", calls.identical_calls),
@@ -34,10 +34,10 @@ RULES = (
 _NOT_OF_THE_WORKFLOW = ("PFL330", "PFL331")  # what is missing is knowledge of ours, nothing of the author's
 
 
-class Found(NamedTuple):
+class LintFinding(NamedTuple):
     """A finding: what is said, the node it is about, and what could be removed."""
 
-    said: Diagnostic
+    diagnostic: Diagnostic
     node: str
     remove: Path | None = None
 
@@ -60,14 +60,14 @@ def is_linted(code: str) -> bool:
     return code.startswith(("PFL2", "PFL3", "PFL5")) and code not in _NOT_OF_THE_WORKFLOW
 
 
-def lint(ir: SourceIR, said: Iterable[Diagnostic], choice: Choice = Choice()) -> list[Found]:  # noqa: B008
+def lint(ir: SourceIR, said: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008
     """Every wanted finding about the workflow `ir`, by position. `said` is what the stages had to say about it."""
-    flow = Flow.of(ir)
-    found = {finding: Found(finding, _node_of(finding, flow)) for finding in said if is_linted(finding.code)}
+    context = LintContext.of(ir)
+    found = {finding: LintFinding(finding, _node_of(finding, context)) for finding in said if is_linted(finding.code)}
     for rule in RULES:
         if choice.wants(rule.code):
-            for one in _run(rule, flow):
-                found.setdefault(one.said, one)
+            for one in _run(rule, context):
+                found.setdefault(one.diagnostic, one)
     return [found[finding] for finding in by_position(found) if choice.wants(finding.code)]
 
 
@@ -76,15 +76,17 @@ def known_codes() -> list[str]:
     return sorted(code for code in CODES if is_linted(code))
 
 
-def _run(rule: Rule, flow: Flow) -> Iterator[Found]:
-    for node in flow.ir.nodes:
-        for finding in rule.check(flow, node):
-            report = Report(flow.ir.document)
+def _run(rule: Rule, context: LintContext) -> Iterator[LintFinding]:
+    for node in context.ir.nodes:
+        for finding in rule.check(context, node):
+            report = DiagnosticCollector(context.ir.document)
             report.warn(rule.code, finding.path, finding.message, text=finding.text, key=finding.key, help=finding.help)
-            yield Found(report.found[0], node.id, finding.remove)
+            yield LintFinding(report.found[0], node.id, finding.remove)
 
 
-def _node_of(finding: Diagnostic, flow: Flow) -> str:
+def _node_of(finding: Diagnostic, context: LintContext) -> str:
     """The node that a finding of a stage is about; its address begins with the id, which may hold dots."""
-    fits = [name for name in flow.nodes if finding.where == name or finding.where.startswith((f"{name}.", f"{name}["))]
+    fits = [
+        name for name in context.nodes if finding.where == name or finding.where.startswith((f"{name}.", f"{name}["))
+    ]
     return max(fits, key=len, default="")

@@ -11,15 +11,15 @@ from ...ir.template import Expression, Field, Literal, Reference, templates
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
 from .code_changes import Change, changes, containers, indexings
-from .found import Finding, Flow, whole_reference
+from .context import Finding, LintContext, whole_reference
 
 
-def shared_value(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def shared_value(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL503: items that run at the same time change one list or object."""
     if node.batch is None or not node.batch.parallel:
         return
-    for change, reference in _changed(flow, node):
-        if not _is_of_item(flow, node, reference):
+    for change, reference in _changed(context, node):
+        if not _is_of_item(context, node, reference):
             message = (
                 f"items that run at the same time all change `{change.name}`, ${{{reference.raw}}}, "
                 f"in line {change.line} of the code: {change.text}"
@@ -27,17 +27,17 @@ def shared_value(flow: Flow, node: SourceNode) -> Iterator[Finding]:
             yield Finding(_at(node, change), message, _copy(change), text=f"${{{reference.raw}}}")
 
 
-def changed_input(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def changed_input(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL504: a `code` node changes what others read too."""
-    for change, reference in _changed(flow, node):
-        own = node.batch is not None and _is_of_item(flow, node, reference)
+    for change, reference in _changed(context, node):
+        own = node.batch is not None and _is_of_item(context, node, reference)
         if node.batch is not None and node.batch.parallel and not own:
             continue  # PFL503
         if own:
             effect = "the item itself changes, in `results` and in the list that it came from"
         elif node.batch is not None:
             effect = "the items that follow find it changed"
-        elif reader := _later_reader(flow, node, reference):
+        elif reader := _later_reader(context, node, reference):
             effect = f"`{reader}` reads it changed"
         else:
             continue
@@ -53,31 +53,31 @@ def _at(node: SourceNode, change: Change) -> Path:
     return (*node.path, "params", "inputs", change.name)
 
 
-def _changed(flow: Flow, node: SourceNode) -> Iterator[tuple[Change, Reference]]:
+def _changed(context: LintContext, node: SourceNode) -> Iterator[tuple[Change, Reference]]:
     """The inputs that the code changes, where the value is shared and not made for this call."""
     code, inputs = node.params.get("code"), node.params.get("inputs")
     if node.type != "code" or not isinstance(code, str) or "${" in code or not isinstance(inputs, dict):
         return
     for change in changes(code, containers(code, inputs)):
         reference = whole_reference(inputs[change.name])
-        if reference is not None and _is_data(flow, node, reference):
+        if reference is not None and _is_data(context, node, reference):
             yield change, reference
 
 
-def _is_of_item(flow: Flow, node: SourceNode, reference: Reference) -> bool:
-    return flow.bindings(node).is_of_item(reference, "inputs")
+def _is_of_item(context: LintContext, node: SourceNode, reference: Reference) -> bool:
+    return context.bindings(node).is_of_item(reference, "inputs")
 
 
-def _is_data(flow: Flow, node: SourceNode, reference: Reference) -> bool:
+def _is_data(context: LintContext, node: SourceNode, reference: Reference) -> bool:
     """Whether the reference gives a list or an object that exists once, given that it is not text."""
     root, path = reference.root, reference.path
     if node.batch is not None and root == node.batch.alias:
         return True
-    declared = flow.ir.inputs.get(root)
+    declared = context.ir.inputs.get(root)
     if isinstance(declared, dict):
         return declared.get("type") in ("array", "object")
-    source = flow.nodes.get(root)
-    if source is None or not path or not isinstance(path[0], Field) or not flow.ir.namespaced:
+    source = context.nodes.get(root)
+    if source is None or not path or not isinstance(path[0], Field) or not context.ir.namespaced:
         return False
     if source.batch is not None:
         return path[0].name in ("results", "errors", "batch_metadata")
@@ -108,9 +108,9 @@ def _returns_container(code: str) -> bool:
     )
 
 
-def _later_reader(flow: Flow, node: SourceNode, reference: Reference) -> str:
+def _later_reader(context: LintContext, node: SourceNode, reference: Reference) -> str:
     """A node after `node`, or an output, that reads the same value; "" if there is none."""
-    for surface in surfaces(flow.ir):
+    for surface in surfaces(context.ir):
         reads = any(_overlaps(other, reference) for other in surface.template.references())
         if not reads or surface.node is node:
             continue
@@ -126,11 +126,11 @@ def _overlaps(one: Reference, other: Reference) -> bool:
     return one.root == other.root and one.path[:shared] == other.path[:shared]
 
 
-def index_into_continue(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def index_into_continue(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL508: a place in the results of a batch that leaves failed items out, where validation does not look:
     inside code, and in `??` expressions."""
-    batches = flow.tolerant
-    if not batches or not flow.ir.namespaced:
+    batches = context.tolerant
+    if not batches or not context.ir.namespaced:
         return
     help = "go through all of them; `original_index` of a result says which item it is of"
     for path, template in templates({"params": dict(node.params)}, node.path):
@@ -164,7 +164,7 @@ def _indexed(expression: Expression, batches: frozenset[str]) -> Reference | Non
     return None
 
 
-def literal_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
+def literal_item(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL511: a reference in an inline item that finds nothing; there, that is not an error, and its text stays."""
     if node.batch is None or not isinstance(node.batch.items, list):
         return
@@ -173,15 +173,15 @@ def literal_item(flow: Flow, node: SourceNode) -> Iterator[Finding]:
             if len(expression.operands) != 1 or not isinstance(expression.operands[0], Reference):
                 continue
             reference = expression.operands[0]
-            why = _finds_nothing(flow, node, reference)
+            why = _finds_nothing(context, node, reference)
             if why:
                 message = f"{why}, and then the item is the text `{template.source.strip()[:60]}`"
                 help = f'give it something to fall back on: ${{{reference.raw} ?? "..."}}'
                 yield Finding(path, message, help, text=f"${{{expression.raw}}}")
 
 
-def _finds_nothing(flow: Flow, node: SourceNode, reference: Reference) -> str:
-    declared = flow.ir.inputs.get(reference.root)
+def _finds_nothing(context: LintContext, node: SourceNode, reference: Reference) -> str:
+    declared = context.ir.inputs.get(reference.root)
     if isinstance(declared, dict):
         if not reference.path:
             return ""
@@ -190,18 +190,18 @@ def _finds_nothing(flow: Flow, node: SourceNode, reference: Reference) -> str:
         if declared.get("required", True) is False and declared.get("default") is None:
             return f"`{reference.root}` is null where nobody gives it"
         return ""
-    if reference.root in flow.nodes and _may_be_skipped(flow, reference.root, node.id):
+    if reference.root in context.nodes and _may_be_skipped(context, reference.root, node.id):
         return f"`{reference.root}` does not run on every way to `{node.id}`"
     return ""
 
 
-def _may_be_skipped(flow: Flow, name: str, before: str) -> bool:
+def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
     """Whether a way leads from the start to `before` that passes `name` by."""
-    edges = flow.ir.data.get("edges") or ()
+    edges = context.ir.data.get("edges") or ()
     if not edges:
         return False
     targets = {edge["to"] for edge in edges}
-    start = flow.ir.data.get("start_node") or flow.ir.nodes[0].id
+    start = context.ir.data.get("start_node") or context.ir.nodes[0].id
     if start in targets:
         return False  # which one pflow begins with is not certain enough
     todo, seen = [start], {name}

@@ -14,7 +14,7 @@ from ...ir.workflow import SourceIR
 from ...load import load
 from ...load.markdown_positions import MarkdownPositions
 from ...options import Options
-from ..lint.said import said_of
+from ..lint.findings import lint_findings
 from .occurrences import Names, Occurrence
 from .places import Places
 from .ranges import place_of
@@ -47,11 +47,11 @@ class Analysis:
     def _run(self, *, code: bool) -> None:
         try:
             document = load.from_text(self.text.text, self.name, folder=self._folder)
-            compiled = pipeline.run(document, Options(code=code), watch=self._watch)
+            compiled = pipeline.run(document, Options(code=code), on_stage=self._watch)
         except LowerError as error:
             self.findings = error.diagnostics
         else:
-            said = said_of(compiled.source, self.name)
+            said = lint_findings(compiled.source, self.name)
             self.findings, self.files = by_position([*compiled.diagnostics, *said]), dict(compiled.files)
 
     def _watch(self, stage: str, result: Any) -> None:

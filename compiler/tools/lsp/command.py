@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ...cli import allow_outside
 from ...exit_status import FAILED
 
 
 @click.command(short_help="Serve editors: findings while typing, hover, definitions.")
+@allow_outside
 @click.option("--stdio", is_flag=True, help="Serve on standard input and output (the only way there is).")
 def lsp(stdio: bool) -> None:
     """Run the language server for `.pflow.md` and `.json` workflows on stdin/stdout.

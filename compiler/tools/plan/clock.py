@@ -13,20 +13,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import regular_files
+
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
 
 
-class Span(NamedTuple):
+class TimeBounds(NamedTuple):
     """Seconds: at least and at most if every call succeeds at once, and at most with every attempt and wait."""
 
     low: float
     high: float
     worst: float
 
-    def then(self, other: Span) -> Span:
+    def then(self, other: TimeBounds) -> TimeBounds:
         """One after the other."""
-        return Span(self.low + other.low, self.high + other.high, self.worst + other.worst)
+        return TimeBounds(self.low + other.low, self.high + other.high, self.worst + other.worst)
 
 
 class Times(NamedTuple):
@@ -64,7 +66,7 @@ def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
     Raises: WrongTime.
     """
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in regular_files.read(file).decode("utf-8").splitlines() if line.strip()]
     except OSError as error:
         raise WrongTime(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from error
     except (ValueError, RecursionError) as error:
@@ -104,21 +106,21 @@ def makespan(durations: Sequence[float], workers: int) -> tuple[float, float]:
     return max(longest, shared), shared + longest * (1 - 1 / workers)
 
 
-def of_calls(samples: Sequence[float], number: int, workers: int, attempts: int, waits: float) -> Span:
+def of_calls(samples: Sequence[float], number: int, workers: int, attempts: int, waits: float) -> TimeBounds:
     """How long `number` calls take whose durations are like `samples`.
 
     With as many samples as calls these are the calls. Otherwise all that is taken from them is the mean, for the sum,
     and the longest; the bounds are as good as the samples then.
     """
     if number == 0:
-        return Span(0.0, 0.0, 0.0)
+        return TimeBounds(0.0, 0.0, 0.0)
     if len(samples) == number or min(samples) == max(samples):
         durations = samples if len(samples) == number else [samples[0]] * number
         low, high = makespan(durations, workers)
-        return Span(low, high, makespan([attempts * d + waits for d in durations], workers)[1])
+        return TimeBounds(low, high, makespan([attempts * d + waits for d in durations], workers)[1])
     mean, longest = sum(samples) / len(samples), max(samples)
 
     def most(attempts: int, waits: float) -> float:
         return (attempts * mean + waits) * number / workers + (attempts * longest + waits) * (1 - 1 / workers)
 
-    return Span(max(mean * number / workers, min(samples)), most(1, 0), most(attempts, waits))
+    return TimeBounds(max(mean * number / workers, min(samples)), most(1, 0), most(attempts, waits))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ...cli import allow_outside
+
 
 @click.command(short_help="Say what a run will make of calls, time and tokens.")
 @click.argument("workflow", type=click.Path(path_type=str))
@@ -22,6 +24,7 @@ import click
 )
 @click.option("--price", metavar="IN/OUT", help="What a million tokens of input and of output cost: 2.5/10.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@allow_outside
 @click.option("--watch", "watching", is_flag=True, help="Do so again whenever a file changes that the plan depends on.")
 @click.pass_context
 def plan(

@@ -12,9 +12,9 @@ from ...node_types.pflow_types import WORKFLOW_TYPES
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
 from .amount import NOTHING, ONCE, Amount, Range
-from .clock import Span, Times, makespan, of_calls
+from .clock import TimeBounds, Times, makespan, of_calls
 from .items import Items, items_of
-from .known import UNKNOWN, Known
+from .known import UNKNOWN, KnownValues
 from .node import Node, repeated, together
 from .tokens import tokens_of
 from .totals import Totals, along
@@ -27,9 +27,14 @@ ROUNDS = 100
 _MOST_CHILDREN = 500  # items that get a forecast of their own of what they start
 
 
+def forecast_without_inputs(ir: SourceIR, folder: Path) -> tuple[Node, ...]:
+    """The forecast of every node of `ir`, which stands in `folder`, for a run here without inputs."""
+    return forecast(ir, KnownValues(ir, {}, Path.cwd()), Times(), folder=folder)[0]
+
+
 def forecast(
     ir: SourceIR,
-    known: Known,
+    known: KnownValues,
     times: Times,
     *,
     folder: Path,
@@ -72,7 +77,8 @@ def forecast(
             made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, walk, runs, rounds, items, notes))
         else:
             made.append(_leaf(ir, node, known, times, path, in_item, runs, rounds, items, notes))
-            known.learn(node)
+            if remark := known.learn(node):
+                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark))
     ids = [node.id for node in ir.nodes]
     passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
     return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
@@ -81,7 +87,7 @@ def forecast(
 def _leaf(
     ir: SourceIR,
     node: SourceNode,
-    known: Known,
+    known: KnownValues,
     times: Times,
     path: str,
     in_item: bool,
@@ -129,7 +135,7 @@ def _leaf(
 def _sub_workflow(
     ir: SourceIR,
     node: SourceNode,
-    known: Known,
+    known: KnownValues,
     times: Times,
     folder: Path,
     path: str,
@@ -195,7 +201,7 @@ def _sub_workflow(
 
 def _child(
     node: SourceNode,
-    known: Known,
+    known: KnownValues,
     times: Times,
     folder: Path,
     path: str,
@@ -207,7 +213,7 @@ def _child(
     if not isinstance(name, str):
         raise NotWalked("which workflow this starts is not known yet")
     file = folder / Path(name).expanduser()
-    below, ir = walk.into(file, name)
+    below, ir = walk.into(file, name, folder)
     written = node.params.get("inputs")
     values: dict[str, Any] = {}
     if isinstance(written, dict):
@@ -215,15 +221,15 @@ def _child(
     elif written is not None:
         resolved = known.value(written, more)
         values = resolved if isinstance(resolved, dict) else dict.fromkeys(ir.inputs, UNKNOWN)
-    inside = Known(ir, values, known.folder)
+    inside = KnownValues(ir, values, known.folder)
     return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, walk=below)
 
 
-def _in_workers(spans: Sequence[Span], workers: int) -> Span:
+def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     workers = max(workers, 1)
     low = makespan([span.low for span in spans], workers)[0]
     high = makespan([span.high for span in spans], workers)[1]
-    return Span(low, high, makespan([span.worst for span in spans], workers)[1])
+    return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
 
 
 def _in_flight(node: SourceNode, count: Range) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...ir.template import Field, parse
 from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
 from .amount import NOTHING, Amount, Range
-from .known import UNKNOWN, Known
+from .known import UNKNOWN, KnownValues
 
 
 class Items(NamedTuple):
@@ -21,7 +21,7 @@ class Items(NamedTuple):
     note: str = ""
 
 
-def items_of(node: SourceNode, path: str, known: Known, before: Mapping[str, Items], ir: SourceIR) -> Items:
+def items_of(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
     """The items of the batch `node`, whose path is `path`; `before` are those of the batches before it."""
     assert node.batch is not None
     written = node.batch.items

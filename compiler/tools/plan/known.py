@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ... import regular_files
 from ...emit.evaluation import evaluate
 from ...ir.template import Literal, Reference, templates
 from ...ir.workflow import SourceIR, SourceNode
@@ -61,7 +62,7 @@ def _value(name: str, text: str, kind: str) -> Any:
     return value
 
 
-class Known:
+class KnownValues:
     """The values that are known when a workflow starts, and what is found out about nodes on the way."""
 
     def __init__(self, ir: SourceIR, values: Mapping[str, Any], folder: Path) -> None:
@@ -104,24 +105,29 @@ class Known:
         except ValueError:
             return UNKNOWN
 
-    def learn(self, node: SourceNode) -> None:
-        """Read the file that a `read-file` node reads, if its name is known: nodes behind it may count on it."""
+    def learn(self, node: SourceNode) -> str:
+        """Read the file that a `read-file` node reads, if its name is known: nodes behind it may count on it.
+
+        Returns a remark on a file that is there and was not read.
+        """
         if node.type != "read-file" or node.batch is not None or node.data.get("loop"):
-            return
+            return ""
         name, encoding = self.value(node.params.get("file_path")), node.params.get("encoding", "utf-8")
         if not isinstance(name, str) or encoding != "utf-8" or "\0" in name:
-            return
+            return ""
         file = self.folder / Path(name).expanduser()
         try:
-            if file.stat().st_size <= MOST:
-                content = file.read_text(encoding="utf-8")
-                self.store[node.id] = {
-                    "content": content,
-                    "content_is_binary": False,
-                    "file_path": str(file.absolute()),
-                }
+            content = regular_files.read_beside(file, self.folder, most=MOST).decode("utf-8")
+        except regular_files.Refused as error:
+            return f"the file {name} is not read: {error.strerror}; {regular_files.HELP}"
         except (OSError, ValueError):
-            return  # not there yet, or no text: the run will see
+            return ""  # not there yet, or no text: the run will see
+        self.store[node.id] = {
+            "content": content.replace("\r\n", "\n").replace("\r", "\n"),
+            "content_is_binary": False,
+            "file_path": str(file.absolute()),
+        }
+        return ""
 
 
 def _is_known(reference: Reference, store: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..shared.node_facts import Budget
 from .amount import ONCE, Range, total
-from .clock import Span
+from .clock import TimeBounds
 from .tokens import Tokens
 from .totals import Totals
 
@@ -30,7 +30,7 @@ class Node(NamedTuple):
     """The calls of this node itself; those of a sub-workflow are its own nodes'."""
     budget: Budget
     in_flight: int
-    time: Span | None
+    time: TimeBounds | None
     tokens: Tokens | None
     passage: Totals
     """What it comes to, with all that it starts, each time that it is reached."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .amount import ONCE, Amount, Range
-from .clock import Span
+from .clock import TimeBounds
 from .node import Node
 from .tokens import METHOD, Price, Tokens
 from .totals import Totals
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
         return {what: calls for what, calls in found.items() if calls.high.terms}
 
     @property
-    def time(self) -> Span | None:
+    def time(self) -> TimeBounds | None:
         return self.totals.time
 
     @property
@@ -102,7 +102,7 @@ def _range(found: Range) -> dict[str, Any]:
     return {"best": _amount(found.low), "worst": _amount(found.high)}
 
 
-def _time(span: Span | None) -> dict[str, float] | None:
+def _time(span: TimeBounds | None) -> dict[str, float] | None:
     if span is None:
         return None
     return {"at_least": round(span.low, 3), "at_most": round(span.high, 3), "with_retries": round(span.worst, 3)}
@@ -190,7 +190,7 @@ def _attempts(node: Node) -> str:
     return f" (up to {product} attempts{' for an item' if node.items is not None else ''})"
 
 
-def _spoken(span: Span) -> str:
+def _spoken(span: TimeBounds) -> str:
     first = shown(span.low) if round(span.low, 1) == round(span.high, 1) else f"{shown(span.low)} to {shown(span.high)}"
     worse = f", {shown(span.worst)} with every retry" if round(span.worst, 1) > round(span.high, 1) else ""
     return f"takes {first}{worse}"

@@ -15,7 +15,7 @@ from ...ir.document import Workflow
 from ...options import Options
 from .clock import Times, WrongTime, from_trace, seconds
 from .forecast import forecast
-from .known import Known, WrongInput, given
+from .known import KnownValues, WrongInput, given
 from .plan import Plan, as_text, dump
 from .tokens import Price
 
@@ -48,7 +48,7 @@ def plan(
     Raises: LowerError, if it cannot be read or is invalid; WrongInput; WrongTime, for a node that it does not have.
     """
     ir = pipeline.run(workflow, Options(code=False)).source
-    known = Known(ir, given(ir, inputs), Path.cwd())
+    known = KnownValues(ir, given(ir, inputs), Path.cwd())
     folder = Path(ir.name).parent if not ir.name.startswith("<") else Path.cwd()
     nodes, totals = forecast(ir, known, times, folder=folder)
     made = Plan(ir.name, nodes, price, totals, known.missing())

@@ -13,7 +13,7 @@ from ...ir.template import parse
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import ASKED, asks_a_model
 from .amount import Amount, Range
-from .known import UNKNOWN, Known
+from .known import UNKNOWN, KnownValues
 
 CHARACTERS = 4
 METHOD = f"characters / {CHARACTERS}"
@@ -54,7 +54,7 @@ class Price(NamedTuple):
 
 def tokens_of(
     node: SourceNode,
-    known: Known,
+    known: KnownValues,
     items: Sequence[Any] | None,
     runs: Range,
     count: Range,
@@ -91,7 +91,7 @@ def _answers(node: SourceNode, calls: Amount) -> Amount | None:
     return calls.times(most) if isinstance(most, int) and not isinstance(most, bool) else None
 
 
-def _size(texts: Sequence[str], known: Known, more: Mapping[str, Any], node: SourceNode) -> tuple[int, bool]:
+def _size(texts: Sequence[str], known: KnownValues, more: Mapping[str, Any], node: SourceNode) -> tuple[int, bool]:
     """The tokens of one call's texts, and whether these are all."""
     characters, whole = 0, True
     inputs = node.params.get("inputs")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...analyse.reachability import Reachability
 from .amount import NOTHING, ONCE, Amount, Range
-from .clock import Span
+from .clock import TimeBounds
 from .tokens import Tokens
 
 
@@ -19,7 +19,7 @@ class Totals(NamedTuple):
     """The calls by what they are."""
     tokens: Tokens | None = None
     """None if no model is called."""
-    time: Span | None = Span(0.0, 0.0, 0.0)
+    time: TimeBounds | None = TimeBounds(0.0, 0.0, 0.0)
     """None if it is not known."""
 
     def plus(self, other: Totals) -> Totals:
@@ -39,7 +39,7 @@ class Totals(NamedTuple):
         time = None
         if self.time is not None and other.time is not None:
             low, high = min(self.time.low, other.time.low), max(self.time.high, other.time.high)
-            time = Span(low, high, max(self.time.worst, other.time.worst))
+            time = TimeBounds(low, high, max(self.time.worst, other.time.worst))
         kinds = {what: self._of(what).either(other._of(what)) for what in {**self.kinds, **other.kinds}}
         return Totals(self.calls.either(other.calls), kinds, tokens, time)
 
@@ -47,7 +47,7 @@ class Totals(NamedTuple):
         """Of several passages."""
         if runs == ONCE:
             return self
-        time = self.time if runs.high.value == 1 else Span(0.0, 0.0, 0.0) if runs == NOTHING else None
+        time = self.time if runs.high.value == 1 else TimeBounds(0.0, 0.0, 0.0) if runs == NOTHING else None
         if time is not None and runs.low.value == 0:
             time = time._replace(low=0.0)
         tokens = self.tokens.times(runs) if self.tokens is not None else None

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import pipeline
+from ... import pipeline, regular_files
 from ...diagnostics.diagnostic import LowerError
 from ...ir.workflow import SourceIR
 from ...options import Options
@@ -46,13 +46,15 @@ class Walk(NamedTuple):
         """The start of a walk, at the workflow `file`."""
         return cls((_real(file),), _Seen())
 
-    def into(self, file: Path, name: str) -> tuple[Walk, SourceIR]:
-        """The walk down into the workflow `file`, which is called `name` where it is started; and what it says.
+    def into(self, file: Path, name: str, folder: Path) -> tuple[Walk, SourceIR]:
+        """The walk down into the workflow `file`, which a workflow in `folder` calls `name`; and what it says.
 
         Raises: NotWalked.
         """
         if not file.is_file():
             raise NotWalked(f"the workflow {name} is not a file here: what it does is not known")
+        if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(folder)):
+            raise NotWalked(f"the workflow {name} is outside of the repository: {regular_files.HELP}")
         real = _real(file)
         if real in self.files:
             raise NotWalked(f"the workflow {name} starts itself: how often is not known, and it is not counted again")

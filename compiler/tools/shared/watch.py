@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
+from ... import regular_files
+
 Stamp = tuple[int, int] | None
 """When a file was written and how long it is; None for no file."""
 
@@ -87,9 +89,7 @@ def workflow_state(workflow: Path, nodes_file: Path | None = None) -> dict[str, 
 def mentioned_in(workflow: Path) -> list[str]:
     """What in the text of a workflow, valid or not, can be the path of a file."""
     try:
-        if workflow.stat().st_size > _MOST:
-            return []
-        content = workflow.read_bytes()
+        content = regular_files.read(workflow, most=_MOST)
     except (OSError, ValueError):  # a moment in which there is no such file, or a name that none can have
         return []
     return mentioned(content.decode("utf-8", "replace"))

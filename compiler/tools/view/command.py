@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...cli import allow_outside
 from ...diagnostics.diagnostic import LowerError, Severity
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import FAILED
@@ -34,6 +35,7 @@ def _place(context: click.Context, parameter: click.Parameter, value: str | None
     help="Write WORKFLOW's page into DIR, or as the file DIR/NAME.html; without it, into a temporary folder.",
 )
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+@allow_outside
 @click.option("--serve", is_flag=True, help="Serve the page at 127.0.0.1 and load it again whenever WORKFLOW is saved.")
 @click.option(
     "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ...diagnostics.diagnostic import Diagnostic, LowerError, by_position, printable
+from ... import regular_files
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position, printable
 from ...ir.document import Document
+from ...load.load import MAX_BYTES
 from ...options import Options
 from ...pipeline import Compiled, run
 
@@ -46,7 +48,7 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
 
     def lowered(*, program: bool) -> Compiled:
         options = Options(nodes_file=nodes_file, program=program, maps=False)
-        return run(workflow, options, stdin=io.BytesIO(content), watch=watch)
+        return run(workflow, options, stdin=io.BytesIO(content), on_stage=watch)
 
     compiled: Compiled | None = None
     withheld: Iterable[Diagnostic] = ()
@@ -54,13 +56,13 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
         try:
             compiled = lowered(program=True)
         except LowerError as error:
-            if not all(found.code in _NO_PROGRAM for found in error.diagnostics):
+            withheld = [found for found in error.diagnostics if found.severity is Severity.ERROR]
+            if not all(found.code in _NO_PROGRAM for found in withheld):
                 raise
-            withheld = error.diagnostics
             compiled = lowered(program=False)
         findings: Iterable[Diagnostic] = compiled.diagnostics
     except LowerError as error:
-        findings = error.diagnostics
+        findings, withheld = error.diagnostics, ()
     return Explored(
         name="standard input" if workflow == "-" else printable(os.path.basename(workflow)),
         text=_text(content),
@@ -76,7 +78,7 @@ def _content(workflow: str, stdin: BinaryIO | None) -> bytes:
         assert stdin is not None
         return stdin.read()
     try:
-        return Path(workflow).read_bytes()
+        return regular_files.read_named(workflow, MAX_BYTES + 1)
     except (OSError, ValueError):
         return b""  # `load` says why
 

@@ -10,22 +10,20 @@ import base64
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ...diagnostics.diagnostic import Diagnostic, Severity, by_position, printable
+from ...diagnostics.diagnostic import Diagnostic, Severity, printable
 from ...emit.emit import summary
-from ...ir.document import Document
 from ...ir.lowered import LoweredBatch
 from ...ir.paths import Path
 from ...write import PAGE_MARK
-from .colour import lines
 from .explore import Explored
 from .graph import graph_of
-from .links import NONE, Links, Region, links_of
-from .shorten import Gap, Kept, generated, long_values, shortened, written
+from .links import NONE, Links, links_of
+from .panes import Note, kept_of, notes_of, pane_of
+from .shorten import Gap, Kept, long_values
 
 if TYPE_CHECKING:
     import jinja2
@@ -46,58 +44,6 @@ _SCRIPTS = (
     "theme.js",
     "live.js",
 )
-_LANGUAGES = {".py": "python", ".json": "json", ".md": "markdown"}
-_CHUNK = 50
-"""Lines that a browser lays out together, or leaves out while they are out of sight."""
-
-_PROLOGUE = re.compile(r"^(?:@|class |def |async def )", re.MULTILINE)
-"""Where the code of a module starts, after its header and imports."""
-_FOLDED = 4
-"""From how many lines on header and imports are folded."""
-_WRAPS = 40
-"""From this length on a line may be too long for a pane."""
-
-
-class Note(NamedTuple):
-    """A finding as it is shown."""
-
-    number: int
-    kind: str
-    code: str
-    where: str
-    message: str
-    help: str
-    line: int
-
-
-class Line(NamedTuple):
-    """One line of a pane, with what stands below it."""
-
-    number: int
-    code: str
-    """HTML already."""
-    deep: str
-    """The class for a line that may be wrapped: how deep it is indented."""
-    links: str
-    target: str
-    facts: Sequence[tuple[str, str]]
-    notes: Sequence[Note]
-    left_out: int = 0
-    """How many lines stand here that the page does not show; 0 for an ordinary line."""
-
-
-class Pane(NamedTuple):
-    """One text: the workflow, or a generated file."""
-
-    number: int
-    name: str
-    folded: Sequence[Line]
-    """Header and imports, which are seen when they are asked for."""
-    chunks: Sequence[Sequence[Line]]
-    first: int
-    """The first line that leads anywhere: where the keyboard comes in."""
-    loose: Sequence[Note]
-    """Findings about no line in particular."""
 
 
 def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan | None = None, *, live: str = "") -> str:
@@ -105,15 +51,15 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
 
     With `live` (a word for this state of the workflow) the page asks its server for newer ones.
     """
-    notes = _notes([*explored.findings, *findings])
+    notes = notes_of([*explored.findings, *findings])
     texts = [explored.text, *_files(explored).values()]
     names = [explored.name, *_files(explored)]
     values = long_values(explored.document) if explored.document else []
     links = _links(explored, names[1:], values)
     facts = _facts(explored, plan or {})
-    kept = [_kept(number, text, explored.document, values, links) for number, text in enumerate(texts)]
+    kept = [kept_of(number, text, explored.document, values, links) for number, text in enumerate(texts)]
     panes = [
-        _pane(number, name, kept, links, notes if not number else (), facts if not number else {})
+        pane_of(number, name, kept, links, notes if not number else (), facts if not number else {})
         for number, name in enumerate(names)
     ]
     style, script = _assets()
@@ -131,7 +77,7 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
             counts=_counts(explored),
             notes=notes,
             tally=_tally(notes),
-            withheld=_notes(explored.withheld),
+            withheld=notes_of(explored.withheld),
             lowered=explored.compiled is not None,
             source=panes[0],
             files=panes[1:],
@@ -150,17 +96,6 @@ def _files(explored: Explored) -> Mapping[str, str]:
 
 def _batches(explored: Explored) -> Sequence[LoweredBatch]:
     return explored.compiled.lowered.batches if explored.compiled else ()
-
-
-def _kept(number: int, text: str, document: Document | None, values: Sequence[Path], links: Links) -> Kept:
-    """What is shown of a pane's text: `values` of the workflow are long, and so is what became of them."""
-    if document is None or not values:
-        return shortened(text, ())
-    if not number:
-        return shortened(text, written(document, values))
-    inside = {value[:length] for value in values for length in range(3, len(value) + 1)}
-    regions = [r for link in links.links if link.path in inside for r in link.regions if r.pane == number]
-    return shortened(text, generated(text, [(region.first, region.last) for region in regions]))
 
 
 def _links(explored: Explored, names: Sequence[str], values: Sequence[Path]) -> Links:
@@ -187,81 +122,6 @@ def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:
         if said and position is not None:
             facts[position.line] = [(printable(key), printable(value)) for key, value in said]
     return facts
-
-
-def _pane(
-    number: int,
-    name: str,
-    kept: Sequence[Kept],
-    links: Links,
-    notes: Iterable[Note],
-    facts: Mapping[int, Sequence[tuple[str, str]]],
-) -> Pane:
-    text, numbers, gaps = kept[number]
-    code = lines(text, _LANGUAGES.get("." + name.rpartition(".")[2]) or _guess(text)) if text else []
-    if len(code) > 1 and not code[-1] and numbers[len(code) - 1 :]:
-        code.pop()
-    written = text.split("\n")
-    below: dict[int, list[Note]] = {}
-    for note in notes:
-        below.setdefault(kept[number].shown(min(note.line, numbers[len(code) - 1] if code else 0)), []).append(note)
-    done = [
-        _line(at, html, _deep(wide), kept, links.lines[number].get(at, ()), links.target(number, at))._replace(
-            facts=facts.get(at, ()), notes=below.get(at, ())
-        )
-        for at, html, wide in zip(numbers, code, written, strict=False)
-    ]
-    done += [
-        _line(
-            gap.first, "", "", kept, links.lines[number].get(gap.first, ()), links.target(number, gap.first)
-        )._replace(left_out=gap.last - gap.first + 1, notes=below.get(gap.first, ()))
-        for gap in gaps
-    ]
-    done.sort(key=lambda line: line.number)
-    head = _head(text) if name.endswith(".py") else 0
-    rest = done[head:]
-    chunks = [rest[at : at + _CHUNK] for at in range(0, len(rest), _CHUNK)]
-    first = min((line.number for line in rest if line.target), default=0)
-    return Pane(number, name, done[:head], chunks, first, below.get(0, ()))
-
-
-def _line(
-    number: int, html: str, deep: str, kept: Sequence[Kept], linked: Sequence[int], target: Region | None
-) -> Line:
-    leads = f"#p{target.pane}-{kept[target.pane].shown(target.first)}" if target else ""
-    return Line(number, html, deep, " ".join(map(str, linked)), leads, (), ())
-
-
-def _head(text: str) -> int:
-    """How many lines at the start of a module are header and imports; 0 if they are few, or nothing follows."""
-    start = _PROLOGUE.search(text)
-    count = text.count("\n", 0, start.start()) if start else 0
-    return count if count >= _FOLDED else 0
-
-
-def _deep(line: str) -> str:
-    if len(line) < _WRAPS:
-        return ""
-    return f" i{min((len(line) - len(line.lstrip(' '))) // 2 * 2, 16)}"
-
-
-def _guess(text: str) -> str:
-    return "json" if text.lstrip()[:1] in ("{", "[") else "markdown"
-
-
-def _notes(found: Iterable[Diagnostic]) -> list[Note]:
-    return [
-        Note(
-            number,
-            finding.severity.value,
-            finding.code,
-            printable(finding.where),
-            printable(finding.message),
-            "\n".join(printable(line) for line in finding.help.splitlines()),
-            finding.position.line if finding.position else 0,
-        )
-        for number, finding in enumerate(by_position(found))
-    ]
 
 
 def _counts(explored: Explored) -> list[str]:

@@ -11,17 +11,17 @@ from .suppress import suppressions_for
 from .table import lint
 
 
-def said_of(source: SourceIR, workflow: str) -> list[Diagnostic]:
+def lint_findings(source: SourceIR, workflow: str) -> list[Diagnostic]:
     """What lint finds besides the compiler's own findings, without what the user accepts (pyproject.toml).
 
     `workflow` is the path, or "-"; what is wrong with the table of suppressions is among the findings.
     """
-    found = [one for one in lint(source, ()) if one.said.code.startswith("PFL5")]
+    found = [one for one in lint(source, ()) if one.diagnostic.code.startswith("PFL5")]
     try:
         table = suppressions_for(folder_of(workflow))
     except LowerError as error:
-        return [*error.diagnostics, *(one.said for one in found)]
-    return [one.said for one in (found if table is None else table.left(workflow, found))]
+        return [*error.diagnostics, *(one.diagnostic for one in found)]
+    return [one.diagnostic for one in (found if table is None else table.left(workflow, found))]
 
 
 def folder_of(workflow: str) -> Path:

@@ -29,11 +29,11 @@ class Rule(NamedTuple):
     """A rule: its code, the node it looks at, what it finds."""
 
     code: str
-    check: Callable[[Flow, SourceNode], Iterator[Finding]]
+    check: Callable[[LintContext, SourceNode], Iterator[Finding]]
     fixable: bool = False
 
 
-class Flow(NamedTuple):
+class LintContext(NamedTuple):
     """The workflow that is looked at."""
 
     ir: SourceIR
@@ -44,7 +44,7 @@ class Flow(NamedTuple):
     """The names that the workflow declares."""
 
     @classmethod
-    def of(cls, ir: SourceIR) -> Flow:
+    def of(cls, ir: SourceIR) -> LintContext:
         batches = [(node.id, node.batch) for node in ir.nodes if node.batch is not None]
         tolerant = frozenset(name for name, batch in batches if batch.error_handling is ErrorHandling.CONTINUE)
         return cls(ir, {node.id: node for node in ir.nodes}, tolerant, ir.names)

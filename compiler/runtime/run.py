@@ -1,0 +1,177 @@
+"""One run of a workflow: what was asked for it, what it has cost, and its journal.
+
+`flow.py`, `pflow-lower run` and the step inside pflow open a `Run` around everything; a batch that runs without one
+is a run of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from .journal import Journal
+from .pace import Pace, Pacer, SharedBudget, rate_of
+
+STATE_VARIABLE = "PFLOW_LOWER_STATE"
+"""The environment variable that names the folder of journals and shared rates."""
+
+RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
+"""With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
+
+
+class BudgetReached(RuntimeError):
+    """The known cost has reached the budget, so no further item starts."""
+
+
+class Run:
+    """What the batches of one run share. Threads may ask at the same time."""
+
+    def __init__(
+        self,
+        workflow: str,
+        *,
+        resume: bool | None = None,
+        fresh: bool = False,
+        budget: float | None = None,
+        limit: int | None = None,
+        journal_folder: Path | None = None,
+    ) -> None:
+        """`workflow` is the path that names the journal. `resume` None leaves it to each batch; `fresh` forgets what
+        an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run.
+
+        Raises: ValueError, if the environment asks for what there is not.
+        """
+        self.workflow = workflow
+        self.resume = resume if resume is not None else _resume_of_environment()
+        self.fresh = fresh
+        self.budget = budget
+        self.limit = limit
+        self.is_incomplete = False
+        """Whether items are left that failed or never ran, though the run may go on without them."""
+        self.spent = 0.0
+        """The known cost of this run so far, in dollars."""
+        self.journal_path = (journal_folder or state_folder() / "journals") / journal_name(workflow)
+        self._journal: Journal | None = None
+        self._lock = threading.Lock()
+
+    def wants_journal(self, declared: bool) -> bool:
+        """Whether a batch whose annotation says `declared` is journalled."""
+        return declared if self.resume is None else self.resume
+
+    def journal(self) -> Journal:
+        """The run's journal, opened when the first batch asks. Raises: JournalInUse; JournalError."""
+        with self._lock:
+            if self._journal is None:
+                self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
+            return self._journal
+
+    def has_cost(self, cost: float) -> None:
+        """An item has cost so much."""
+        with self._lock:
+            self.spent += cost
+
+    def is_over_budget(self) -> bool:
+        """Whether no further item may start."""
+        return self.budget is not None and self.spent >= self.budget
+
+    def close(self, *, ended_well: bool) -> None:
+        """The run is over; a journal of a run in which all items have ended well is not needed any more.
+
+        Raises: JournalError, if not everything could be written.
+        """
+        with self._lock:
+            journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close(ended_well=ended_well and not self.is_incomplete)
+
+
+_current: ContextVar[Run | None] = ContextVar("current_run", default=None)
+
+
+def current_run() -> Run | None:
+    """The run that the caller is part of."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def running(run: Run) -> Iterator[Run]:
+    """Everything inside is part of `run`, which is closed at the end.
+
+    Raises: JournalError, if the journal could not be written to its end.
+    """
+    token = _current.set(run)
+    try:
+        yield run
+    except BaseException:
+        _current.reset(token)
+        run.close(ended_well=False)
+        raise
+    _current.reset(token)
+    run.close(ended_well=True)
+
+
+def state_folder() -> Path:
+    """Where journals and shared rates stand: PFLOW_LOWER_STATE, or the platform's folder for such things."""
+    asked = os.environ.get(STATE_VARIABLE)
+    if asked:
+        return Path(asked)
+    try:
+        from platformdirs import user_state_path
+    except ImportError:  # beside a copy of the runtime, without pflow-lower: what platformdirs would say of Linux
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(home) / "pflow-lower"
+    return user_state_path("pflow-lower", appauthor=False)
+
+
+def journal_name(workflow: str) -> str:
+    """The name of a workflow's journal: its own, and enough of its path's digest to tell two of one name apart."""
+    path = os.path.abspath(workflow)
+    stem = os.path.basename(path).partition(".")[0] or "workflow"
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stem)[:60]
+    return f"{plain}-{hashlib.blake2b(os.fsencode(path), digest_size=6).hexdigest()}.db"
+
+
+_budgets: dict[Path, SharedBudget] = {}
+_paces: dict[str, Pace] = {}
+_lock = threading.Lock()
+
+
+def pacer_of(rate: str, *, name: str = "", max_concurrent: int | None = None, owner: str = "") -> Pacer:
+    """What says when a call may start: of the budget `name` for all processes, or of the batch `owner` in this one.
+
+    Raises: ValueError, if `rate` is not a rate; OSError, if the file of the budget cannot be written.
+    """
+    with _lock:
+        if not name:
+            key = f"{owner}\n{rate}"
+            return _paces.setdefault(key, Pace(rate_of(rate)))
+        path = state_folder() / "rates" / f"{name}.budget"
+        if path not in _budgets:
+            _budgets[path] = SharedBudget(path, rate_of(rate) if rate else None, max_concurrent)
+        return _budgets[path]
+
+
+def cost_of(outputs: Mapping[str, Any]) -> float | None:
+    """What one item has cost in dollars, where its node says so (pflow's `llm_usage`); None if it is not known."""
+    usage = outputs.get("llm_usage")
+    parts = usage if isinstance(usage, list) else [usage]
+    costs = [cost for part in parts if isinstance(part, Mapping) and (cost := _cost(part)) is not None]
+    return sum(costs) if costs else None
+
+
+def _cost(usage: Mapping[str, Any]) -> float | None:
+    values = (usage.get(name) for name in ("cost_usd", "total_cost_usd", "cost"))
+    return next((float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)), None)
+
+
+def _resume_of_environment() -> bool | None:
+    asked = os.environ.get(RESUME_VARIABLE, "")
+    if asked not in ("", "0", "1"):
+        raise ValueError(f"{RESUME_VARIABLE} is {asked!r}; 1 resumes every batch, 0 none")
+    return {"": None, "0": False, "1": True}[asked]

@@ -1,0 +1,397 @@
+"""Batches under the keys that pflow does not have, on plain PocketFlow: journal, names, rates, limits, timeouts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pocketflow import AsyncNode, Node
+
+from pflow_lower.runtime import (
+    Batch,
+    Call,
+    ConcurrentBatchNode,
+    Result,
+    SequentialBatchNode,
+    Shared,
+    ThreadedBatchNode,
+    peek,
+)
+from pflow_lower.runtime.outcome import BatchEndedEarly
+from pflow_lower.runtime.pace import Pace
+from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
+
+Behaviour = Callable[[Any, int], Any]
+"""What a node does with an item, at its n-th call (from 1) with that item."""
+
+
+class World:
+    """What the nodes of a test share: how they behave, and what they were asked."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self.behave = behave
+        self.calls: Counter[Any] = Counter()
+        self.began: list[float] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.lock = threading.Lock()
+
+    def enter(self, item: Any) -> int:
+        with self.lock:
+            self.calls[item] += 1
+            self.began.append(time.monotonic())
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+            return self.calls[item]
+
+    def leave(self) -> None:
+        with self.lock:
+            self.under_way -= 1
+
+
+WORLD: World
+
+
+class Blocking(Node):  # type: ignore[misc]
+    def prep(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    def exec(self, item: Any) -> Any:
+        number = WORLD.enter(item)
+        try:
+            return WORLD.behave(item, number)
+        finally:
+            WORLD.leave()
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        if isinstance(exec_res, dict):
+            for name, value in exec_res.items():
+                shared[name] = value
+        else:
+            shared["response"] = exec_res
+
+
+class Asynchronous(AsyncNode):  # type: ignore[misc]
+    async def prep_async(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    async def exec_async(self, item: Any) -> Any:
+        number = WORLD.enter(item)
+        try:
+            found = WORLD.behave(item, number)
+            return await found if asyncio.iscoroutine(found) else found
+        finally:
+            WORLD.leave()
+
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        Blocking.post(self, shared, prep_res, exec_res)
+
+
+class _Reads:
+    def prep(self: Any, shared: Shared) -> Batch:
+        opened: Batch = self.open(shared, peek(shared, "list"))
+        return opened
+
+    def name_item(self, call: Call) -> str:
+        return f"#{call.item}"
+
+
+class Ordered(_Reads, SequentialBatchNode):
+    def exec(self, call: Call) -> Result:
+        return self.run_inner(call, {"x": call.item})
+
+
+class Threaded(_Reads, ThreadedBatchNode):
+    def exec(self, call: Call) -> Result:
+        return self.run_inner(call, {"x": call.item})
+
+
+class Concurrent(_Reads, ConcurrentBatchNode):
+    async def exec_async(self, call: Call) -> Result:
+        return await self.run_inner(call, {"x": call.item})
+
+
+SHAPES = [Ordered, Threaded, Concurrent]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def run(shape: type, items: list[Any], behave: Behaviour, **settings: Any) -> dict[str, Any]:
+    """The outcome of a batch of `shape` over `items`; `WORLD` tells what its nodes did."""
+    global WORLD
+    WORLD = World(behave)
+    made = type("Made", (shape,), {"node_id": "b", **settings})
+    shared: dict[str, Any] = {"list": items}
+    try:
+        made(Asynchronous() if issubclass(shape, Concurrent) else Blocking())._run(shared)
+    finally:
+        run.shared = shared  # type: ignore[attr-defined]
+    outcome: dict[str, Any] = shared["b"]
+    return outcome
+
+
+def responses(outcome: dict[str, Any]) -> list[Any]:
+    return [result["response"] for result in outcome["results"]]
+
+
+def fail_at(bad: Any) -> Behaviour:
+    def behave(item: Any, number: int) -> Any:
+        if item == bad:
+            raise RuntimeError(f"no {item}")
+        return f"label {item}"
+
+    return behave
+
+
+def label(item: Any, number: int) -> Any:
+    return f"label {item}"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_batch_goes_on_where_it_failed(shape: type, state: Path) -> None:
+    with pytest.raises(RuntimeError, match="no 5"):
+        run(shape, list(range(10)), fail_at(5), resume=True, max_concurrent=1)
+    assert WORLD.calls.keys() == set(range(6))
+    outcome = run(shape, list(range(10)), label, resume=True, max_concurrent=1)
+    assert WORLD.calls.keys() == {5, 6, 7, 8, 9}
+    assert responses(outcome) == [f"label {n}" for n in range(10)]
+    assert [result["original_index"] for result in outcome["results"]] == list(range(10))
+    assert [result["item"] for result in outcome["results"]] == list(range(10))
+    run(shape, list(range(10)), label, resume=True)
+    assert len(WORLD.calls) == 10  # after a run that has ended well the next one starts afresh
+    assert not list(state.rglob("*.db"))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_failed_under_continue_runs_again_and_nothing_else(shape: type) -> None:
+    run(shape, [1, 2, 3, 4], fail_at(3), resume=True, error_handling="continue")
+    outcome = run(shape, [0, 1, 2, 3, 4], label, resume=True, error_handling="continue")
+    assert WORLD.calls.keys() == {0, 3}  # an item put in front changes no other
+    assert responses(outcome) == [f"label {n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equal_items_stay_apart(shape: type) -> None:
+    def nth(item: Any, number: int) -> Any:
+        if item == "end":
+            raise RuntimeError("no")
+        return number
+
+    with pytest.raises(RuntimeError):
+        run(shape, ["a", "a", "a", "end"], nth, resume=True, max_concurrent=1)
+    outcome = run(shape, ["a", "a", "a", "a"], nth, resume=True, max_concurrent=1)
+    assert sorted(responses(outcome)) == [1, 1, 2, 3] and WORLD.calls == {"a": 1}
+
+
+def test_resume_may_be_asked_for_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PFLOW_LOWER_RESUME", "1")
+    with pytest.raises(RuntimeError):
+        run(Ordered, [1, 2, 3], fail_at(3))
+    run(Ordered, [1, 2, 3], label)
+    assert WORLD.calls.keys() == {3}
+    with pytest.raises(RuntimeError), running(Run("w", fresh=True, resume=True)):
+        run(Ordered, [1, 2, 3], fail_at(3))
+    with running(Run("w", resume=True)):
+        run(Ordered, [1, 2, 3], label)
+    assert WORLD.calls.keys() == {3}
+    with pytest.raises(RuntimeError), running(Run("w", resume=True)):
+        run(Ordered, [1, 2, 3], fail_at(3))
+    with running(Run("w", resume=True, fresh=True)):
+        run(Ordered, [1, 2, 3], label)
+    assert WORLD.calls.keys() == {1, 2, 3}
+
+
+def test_two_batches_of_one_run_share_a_journal_until_the_run_has_ended() -> None:
+    def both() -> None:
+        run(Ordered, [1, 2], label)
+        first = set(WORLD.calls)
+        try:
+            run(Ordered, [7, 8], fail_at(8) if not first >= {0} else label)
+        finally:
+            WORLD.calls.update(first)
+
+    with pytest.raises(RuntimeError), running(Run("w", resume=True)):
+        both()
+    assert WORLD.calls.keys() == {1, 2, 7, 8}
+    with pytest.raises(RuntimeError), running(Run("w", resume=True)):
+        both()
+    assert WORLD.calls.keys() == {8}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_names(shape: type) -> None:
+    outcome = run(shape, [1, 2, 3], fail_at(2), key="${item}", error_handling="continue")
+    assert [result["key"] for result in outcome["results"]] == ["#1", "#3"]
+    assert outcome["errors"][0]["key"] == "#2"
+    assert outcome["errors"][0]["exception"].__notes__ == ["b: item [1] '#2', attempt 1 of 1"]
+    with pytest.raises(ValueError, match=r"the items \[0\] and \[2\] have one name, '#1'"):
+        run(shape, [1, 2, 1], label, key="${item}")
+    assert not WORLD.calls
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_starts_are_as_far_apart_as_the_rate_says(shape: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    granted: list[float] = []
+    reserve = Pace.reserve
+
+    def recorded(self: Pace) -> float:
+        left = reserve(self)
+        granted.append(time.monotonic() + left)
+        return left
+
+    monkeypatch.setattr(Pace, "reserve", recorded)
+    run(shape, list(range(12)), label, rate="100/s")
+    granted.sort()
+    assert len(granted) == 12 and granted[-1] - granted[0] >= 0.11 - 0.005
+    assert all(began >= grant - 0.001 for began, grant in zip(sorted(WORLD.began), granted, strict=True))
+
+
+class Refused(Exception):
+    def __init__(self, retry_after: float | None = None) -> None:
+        super().__init__("429")
+        self.status_code = 429
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_throttled_call_uses_up_no_attempt(shape: type) -> None:
+    def busy(item: Any, number: int) -> Any:
+        if number <= 3:
+            raise Refused(0.01)
+        return "ok"
+
+    outcome = run(shape, [1, 2, 3], busy, retry_backoff="exponential")
+    assert responses(outcome) == ["ok"] * 3 and set(WORLD.calls.values()) == {4}
+
+
+@pytest.mark.parametrize("shape", [Ordered, Threaded])
+def test_an_answer_that_says_429_is_throttled_too_and_the_waiting_has_an_end(shape: type) -> None:
+    def busy(item: Any, number: int) -> Any:
+        return {"status_code": 429, "response_headers": {"retry-after": "0.001"}, "error": "HTTP 429"}
+
+    with pytest.raises(RuntimeError, match="HTTP 429"):
+        run(shape, [1], busy, retry_backoff="exponential")
+    assert WORLD.calls == {1: 11}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_attempt_that_takes_too_long_is_given_up_and_its_late_answer_dropped(shape: type) -> None:
+    late = threading.Event()
+
+    async def hang_async() -> Any:
+        await asyncio.sleep(30)
+
+    def hang(item: Any, number: int) -> Any:
+        if number > 1 or item != 2:
+            return f"{item}/{number}"
+        if shape is Concurrent:
+            return hang_async()
+        late.wait(30)
+        return "late"
+
+    outcome = run(shape, [1, 2, 3], hang, timeout=0.1, max_retries=2)
+    late.set()
+    assert responses(outcome) == ["1/1", "2/2", "3/1"]
+    assert outcome["count"] == 3
+    late.clear()
+    outcome = run(shape, [1, 2, 3], hang, timeout=0.1, error_handling="continue")
+    late.set()
+    assert outcome["errors"][0]["error"] == "no answer within 0.1 s" and outcome["count"] == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("tolerated", "ran"), [(2, 3), ("20%", 3), (0, 1), ("0%", 1)])
+def test_a_batch_ends_as_soon_as_too_many_have_failed(shape: type, tolerated: int | str, ran: int) -> None:
+    def even(item: Any, number: int) -> Any:
+        raise RuntimeError(f"no {item}")
+
+    with pytest.raises(RuntimeError, match=r"all|ended early"):
+        run(shape, list(range(10)), even, error_handling="continue", tolerated_failures=tolerated, max_concurrent=1)
+    assert len(WORLD.calls) == ran
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_as_many_failures_as_are_tolerated_are_tolerated(shape: type) -> None:
+    outcome = run(shape, [1, 2, 3], fail_at(2), error_handling="continue", tolerated_failures=1)
+    assert outcome["success_count"] == 2
+    with pytest.raises(BatchEndedEarly, match="1 items failed, and tolerated_failures is 0; 2 of 3 items were done"):
+        run(shape, [1, 2, 3], fail_at(2), error_handling="continue", tolerated_failures=0, max_concurrent=1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_item_starts_once_the_budget_is_reached(shape: type) -> None:
+    def costly(item: Any, number: int) -> Any:
+        return {"response": item, "llm_usage": {"cost_usd": 0.5}}
+
+    with (
+        pytest.raises(BatchEndedEarly, match=r"the budget of 1\.2 \$ is reached \(1\.5 \$ known\); 3 of 9 items"),
+        running(Run("w", budget=1.2, resume=True)),
+    ):
+        run(shape, list(range(9)), costly, max_concurrent=1)
+    assert WORLD.calls.keys() == {0, 1, 2}
+    with running(Run("w", budget=30, resume=True)) as second:
+        run(shape, list(range(9)), costly, max_concurrent=1)
+    assert WORLD.calls.keys() == {3, 4, 5, 6, 7, 8} and second.spent == 3  # what was paid for before is not paid again
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_limit_takes_the_first_items_and_says_so(shape: type) -> None:
+    with running(Run("w", limit=2)):
+        outcome = run(shape, list(range(9)), label)
+    assert responses(outcome) == ["label 0", "label 1"]
+    assert "only the first 2 of 9 items ran (limit)" in str(run.shared["__warnings__"])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("shape", [Threaded, Concurrent])
+def test_auto_finds_what_a_server_allows(shape: type) -> None:
+    allowed = threading.Semaphore(6)
+
+    async def answer() -> Any:
+        if not allowed.acquire(blocking=False):
+            raise Refused
+        try:
+            await asyncio.sleep(0.005)
+        finally:
+            allowed.release()
+        return "ok"
+
+    def answer_blocking() -> Any:
+        if not allowed.acquire(blocking=False):
+            raise Refused
+        try:
+            time.sleep(0.005)
+        finally:
+            allowed.release()
+        return "ok"
+
+    def behave(item: Any, number: int) -> Any:
+        return answer() if shape is Concurrent else answer_blocking()
+
+    outcome = run(shape, list(range(120)), behave, max_concurrent="auto", error_handling="continue")
+    assert outcome["success_count"] == 120
+    assert outcome["batch_metadata"]["max_concurrent"] == "auto"
+    assert 4 <= WORLD.most_under_way <= 12  # it asks for more than is allowed now and then, never for all
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_new_keys_there_are_no_controls(shape: type) -> None:
+    batches: list[Batch] = []
+
+    class Watched(shape):  # type: ignore[misc, valid-type]
+        def prep(self, shared: Shared) -> Batch:
+            batches.append(super().prep(shared))
+            return batches[-1]
+
+    run(Watched, [1, 2], label)
+    assert batches[0].controls is None and batches[0].run is None

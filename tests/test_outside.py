@@ -1,0 +1,277 @@
+"""Commands that look read regular files of bounded size below the repository, and write nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.command import Run
+
+from pflow_lower import LowerError, lower, regular_files
+from pflow_lower.node_types.table_positions import position_of
+
+SECRET = "the-secret-of-the-job"
+
+
+def flow(path: str, **params: object) -> None:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    node = {"id": "a", "type": "llm", "params": {"prompt": "${item}", **params}, "batch": {"items": [1]}}
+    file.write_text(json.dumps({"nodes": [node]}))
+
+
+@pytest.fixture
+def repository(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository beside a file that is none of its business."""
+    (tmp_path / "secret.md").write_text(SECRET)
+    folder = tmp_path / "repository"
+    (folder / ".git").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def link(target: str) -> Callable[[Path], object]:
+    return lambda file: file.symlink_to(target)
+
+
+PLACES: dict[str, tuple[str, Callable[[Path], object] | None]] = {
+    "above": ("../secret.md", None),
+    "environ": ("../../../../../../../../proc/self/environ", None),
+    "zero": ("../../../../../../../../dev/zero", None),
+    "link": ("./ask.md", link("../secret.md")),
+    "link to zero": ("./ask.md", link("/dev/zero")),
+    "pipe": ("./ask.md", os.mkfifo),
+    "large": ("./ask.md", lambda file: os.truncate(os.open(file, os.O_CREAT | os.O_RDWR), regular_files.MOST + 1)),
+}
+COMMANDS = {
+    "lower": ["wf.json"],
+    "plan": ["plan", "wf.json"],
+    "lint": ["lint", "."],
+    "check": ["check"],
+    "diff": ["diff", "old.json", "wf.json"],
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names files of Linux")
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_elsewhere_is_a_finding(run: Run, repository: Path, command: str, place: str) -> None:
+    reference, make = PLACES[place]
+    flow("old.json")
+    flow("wf.json")
+    run("wf.json", "-o", "out")
+    flow("wf.json", prompt=reference)
+    if make is not None:
+        make(repository / "ask.md")
+    shown = run(*COMMANDS[command])
+    assert shown.status == 2 and "PFL115" in shown.out + shown.err
+    assert SECRET not in shown.out + shown.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names files of Linux")
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("form", ["prompt", "batch"])
+def test_a_file_elsewhere_of_a_markdown_workflow(run: Run, repository: Path, place: str, form: str) -> None:
+    pytest.importorskip("pflow")
+    reference, make = PLACES[place]
+    prompt, items = (reference, "[1]") if form == "prompt" else ("Hi", f"[{{prompt: {reference}}}]")
+    Path("batch.yaml").write_text(f"items: {items}\n")  # references in a file are read, too
+    batch = "- batch: ./batch.yaml\n" if form == "batch" else "```yaml batch\nitems: [1]\n```\n"
+    text = f"# A\n\nDoes.\n\n## Steps\n\n### a\n\nAsks.\n\n- type: llm\n- prompt: {prompt}\n{batch}"
+    Path("wf.pflow.md").write_text(text)
+    if make is not None:
+        make(repository / "ask.md")
+    shown = run("wf.pflow.md")
+    assert shown.status == 2 and "PFL115" in shown.err, shown
+    assert SECRET not in shown.out + shown.err
+
+
+def test_whoever_means_it_may_say_so(run: Run, repository: Path) -> None:
+    flow("wf.json", prompt="../secret.md")
+    for arguments in (["wf.json"], ["plan", "wf.json"], ["lint", "wf.json"]):
+        assert run(*arguments).status == 2
+        assert run(*arguments, "--allow-outside").status in (0, 1)
+    with pytest.raises(LowerError):
+        lower("wf.json")
+    assert SECRET in str(lower("wf.json", allow_outside=True).files)
+
+
+def test_the_folder_of_a_workflow_counts_where_there_is_no_repository(run: Run) -> None:
+    Path("ask.md").write_text("Hi")
+    flow("flows/wf.json", prompt="../ask.md")
+    assert run("flows/wf.json").status == 2
+    Path(".git").mkdir()
+    assert run("flows/wf.json").status == 0
+
+
+@pytest.mark.parametrize("target", ["../secret.md", "/dev/zero"])
+def test_a_workflow_that_is_a_link(run: Run, repository: Path, target: str) -> None:
+    flow("real.json")
+    run("real.json", "-o", "out")
+    header = Path("out/nodes.py").read_text().replace("../real.json", "../wf.json")
+    Path("out/nodes.py").write_text(header)
+    Path("wf.json").symlink_to(target)
+    shown = run("check")
+    assert shown.status == 2 and SECRET not in shown.out
+    Path("wf.json").unlink()
+    Path("flows").mkdir()
+    Path("flows/wf.pflow.md").symlink_to(f"../{target}" if target[0] == "." else target)
+    shown = run("lint", "flows")
+    assert shown.status == 2 and "PFL101" in shown.out and SECRET not in shown.out
+
+
+def test_a_header_that_names_a_workflow_elsewhere(run: Run, repository: Path) -> None:
+    flow("../other/wf.json")
+    run("../other/wf.json", "-o", "out")
+    shown = run("check")
+    assert shown.status == 2 and "outside of the repository" in shown.out
+    assert run("check", "--allow-outside").status == 0
+
+
+@pytest.mark.parametrize("name", ["../data.json", "link.json", "/dev/zero"])
+def test_plan_does_not_read_data_from_elsewhere(run: Run, repository: Path, name: str) -> None:
+    Path("../data.json").write_text("[1, 2, 3]")
+    Path("link.json").symlink_to("../data.json")
+    read = {"id": "read", "type": "read-file", "params": {"file_path": name}}
+    each = {"id": "a", "type": "llm", "params": {"prompt": "${item}"}, "batch": {"items": "${read.content}"}}
+    Path("wf.json").write_text(json.dumps({"nodes": [read, each], "edges": [{"from": "read", "to": "a"}]}))
+    shown = run("plan", "wf.json")
+    assert shown.status == 0 and "n(a)" in shown.out and "is not read" in shown.out
+    if name != "/dev/zero":
+        assert "n(a)" not in run("plan", "wf.json", "--allow-outside").out
+
+
+def test_plan_does_not_read_workflows_from_elsewhere(run: Run, repository: Path) -> None:
+    flow("../other.json")
+    Path("wf.json").write_text(
+        json.dumps({"nodes": [{"id": "s", "type": "workflow", "params": {"workflow": "../other.json"}}]})
+    )
+    assert "outside of the repository" in run("plan", "wf.json").out
+    assert "outside of the repository" not in run("plan", "wf.json", "--allow-outside").out
+
+
+def test_a_table_is_a_regular_file(run: Run, repository: Path) -> None:
+    flow("wf.json")
+    os.mkfifo("pflow-lower.toml")
+    Path("pyproject.toml").symlink_to("/dev/zero")
+    assert run("check").status == 2
+    assert run("wf.json").status in (0, 2)
+
+
+def test_tables_above_the_repository_are_not_asked(run: Run, repository: Path) -> None:
+    flow("wf.json")
+    Path("../pyproject.toml").write_text("[tool.pflow-lower.nodes]\nllm = 'not a class'\n")
+    assert run("wf.json").status == 0
+    assert run("../repository/wf.json").status == 0
+
+
+# --- Nothing is written elsewhere
+
+
+@pytest.mark.parametrize(
+    ("out", "workflow"),
+    [
+        ("{folder}/../..", "flows/wf.json"),
+        ("{folder}/{folder}/../../../x", "wf.json"),
+        ("{name}", "...json"),
+        ("gen/{name}/../../{name}", "...json"),
+        ("{name}/x", "..json"),
+        ("link/x", "wf.json"),
+    ],
+)
+def test_a_table_writes_only_below_itself(run: Run, repository: Path, out: str, workflow: str) -> None:
+    Path("../elsewhere").mkdir()
+    Path("link").symlink_to("../elsewhere")
+    flow(workflow)
+    Path("pflow-lower.toml").write_text(f"[[lowerings]]\nworkflows = '{workflow}'\nout = '{out}'\n")
+    before = {*Path("..").rglob("*")}
+    shown = run("check", "--update")
+    assert shown.status == 2 and "PFL616" in shown.out
+    assert {*Path("..").rglob("*")} == before
+
+
+def test_a_link_does_not_lead_a_write_elsewhere(run: Run, repository: Path) -> None:
+    Path("../elsewhere").mkdir()
+    flow("wf.json")
+    Path("link").symlink_to("../elsewhere")
+    shown = run("wf.json", "-o", "link/x")
+    assert shown.status == 2 and "PFL602" in shown.err and not any(Path("../elsewhere").iterdir())
+    assert run("wf.json", "-o", "link/x", "--allow-outside").status == 0
+    Path("out").mkdir()
+    Path("out/pflow_lower_runtime").symlink_to("../../elsewhere")
+    assert run("wf.json", "-o", "out", "--program", "--standalone").status == 2
+    assert sorted(path.name for path in Path("../elsewhere").iterdir()) == ["x"]
+    Path("out/pflow_lower_runtime").unlink()
+    Path("out/nodes.py").symlink_to("../../secret.md")
+    assert run("wf.json", "-o", "out").status == 2
+    assert Path("../secret.md").read_text() == SECRET
+
+
+# --- What is wrong with a table is said with its place
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("pyproject.toml", "[tool.pflow-lower.lowering]\n", "1:1: .* unknown key 'lowering'.*did you mean lowerings"),
+        ("pyproject.toml", "[tool.x]\n[[tool.pflow_lower.lowerings]]\n", "2:1: .*did you mean .tool.pflow-lower"),
+        ("pyproject.toml", "[tool.pflowlower]\nx = 1\n", "1:1: .*did you mean .tool.pflow-lower"),
+        ("pyproject.toml", "[tool.pflow-lower.lint]\nignored = 1\n", "2:1: .* unknown key 'ignored'.*mean ignore"),
+        ("pyproject.toml", "[tool.pflow-lower]\nnods = 1\n", "2:1: .* unknown key 'nods'.*did you mean nodes"),
+        ("pflow-lower.toml", "[[lowering]]\n", "1:1: .*did you mean ..lowerings"),
+        ("pflow-lower.toml", "[nodes]\nx = 1\n", "1:1: .*stands in pyproject.toml"),
+        ("pflow-lower.toml", "[tool.pflow-lower]\nx = 1\n", "2:1: .* unknown key 'x'"),
+        ("pflow-lower.toml", "[[lowerings]]\nworkflows = 'wf.json'\nout = 'x/{nam}'\n", "3:1: .*{nam}.*mean {name}"),
+        ("pflow-lower.toml", "[[lowerings]]\nworkflows = 'wf.json'\nout = 'x/{}'\n", "3:1: .*the placeholders are"),
+        (
+            "pflow-lower.toml",
+            "[[lowerings]]\nworkflows = 'wf.json'\nout = 'x'\n[[lowerings]]\nworkflows = 'wf.json'\nprogam = 1\n",
+            "6:1: .* unknown key 'progam'.*did you mean program",
+        ),
+    ],
+)
+def test_a_misspelt_table(run: Run, file: str, text: str, said: str) -> None:
+    flow("wf.json")
+    Path(file).write_text(text)
+    shown = run("check")
+    assert shown.status == 2
+    assert re.search(f"{file}:{said}", shown.out.replace("\n  ", " ")), shown.out
+
+
+@pytest.mark.parametrize("head", ["[[lowerings]]", "[[tool.pflow-lower.lowerings]]"])
+def test_both_spellings_are_read_in_a_file_of_its_own(run: Run, head: str) -> None:
+    flow("wf.json")
+    Path("pflow-lower.toml").write_text(f"{head}\nworkflows = 'wf.json'\nout = 'made/{{name}}'\n")
+    assert run("check", "--update").status == 0
+    assert Path("made/wf/nodes.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "place"),
+    [
+        ("a.b", (2, 3)),
+        ("a.b.c", (3, 1)),
+        ('a.b."d.e"', (4, 2)),
+        ("l[0].x", (6, 1)),
+        ("l[1].x", (8, 1)),
+        ("l[1].gone", (7, 1)),
+        ("a.b.f.g", (9, 1)),
+        ("z", None),
+    ],
+)
+def test_places_in_a_table(where: str, place: tuple[int, int] | None) -> None:
+    text = "# [a.b]\n  [a.b]\nc = 1\n 'd.e' = 2\n[[l]]\nx = 1\n[[l]] # two\nx = 2\n[a.b.f]\n"
+    assert position_of(text, where) == place
+
+
+def test_a_descriptor_of_the_shell_is_a_workflow(run: Run) -> None:
+    flow("wf.json")
+    command = ["bash", "-c", "pflow-lower <(cat wf.json) && pflow-lower /dev/stdin <wf.json"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PATH": path})
