@@ -82,7 +82,7 @@ def run(
     facts, said = analyse.analyse(source, types, program=options.program)
     found += [*said, *types.warnings]
     _stop_at_errors(found)
-    if options.ask_pflow and node_types.pflow_is_installed():
+    if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
         from .pflow.ask import ask_pflow
 
         found += ask_pflow(source, types, _file(workflow))

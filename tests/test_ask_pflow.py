@@ -108,7 +108,7 @@ def test_a_type_of_a_server_and_a_missing_key_are_not_the_workflows_fault(tmp_pa
     assert ask(tmp_path, workflow(then="llm", more="- model: gpt-5\n- prompt: Say ${item}\n"))[0] == 0
 
 
-def test_json_with_types_of_a_program_is_left_alone(tmp_path: Path) -> None:
+def test_json_is_left_alone(tmp_path: Path) -> None:
     node = {"id": "a", "type": "mine", "params": {"x": "${item}"}, "batch": {"items": ["1"]}}
     status, said = ask(tmp_path, json.dumps({"ir_version": "0.1.0", "nodes": [node], "edges": []}), name="wf.json")
     assert (status, "PFL390" in said) == (0, False), said

@@ -22,6 +22,7 @@ from pflow_lower.tools.explain.generated import known_of, lines_of
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
 TO_READ_ONLY = {
+    "PFL390",
     *("PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL590", "PFL591", "PFL601", "PFL602"),
     *("PFL117", "PFL603"),
     *("PFL611", "PFL612", "PFL613", "PFL614", "PFL615", "PFL616"),

@@ -68,4 +68,4 @@ def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference)
     rest = reference.raw[len(reference.root) + 1 + len(first.name) :]
     listed = ", ".join(name for name in names if not name.startswith("_"))
     help = f"did you mean ${{{node.id}.{guess}{rest}}}?" if guess else f"it gives: {listed}"
-    return Finding("PFL334", f"is not an output of `{node.id}` ({node.type})", help)
+    return Finding("PFL334", f"${{{reference.raw}}} is not an output of `{node.id}` ({node.type})", help)

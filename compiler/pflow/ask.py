@@ -20,7 +20,7 @@ from ..analyse.invariance import BATCH_NAMES
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
-from ..node_types.lookup import NodeTypes, Origin
+from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import is_mcp
 
 _PLACE = re.compile(r"nodes\[id=[^\]]+\]\.(params|batch)\.([\w-]+)")
@@ -31,13 +31,10 @@ _VERSIONS = ("0.15.", "0.16.")
 def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnostic]:
     """The errors that pflow's validator finds in `ir`, which stands in `file`, but for those of the machine.
 
-    Not asked are workflows that pflow cannot run as they stand: a node has a class in the author's table, or, in
-    JSON, a type that only the author's program knows. Without pflow nothing is said.
+    Not asked are workflows that pflow cannot run as they stand, since a node has a class in the author's table.
+    Without pflow nothing is said.
     """
-    markdown = ir.name.endswith(".md")
     if not _is_known_version() or any(types.names_a_class(node.type) for node in ir.nodes):
-        return []
-    if not markdown and any(types.resolve(node.type).origin is Origin.UNKNOWN for node in ir.nodes):
         return []
     try:
         errors = list(_errors(ir, file))
@@ -48,7 +45,7 @@ def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnos
     return [
         _finding(said, node, ir)
         for said in errors
-        if not _depends_on_the_machine(said, node := nodes.get(said.node_id)) and (markdown or not _is_of_a_child(said))
+        if not _depends_on_the_machine(said, node := nodes.get(said.node_id))
     ]
 
 
@@ -60,11 +57,6 @@ def _depends_on_the_machine(said: Any, node: SourceNode | None) -> bool:
         return True
     unknown = said.message.startswith("Unknown node type")
     return unknown and (node is None or is_mcp(node.type)) and "'mcp-" in said.message
-
-
-def _is_of_a_child(said: Any) -> bool:
-    """Whether it is about a workflow that a node starts: a program made of JSON may start what pflow cannot read."""
-    return "sub_workflow_path" in (said.context or {}) or "sub-workflow" in said.message
 
 
 def _is_known_version() -> bool:
