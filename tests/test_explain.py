@@ -17,7 +17,7 @@ from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from pflow_lower.diagnostics.explanations import FOLDER, Example, explanation
 from pflow_lower.options import Options
-from pflow_lower.tools.explain.generated import known_of, lines_of
+from pflow_lower.tools.explain.generated_file import known_of, lines_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
