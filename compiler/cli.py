@@ -167,6 +167,7 @@ def cli(ctx: click.Context) -> None:
 )
 @click.option("--program", is_flag=True, help="Also make flow.py, the whole workflow as a PocketFlow program.")
 @click.option("--standalone", is_flag=True, help="Also copy the runtime, so that pflow-lower is not needed to run.")
+@click.option("--maps", is_flag=True, help="Also write source maps: generated line -> line of the workflow.")
 @click.option(
     "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
 )
@@ -199,6 +200,7 @@ def lower(
     out: Path | None,
     program: bool,
     standalone: bool,
+    maps: bool,
     nodes: Path | None,
     print_after: tuple[str, ...],
     print_changed: bool,
@@ -224,6 +226,8 @@ def lower(
 
     if (program or standalone) and out is None and emit in ("ir", "graph") and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
+    if maps and out is None:
+        raise click.UsageError("--maps writes files beside the generated ones: add -o DIR")
     if watching:
         from .tools.shared.watch import watch_command, workflow_state
 
@@ -237,7 +241,7 @@ def lower(
         code=code,
         program=program,
         standalone=standalone,
-        maps=out is not None,
+        maps=maps,
         ask_pflow=True,
     )
     try:

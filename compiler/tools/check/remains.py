@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
-from ...emit.header import HEADER_BYTES, MARK, header_of, read_header
 from ...generated_folder import GENERATED, LOWERED, MAP, MODULE, is_expanded_ir, is_map
+from ...generated_header import HEADER_BYTES, MARK, header_of, read_header
 from .lowering import Lowering, beside, from_header, shown
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"
@@ -56,7 +56,8 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
     left = next(_signs(folder, ours), None)
     if left is None:
         return Remains()
-    message = "this is left of a lowering, and no module beside it says what it was made from"
+    module = shown(folder / "nodes.py")
+    message = f"this is left of a lowering, and no module beside it, as {module}, says what it was made from"
     return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown(folder))))
 
 
@@ -75,6 +76,7 @@ def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
                 said_by=folder / name,
                 program=program,
                 standalone=STANDALONE_RUNTIME in ours,
+                maps=True,
             )
     return None
 
