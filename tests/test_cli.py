@@ -326,6 +326,7 @@ def test_standalone(run: Run, tmp_path: Path) -> None:
 
 def test_nodes(run: Run, tmp_path: Path) -> None:
     (tmp_path / "table.toml").write_text('[nodes]\nno-such-type = "shop:Greet"\n')
+    (tmp_path / "shop.py").write_text("import pocketflow\n\n\nclass Greet(pocketflow.Node):\n    pass\n")
     shown = run("warns.json", "--nodes", "table.toml", "--emit", "python", "--program")
     assert shown.stderr == ""
     assert "from shop import Greet" in shown.stdout

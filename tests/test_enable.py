@@ -99,6 +99,11 @@ def test_enable_disable_status(shared_place: Place) -> None:
     assert place.lower("enable").returncode == 0
     assert place.file.read_text() == text
     assert place.lower("status").stdout.startswith(f"on, by {place.file}\n")
+    for length in (len(text) - 3, len(text) - 40, text.rindex("import sys") + 5, text.rindex("import sys"), 60):
+        place.file.write_text(text[:length])
+        assert place.lower("status").stdout.startswith(f"off: {place.file} is damaged; write it again"), length
+    assert place.lower("enable").returncode == 0
+    assert place.file.read_text() == text
     assert place.pflow() == (True, "")
     assert place.pflow(PFLOW_LOWER="0") == (False, "")
     assert "PFLOW_LOWER=0 in this shell: off" in place.lower("status", PFLOW_LOWER="0").stdout
@@ -129,13 +134,11 @@ def test_pflow_commands_that_compile_nothing_import_nothing_of_ours(place: Place
     script = "import sys, pflow.cli, pflow.runtime; print(*[m for m in sys.modules if m.startswith('pflow_lower')])"
     found = place.run("-c", script).stdout.split()
     names = ("install", "lazy_install", "messages", "stubs", "versions")
-    reference = {"pflow_lower.node_types", "pflow_lower.node_types.pflow_types"}  # which version of pflow that is
-    assert set(found) <= {
-        "pflow_lower",
-        "pflow_lower.pflow",
-        *(f"pflow_lower.pflow.{name}" for name in names),
-        *reference,
-    }
+    types = {
+        "pflow_lower.node_types",
+        "pflow_lower.node_types.pflow_types",
+    }  # a table, which names the reference version
+    assert set(found) <= {"pflow_lower", "pflow_lower.pflow", *types, *(f"pflow_lower.pflow.{name}" for name in names)}
 
 
 def test_a_deleted_package(place: Place, tmp_path: Path) -> None:
