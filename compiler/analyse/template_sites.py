@@ -41,6 +41,8 @@ def _of_node(node: SourceNode) -> Iterator[Surface]:
     if node.batch is not None:
         for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
             yield Surface("items", node, path, template)
+        for path, template in templates(node.batch.key, (*node.path, "batch", "key")):
+            yield Surface("param", node, path, template)
     loop: dict[str, Any] = node.data.get("loop") or {}
     for key in ("while", "until", "max_iterations"):
         for path, template in templates(loop.get(key), (*node.path, "loop", key)):
