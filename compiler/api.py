@@ -54,13 +54,14 @@ def lower(
     out: str | os.PathLike[str] | None = None,
     program: bool = False,
     standalone: bool = False,
+    maps: bool = False,
     allow_outside: bool = False,
 ) -> Lowered:
     """Lower `workflow`: the path of a `.json` or `.pflow.md` file, or the IR itself as a dict.
 
     `nodes` is a TOML file that says which class each node type is; `out` the folder the files are
-    meant for, which their headers name the workflow relative to; `program` adds `flow.py`, and
-    `standalone` a copy of the runtime, as on the command line.
+    meant for, which their headers name the workflow relative to; `program` adds `flow.py`,
+    `standalone` a copy of the runtime, and `maps` source maps, as on the command line.
 
     Files that the workflow names (`"prompt": "./ask.md"`) are read from its repository, or from its folder where that
     is not part of one; with `allow_outside`, from anywhere.
@@ -72,6 +73,7 @@ def lower(
         out=None if out is None else Path(out),
         program=program,
         standalone=standalone,
+        maps=maps,
     )
     with regular_files.outside_allowed(allow_outside):
         compiled = pipeline.run(workflow, options)

@@ -167,6 +167,7 @@ def cli(ctx: click.Context) -> None:
 )
 @click.option("--program", is_flag=True, help="Also make flow.py, the whole workflow as a PocketFlow program.")
 @click.option("--standalone", is_flag=True, help="Also copy the runtime, so that pflow-lower is not needed to run.")
+@click.option("--maps", is_flag=True, help="Also write source maps: generated line -> line of the workflow.")
 @click.option(
     "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
 )
@@ -199,6 +200,7 @@ def lower(
     out: Path | None,
     program: bool,
     standalone: bool,
+    maps: bool,
     nodes: Path | None,
     print_after: tuple[str, ...],
     print_changed: bool,
@@ -224,6 +226,8 @@ def lower(
 
     if (program or standalone) and out is None and emit in ("ir", "graph") and not print_after:
         raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
+    if maps and out is None:
+        raise click.UsageError("--maps writes files beside the generated ones: add -o DIR")
     if watching:
         from .tools.shared.watch import watch_command, workflow_state
 
@@ -231,9 +235,7 @@ def lower(
             raise click.UsageError("--watch needs a file to look at, not standard input")
         watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
     code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
-    options = Options(
-        nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=out is not None
-    )
+    options = Options(nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=maps)
     try:
         compiled = pipeline.run(workflow, options, on_stage=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None

@@ -19,5 +19,5 @@ class Options(NamedTuple):
     """Whether to emit `flow.py`, the whole workflow as a program, too."""
     standalone: bool = False
     """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
-    maps: bool = True
-    """Whether to say, in a source map beside each file, which place of the workflow its lines come from."""
+    maps: bool = False
+    """Whether to write a source map beside each file: which place of the workflow its lines come from."""

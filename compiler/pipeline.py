@@ -86,8 +86,8 @@ def run(
 
     lowered, said = lowering.lower(source, facts)
     found += said
-    if options.program:
-        found += program.refusals(source, lowered, _runtime(options))
+    if options.program and (refused := tuple(program.refusals(source, lowered, _runtime(options)))):
+        raise LowerError(refused)
     _stop_at_errors(found)
     verify_lowered(lowered)
     on_stage("lower", lowered)
@@ -118,7 +118,7 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> Mapping[s
     if options.maps and origin.source:
         from .emit.source_map import map_files, maps_of
 
-        files |= map_files(maps_of(lowered, files), origin.source)
+        files |= map_files(maps_of(lowered, files), files, origin.source)
     if options.standalone:
         files |= emit.runtime_copy()
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import types
@@ -69,9 +70,17 @@ def load_classes(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, type
     # The digest keeps apart what two workflows of the same name were lowered to.
     file = f"<pflow-lower {lowered.name} {MODULE}.py {digest_of(text)}>"
     module = load_module(text, file, MODULE)
-    if source_map := files.get(f"{MODULE}.py.map.json"):
-        remember(source_map, f"{file}.map.json")
+    linecache.cache[f"{file}.map.json"] = (functools.partial(_map_of, lowered, f"{MODULE}.py", text),)
     return {batch.node_id: getattr(module, batch.class_name) for batch in lowered.batches}
+
+
+def _map_of(lowered: LoweredIR, name: str, text: str) -> str:
+    """The source map of a module in memory, made when somebody asks; "" if the workflow has no file."""
+    from .emit.header import header_of, read_header
+    from .emit.source_map import map_text, maps_of
+
+    said = read_header(header_of(text) or "")
+    return map_text(name, text, said.source, maps_of(lowered, {name: text})[name]) if said is not None else ""
 
 
 def load_module(text: str, file: str, name: str) -> types.ModuleType:

@@ -31,7 +31,7 @@ from pflow_lower import pipeline
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.diagnostics.formats.show import FORMATS, render
 from pflow_lower.options import Options
-from pflow_lower.tools.diff.compare import compare
+from pflow_lower.tools.diff.node_changes import compare
 from pflow_lower.tools.lint.findings import lint_findings
 from pflow_lower.tools.plan.known import WrongInput
 from pflow_lower.tools.plan.run import plan

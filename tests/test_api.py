@@ -63,10 +63,13 @@ def test_from_a_path_to_a_folder(tmp_path: Path) -> None:
     (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
     lowered = pflow_lower.lower(tmp_path / "workflow.json", out=tmp_path / "out")
     written = lowered.write(tmp_path / "out")
-    names = ["lowered.json", "nodes.py", "lowered.json.map.json", "nodes.py.map.json"]
+    names = ["lowered.json", "nodes.py"]
     assert [path.name for path in written] == names
     assert "from ../workflow.json." in (tmp_path / "out" / "nodes.py").read_text()
     assert lowered.write(tmp_path / "out") == []  # nothing changed
+    mapped = pflow_lower.lower(tmp_path / "workflow.json", out=tmp_path / "out", maps=True)
+    written = mapped.write(tmp_path / "out")  # nodes.py names the command that makes the maps, too
+    assert [path.name for path in written] == ["nodes.py", "lowered.json.map.json", "nodes.py.map.json"]
 
 
 def test_errors_come_all_at_once() -> None:

@@ -23,7 +23,7 @@ from pflow_lower.load.load import from_data
 from pflow_lower.pipeline import run
 from pflow_lower.runtime import SequentialBatchNode
 from pflow_lower.tools.diff.batches import MEANINGS
-from pflow_lower.tools.diff.compare import compare
+from pflow_lower.tools.diff.node_changes import compare
 from pflow_lower.validate import validate as validation
 from pflow_lower.validate.schema import workflow_schema
 from pflow_lower.validate.validate import validate

@@ -114,9 +114,9 @@ def test_missing_and_orphaned_files_are_named(run: Run) -> None:
 
 def test_a_source_map_that_outlived_its_module_is_an_orphan(run: Run) -> None:
     workflow("greet.json")
-    run("greet.json", "-o", "made", "--program")
+    run("greet.json", "-o", "made", "--program", "--maps")
     Path("made/flow.py").unlink()
-    run("greet.json", "-o", "made")
+    run("greet.json", "-o", "made", "--maps")
     shown = run("check", "-q")
     assert shown.status == 1 and shown.out.startswith("made/flow.py.map.json: error[PFL613]")
     assert run("check", "--update").status == 0

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pflow_lower.load.load import from_data
-from pflow_lower.tools.diff.compare import compare
-from pflow_lower.tools.diff.markdown import LIMIT, as_markdown, code, sentence
 from pflow_lower.tools.diff.model import Change, Comparison, Kind
+from pflow_lower.tools.diff.node_changes import compare
+from pflow_lower.tools.diff.show_markdown import LIMIT, as_markdown, code, sentence
 from pflow_lower.tools.shared.recognise import is_workflow
 from pflow_lower.validate.validate import source_of
 

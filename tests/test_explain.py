@@ -17,7 +17,7 @@ from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from pflow_lower.diagnostics.explanations import FOLDER, Example, explanation
 from pflow_lower.options import Options
-from pflow_lower.tools.explain.generated import known_of, lines_of
+from pflow_lower.tools.explain.generated_file import known_of, lines_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
@@ -202,35 +202,42 @@ def test_a_long_line_is_shown_around_its_place(tmp_path: Path, monkeypatch: pyte
     assert quoted[caret.index("^") :].startswith("${item}")
 
 
-def test_a_missing_map_is_made_anew(lowered: Path) -> None:
+def with_maps() -> None:
+    made = CliRunner().invoke(cli, ["workflow.json", "-o", "out", "--program", "--maps"])
+    assert made.exit_code == 0
+
+
+def test_no_map_is_written_and_none_is_needed(lowered: Path) -> None:
+    assert not list((lowered / "out").glob("*.map.json"))
     line = line_with(lowered / "out" / "nodes.py", "alias =")
     before = explain(f"out/nodes.py:{line}").output
-    (lowered / "out" / "nodes.py.map.json").unlink()
-    assert explain(f"out/nodes.py:{line}").output == (
-        f"{before}\nNote: nodes.py.map.json is missing; it was made anew from workflow.json\n"
-    )
+    with_maps()
+    assert (lowered / "out" / "nodes.py.map.json").exists()
+    assert explain(f"out/nodes.py:{line}").output == before
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"version": 2}', '{"version": 1, "lines": 7}', "\udcff", '{"a":' * 9999]
+    "content",
+    [
+        "{",
+        "[]",
+        '{"version": 1}',
+        '{"version": 2, "lines": 7}',
+        "\udcff",
+        '{"a":' * 9999,
+        '{"version": 2, "file": "nodes.py", "crc32": "0"}',
+    ],
 )
-def test_a_broken_map_is_made_anew(lowered: Path, content: str) -> None:
-    (lowered / "out" / "nodes.py.map.json").write_bytes(content.encode(errors="surrogateescape"))
-    shown = explain("out/nodes.py:30")
-    assert (shown.exit_code, "it was made anew" in shown.output) == (0, True)
-
-
-def test_an_older_map_is_made_anew(lowered: Path) -> None:
-    map_file = lowered / "out" / "nodes.py.map.json"
+def test_a_map_of_something_else_is_not_looked_at(lowered: Path, content: str) -> None:
     line = line_with(lowered / "out" / "nodes.py", "alias =")
     before = explain(f"out/nodes.py:{line}").output
-    map_file.write_text(map_file.read_text().replace('"line": 3', '"line": 2'))
-    assert explain(f"out/nodes.py:{line}").output == (
-        f"{before}\nNote: nodes.py.map.json is out of date; it was made anew from workflow.json\n"
-    )
+    (lowered / "out" / "nodes.py.map.json").write_bytes(content.encode(errors="surrogateescape"))
+    shown = explain(f"out/nodes.py:{line}")
+    assert (shown.exit_code, shown.output) == (0, before)
 
 
 def test_an_older_file_is_explained_by_its_map(lowered: Path) -> None:
+    with_maps()
     text = (lowered / "workflow.json").read_text()
     (lowered / "workflow.json").write_text(text.replace('"max_concurrent": 5', '"max_concurrent": 6'))
     shown = explain("out/nodes.py:1")
@@ -266,10 +273,9 @@ def test_a_line_that_cannot_be_explained(lowered: Path, what: str, why: str) -> 
 
 
 def test_a_line_of_an_older_file_without_a_map_cannot_be_explained(lowered: Path) -> None:
-    (lowered / "out" / "nodes.py.map.json").unlink()
     (lowered / "workflow.json").write_text((lowered / "workflow.json").read_text().replace('"issue"', '"ticket"'))
     shown = explain("out/nodes.py:1")
-    assert (shown.exit_code, "cannot be made anew" in shown.output) == (2, True)
+    assert (shown.exit_code, "nodes.py cannot be explained" in shown.output) == (2, True)
 
 
 def test_what_is_shown_of_a_workflow_cannot_steer_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pflow_lower import cli
+from pflow_lower import cli, lower
 from pflow_lower.analyse.references import check_references
-from pflow_lower.diagnostics.diagnostic import Diagnostic, Severity
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from pflow_lower.load.load import load
 from pflow_lower.tools.lint.table import lint
 from pflow_lower.validate.validate import validate
@@ -173,3 +174,37 @@ def test_samples_of_a_model_are_not_a_mistake(more: dict[str, Any], found: bool)
     ir, said = validate(load({"ir_version": "0.1.0", "nodes": [node]}))
     assert ir is not None
     assert any(one.diagnostic.code == "PFL501" for one in lint(ir, said)) == found
+
+
+def prompt_in_a_file(folder: Path, prompt: str) -> Path:
+    (folder / "flows/prompts").mkdir(parents=True)
+    (folder / "flows/prompts/ask.md").write_text(prompt, encoding="utf-8")
+    node = {"id": "ask", "type": "llm", "params": {"prompt": "./prompts/ask.md"}, "batch": {"items": [1]}}
+    workflow = folder / "flows/wf.json"
+    workflow.write_text(json.dumps({"nodes": [node]}, indent=1), encoding="utf-8")
+    return workflow
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"), [("${itm.name}", "PFL301"), ("${item.}", "PFL302"), ("${item", "PFL302"), ("${ask.x}", "PFL304")]
+)
+def test_a_place_inside_a_prompt_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, code: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    prompt_in_a_file(tmp_path, f"One line.\n\nÄnother: {wrong}\n${{item}}")
+    with pytest.raises(LowerError) as refused:
+        lower("flows/wf.json")
+    (finding,) = refused.value.diagnostics
+    assert (finding.code, finding.file, finding.position) == (code, "flows/prompts/ask.md", Position(3, 10))
+    assert finding.render().startswith(f"flows/prompts/ask.md:3:10: error[{code}] ask.params.prompt: ")
+    assert finding.via == Position(7, 15)
+
+
+def test_what_stands_in_the_workflow_has_its_place_there(tmp_path: Path) -> None:
+    workflow = prompt_in_a_file(tmp_path, "${item}")
+    data = json.loads(workflow.read_text())
+    data["nodes"][0]["params"]["system"] = "${nope.x}"
+    workflow.write_text(json.dumps(data, indent=1))
+    with pytest.raises(LowerError) as refused:
+        lower(workflow)
+    (finding,) = refused.value.diagnostics
+    assert finding.file == str(workflow) and finding.via is None

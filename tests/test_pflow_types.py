@@ -32,7 +32,7 @@ from pflow_lower.node_types.pflow_types import (
     pflow_type,
 )
 from pflow_lower.node_types.pflow_types import TYPES as RECORDS
-from pflow_lower.pflow.versions import KNOWN
+from pflow_lower.pflow.versions import SERIES
 from pflow_lower.tools.shared import node_facts
 from pflow_lower.validate.validate import validate
 
@@ -190,7 +190,7 @@ def test_the_reference_version_stands_in_one_place() -> None:
 
 
 def test_what_is_said_of_versions_elsewhere_is_the_table() -> None:
-    series = [known.series for known in KNOWN]
+    series = [known.series for known in SERIES]
     assert REFERENCE in series
     major, minor = map(int, REFERENCE.split("."))
     assert f'"pflow-cli>={REFERENCE},<{major}.{minor + 1}"' in (ROOT / "pyproject.toml").read_text("utf-8")

@@ -14,7 +14,7 @@ from helpers.command import Run
 from pflow_lower import pipeline
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, makespan, of_calls, seconds
-from pflow_lower.tools.plan.plan import as_text, money, shown
+from pflow_lower.tools.plan.plan_text import as_text, money, shown
 from pflow_lower.tools.plan.run import plan
 
 

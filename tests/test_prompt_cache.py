@@ -78,7 +78,7 @@ def test_a_plan_counts_what_each_call_sends() -> None:
 
 
 def kinds(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[str]]:
-    from pflow_lower.tools.diff.compare import compare
+    from pflow_lower.tools.diff.node_changes import compare
 
     return {change.field: [kind.value for kind in change.kinds] for change in compare(run(old).source, run(new).source)}
 

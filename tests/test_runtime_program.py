@@ -169,12 +169,17 @@ def test_inputs_that_are_not_given() -> None:
         read_inputs({"repo": {"type": "string", "description": "owner/name"}}, [])
 
 
-@pytest.mark.parametrize("argument", ["limt=3", "limit", "=3", "--limit=3"])
+@pytest.mark.parametrize("argument", ["limt=3", "limt", "=3", "--limit=3"])
 def test_arguments_that_are_no_inputs(argument: str) -> None:
     with pytest.raises(ValueError, match=r"is not an input of this workflow; its inputs: limit=\.\.\."):
         read_inputs({"limit": {}}, [argument])
     with pytest.raises(ValueError, match="its inputs: none"):
         read_inputs({}, [argument])
+
+
+def test_an_input_without_its_value() -> None:
+    with pytest.raises(ValueError, match=r"^the input limit needs a value: limit=\.\.\.$"):
+        read_inputs({"limit": {}}, ["limit"])
 
 
 def test_an_input_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import pflow_lower
 from pflow_lower import pipeline
-from pflow_lower.emit.source_map import RULES, Mapped, at_line, maps_of
+from pflow_lower.emit.source_map import RULES, Mapped, at_line, map_files, maps_of
 from pflow_lower.ir.template import strings
 from pflow_lower.options import Options
 
@@ -46,8 +46,10 @@ def test_maps_are_as_published(case: str) -> None:
     files = [path for path in (GOLDEN / case).iterdir() if path.name in ("nodes.py", "flow.py", "lowered.json")]
     assert len(files) >= 2
     source = workflow_of(case).read_text(encoding="utf-8").split("\n")
+    compiled = compiled_of(case)
+    maps = map_files(maps_of(compiled.lowered, compiled.files), compiled.files, workflow_of(case).name)
     for file in files:
-        found = json.loads(file.with_name(f"{file.name}.map.json").read_text(encoding="utf-8"))
+        found = json.loads(maps[f"{file.name}.map.json"])
         jsonschema.validate(found, SCHEMA)
         assert (found["file"], found["source"]) == (file.name, workflow_of(case).name)
         count = len(file.read_text(encoding="utf-8").split("\n"))
@@ -58,8 +60,9 @@ def test_maps_are_as_published(case: str) -> None:
 
 def test_every_rule_is_published_and_used() -> None:
     assert set(SCHEMA["properties"]["lines"]["items"]["properties"]["rule"]["enum"]) == set(RULES)
-    maps = [json.loads(path.read_text(encoding="utf-8")) for path in GOLDEN.rglob("*.map.json")]
-    assert {row["rule"] for found in maps for row in found["lines"]} == set(RULES)
+    compiled = [compiled_of(case) for case in CASES if case != "markdown"]
+    maps = [mapped for one in compiled for mapped in maps_of(one.lowered, one.files).values()]
+    assert {row.rule for mapped in maps for row in mapped} == set(RULES)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -175,8 +178,18 @@ def test_a_failing_item_names_its_place_from_a_folder(tmp_path: Path, standalone
         "class Fails(pocketflow.Node):\n    def exec(self, prep_result): raise RuntimeError('no')\n"
         f"nodes.ClassifyBatch(Fails()).run({STORE!r})"
     )
-    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.stderr.strip().split("\n")[-1].startswith("workflow.json:") and "classify: item [0]" in run.stderr
+
+    def last_line() -> str:
+        run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+        return run.stderr.strip().split("\n")[-1]
+
+    place, rest = "workflow.json:25:15: ", "classify: item [0]"
+    assert not (out / "nodes.py.map.json").exists()
+    assert last_line().startswith(rest if standalone else place + rest)  # a copy of the runtime has no compiler
     (out / "nodes.py.map.json").write_text("{not a map")
-    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.stderr.strip().split("\n")[-1].startswith("classify: item [0]")
+    assert last_line().startswith(rest if standalone else place + rest)
+    pflow_lower.lower(tmp_path / "workflow.json", out=out, standalone=standalone, maps=True).write(out)
+    (tmp_path / "workflow.json").rename(tmp_path / "elsewhere.json")
+    assert last_line().startswith(place + rest)
+    (out / "nodes.py").write_text((out / "nodes.py").read_text() + "\n")  # the map is that of another file now
+    assert last_line().startswith(rest)

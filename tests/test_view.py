@@ -119,7 +119,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     # As the author's editor would write it: no escape is left to JSON.
     path = written(tmp_path, json.dumps(data, indent=2, ensure_ascii=False), "<b>&'.json")
     explored = explore(str(path))
-    extra = [Diagnostic("PFL999", Severity.WARNING, hostile, hostile, hostile, Position(1, 1), f"{hostile}\n{hostile}")]
+    extra = [Diagnostic("PFL301", Severity.WARNING, hostile, hostile, hostile, Position(1, 1), f"{hostile}\n{hostile}")]
     page = Page(render(explored, extra, {hostile: {hostile: hostile}, "b": {"items": hostile}}))
     harmless(page)
     assert page.texts["h1"] == ["<b>&'.json"]

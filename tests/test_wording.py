@@ -20,23 +20,17 @@ WORDINGS = {
 
 
 def said_by(file: Path) -> Iterator[tuple[int, str]]:
-    """The texts of a module that users may read, with their lines: strings, and the help of commands."""
+    """The texts of a module that users may read, with their lines: strings but docstrings, and commands' help."""
     tree = ast.parse(file.read_bytes())
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
-        if not is_command(node)
-    }
+    helps = {id(node.body[0]) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and is_command(node)}
+    of_developers = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and id(node) not in helps}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in of_developers:
             yield node.lineno, node.value
 
 
-def is_command(node: ast.AST) -> bool:
-    decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
-    return any(re.search(r"\b(command|group)\b", ast.unparse(decorator)) for decorator in decorators)
+def is_command(function: ast.FunctionDef) -> bool:
+    return any(re.search(r"\b(command|group)\b", ast.unparse(decorator)) for decorator in function.decorator_list)
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -34,6 +34,7 @@ class _Diagnostic(NamedTuple):
     file: str = ""
     position: Position | None = None
     help: str = ""
+    via: Position | None = None
 
 
 class Diagnostic(_Diagnostic):
@@ -41,6 +42,7 @@ class Diagnostic(_Diagnostic):
 
     `where` addresses the thing by node id (`classify.batch.items`), or is "" for the whole file.
     `file` is the source's name as the user gave it. `help` says what to do, one line or several.
+    `via` is where the workflow names `file`, for a place in a file that it reads in: a prompt in a file of its own.
     Raises: ValueError, for a code that `CODES` does not have.
     """
 
@@ -55,10 +57,11 @@ class Diagnostic(_Diagnostic):
         file: str = "",
         position: Position | None = None,
         help: str = "",
+        via: Position | None = None,
     ) -> Diagnostic:
         if code not in CODES:
             raise ValueError(f"{code!r} is not a code of diagnostics/codes.py")
-        return super().__new__(cls, code, severity, message, where, file, position, help)
+        return super().__new__(cls, code, severity, message, where, file, position, help, via)
 
     @property
     def title(self) -> str:

@@ -93,12 +93,17 @@ _HANDS_OFF = ("#", "# ruff: noqa", "# fmt: off")
 """Formatters and fixers of any settings leave the file as it is, or it would not be what `check` expects."""
 
 
+_PYRIGHT_RULES = """
+    AbstractUsage ArgumentType AssignmentType AttributeAccessIssue CallIssue FunctionMemberAccess GeneralTypeIssues
+    IncompatibleMethodOverride IncompatibleVariableOverride IndexIssue InvalidTypeForm MissingImports
+    MissingModuleSource OperatorIssue OptionalCall OptionalContextManager OptionalIterable OptionalMemberAccess
+    OptionalOperand OptionalSubscript PossiblyUnboundVariable PrivateImportUsage Redeclaration ReturnType
+    TypedDictNotRequiredAccess Unhashable
+"""
 _COPY = (
     *_HANDS_OFF,
     "# mypy: ignore-errors",
-    "# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false",
-    "# pyright: reportIndexIssue=false, reportMissingImports=false, reportOperatorIssue=false",
-    "# pyright: reportOptionalMemberAccess=false",
+    "# pyright: basic, " + ", ".join(f"report{rule}=false" for rule in _PYRIGHT_RULES.split()),
 )
 """In a copy of the runtime besides: type checkers of any settings take its types as they are."""
 

@@ -30,6 +30,7 @@ class Header(NamedTuple):
     program: bool = False
     standalone: bool = False
     nodes_file: str | None = None
+    maps: bool = False
 
 
 def origin_of(workflow: Workflow, options: Options) -> Origin:
@@ -41,7 +42,7 @@ def origin_of(workflow: Workflow, options: Options) -> Origin:
         return Origin(source="", command="")
     path = Path(os.fspath(workflow))
     source = _relative(path, options.out if options.out is not None else path.parent)
-    flags = [f"--{flag}" for flag in ("program", "standalone") if getattr(options, flag)]
+    flags = [f"--{flag}" for flag in ("program", "standalone", "maps") if getattr(options, flag)]
     if options.nodes_file is not None:
         flags += ["--nodes", _relative(options.nodes_file, options.out if options.out is not None else path.parent)]
     return Origin(source=source, command=shlex.join(["pflow-lower", source, "-o", ".", *flags]))
@@ -86,6 +87,8 @@ def read_header(header: str) -> Header | None:
             found = found._replace(program=True)
         elif flag == "--standalone":
             found = found._replace(standalone=True)
+        elif flag == "--maps":
+            found = found._replace(maps=True)
         elif flag == "--nodes":
             found = found._replace(nodes_file=next(rest, None))
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import posixpath
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ..diagnostics.diagnostic import Diagnostic, Severity
+from ..diagnostics.diagnostic import Diagnostic, Position, Severity
 from .document import Document
-from .paths import Path, where
+from .paths import Path, address, where
 
 MAX_CANDIDATES = 2_000
 """Beyond so many names none is suggested: the search compares with every one of them."""
@@ -49,17 +51,45 @@ class DiagnosticCollector:
         self, severity: Severity, code: str, path: Path, message: str, text: str | None, key: bool, help: str
     ) -> None:
         positions = self.document.positions
+        position = positions.find_key(path) if key else positions.find(path, text)
+        file, via = self.document.name, None
+        if text is not None and not key and (inside := self._in_file(path, text)) is not None:
+            (file, position), via = inside, positions.find(path)
         self.found.append(
             Diagnostic(
                 code=code,
                 severity=severity,
                 message=message,
                 where=where(self.document.data, path),
-                file=self.document.name,
-                position=positions.find_key(path) if key else positions.find(path, text),
+                file=file,
+                position=position,
                 help=help,
+                via=via,
             )
         )
+
+    def _in_file(self, path: Path, text: str) -> tuple[str, Position] | None:
+        """The place of `text` in the file that stands for the value at `path`; None if the workflow holds the value."""
+        if path[:1] != ("nodes",) or len(path) < 4:
+            return None
+        data = self.document.data
+        try:
+            node = data["nodes"][path[1]]
+            value: Any = data
+            for step in path:
+                value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+        files = node.get("_source_files")
+        at = str(path[3]) if path[2] == "params" and len(path) == 4 else address(path[2:])
+        reference = files.get(at) if isinstance(files, dict) else None
+        offset = value.find(text) if isinstance(value, str) else -1
+        if not isinstance(reference, str) or offset < 0:
+            return None
+        line = value.count("\n", 0, offset) + 1
+        column = offset - (value.rfind("\n", 0, offset) + 1) + 1
+        folder = posixpath.dirname(self.document.name.replace(os.sep, "/"))
+        return posixpath.normpath(posixpath.join(folder, reference)), Position(line, column)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

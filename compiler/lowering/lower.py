@@ -36,6 +36,9 @@ from ..node_types.pflow_types import is_cached, pflow_type
 from .bind import Bind, bound, in_call, in_store, none_unless_run
 from .names import class_name, free, variable
 
+_LINES = ("_source_line", "_source_lines")
+"""Keys that say in which line of a Markdown file something stands."""
+
 _INTERPRETED = {
     "prompt_cache": (
         "prompt_cache is not carried over: the text that it names is missing from the calls of the generated class",
@@ -57,12 +60,12 @@ def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     nodes = [dict(node.data) for node in ir.nodes]
     for lowered in batches:
         nodes[lowered.number] = _expanded(ir, lowered, ids)
-    document = {**ir.data, "nodes": nodes}
+    document = {**ir.data, "nodes": nodes} if batches else ir.data
     found = [finding for batch in facts.batches for finding in _not_carried_over(ir, batch.node)]
     by_number = {batch.number: batch for batch in batches}
     made = LoweredIR(
         name=ir.name,
-        document=document if batches else ir.data,
+        document=_without_lines(document),
         batches=batches,
         steps=tuple(_step(node, facts.types.get(node.type), by_number.get(node.number)) for node in ir.nodes),
         edges=ir.edges,
@@ -74,6 +77,22 @@ def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
         positions=ir.document.positions,
     )
     return made, found
+
+
+def _without_lines(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`document` without the lines of its Markdown file, which pflow's parser notes beside what it reads."""
+    found = dict(document)
+    found["nodes"] = [_unmarked(node) for node in document["nodes"]]
+    if isinstance(outputs := document.get("outputs"), dict):
+        found["outputs"] = {name: _unmarked(output) for name, output in outputs.items()}
+    if isinstance(cache := document.get("cache"), dict):
+        items = cache.get("items")
+        found["cache"] = _unmarked({**cache, **({"items": [*map(_unmarked, items)]} if items else {})})
+    return _unmarked(found)
+
+
+def _unmarked(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in value.items() if key not in _LINES}
 
 
 def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | None) -> LoweredStep:

@@ -26,13 +26,8 @@ RUNTIME = frozenset(
 )
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
-RESERVED = RUNTIME | frozenset(
-    """
-    self shared call given params inputs items results batch super scope float inner node_id alias
-    namespaced max_concurrent max_retries retry_wait error_handling engine parallel Any sys
-    """.split()
-)
-"""What generated code itself uses inside a class."""
+RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any sys".split())
+"""What generated code itself uses."""
 
 
 def class_name(node_id: str) -> str:

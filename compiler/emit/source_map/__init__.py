@@ -10,6 +10,7 @@ compared with what the templates promise. So a map cannot change a file, and cos
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from .lines import Lines
 from .module import module_lines
 from .program import program_lines
 
-VERSION = 1
+VERSION = 2
 
 RULES = {
     "header": "names the workflow and the command that makes this file again",
@@ -89,17 +90,23 @@ def at_line(mapped: Sequence[Mapped], line: int) -> list[Mapped]:
     return sorted((m for m in mapped if m.first <= line <= m.last), key=lambda m: (m.last - m.first, -len(m.path)))
 
 
-def map_files(maps: Mapping[str, Sequence[Mapped]], origin: str) -> dict[str, str]:
-    """The text of `<file>.map.json` for each file; `origin` is the workflow's path, relative to the files."""
-    return {f"{name}.map.json": _text(name, origin, mapped) for name, mapped in maps.items()}
+def map_files(maps: Mapping[str, Sequence[Mapped]], files: Mapping[str, str], origin: str) -> dict[str, str]:
+    """The text of `<file>.map.json` for each of `files`; `origin` is the workflow's path, relative to them."""
+    return {f"{name}.map.json": map_text(name, files[name], origin, mapped) for name, mapped in maps.items()}
 
 
-def _text(name: str, origin: str, mapped: Iterable[Mapped]) -> str:
+def map_text(name: str, text: str, origin: str, mapped: Iterable[Mapped]) -> str:
+    """The map of the file `name`, whose content is `text`."""
     rows = [json.dumps(_row(m), ensure_ascii=False) for m in mapped]
-    head = {"version": VERSION, "file": name, "source": origin}
+    head = {"version": VERSION, "file": name, "crc32": checksum(text), "source": origin}
     begin = json.dumps(head, ensure_ascii=False, indent=2)[:-2]
     listed = ",\n".join(f"    {row}" for row in rows)
     return f'{begin},\n  "lines": [\n{listed}\n  ]\n}}\n' if rows else f'{begin},\n  "lines": []\n}}\n'
+
+
+def checksum(text: str) -> str:
+    """What tells whether a map is that of a file with this content."""
+    return f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _row(mapped: Mapped) -> dict[str, Any]:

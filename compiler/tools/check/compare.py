@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +12,13 @@ from ... import generated_folder as output
 from ... import pipeline, regular_files
 from ...atomic_write import LEFT_OVER
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
-from ...generated_folder import LOWERED, MAP
+from ...generated_folder import MAP
 from ...write import write
 from .difference import first_difference, unified
 from .lowering import Lowering, shown
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other one says why it could not be known."""
-
-_LINE_OF_SOURCE = re.compile(rb'"_source_line(?:": \d+|s": \{(?:\s*"[^"\\]*": \d+,?)*\s*\})')
 
 
 class Outcome(NamedTuple):
@@ -77,7 +74,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         elif isinstance(content, OSError):
             reason = (content.strerror or str(content)).lower()
             findings.append(_finding("PFL611", lowering, path, f"this generated file cannot be read: {reason}"))
-        elif not _same(path, content, wanted):
+        elif content != wanted:
             findings.append(_stale(lowering, path, content, wanted))
             if not path.endswith(MAP):  # numbers, which nobody reads
                 differences.append(unified(shown(lowering.folder / path), content, wanted))
@@ -113,18 +110,6 @@ def _present(file: Path) -> bytes | OSError | None:
         return None if not file.is_symlink() else OSError(0, "it is a link to nowhere")
     except OSError as error:
         return error
-
-
-def _same(path: str, content: bytes, wanted: bytes) -> bool:
-    """Whether a file says what it should: byte for byte, but for the lines of a Markdown file that pflow notes.
-
-    A paragraph of prose in the workflow moves those, and means nothing.
-    """
-    if content == wanted:
-        return True
-    if path != LOWERED or b'"_source_line' not in wanted or b"\r" in content:
-        return False
-    return _LINE_OF_SOURCE.sub(b"", content) == _LINE_OF_SOURCE.sub(b"", wanted)
 
 
 def _why_extra(path: str) -> str:

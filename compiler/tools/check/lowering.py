@@ -20,12 +20,18 @@ class Lowering(NamedTuple):
     program: bool = False
     standalone: bool = False
     nodes_file: Path | None = None
+    maps: bool = False
 
     @property
     def options(self) -> Options:
         """What makes the files again."""
         return Options(
-            nodes_file=self.nodes_file, out=self.folder, program=self.program, standalone=self.standalone, code=True
+            nodes_file=self.nodes_file,
+            out=self.folder,
+            program=self.program,
+            standalone=self.standalone,
+            maps=self.maps,
+            code=True,
         )
 
 
@@ -38,6 +44,7 @@ def from_header(module: Path, said: Header) -> Lowering:
         program=said.program,
         standalone=said.standalone,
         nodes_file=None if said.nodes_file is None else beside(module.parent, said.nodes_file),
+        maps=said.maps,
     )
 
 

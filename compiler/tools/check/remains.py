@@ -56,7 +56,8 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
     left = next(_signs(folder, ours), None)
     if left is None:
         return Remains()
-    message = "this is left of a lowering, and no module beside it says what it was made from"
+    module = shown(folder / "nodes.py")
+    message = f"this is left of a lowering, and no module beside it, as {module}, says what it was made from"
     return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown(folder))))
 
 
@@ -75,6 +76,7 @@ def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
                 said_by=folder / name,
                 program=program,
                 standalone=STANDALONE_RUNTIME in ours,
+                maps=True,
             )
     return None
 

@@ -3,7 +3,7 @@
     [[tool.pflow-lower.lowerings]]           # in pyproject.toml; in pflow-lower.toml: [[lowerings]]
     workflows = ["flows/*.pflow.md"]         # one pattern or several, relative to this file
     out = "generated/{name}"                 # {name}: the workflow's, {folder}: that of its folder
-    program = true                           # as --program; also: standalone, nodes
+    program = true                           # as --program; also: standalone, maps, nodes
 
 A table is needed only for files that are not there yet: a generated module knows its source.
 """
@@ -27,7 +27,7 @@ from .lowering import Lowering, beside, shown
 
 TABLES = ("pflow-lower.toml", "pyproject.toml")
 """The files in which a table may stand."""
-KEYS = ("nodes", "out", "program", "standalone", "workflows")
+KEYS = ("maps", "nodes", "out", "program", "standalone", "workflows")
 PLACEHOLDERS = ("{name}", "{folder}")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
 _SECTION = "tool.pflow-lower.lowerings"
@@ -114,6 +114,7 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
                 program=entry.get("program", False),
                 standalone=entry.get("standalone", False),
                 nodes_file=beside(folder, entry["nodes"]) if "nodes" in entry else None,
+                maps=entry.get("maps", False),
             )
     return list(found.values()), problems
 
@@ -152,7 +153,7 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
         near = get_close_matches(key, KEYS, 1)
         help = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
         yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", help)
-    for key in ("program", "standalone"):
+    for key in ("maps", "program", "standalone"):
         if not isinstance(entry.get(key, False), bool):
             yield _problem(file, f"{where}.{key}", f"{entry[key]!r} is neither true nor false")
     workflows = entry.get("workflows")

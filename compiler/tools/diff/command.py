@@ -103,7 +103,7 @@ def _show(
         elif form == "json":
             click.echo(show.as_data(comparisons))
         else:
-            from .markdown import as_markdown
+            from .show_markdown import as_markdown
 
             click.echo(as_markdown(comparisons), nl=False)
         show_findings(problems, "text") if form != "json" else None

@@ -8,8 +8,8 @@ from ... import pipeline
 from ...diagnostics.diagnostic import Diagnostic, LowerError
 from ...ir.workflow import SourceIR
 from ...options import Options
-from .compare import compare
 from .model import Comparison
+from .node_changes import compare
 
 
 def compare_files(old: Path | None, new: Path | None, old_name: str, new_name: str) -> Comparison:

@@ -30,7 +30,7 @@ def explain(what: str | None) -> None:
     The exit status is 0, or 2 if there is no such code or line.
     """
     from .explain import code_in_words, codes, line_in_words, place
-    from .generated import CannotExplain
+    from .generated_file import CannotExplain
 
     try:
         if what is None:

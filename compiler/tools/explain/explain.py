@@ -11,7 +11,7 @@ from ...diagnostics.diagnostic import printable
 from ...diagnostics.explanations import explanation
 from ...emit.source_map import RULES, Mapped, at_line
 from ...ir.report import nearest
-from .generated import CannotExplain, GeneratedFile, known_of, lines_of, read, shown
+from .generated_file import CannotExplain, GeneratedFile, known_of, lines_of, read, shown
 
 _WIDTH = 100
 """About how much of a line of a workflow is shown: prompts can be one long line of JSON."""

@@ -16,9 +16,9 @@ from ...load.markdown_positions import MarkdownPositions
 from ...options import Options
 from ..lint.findings import lint_findings
 from .occurrences import Names, Occurrence
-from .places import Places
 from .ranges import place_of
 from .text import Place, Text, clean
+from .text_places import Places
 
 MAX_FINDINGS = 500
 """How many findings an editor is sent for one buffer."""

@@ -19,7 +19,8 @@ def diagnostic(analysis: Analysis, finding: Diagnostic, place: Place) -> types.D
     """`finding`, shown at `place`."""
     where = f"{finding.where}: " if finding.where else ""
     if finding.file != analysis.name:  # a table of node types, pflow's registry
-        where = f"{finding.file}: {where}"
+        at = f":{finding.position.line}:{finding.position.column}" if finding.position else ""
+        where = f"{finding.file}{at}: {where}"
     help = f"\n{finding.help}" if finding.help else ""
     return types.Diagnostic(
         range_at(analysis.text, place),

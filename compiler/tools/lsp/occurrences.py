@@ -15,8 +15,8 @@ from ...analyse.template_sites import Surface, surfaces
 from ...ir.paths import Path
 from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
-from .places import Places, Spelling
 from .text import Place
+from .text_places import Places, Spelling
 
 
 class Symbol(NamedTuple):

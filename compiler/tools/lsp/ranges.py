@@ -22,9 +22,10 @@ def place_of(finding: Diagnostic, text: Text, name: str, expressions: dict[int, 
     `expressions` are the known `${...}`: start -> end. What has no place here (no position, or one in another
     file) is shown on the first line.
     """
-    if finding.position is None or finding.file != name:
+    position = finding.via or (finding.position if finding.file == name else None)
+    if position is None:
         return _visible(Place(0, text.line_end(0)), text)
-    start = text.at(finding.position)
+    start = text.at(position)
     if start in expressions:
         return Place(start, expressions[start])
     end = text.line_end(start)

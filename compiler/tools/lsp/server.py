@@ -26,7 +26,7 @@ from . import occurrences
 from .analysis import Analysis
 from .buffers import PAUSE, Buffer, Worker
 from .fixes import fix_of
-from .generated import Generated, Shelf, generated_class
+from .generated_code import Generated, Shelf, generated_class
 from .hover import hover
 from .messages import diagnostic, place_at, range_at
 from .text import Place

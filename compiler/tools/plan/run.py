@@ -16,7 +16,9 @@ from ...options import Options
 from .clock import Times, WrongTime, from_trace, seconds
 from .forecast import forecast
 from .known import KnownValues, WrongInput, given
-from .plan import Plan, as_text, dump
+from .plan import Plan
+from .plan_json import dump
+from .plan_text import as_text
 from .tokens import Price
 
 

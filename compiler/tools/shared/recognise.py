@@ -16,7 +16,9 @@ from typing import Any
 from ...generated_folder import LOWERED, MAP
 
 _FOREIGN = frozenset({"position", "data", "typeVersion"})
-_BROKEN = (r'"nodes"\s*:\s*\[', r'"id"\s*:', r'"type"\s*:')
+_NODES = re.compile(r'"nodes"\s*:\s*\[')
+_ID = re.compile(r'"id"\s*:')
+_TYPE = re.compile(r'"type"\s*:')
 _FOREIGN_BROKEN = re.compile(rf'"(?:{"|".join(sorted(_FOREIGN))})"\s*:')
 
 
@@ -48,7 +50,7 @@ def looks_like_workflow(text: str | bytes, before: bool = False) -> bool:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        mentions_all = all(re.search(part, text) for part in _BROKEN) and not _FOREIGN_BROKEN.search(text)
+        mentions_all = all(part.search(text) for part in (_NODES, _ID, _TYPE)) and not _FOREIGN_BROKEN.search(text)
         return before or '"ir_version"' in text or mentions_all
     return _is_one(data, before)
 

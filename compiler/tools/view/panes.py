@@ -77,7 +77,7 @@ def notes_of(found: Iterable[Diagnostic]) -> list[Note]:
             printable(finding.where),
             printable(finding.message),
             "\n".join(printable(line) for line in finding.help.splitlines()),
-            finding.position.line if finding.position else 0,
+            place.line if (place := finding.via or finding.position) else 0,
         )
         for number, finding in enumerate(by_position(found))
     ]
