@@ -12,7 +12,7 @@ from pathlib import Path
 from . import regular_files
 from .atomic_write import LEFT_OVER
 from .emit.emit import STANDALONE_RUNTIME
-from .emit.header import HEADER_BYTES, Header, header_of, read_header
+from .generated_header import HEADER_BYTES, Header, header_of, read_header
 
 LOWERED = "lowered.json"
 """The expanded IR, which stands in every folder of generated files."""

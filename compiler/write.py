@@ -13,8 +13,8 @@ from . import regular_files
 from .atomic_write import replace_files
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from .emit.emit import STANDALONE_RUNTIME
-from .emit.header import header_of, read_header
 from .generated_folder import GENERATED, LOWERED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
+from .generated_header import header_of, read_header
 from .ir.lowered import MODULE, LoweredIR
 from .lowering.names import digest_of
 
@@ -76,7 +76,6 @@ def load_classes(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, type
 
 def _map_of(lowered: LoweredIR, name: str, text: str) -> str:
     """The source map of a module in memory, made when somebody asks; "" if the workflow has no file."""
-    from .emit.header import header_of, read_header
     from .emit.source_map import map_text, maps_of
 
     said = read_header(header_of(text) or "")

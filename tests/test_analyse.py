@@ -154,6 +154,12 @@ def test_outputs_of_a_batch_node(reference: str, how: str, code: str | None) -> 
     assert [found.code for found in findings(data)] == ([code] if code else [])
 
 
+@pytest.mark.parametrize(("length", "shown"), [(60, "${" + "+" * 57 + "}"), (61, "${" + "+" * 55 + "...")])
+def test_a_long_piece_that_is_not_a_reference_is_shown_by_its_beginning(length: int, shown: str) -> None:
+    [said] = about({"x": "${" + "+" * (length - 3) + "}"})
+    assert f": {shown} is not a reference" in said
+
+
 @pytest.mark.parametrize(
     ("batch", "code"),
     [

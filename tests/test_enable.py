@@ -99,6 +99,11 @@ def test_enable_disable_status(shared_place: Place) -> None:
     assert place.lower("enable").returncode == 0
     assert place.file.read_text() == text
     assert place.lower("status").stdout.startswith(f"on, by {place.file}\n")
+    for length in (len(text) - 3, len(text) - 40, text.rindex("import sys") + 5, text.rindex("import sys"), 60):
+        place.file.write_text(text[:length])
+        assert place.lower("status").stdout.startswith(f"off: {place.file} is damaged; write it again"), length
+    assert place.lower("enable").returncode == 0
+    assert place.file.read_text() == text
     assert place.pflow() == (True, "")
     assert place.pflow(PFLOW_LOWER="0") == (False, "")
     assert "PFLOW_LOWER=0 in this shell: off" in place.lower("status", PFLOW_LOWER="0").stdout

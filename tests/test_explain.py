@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
 TO_READ_ONLY = {
     *("PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL590", "PFL591", "PFL601", "PFL602"),
-    *("PFL117", "PFL603"),
+    *("PFL117", "PFL118", "PFL603"),
     *("PFL611", "PFL612", "PFL613", "PFL614", "PFL615", "PFL616"),
     *("PFL701", "PFL702", "PFL703", "PFL704", "PFL705", "PFL711"),
 }

@@ -60,6 +60,23 @@ def test_a_node_that_no_edge_reaches(written: list[str], more: Any, expected: di
         assert finding.help == f'add {{"from": "{first}", "to": "{then}"}} to `edges`'
 
 
+def test_the_way_in_goes_on_from_a_node_that_runs() -> None:
+    """Not from the last node that leads nowhere, which may itself never run."""
+    found = findings({"nodes": nodes("a", "b", "c", "d"), "edges": edges("a>c")}, "PFL323")
+    assert [finding.help for finding in found] == [
+        'add {"from": "c", "to": "b"} to `edges`',
+        'add {"from": "c", "to": "d"} to `edges`',
+    ]
+
+
+def test_items_of_every_node_are_looked_at() -> None:
+    one, other = (
+        {**node, "batch": {"items": items}} for node, items in zip(nodes("a", "b"), ([1], "${n}"), strict=True)
+    )
+    found = findings({"inputs": {"n": {"type": "integer"}}, "nodes": [one, other], "edges": edges("a>b")}, "PFL")
+    assert [finding.where for finding in found] == ["b.batch.items"]
+
+
 def test_following_the_hints_leaves_nothing_to_say() -> None:
     data: dict[str, Any] = {"nodes": nodes("a", "b", "c", "d", "e"), "edges": edges("c>d!error")}
     hints = [finding.help for finding in findings(data, "PFL323")]

@@ -51,6 +51,11 @@ def test_what_is_no_workflow_data_is_refused() -> None:
         literal({1, 2})
 
 
+@pytest.mark.parametrize("text", ['Say "hi"', '"', 'a \\ and """ in it', "plain", 'ends with \\"'])
+def test_a_docstring_says_the_text(text: str) -> None:
+    assert ast.literal_eval(docstring(text)) == text
+
+
 @given(TEXTS)
 @example("".join(HOSTILE))
 @example('ends with a quote"')

@@ -116,7 +116,7 @@ def line_of(tab: Tab, pane: int, text: str) -> str:
 
 
 def test_pointing_at_a_line_lights_what_it_became(show: Any) -> None:
-    tab = show(CLASSIFIER)
+    tab = show(CLASSIFIER, viewport={"width": 1280, "height": 480})
     prompt = line_of(tab, 0, '"prompt": "Title')
     tab.page.hover(f"#{prompt}")
     lit = tab.lines("hit")
@@ -346,6 +346,37 @@ def test_nothing_moves_or_widens_while_the_mouse_moves(show: Any, size: tuple[in
         assert "._" not in said and len(said) < 200
     tab.page.wait_for_timeout(200)
     assert tab.page.evaluate(frame) == before
+
+
+@pytest.mark.parametrize("width", [500, 1024, 1900])
+def test_rows_of_the_graph_hold_every_box_and_word(show: Any, tmp_path: Path, width: int) -> None:
+    nodes = [{"id": f"n{at}", "type": "shell", "params": {"command": "x"}} for at in range(40)]
+    edges = [{"from": f"n{at}", "to": f"n{at + 1}"} for at in range(37)]
+    edges += [{"from": "n30", "to": "n8", "action": "again"}, {"from": "n4", "to": "n38", "action": "error"}]
+    edges += [{"from": "n18", "to": "n39", "action": "error"}, {"from": "n39", "to": "n17"}]
+    path = tmp_path / "workflow.json"
+    path.write_text(json.dumps({"nodes": nodes, "edges": edges}, indent=1), encoding="utf-8")
+    tab = show(path, viewport={"width": width, "height": 800})
+    outside = """() => {
+        const all = document.querySelector(".graph svg").getBoundingClientRect();
+        return [...document.querySelectorAll(".box, .word, .edge")].filter((each) => {
+            const own = each.getBoundingClientRect();
+            return own.left < all.left - 1 || own.right > all.right + 1 || own.top < all.top || own.bottom > all.bottom;
+        }).map((each) => each.outerHTML);
+    }"""
+    assert tab.page.evaluate(outside) == []
+    boxes = tab.page.eval_on_selector_all(
+        ".box > rect:last-of-type",
+        """all => all.map(each => {
+        const {left, top, right, bottom} = each.getBoundingClientRect();
+        return [left, top, right, bottom];
+    })""",
+    )
+    for at, (left, top, right, bottom) in enumerate(boxes):
+        assert all(left >= r or right <= x or top >= b or bottom <= y for x, y, r, b in boxes[:at])
+    # Wider windows have fewer rows.
+    tab.page.set_viewport_size({"width": 2 * width, "height": 800})
+    assert tab.page.evaluate(outside) == []
 
 
 def test_the_first_screen_starts_at_the_first_class(show: Any) -> None:

@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "PFL115": "referenced file cannot be read",
     "PFL116": "remark of pflow's parser",
     "PFL117": "path at which nothing is found",
+    "PFL118": "generated file instead of a workflow",
     # validate: the schema
     "PFL201": "missing key",
     "PFL202": "unknown key",

@@ -75,7 +75,7 @@ class Diagnostic(_Diagnostic):
             location += f":{self.position.line}:{self.position.column}"
         where = f" {self.where}:" if self.where else ""
         head = f"{location}: {self.severity.value}[{self.code}]{where} {self.message}"
-        return "\n".join(printable(line) for line in [head, *(f"  {line}" for line in self.help.splitlines())])
+        return "\n".join(for_log(line) for line in [head, *(f"  {line}" for line in self.help.splitlines())])
 
     def to_json(self) -> dict[str, object]:
         """The finding as plain data, for `--format json`."""
@@ -96,6 +96,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def for_log(line: str) -> str:
+    """`line` as it may stand in the log of a CI system: printable, and never taken for a command to its runner."""
+    line = printable(line)
+    if line.lstrip().startswith("::"):
+        line = line.replace("::", "\\x3a:", 1)
+    return line.replace("##[", "#\\x23[")
+
+
+def is_utf_8(name: str) -> bool:
+    """Whether a file's name can be written into a text: Python keeps other bytes as halves of surrogate pairs."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def by_position(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .. import regular_files
-from ..diagnostics.diagnostic import Diagnostic, LowerError, refusal
+from ..diagnostics.diagnostic import Diagnostic, LowerError, is_utf_8, refusal
+from ..generated_header import header_of, read_header
 from ..ir.document import Document, NoPositions
 from ..ir.report import kind
 from .file_references import read_files
@@ -45,10 +46,16 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO 
     name = os.fspath(source)
     if name == "-":
         return from_bytes(_read(stdin or sys.stdin.buffer, "<stdin>"), "<stdin>")
+    if not is_utf_8(name):
+        help = "rename it; everything that is made of a workflow says where it came from"
+        raise refusal("PFL101", name, "the name of the file is not UTF-8 (in this locale)", help=help)
     try:
         content = regular_files.read_named(name, MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise _too_large(name, f"{os.stat(name).st_size:,} bytes")
+    except IsADirectoryError as error:
+        help = "name the workflow in it; `lint` and `check` take folders"
+        raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}", help=help) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}") from error
     return from_bytes(content, name, folder=Path(name).parent)
@@ -71,6 +78,8 @@ def from_text(text: str, name: str, *, folder: Path | None = None) -> Document:
     """
     if not text.strip():
         raise refusal("PFL104", name, "the file is empty; a workflow has at least one node")
+    if (header := header_of(text)) is not None:
+        raise _generated(name, "this module was generated", header)
     if name.endswith(".json") or not (name.endswith(".md") or _is_markdown(text)):
         return from_json(text, name, folder=folder)
     from .markdown import from_markdown
@@ -107,6 +116,8 @@ def from_json(text: str, name: str, *, folder: Path | None = None) -> Document:
         raise LowerError(numbers(text, name, positions)) from error
     if too_deep(data):
         raise deep_json(text, name, positions)
+    if isinstance(data, dict) and {"version", "file", "source", "lines"} <= data.keys() and "nodes" not in data:
+        raise _generated(name, f"this is the source map of {data['file']}, which was generated from {data['source']}")
     found: list[Diagnostic] = []
     if "PFL106" in seen:
         found += repeated_keys(text, data, name, positions)
@@ -184,6 +195,14 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
     return str(error)
+
+
+def _generated(name: str, message: str, header: str = "") -> LowerError:
+    """The finding about a file that pflow-lower has written."""
+    said = read_header(header)
+    message = f"{message} from {said.source}" if said is not None else message
+    source = "the workflow" if said is None else os.path.normpath(os.path.join(os.path.dirname(name), said.source))
+    return refusal("PFL118", name, message, help=f"lower {source} instead")
 
 
 def _too_large(name: str, size: str) -> LowerError:

@@ -8,6 +8,7 @@ is told so in a line and runs as it is.
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import sysconfig
@@ -99,6 +100,8 @@ def status() -> list[str]:
         said = [f"off: there is no {file}"]
     elif not _is_ours(file):
         said = [f"off: {file} is not pflow-lower's"]
+    elif not _is_whole(file):
+        said = [f"off: {file} is damaged; write it again with `pflow-lower enable`"]
     elif _WHEN_ASKED in file.read_text(encoding="ascii", errors="replace"):
         said = [f"only with {SWITCH}=1, by {file}"]
     else:
@@ -133,6 +136,17 @@ def _is_ours(file: Path) -> bool:
     try:
         return file.read_text(encoding="ascii", errors="replace").startswith(_MARK)
     except OSError:
+        return False
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether the last line of the file, the one that Python runs, is all there."""
+    lines = file.read_text(encoding="ascii", errors="replace").splitlines()
+    try:
+        code = ast.parse(lines[-1])
+        hook = ast.literal_eval(code.body[1].value.args[0])  # type: ignore[attr-defined]  # import sys; exec(HOOK, {})
+        return len(code.body) == 2 and ast.parse(hook) is not None
+    except (SyntaxError, ValueError, IndexError, AttributeError, TypeError):
         return False
 
 

@@ -47,7 +47,7 @@ function breakRows() {
     if (row(from) === row(to)) holds(row(from), size.y - 2, size.y + size.height + 2);
   }
   const down = []; // how far a row is moved
-  let end = 8;
+  let end = edges.some(({ from, to }) => row(from) > 0 && row(to) === 0) ? 8 + BETWEEN : 8;
   for (let at = 0; at < tops.length; at++) {
     down[at] = end - (tops[at] ?? 0);
     end += (bottoms[at] ?? 0) - (tops[at] ?? 0) + BETWEEN;
@@ -61,15 +61,18 @@ function breakRows() {
     const [x2, y2] = place(to);
     const same = row(from) === row(to);
     const moved = `translate(${-row(from) * columns * pitch + EDGE - 10},${down[row(from)]})`;
-    word?.setAttribute("transform", moved);
     if (same) {
+      word?.setAttribute("transform", moved);
       path.setAttribute("d", d);
       path.setAttribute("transform", moved);
     } else {
       const between = tops[row(to)] + down[row(to)] - BETWEEN / 2;
-      const points = [[x + wide, y + tall / 2], [x + wide + 8, y + tall / 2], [x + wide + 8, between], [x2 - 11, between], [x2 - 11, y2 + tall / 2], [x2, y2 + tall / 2]];
-      path.setAttribute("d", along(points));
+      const out = [[x + wide, y + tall / 2], [x + wide + 8, y + tall / 2], [x + wide + 8, between]];
+      const into = [[x2 - 11, between], [x2 - 11, y2 + tall / 2], [x2, y2 + tall / 2]];
+      path.setAttribute("d", along([...out, ...into]));
       path.removeAttribute("transform");
+      const half = [(x + wide + x2) / 2, between + 3];
+      word?.setAttribute("transform", `translate(${half[0] - word.getAttribute("x")},${half[1] - word.getAttribute("y")})`);
     }
   }
   drawing.setAttribute("width", width);

@@ -54,9 +54,9 @@ document.addEventListener("click", (event) => {
     return;
   }
   const element = event.target.closest("a[data-l]");
-  if (element?.getAttribute("href")) {
+  if (element?.hasAttribute("href")) {
     event.preventDefault();
-    follow(element);
+    if (element.getAttribute("href")) follow(element);
     return;
   }
   const row = event.target.closest(".l");

@@ -33,9 +33,24 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ["test_golden.py"]
 ROOMS = {
-    "analyse": [*GOLDEN, "test_invariance.py", "test_analyse.py", "test_golden_diff.py"],
-    "lowering": [*GOLDEN, "test_names.py", "test_lowering.py", "test_invariance.py", "test_source_map.py"],
-    "emit": [*GOLDEN, "test_python_text.py", "test_evaluation.py", "test_verify.py", "test_source_map.py"],
+    "analyse": [
+        *GOLDEN,
+        "test_invariance.py",
+        "test_analyse.py",
+        "test_foreseen.py",
+        "test_golden_diff.py",
+        "test_golden_plan.py",
+        "test_golden_lint.py",
+    ],
+    "lowering": [*GOLDEN, "test_names.py", "test_lowering.py", "test_verify.py", "test_source_map.py"],
+    "emit": [
+        *GOLDEN,
+        "test_python_text.py",
+        "test_evaluation.py",
+        "test_verify.py",
+        "test_source_map.py",
+        "test_check.py",
+    ],
     "tools/diff": ["test_golden_diff.py", "test_diff.py"],
 }
 """Folders of the package, and the test files that should fail when a line in one of them is wrong."""

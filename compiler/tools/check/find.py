@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
-from ...emit.header import HEADER_BYTES, header_of
 from ...generated_folder import GENERATED
+from ...generated_header import HEADER_BYTES, header_of
 from ..shared.workflow_files import walk
 from . import tables
 from .lowering import Lowering, shown

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ...emit.header import Header
+from ...generated_header import Header
 from ...options import Options
 
 

@@ -19,6 +19,8 @@ LIMIT = 60_000
 _FOUND = {"breaking": "💥", "behaviour": "🔀", "cost": "💰", "schedule": "⏱️", "cosmetic": "💅"}
 _LINES = 60
 _QUOTED = re.compile(r"(`[^`]*`|\$\{[^`{}]*\})")
+_LINKED = re.compile(r"[@#]|:(?=[^\s&])|\bwww(?=\.)|\bgh-(?=\d)|[0-9a-f]{6}(?=[0-9a-f])", re.IGNORECASE)
+"""Where GitHub would link a name, a number, an address or a commit, or make an emoji, in what is text only."""
 _MARKUP = re.compile(r"[\\`*_\[\]|#~!]")
 
 
@@ -119,6 +121,6 @@ def sentence(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """`text` so that Markdown takes it for text: no markup, no HTML, no mention of anybody."""
+    """`text` so that Markdown takes it for text: no markup, no HTML, no mention, no link."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKUP.sub(r"\\\g<0>", text).replace("@", "@&#8203;")
+    return _LINKED.sub(lambda found: f"{found[0]}&#8203;", _MARKUP.sub(r"\\\g<0>", text))

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
-from ...emit.header import Header, header_of, read_header
 from ...emit.source_map import RULES, VERSION, Mapped, checksum, map_text, maps_of
 from ...generated_folder import MAP
+from ...generated_header import Header, header_of, read_header
 from ...load.load import MAX_BYTES
 from ...options import Options
 

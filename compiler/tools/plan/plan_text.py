@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...diagnostics.diagnostic import for_log
 from .amount import ONCE, Range
 from .clock import TimeBounds
 from .node import Node
@@ -28,7 +29,7 @@ def as_text(plan: Plan) -> str:
         head = f"  {name:<{width}}  {node.type:<{kinds}}  "
         first, *more = _said(node, plan.price)
         lines += [f"{head}{first}".rstrip(), *(f"{'':<{len(head)}}{line}" for line in more)]
-    return "\n".join([*lines, "", *(f"  {line}" for line in _summary(plan))])
+    return "\n".join(map(for_log, [*lines, "", *(f"  {line}" for line in _summary(plan))]))
 
 
 def _said(node: Node, price: Price | None) -> Iterator[str]:
