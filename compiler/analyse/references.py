@@ -53,7 +53,7 @@ class _Checker:
         self.names = self.inputs | self.aliases.keys()
         if self.aliases:
             self.names |= {"__index__"}
-        if any(node.data.get("loop") for node in ir.nodes):
+        if any(node.loop for node in ir.nodes):
             self.names |= {"__iteration__"}
 
     def run(self) -> None:
@@ -132,7 +132,7 @@ class _Checker:
 
     def _in_time(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         root = reference.root
-        if self.order.runs_before(root, node.id) or (root == node.id and node.data.get("loop")):
+        if self.order.runs_before(root, node.id) or (root == node.id and node.loop):
             return True
         if root == node.id:
             what = f"{reference} is this node's own output, which is not there yet"
@@ -181,7 +181,7 @@ class _Checker:
                 what = f"{reference} is read before there is an item: `items` makes the list of them"
                 self._warn("PFL321", surface, expression, reference, what)
         elif root == "__iteration__":
-            if not node.data.get("loop"):
+            if not node.loop:
                 self._warn("PFL321", surface, expression, reference, f"{reference} only exists in a loop node")
         elif root == "__index__":
             what = f"{reference} only exists in the params of a batch node"
@@ -212,10 +212,7 @@ class _Checker:
         """Check the sources of the workflow's outputs; returns the roots that they read."""
         known = self.nodes.keys() | self.inputs
         roots: set[str] = set()
-        for name, output in (self.ir.data.get("outputs") or {}).items():
-            source = output.get("source")
-            if not isinstance(source, str):
-                continue
+        for name, source in self.ir.outputs:
             path = ("outputs", name, "source")
             wrapped = parse("${" + source + "}")
             bare = wrapped.is_whole or not parse(source).is_dynamic

@@ -89,6 +89,12 @@ class Loop(NamedTuple):
     max_iterations: int | str | None = None
     carry: Mapping[str, str] = {}
 
+    @property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """The keys that end the loop, as far as they are written, and their templates."""
+        found = (("while", self.while_), ("until", self.until))
+        return tuple((key, text) for key, text in found if isinstance(text, str))
+
 
 class Input(NamedTuple):
     """An input of the workflow; `data` is all that is written of it."""
@@ -212,9 +218,15 @@ class SourceIR(NamedTuple):
         return tuple(Edge(edge["from"], edge["to"], edge.get("action")) for edge in self.data.get("edges") or ())
 
     @property
+    def start_node(self) -> str | None:
+        """The node that the author says runs first, if one is named."""
+        found = self.data.get("start_node")
+        return found if isinstance(found, str) and found else None
+
+    @property
     def start(self) -> str:
         """The id of the node that runs first."""
-        return str(self.data.get("start_node") or self.nodes[0].id)
+        return self.start_node or self.nodes[0].id
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:

@@ -322,9 +322,7 @@ def _written_out(pair: Pair) -> Iterator[Change]:
 
 
 def _attempts(node: SourceNode) -> int:
-    retry = node.data.get("retry")
-    most = retry.get("max", 1) if isinstance(retry, dict) else 1
-    return most if isinstance(most, int) else 1
+    return node.retry.max if node.retry is not None else 1
 
 
 def _times(number: int, what: str) -> str:

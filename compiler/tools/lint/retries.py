@@ -26,7 +26,7 @@ def multiplied(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     if budget.batch < 2 or budget.own < 2:
         return
     what = budget.known.call if budget.known else "call"
-    written = "max" in (node.data.get("retry") or {})
+    written = node.retry is not None and "max" in node.retry.written
     own = "`retry.max`" if written else f"what `{node.type}` tries by itself"
     may = "makes" if budget.known else "can make"
     message = (
@@ -48,12 +48,11 @@ def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     """
     effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
     budget = budget_of(node)
-    retry = node.data.get("retry") or {}
     if not effect or budget.worst < 2:
         return
     if node.batch is not None and node.batch.max_retries > 1 and budget.batch > 1:
         path: Path = (*node.path, "batch", "max_retries")
-    elif retry.get("max", 1) > 1:
+    elif node.retry is not None and node.retry.max > 1:
         path = (*node.path, "retry", "max")
     else:
         return  # the type's own habit, which its author did not ask for

@@ -65,8 +65,8 @@ def forecast(
             runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
             notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
         often.append(runs)
-        if node.data.get("loop"):
-            most = known.value(node.data["loop"].get("max_iterations"))
+        if node.loop is not None:
+            most = known.value(node.loop.max_iterations)
             rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS)
             runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")

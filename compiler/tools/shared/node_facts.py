@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...ir.workflow import SourceNode
+from ...ir.workflow import Retry, SourceNode
 from ...node_types.pflow_types import PflowType, pflow_type
 
 
@@ -40,17 +40,18 @@ def _waits(wait: float, attempts: int, doubles: bool) -> float:
 def budget_of(node: SourceNode) -> Budget:
     """How often an item can make `node` work, as far as it is known."""
     known = pflow_type(node.type)
-    retry = node.data.get("retry") or {}
+    retry = node.retry or Retry()
     own, wait = (known.attempts.own, known.attempts.wait) if known else (1, 0.0)
     if known is None or known.attempts.heeds_retry:
-        own, wait = retry.get("max", own), retry.get("wait", wait)
+        own = retry.max if "max" in retry.written else own
+        wait = retry.wait if retry.wait is not None else wait
     repeated = node.batch is not None and (known is None or known.attempts.raises)
     return Budget(
         batch=node.batch.max_retries if repeated and node.batch is not None else 1,
         own=int(own),
         batch_wait=float(node.batch.retry_wait) if node.batch is not None else 0.0,
         own_wait=float(wait),
-        backoff=retry.get("backoff") == "exponential",
+        backoff=retry.backoff == "exponential",
         batch_backoff=node.batch is not None and node.batch.retry_backoff == "exponential",
         known=known,
     )
