@@ -15,6 +15,7 @@ from ..ir.batch_keys import is_name, name_like
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
 from ..validate.rules import old_batch
 from .code_nodes import check_code
@@ -23,6 +24,7 @@ from .foreseen import check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
+from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .sentences import names_nothing
 from .template_sites import Surface, surfaces
@@ -31,16 +33,22 @@ from .template_syntax import check_syntax
 COUNTERS = (INDEX, "__iteration__")
 
 
-def check_references(ir: SourceIR) -> list[Diagnostic]:
-    """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position."""
+def check_references(ir: SourceIR, types: NodeTypes | None = None) -> list[Diagnostic]:
+    """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position.
+
+    Without `types`, nothing is said about the parameters and outputs of node types.
+    """
     report = DiagnosticCollector(ir.document)
-    _Checker(ir, report).run()
+    interfaces = Interfaces(types)
+    check_parameters(ir, report, interfaces)
+    _Checker(ir, report, interfaces).run()
     return list(by_position(report.found))
 
 
 class _Checker:
-    def __init__(self, ir: SourceIR, report: DiagnosticCollector) -> None:
+    def __init__(self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
         self.ir = ir
+        self.interfaces = interfaces
         self.report = report
         self.nodes = {node.id: node for node in ir.nodes}
         self.inputs = frozenset(ir.inputs)
@@ -159,8 +167,9 @@ class _Checker:
             return
         if not reference.path or not isinstance(reference.path[0], Field):
             self._bare_node(surface, expression, reference)
-        elif node.batch is not None:
-            finding = check_output_key(node, reference)
+        else:
+            batch = node.batch is not None
+            finding = check_output_key(node, reference) if batch else check_output(self.interfaces, node, reference)
             if finding is not None:
                 self._error(finding.code, surface, expression, reference, finding.message, finding.help)
 

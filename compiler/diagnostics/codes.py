@@ -83,6 +83,9 @@ CODES: dict[str, str] = {
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",
     "PFL332": "node class that its module does not have",
+    "PFL333": "parameter that the node type does not have",
+    "PFL334": "output that the node type does not have",
+    "PFL390": "refused by pflow's own validator",
     # lower
     "PFL401": "prompt cache that is not carried over",
     # lower: node types
