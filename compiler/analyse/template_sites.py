@@ -40,6 +40,8 @@ def _of_node(node: SourceNode) -> Iterator[Surface]:
     if node.batch is not None:
         for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
             yield Surface("items", node, path, template)
+        for path, template in templates(node.batch.key, (*node.path, "batch", "key")):
+            yield Surface("param", node, path, template)
     if (loop := node.loop) is None:
         return
     for key, text in (*loop.conditions, ("max_iterations", loop.max_iterations)):

@@ -32,10 +32,16 @@ class BatchSpec(NamedTuple):
     items: str | list[Any]
     alias: str = default("as")
     parallel: bool = default("parallel")
-    max_concurrent: int = default("max_concurrent")
+    max_concurrent: int | str = default("max_concurrent")
     max_retries: int = default("max_retries")
     retry_wait: float = default("retry_wait")
     error_handling: ErrorHandling = ErrorHandling(default("error_handling"))
+    key: str | None = default("key")
+    rate: str | None = default("rate")
+    timeout: float | None = default("timeout")
+    retry_backoff: str = default("retry_backoff")
+    tolerated_failures: int | str | None = default("tolerated_failures")
+    resume: bool = default("resume")
     written: frozenset[str] = frozenset()
 
     @classmethod

@@ -63,6 +63,19 @@ def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     yield Finding(path, message, help, key=True)
 
 
+def resumed_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+    """PFL515: an item that was under way when a run died starts again, and may have been done."""
+    if node.batch is None or not node.batch.resume:
+        return
+    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
+    if not effect and node.type == "shell":
+        effect = "the command may have done its work before the run ended"
+    if effect:
+        help = "make a second time harmless (an idempotency key, a check before), or leave `resume` out"
+        message = f"{effect}, and `resume` starts what was under way again"
+        yield Finding((*node.path, "batch", "resume"), message, help, key=True)
+
+
 def _effect(type_name: str, params: Any) -> str:
     if type_name == "http":
         method = params.get("method")

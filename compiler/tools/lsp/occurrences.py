@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...analyse.invariance import Bindings, Bound
+from ...analyse.invariance import ITEM_NAME, Bindings, Bound
 from ...analyse.references import COUNTERS
 from ...analyse.template_sites import Surface, surfaces
 from ...ir.paths import Path
@@ -39,6 +39,11 @@ class Occurrence(NamedTuple):
     surface: Surface | None = None
 
 
+def parameter_of(surface: Surface) -> str:
+    """The parameter that a template of a node's stands in, as `Bindings` asks for it."""
+    return str(surface.path[3]) if surface.path[2] == "params" else ITEM_NAME
+
+
 class Names:
     """What the names of a workflow stand for, and where they are declared."""
 
@@ -52,7 +57,7 @@ class Names:
         """What `root` stands for at `surface`, in `node`."""
         if node is not None and surface is not None:
             if surface.kind == "param":
-                bound = Bindings.of(node, self.declared).bound(root, str(surface.path[3]))
+                bound = Bindings.of(node, self.declared).bound(root, parameter_of(surface))
                 if bound is not Bound.OUTER:
                     kind = {Bound.OWN: "own", Bound.ITEM: "item"}.get(bound, "counter")
                     return Symbol(kind, root, node.number)

@@ -17,6 +17,8 @@ class Budget(NamedTuple):
     own_wait: float
     backoff: bool
     """Whether the wait between the node's own attempts doubles."""
+    batch_backoff: bool
+    """Whether the wait between the batch's attempts doubles, as it may: that is the longest it can be."""
     known: PflowType | None
     """None for a type that pflow did not ship: its class may try more often by itself."""
 
@@ -26,8 +28,13 @@ class Budget(NamedTuple):
 
     def waits(self) -> float:
         """The longest that an item spends waiting between its attempts, in seconds."""
-        waits = [min(self.own_wait * 2**n, 60.0) if self.backoff else self.own_wait for n in range(self.own - 1)]
-        return self.batch * sum(waits) + (self.batch - 1) * self.batch_wait
+        own = _waits(self.own_wait, self.own, self.backoff)
+        return self.batch * own + _waits(self.batch_wait, self.batch, self.batch_backoff)
+
+
+def _waits(wait: float, attempts: int, doubles: bool) -> float:
+    """The seconds between so many attempts; pflow's cap of a minute is ours too."""
+    return sum(min(wait * 2**n, 60.0) if doubles else wait for n in range(attempts - 1))
 
 
 def budget_of(node: SourceNode) -> Budget:
@@ -45,5 +52,6 @@ def budget_of(node: SourceNode) -> Budget:
         batch_wait=float(node.batch.retry_wait) if node.batch is not None else 0.0,
         own_wait=float(wait),
         backoff=retry.backoff == "exponential",
+        batch_backoff=node.batch is not None and node.batch.retry_backoff == "exponential",
         known=known,
     )
