@@ -235,7 +235,15 @@ def lower(
             raise click.UsageError("--watch needs a file to look at, not standard input")
         watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
     code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
-    options = Options(nodes_file=nodes, out=out, code=code, program=program, standalone=standalone, maps=maps)
+    options = Options(
+        nodes_file=nodes,
+        out=out,
+        code=code,
+        program=program,
+        standalone=standalone,
+        maps=maps,
+        ask_pflow=True,
+    )
     try:
         compiled = pipeline.run(workflow, options, on_stage=watch)
         written = _write(compiled.files, out, workflow) if out is not None else None

@@ -21,3 +21,5 @@ class Options(NamedTuple):
     """Whether to emit a copy of the runtime, so that the files need only pocketflow."""
     maps: bool = False
     """Whether to write a source map beside each file: which place of the workflow its lines come from."""
+    ask_pflow: bool = False
+    """Whether pflow's own validator is asked, too, about a Markdown workflow."""

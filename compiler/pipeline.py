@@ -82,6 +82,11 @@ def run(
     facts, said = analyse.analyse(source, types, program=options.program)
     found += [*said, *types.warnings]
     _stop_at_errors(found)
+    if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
+        from .pflow.ask import ask_pflow
+
+        found += ask_pflow(source, types, _file(workflow))
+        _stop_at_errors(found)
     on_stage("analyse", facts)
 
     lowered, said = lowering.lower(source, facts)
@@ -137,6 +142,13 @@ def _folder(workflow: Workflow) -> Path | None:
         return None
     name = os.fspath(workflow)
     return Path.cwd() if name == "-" else Path(name).absolute().parent
+
+
+def _file(workflow: Workflow) -> Path | None:
+    """The file that a workflow came from."""
+    if isinstance(workflow, Mapping) or os.fspath(workflow) == "-":
+        return None
+    return Path(workflow).absolute()
 
 
 def _stop_at_errors(found: list[Diagnostic]) -> None:

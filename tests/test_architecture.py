@@ -210,3 +210,9 @@ def test_the_package_costs_nothing_to_import() -> None:
     script = f"import sys, pflow_lower; print(sorted({set(LIBRARIES)!r} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_emit_looks_at_the_lowered_workflow_only() -> None:
+    for file in sorted((PACKAGE / "emit").rglob("*.py")):
+        names = {node.id for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Name)}
+        assert not names & {"SourceIR", "SourceNode", "NodeTypes", "NodeType"}, file

@@ -39,6 +39,9 @@ SOURCES = {
 }
 """Where each of these uses the keys."""
 
+COMMON_WORDS = {"key", "timeout", "retry_backoff", "rate", "resume"}
+"""Keys whose name, or one of whose values, is a word that code uses for other things, too."""
+
 MADE_UP = BatchKey(
     key="made_up",
     field="made_up",
@@ -96,8 +99,12 @@ def complaints(row: BatchKey) -> list[str]:
 def with_key(row: BatchKey, *, written: bool) -> dict[str, Any]:
     """An annotation in which the key has its sample or, if it is not to be written, another value."""
     base: dict[str, Any] = {"items": ["a"], "parallel": True}
+    needed = {"tolerated_failures": {"error_handling": "continue"}, "retry_backoff": {"retry_wait": 1}}
+    base |= needed.get(row.key, {})
     if written:
         return {**base, row.key: row.sample}
+    if row.default is None:  # there is no way to write that
+        return base
     return {**base, row.key: ["a"] if row.default is REQUIRED else row.default}
 
 
@@ -123,6 +130,12 @@ def mapped_lines(row: BatchKey) -> set[int]:
 def mentions(row: BatchKey, places: list[str]) -> bool:
     """Whether code names the key, its field, or one of the values that it can have."""
     words = {row.key, row.field, *row.schema.get("enum", ())}
+    if row.key in COMMON_WORDS:
+        return any(
+            re.search(rf"\b(batch|spec|settings|node)\.{row.field}\b", file.read_text("utf-8"))
+            for place in places
+            for file in sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]
+        )
     for place in places:
         for file in sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]:
             for part in ast.walk(ast.parse(file.read_bytes())):

@@ -22,6 +22,7 @@ from pflow_lower.tools.explain.generated_file import known_of, lines_of
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
 TO_READ_ONLY = {
+    "PFL390",
     *("PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL590", "PFL591", "PFL601", "PFL602"),
     *("PFL117", "PFL118", "PFL603"),
     *("PFL611", "PFL612", "PFL613", "PFL614", "PFL615", "PFL616"),
@@ -280,7 +281,7 @@ def test_a_line_of_an_older_file_without_a_map_cannot_be_explained(lowered: Path
 
 def test_what_is_shown_of_a_workflow_cannot_steer_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    node = {"id": "a\x1b[2J", "type": "llm", "params": {"p\u202e": "${item}"}, "batch": {"items": ["1"]}}
+    node = {"id": "a\x1b[2J", "type": "mine", "params": {"p\u202e": "${item}"}, "batch": {"items": ["1"]}}
     Path("workflow.json").write_text(json.dumps({"nodes": [node]}, ensure_ascii=False), "utf-8")
     CliRunner().invoke(cli, ["workflow.json", "-o", "."])
     for line in range(1, len(Path("nodes.py").read_text("utf-8").splitlines()) + 1):

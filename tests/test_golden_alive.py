@@ -31,6 +31,7 @@ GENERATED = sorted(GOLDEN.glob("*/*.py"))
 
 INTERPRETED = {
     "batch-index-and-total": "pflow knows only __index__",
+    "durable-keys": "pflow does not know the keys",
     "sub-workflow": "pflow runs a child workflow itself, whatever the registry says",
     "warnings": "pflow finds no item outside a batch, and fails there",
 }

@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def with_pflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if pflow were installed; it is never imported, so finding it is all it takes."""
-    monkeypatch.setattr("pflow_lower.node_types.lookup._pflow_is_installed", lambda: True)
+    monkeypatch.setattr("pflow_lower.node_types.lookup.pflow_is_installed", lambda: True)
 
 
 def write(path: Path, text: str) -> Path:

@@ -61,7 +61,7 @@ def test_a_program_that_only_warms_the_cache_is_not() -> None:
 
 def planned(source: SourceIR, **values: str) -> tuple[int | None, bool]:
     known = KnownValues(source, values, Path())
-    tokens = forecast(source, known, Times(), folder=Path())[0].tokens
+    tokens = forecast(source, known, Times(), folder=Path())[1].tokens
     assert tokens is not None
     return tokens.input.low.value, tokens.exact
 

@@ -53,12 +53,13 @@ class Workflows:
             "max_retries": choose([1, 3]),
             "retry_wait": choose([0, 0.5]),
         }
-        params = {choose("abcdef"): self.value() for _ in range(self.random.randint(0, 4))}
+        kind = choose(["llm", "agent", "odd type", "${odd} $${type}"])
+        names = {"llm": ["system", "images", "model"], "agent": ["prompt", "cwd", "config"]}.get(kind, [*"abcdef"])
+        params = {choose(names): self.value() for _ in range(self.random.randint(0, 4))}
         if batch["as"].isidentifier():  # a newline at its end is let through, and then nothing can name it
-            params["own"] = f"${{{batch['as']}.x}} of ${{config.y}}"
+            params[names[0]] = f"${{{batch['as']}.x}} of ${{config.y}}"
         if self.random.random() < 0.3:
             params["inputs"] = {"config": "${rows}", "x": self.text()}
-        kind = choose(["llm", "code", "odd type", "${odd} $${type}"])
         return {"id": f"node-{number}", "type": kind, "params": params, "batch": batch}
 
     def workflow(self, nodes: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[F
 
     Returns the facts and all findings.
     """
-    found = check_references(ir)
+    found = check_references(ir, types)
     batches = []
     for node in ir.nodes:
         if node.batch is None:

@@ -115,7 +115,7 @@ def _counters(ir: SourceIR) -> frozenset[str]:
         inputs = node.params.get("inputs")
         taken |= {*(inputs if isinstance(inputs, dict) else ()), node.batch.alias if node.batch else ""}
     there = {"__index__" for node in ir.nodes if node.batch is not None}
-    there |= {"__iteration__" for node in ir.nodes if node.data.get("loop")}
+    there |= {"__iteration__" for node in ir.nodes if node.loop}
     return frozenset(there - taken)
 
 

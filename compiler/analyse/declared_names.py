@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..ir.report import DiagnosticCollector
-from ..ir.workflow import SourceIR
+from ..ir.workflow import Edge, SourceIR
 from ..validate.rules import LITERALS
 from .node_order import Order
 
@@ -37,8 +37,7 @@ def check_cycle(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None
     if not cycle:
         return
     closing = (cycle[-1], cycle[0])
-    edges = enumerate(ir.data.get("edges") or ())
-    index = next(i for i, edge in edges if (edge["from"], edge["to"]) == closing and "action" not in edge)
+    index = next(i for i, edge in enumerate(ir.edges) if edge == Edge(*closing))
     shown = cycle if len(cycle) <= 8 else (*cycle[:7], "...")
     message = f"the edges go round in a circle: {' -> '.join((*shown, cycle[0]))}"
     help = 'remove this edge, or give it an "action" so that it is not always taken'

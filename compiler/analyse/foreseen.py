@@ -28,15 +28,14 @@ _MOST = 20
 def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:
     """Warn of nodes that no way leads to from the first one; of several that follow each other, at the first."""
     ids = {node.id for node in ir.nodes}
-    edges = ir.data.get("edges") or ()
-    known = len(ids) == len(ir.nodes) and all(edge.get(end) in ids for edge in edges for end in ("from", "to"))
-    start = ir.data.get("start_node")
+    known = len(ids) == len(ir.nodes) and all({edge.source, edge.target} <= ids for edge in ir.edges)
+    start = ir.start_node
     if order.cycle or not known or (start and start not in ids):
         return  # reported as what it is
     ways = Reachability(ir)
     if all(ways.runs_at_all(node.id) for node in ir.nodes):
         return
-    led_to = {edge["to"] for edge in edges}
+    led_to = {edge.target for edge in ir.edges}
     said: set[str] = set()
     ways_in = tuple(_ways_in(ir, ways))
     lost = []

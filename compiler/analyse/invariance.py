@@ -19,6 +19,10 @@ INDEX = "__index__"
 """pflow's own name for the position of an item."""
 
 
+ITEM_NAME = "batch.key"
+"""Stands for the template of an item's name, where a parameter is asked for by its key."""
+
+
 class Bound(enum.Enum):
     """What a name in a parameter stands for."""
 
@@ -42,7 +46,7 @@ class Hoisted(NamedTuple):
 
     reference: Reference
     path: Path
-    """The place among the parameters, their key first."""
+    """The place in the node: a parameter, or the name of the item."""
     text: str
     offset: int
     """Where in that text the expression begins that needs it."""
@@ -54,11 +58,15 @@ class Bindings(NamedTuple):
     names: Mapping[str, Bound]
     """The names that the batch itself gives a meaning to; none, if the node has no batch."""
     params: Mapping[str, Any]
+    item_name: str | None = None
+    """What the annotation calls an item (`key`); there, no key of `inputs` hides anything."""
 
     @classmethod
     def of(cls, node: SourceNode, declared: Collection[str]) -> Bindings:
         """The bindings of `node`; `declared` are the ids and inputs of its workflow (`SourceIR.names`)."""
-        return cls(batch_names(node.batch.alias, declared) if node.batch is not None else {}, node.params)
+        if node.batch is None:
+            return cls({}, node.params)
+        return cls(batch_names(node.batch.alias, declared), node.params, node.batch.key)
 
     @property
     def own(self) -> Mapping[str, Any]:
@@ -69,11 +77,11 @@ class Bindings(NamedTuple):
     def is_open(self, key: str) -> bool:
         """Whether any name in the parameter `key` may turn out to be a key of `inputs`, which is a reference."""
         inputs = self.params.get("inputs")
-        return key != "inputs" and isinstance(inputs, str) and is_dynamic(inputs)
+        return key not in ("inputs", ITEM_NAME) and isinstance(inputs, str) and is_dynamic(inputs)
 
     def bound(self, name: str, key: str) -> Bound:
         """What `name` stands for in the parameter `key`."""
-        if key != "inputs" and name in self.own:
+        if key not in ("inputs", ITEM_NAME) and name in self.own:
             return Bound.OWN
         return self.names.get(name, Bound.OUTER)
 
@@ -97,15 +105,18 @@ class Bindings(NamedTuple):
         from outside: the engine must see what the node may depend on.
         """
         seen: set[Reference] = set()
-        for key, value in self.params.items():
-            for path, template in templates(value, (key,)):
+        places = [(key, value, ("params", key)) for key, value in self.params.items()]
+        if self.item_name is not None:
+            places.append((ITEM_NAME, self.item_name, ("batch", "key")))
+        for key, value, place in places:
+            for path, template in templates(value, place):
                 for expression in template.expressions:
                     for reference in expression.references():
                         part = self.invariant_part(reference, key)
                         if part is None:
                             continue
                         parts = [part]
-                        if part.path and key == "inputs" and path[1:2] and path[1] in optional:
+                        if part.path and key == "inputs" and path[2:3] and path[2] in optional:
                             parts.append(Reference(part.root, (), part.root))
                         for found in parts:
                             if found not in seen:

@@ -92,15 +92,15 @@ def _known_outputs(node: SourceNode) -> bool:
 def check_loops(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
     """Report loop conditions and carried values that pflow refuses."""
     for node in ir.nodes:
-        loop = node.data.get("loop") or {}
-        for key in ("while", "until"):
-            condition = loop.get(key)
-            if isinstance(condition, str):
-                problem = _condition(ir, nodes, condition)
-                if problem:
-                    help = "compute it in the node and refer to the result: ${node.more}"
-                    report.error("PFL213", (*node.path, "loop", key), problem, help=help)
-        for key, value in (loop.get("carry") or {}).items():
+        loop = node.loop
+        if loop is None:
+            continue
+        for key, condition in loop.conditions:
+            problem = _condition(ir, nodes, condition)
+            if problem:
+                help = "compute it in the node and refer to the result: ${node.more}"
+                report.error("PFL213", (*node.path, "loop", key), problem, help=help)
+        for key, value in loop.carry.items():
             template = parse(value)
             first = template.expressions[0].operands[0] if template.is_whole else None
             if not isinstance(first, Reference) or first.root != node.id:
@@ -172,7 +172,7 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     if node is None:
         return None
     first, *rest = reference.path
-    if first == Field("loop_stopped") and node.data.get("loop"):
+    if first == Field("loop_stopped") and node.loop:
         return None if rest else "string"
     if not isinstance(first, Field):
         return None

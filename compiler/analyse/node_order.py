@@ -30,13 +30,13 @@ def order(ir: SourceIR) -> Order:
     after: dict[str, list[str]] = {node: [] for node in place}
     waiting = dict.fromkeys(place, 0)
     back: list[tuple[str, str]] = []
-    for edge in ir.data.get("edges") or ():
-        first, then = edge["from"], edge["to"]
+    for edge in ir.edges:
+        first, then = edge.source, edge.target
         if first not in place or then not in place:
             continue
-        if "action" in edge:
+        if edge.action is not None:
             back.append((first, then))
-        if "action" not in edge or place[first] < place[then]:
+        if edge.action is None or place[first] < place[then]:
             after[first].append(then)
             waiting[then] += 1
     ready = deque(sorted((node for node in place if not waiting[node]), key=place.__getitem__))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
 
 from ..ir.report import DiagnosticCollector, quoted
 from ..ir.template import Reference, parse
@@ -15,24 +14,23 @@ from .sentences import names_nothing
 
 def check_cache(ir: SourceIR, report: DiagnosticCollector, known: Collection[str], aliases: Collection[str]) -> None:
     """Report what pflow refuses about prompt caching. `known` are the names that a chunk may read."""
-    chunks: list[dict[str, Any]] = (ir.data.get("cache") or {}).get("items", [])
-    names = {chunk["name"]: None for chunk in chunks}
+    names = {chunk.name: None for chunk in ir.chunks}
     for node in ir.nodes:
         misused = [key for key in ("prompt_cache", "prewarm") if key in node.data]
         if not asks_a_model(node.type):
             for key in misused:
                 message = f"only an llm node has `{key}`, this is {_article(node.type)}"
                 report.error("PFL217", (*node.path, key), message, key=True, help="remove it")
-        elif node.data.get("prompt_cache"):
+        elif node.prompt_cache:
             _listed(node, names, report)
-    for index, chunk in enumerate(chunks):
-        problem, help = _unfillable(chunk["var"], known, aliases, report)
+    for index, chunk in enumerate(ir.chunks):
+        problem, help = _unfillable(chunk.var, known, aliases, report)
         if problem:
             report.error("PFL313", ("cache", "items", index, "var"), problem, help=help)
 
 
 def _listed(node: SourceNode, names: dict[str, None], report: DiagnosticCollector) -> None:
-    wanted: list[str] = [name for name in node.data["prompt_cache"] if isinstance(name, str)]
+    wanted = list(node.prompt_cache)
     path = (*node.path, "prompt_cache")
     fine = True
     seen: set[str] = set()

@@ -14,13 +14,13 @@ class Reachability:
     def __init__(self, ir: SourceIR) -> None:
         self._after: dict[str, list[str]] = {node.id: [] for node in ir.nodes}
         goes_on: set[str] = set()
-        for edge in ir.data.get("edges") or ():
-            self._after[edge["from"]].append(edge["to"])
-            if edge.get("action", "default") == "default":
-                goes_on.add(edge["from"])
+        for edge in ir.edges:
+            self._after[edge.source].append(edge.target)
+            if edge.name == "default":
+                goes_on.add(edge.source)
         self._order = order(ir)
         self._goes_on = goes_on
-        self._start = str(ir.data.get("start_node") or ir.nodes[0].id)
+        self._start = ir.start
         self._reached = self.walk(self._start)
         self._passed = self._passed_by(goes_on)
 

@@ -15,6 +15,7 @@ from ..ir.batch_keys import is_name, name_like
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
 from ..validate.rules import old_batch
 from .code_nodes import check_code
@@ -23,6 +24,7 @@ from .foreseen import check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
+from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .sentences import names_nothing
 from .template_sites import Surface, surfaces
@@ -31,16 +33,22 @@ from .template_syntax import check_syntax
 COUNTERS = (INDEX, "__iteration__")
 
 
-def check_references(ir: SourceIR) -> list[Diagnostic]:
-    """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position."""
+def check_references(ir: SourceIR, types: NodeTypes | None = None) -> list[Diagnostic]:
+    """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position.
+
+    Without `types`, nothing is said about the parameters and outputs of node types.
+    """
     report = DiagnosticCollector(ir.document)
-    _Checker(ir, report).run()
+    interfaces = Interfaces(types)
+    check_parameters(ir, report, interfaces)
+    _Checker(ir, report, interfaces).run()
     return list(by_position(report.found))
 
 
 class _Checker:
-    def __init__(self, ir: SourceIR, report: DiagnosticCollector) -> None:
+    def __init__(self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
         self.ir = ir
+        self.interfaces = interfaces
         self.report = report
         self.nodes = {node.id: node for node in ir.nodes}
         self.inputs = frozenset(ir.inputs)
@@ -53,7 +61,7 @@ class _Checker:
         self.names = self.inputs | self.aliases.keys()
         if self.aliases:
             self.names |= {"__index__"}
-        if any(node.data.get("loop") for node in ir.nodes):
+        if any(node.loop for node in ir.nodes):
             self.names |= {"__iteration__"}
 
     def run(self) -> None:
@@ -132,7 +140,7 @@ class _Checker:
 
     def _in_time(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         root = reference.root
-        if self.order.runs_before(root, node.id) or (root == node.id and node.data.get("loop")):
+        if self.order.runs_before(root, node.id) or (root == node.id and node.loop):
             return True
         if root == node.id:
             what = f"{reference} is this node's own output, which is not there yet"
@@ -159,8 +167,9 @@ class _Checker:
             return
         if not reference.path or not isinstance(reference.path[0], Field):
             self._bare_node(surface, expression, reference)
-        elif node.batch is not None:
-            finding = check_output_key(node, reference)
+        else:
+            batch = node.batch is not None
+            finding = check_output_key(node, reference) if batch else check_output(self.interfaces, node, reference)
             if finding is not None:
                 self._error(finding.code, surface, expression, reference, finding.message, finding.help)
 
@@ -181,7 +190,7 @@ class _Checker:
                 what = f"{reference} is read before there is an item: `items` makes the list of them"
                 self._warn("PFL321", surface, expression, reference, what)
         elif root == "__iteration__":
-            if not node.data.get("loop"):
+            if not node.loop:
                 self._warn("PFL321", surface, expression, reference, f"{reference} only exists in a loop node")
         elif root == "__index__":
             what = f"{reference} only exists in the params of a batch node"
@@ -212,10 +221,7 @@ class _Checker:
         """Check the sources of the workflow's outputs; returns the roots that they read."""
         known = self.nodes.keys() | self.inputs
         roots: set[str] = set()
-        for name, output in (self.ir.data.get("outputs") or {}).items():
-            source = output.get("source")
-            if not isinstance(source, str):
-                continue
+        for name, source in self.ir.outputs:
             path = ("outputs", name, "source")
             wrapped = parse("${" + source + "}")
             bare = wrapped.is_whole or not parse(source).is_dynamic

@@ -53,6 +53,7 @@ CODES: dict[str, str] = {
     "PFL216": "several stdout outputs",
     "PFL217": "prompt cache misused",
     "PFL218": "name with characters that pflow refuses",
+    "PFL219": "batch keys that do not go together",
     # analyse: references
     "PFL301": "reference to nothing",
     "PFL302": "malformed template",
@@ -82,6 +83,9 @@ CODES: dict[str, str] = {
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",
     "PFL332": "node class that its module does not have",
+    "PFL333": "parameter that the node type does not have",
+    "PFL334": "output that the node type does not have",
+    "PFL390": "refused by pflow's own validator",
     # lower
     "PFL401": "prompt cache that is not carried over",
     # lower: node types
@@ -106,6 +110,7 @@ CODES: dict[str, str] = {
     "PFL512": "item that the shell reads as a command",
     "PFL513": "item in single quotes that an apostrophe ends",
     "PFL514": "retries that never happen",
+    "PFL515": "effect that a resumed run repeats",
     "PFL590": "suppression that suppresses nothing",
     "PFL591": "wrong entry in the table of suppressions",
     # write

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import tree
-from ..ir.lowered import SHAPES, LoweredBatch, Parameter
+from ..ir.lowered import SHAPES, Declared, LoweredBatch, Parameter
 from ..lowering.names import RUNTIME
 from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, Sequence, comment, lay_out
 from .python_text import Literal as LiteralNode
@@ -60,6 +60,16 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     waiting = "await " if SHAPES[batch.shape].is_async else ""
     call.append(f"        return {waiting}self.run_inner(call, {'params' if entries else '{}'})")
     return "\n".join(line for line in call if line), functions(*spelled) | uses | in_place_uses
+
+
+def item_name_body(batch: LoweredBatch) -> tuple[str, set[str]]:
+    """The lines of `name_item`, and the runtime's functions that they use; none where items have no names."""
+    if batch.item_name is None:
+        return "", set()
+    source = Parameter("key", batch.item_name, Declared.LENIENT_TEXT, parse_json=False)
+    name = parameter(source, Variables("scope", batch.alias), permissive=False)
+    lines = [*_binding(batch, set(words(name))), lay_out(name, 2, "return ")]
+    return "\n".join(lines), functions(name)
 
 
 def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..ir.workflow import ErrorHandling
-from .class_body import exec_body, prep_body
+from .class_body import exec_body, item_name_body, prep_body
 from .python_text import Literal, comment, docstring, lay_out, literal
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
     shape = SHAPES[batch.shape]
     prep, prep_uses = prep_body(batch)
     execution, exec_uses = exec_body(batch)
+    item_name, name_uses = item_name_body(batch)
     return {
         "name": batch.class_name,
         "base": shape.base,
@@ -155,8 +156,9 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
         "docstring": docstring(f"Run `{batch.node_id}` ({batch.type}) {_for_each(batch)}."),
         "attributes": _attributes(batch),
         "prep": prep,
+        "item_name": item_name,
         "exec": execution,
-        "uses": {"Batch", "Call", "Result", "Shared", shape.base, *prep_uses, *exec_uses},
+        "uses": {"Batch", "Call", "Result", "Shared", shape.base, *prep_uses, *exec_uses, *name_uses},
     }
 
 

@@ -103,7 +103,8 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
         expected["items"] = batch.spec.items
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:
         yield f"its attributes are {attributes}"
-    if methods != ["prep", "exec_async" if shape.is_async else "exec"]:
+    named = ["name_item"] if batch.item_name is not None else []
+    if methods != ["prep", *named, "exec_async" if shape.is_async else "exec"]:
         yield f"its methods are {methods}"
     if [ast.unparse(base) for base in cls.bases] != [shape.base]:
         yield "it is derived from something else"

@@ -44,12 +44,18 @@ class BatchKey(NamedTuple):
     """What editors are told besides: `examples`, `enumDescriptions`."""
     ours: bool = False
     """Whether pflow does not know it, so that its validator must not see it."""
+    also: tuple[Any, ...] = ()
+    """Values that only pflow-lower knows, beside those of `schema`."""
     no_concern: Mapping[str, str] = _NONE
     """Why a part of CONSUMERS has nothing to do with it."""
 
     def read(self, value: Any) -> Any:
         """A valid `value` as the compiler works with it: JSON's 5.0 is the whole number 5."""
-        return int(value) if self.schema.get("type") == "integer" else value
+        return int(value) if self.schema.get("type") == "integer" and value not in self.also else value
+
+    def schema_of_ours(self) -> dict[str, Any]:
+        """The JSON Schema of its value, with the values that only pflow-lower knows."""
+        return {"anyOf": [dict(self.schema), {"enum": list(self.also)}]} if self.also else dict(self.schema)
 
     def bounds(self) -> str:
         """What values it takes, where the schema gives bounds: "1 to 100", "0 or more"."""
@@ -66,7 +72,9 @@ class BatchKey(NamedTuple):
         """Default and bounds, in Markdown: "`10`, 1 to 100"; "required" for a key that must be written."""
         if self.default is REQUIRED:
             return REQUIRED
-        return f"`{self.default_text()}`, {self.bounds()}" if self.bounds() else f"`{self.default_text()}`"
+        parts = ["none" if self.default is None else f"`{self.default_text()}`", self.bounds()]
+        parts += [f"or `{value}`" for value in self.also]
+        return ", ".join(filter(None, parts))
 
 
 BATCH_KEYS: tuple[BatchKey, ...] = (
@@ -103,9 +111,11 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         field="max_concurrent",
         schema={"type": "integer", "minimum": 1, "maximum": 100},
         default=10,
-        about="How many items run at once; without effect unless `parallel` is true.",
+        about="How many items run at once, without effect unless `parallel` is true; `auto` finds out what the server "
+        "allows, up to the most.",
         sample=5,
         shown_at="attribute",
+        also=("auto",),
     ),
     BatchKey(
         key="max_retries",
@@ -146,6 +156,92 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
             ]
         },
     ),
+    BatchKey(
+        key="key",
+        field="key",
+        schema={"type": "string", "pattern": r"\$\{.+\}"},
+        default=None,
+        about="What an item is called in results, errors, progress and journal: a template that tells all items apart.",
+        sample="${item.id}",
+        shown_at="attribute",
+        editor={"examples": ["${issue.number}"]},
+        ours=True,
+        no_concern={
+            "lint": "no name is wrong by itself, and two equal ones are an error of the run",
+            "plan": "a name costs nothing",
+            "graph": "a picture shows the batch, not its items",
+        },
+    ),
+    BatchKey(
+        key="rate",
+        field="rate",
+        schema={"type": "string", "pattern": "^([1-9][0-9]{0,8}/(s|min|h|day)|[a-z][a-z0-9_-]*)$"},
+        default=None,
+        about="How often calls start, evenly spaced: `60/min` (also s, h, day), or the name of a budget under "
+        "`[tool.pflow-lower.rates]` that all processes share.",
+        sample="60/min",
+        shown_at="attribute",
+        editor={"examples": ["60/min", "5/s"]},
+        ours=True,
+        no_concern={"lint": "what a provider allows is not known"},
+    ),
+    BatchKey(
+        key="timeout",
+        field="timeout",
+        schema={"type": "number", "exclusiveMinimum": 0},
+        default=None,
+        about="Seconds after which an attempt is given up: an asynchronous one is cancelled, a blocking one is no "
+        "longer waited for.",
+        sample=30,
+        shown_at="attribute",
+        ours=True,
+        no_concern={
+            "lint": "how long a call takes is not known",
+            "graph": "a picture says how often, not how long",
+        },
+    ),
+    BatchKey(
+        key="retry_backoff",
+        field="retry_backoff",
+        schema={"type": "string", "enum": ["fixed", "exponential"]},
+        default="fixed",
+        about="How the pause between attempts grows: `exponential` doubles `retry_wait` each time, up to a minute, and "
+        "waits a random part of that.",
+        sample="exponential",
+        shown_at="attribute",
+        ours=True,
+        no_concern={
+            "lint": "no pause is wrong by itself",
+            "graph": "a picture says how often, not when",
+        },
+    ),
+    BatchKey(
+        key="tolerated_failures",
+        field="tolerated_failures",
+        schema={"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(100|[1-9]?[0-9])%$"}]},
+        default=None,
+        about="How many items may fail under `continue`, a number or a share such as `10%`; the batch ends as soon as "
+        "more have failed.",
+        sample=3,
+        shown_at="attribute",
+        editor={"examples": [5, "10%"]},
+        ours=True,
+        no_concern={
+            "lint": "how many failures are too many is the author's to say",
+            "plan": "what fails is not known before",
+        },
+    ),
+    BatchKey(
+        key="resume",
+        field="resume",
+        schema={"type": "boolean"},
+        default=False,
+        about="Whether finished items are journalled, so that the next run after a failure does only what is left.",
+        sample=True,
+        shown_at="attribute",
+        ours=True,
+        no_concern={"graph": "a picture shows one whole run"},
+    ),
 )
 """Every key, in the order in which people are told of them."""
 
@@ -175,7 +271,7 @@ def batch_schema(*, ours: bool = True) -> dict[str, Any]:
         "type": "object",
         "required": [row.key for row in rows if row.default is REQUIRED],
         "additionalProperties": False,
-        "properties": {row.key: dict(row.schema) for row in rows},
+        "properties": {row.key: row.schema_of_ours() if ours else dict(row.schema) for row in rows},
     }
 
 
@@ -204,8 +300,14 @@ def name_like(alias: str) -> str:
 
 def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:
     """An annotation as pflow's own validator may see it."""
-    ours = {row.key for row in BATCH_KEYS if row.ours}
+    ours = ours_in(batch)
     return {key: value for key, value in batch.items() if key not in ours}
+
+
+def ours_in(batch: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of an annotation that pflow does not know, or has no such value for."""
+    rows = (row for row in BATCH_KEYS if row.key in batch)
+    return tuple(row.key for row in rows if row.ours or (row.also and batch[row.key] in row.also))
 
 
 def markdown_table() -> str:

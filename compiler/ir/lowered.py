@@ -99,6 +99,8 @@ class LoweredBatch(NamedTuple):
     """The Python variable that holds the item."""
     captures: tuple[Capture, ...]
     parameters: tuple[Parameter, ...]
+    item_name: Value | None
+    """What an item is called, where the annotation says so."""
     permissive: bool
     namespaced: bool
     number: int

@@ -32,10 +32,16 @@ class BatchSpec(NamedTuple):
     items: str | list[Any]
     alias: str = default("as")
     parallel: bool = default("parallel")
-    max_concurrent: int = default("max_concurrent")
+    max_concurrent: int | str = default("max_concurrent")
     max_retries: int = default("max_retries")
     retry_wait: float = default("retry_wait")
     error_handling: ErrorHandling = ErrorHandling(default("error_handling"))
+    key: str | None = default("key")
+    rate: str | None = default("rate")
+    timeout: float | None = default("timeout")
+    retry_backoff: str = default("retry_backoff")
+    tolerated_failures: int | str | None = default("tolerated_failures")
+    resume: bool = default("resume")
     written: frozenset[str] = frozenset()
 
     @classmethod
@@ -82,6 +88,12 @@ class Loop(NamedTuple):
     until: str | None = None
     max_iterations: int | str | None = None
     carry: Mapping[str, str] = {}
+
+    @property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """The keys that end the loop, as far as they are written, and their templates."""
+        found = (("while", self.while_), ("until", self.until))
+        return tuple((key, text) for key, text in found if isinstance(text, str))
 
 
 class Input(NamedTuple):
@@ -206,9 +218,15 @@ class SourceIR(NamedTuple):
         return tuple(Edge(edge["from"], edge["to"], edge.get("action")) for edge in self.data.get("edges") or ())
 
     @property
+    def start_node(self) -> str | None:
+        """The node that the author says runs first, if one is named."""
+        found = self.data.get("start_node")
+        return found if isinstance(found, str) and found else None
+
+    @property
     def start(self) -> str:
         """The id of the node that runs first."""
-        return str(self.data.get("start_node") or self.nodes[0].id)
+        return self.start_node or self.nodes[0].id
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:

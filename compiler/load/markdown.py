@@ -37,7 +37,7 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
     if find_spec("markdown_it") is None:  # imported only where somebody asks for a position
         message = "the places in a Markdown workflow are found by markdown-it-py, which is not installed"
         raise refusal("PFL112", name, message, help='pip install "pflow-lower[pflow]", or markdown-it-py alone')
-    with _quiet():
+    with quiet():
         try:
             parsed = parse_markdown(text)
         except RecursionError as error:
@@ -59,7 +59,7 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep pflow's log lines off stderr: what matters comes back as findings."""
     logger = logging.getLogger("pflow")
     before = logger.disabled, logger.level, logger.propagate

@@ -24,7 +24,7 @@ from typing import Any
 
 from ..analyse.analyse import BatchFacts, Facts
 from ..analyse.code_annotations import optional_inputs
-from ..analyse.invariance import Bindings
+from ..analyse.invariance import ITEM_NAME, Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir import tree
 from ..ir.lowered import MODULE, Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
@@ -120,10 +120,11 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
     for found in bindings.hoisted(_optional(node)):
         name = variable(found.reference.raw, taken)
         taken.add(name)
-        path = (*node.path, "params", *found.path)
+        path = (*node.path, *found.path)
         captures.append(Capture(name, in_store(found.reference), path, found.text, found.offset))
     captured = {capture.lookup.written: capture.name for capture in captures}
     parameters = _parameters(node, facts.type.param_types, lambda key: in_call(bindings, key, captured))
+    item_name = None if spec.key is None else bound(spec.key, in_call(bindings, ITEM_NAME, captured))
     return LoweredBatch(
         node_id=node.id,
         type=node.type,
@@ -134,6 +135,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
+        item_name=item_name,
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,

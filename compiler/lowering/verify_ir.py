@@ -66,9 +66,16 @@ def _wrong_batch(batch: LoweredBatch, node: Mapping[str, Any]) -> Iterator[str]:
         yield f"{batch.class_name!r} or {batch.alias!r} is not a name"
     yield from (f"items: {wrong}" for wrong in _not_in_store(tree.lookups(batch.items)))
     yield from _wrong_captures(batch)
-    for parameter in batch.parameters:
+    for parameter in _read_in_a_call(batch):
         yield from _wrong_templates(parameter.key, parameter.value)
         yield from (f"{parameter.key}: {wrong}" for wrong in _wrong_starts(parameter, batch))
+
+
+def _read_in_a_call(batch: LoweredBatch) -> tuple[Parameter, ...]:
+    """The parameters, and the name of the item as if it were one: the keys of `inputs` are not known to it either."""
+    if batch.item_name is None:
+        return batch.parameters
+    return (*batch.parameters, Parameter("inputs", batch.item_name, None, parse_json=False))
 
 
 def _wrong_captures(batch: LoweredBatch) -> Iterator[str]:
@@ -79,10 +86,11 @@ def _wrong_captures(batch: LoweredBatch) -> Iterator[str]:
         yield "a captured name is one of the class's own"
     for capture in batch.captures:
         yield from (f"capture {capture.name}: {wrong}" for wrong in _not_in_store(capture.lookup.lookups()))
-        if capture.path[:3] != ("nodes", batch.number, "params") or not capture.text.startswith("${", capture.offset):
+        of_the_node = {("nodes", batch.number, "params"), ("nodes", batch.number, "batch")}
+        if capture.path[:3] not in of_the_node or not capture.text.startswith("${", capture.offset):
             yield f"capture {capture.name} is not from where it says"
     if not _is_scope(batch):
-        starts = {lookup.start for p in batch.parameters for lookup in tree.lookups(p.value)}
+        starts = {lookup.start for p in _read_in_a_call(batch) for lookup in tree.lookups(p.value)}
         for name in names:
             if tree.Captured(name) not in starts:
                 yield f"nothing reads the captured {name}"

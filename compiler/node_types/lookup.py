@@ -140,7 +140,7 @@ class NodeTypes:
         """The entries of pflow's registry that have the form of one; empty without pflow."""
         if self._registry is None:
             self._registry = {}
-            if _pflow_is_installed():
+            if pflow_is_installed():
                 self._registry = self._read_registry()
         return self._registry
 
@@ -224,7 +224,8 @@ def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
     }
 
 
-def _pflow_is_installed() -> bool:
+def pflow_is_installed() -> bool:
+    """Whether pflow can be imported; looks without importing it."""
     import importlib.util
 
     try:

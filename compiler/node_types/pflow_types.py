@@ -90,6 +90,8 @@ _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", decl
 WORKFLOW = "workflow"
 WORKFLOW_TYPES = frozenset({WORKFLOW, "pflow.runtime.workflow_executor"})
 """The names of the type that runs another workflow; pflow looks them up nowhere."""
+WORKFLOW_PARAMS = frozenset({"workflow", "inputs", "error_action", "max_depth"})
+"""The parameters of that type, which its class lists by itself."""
 
 TYPES: Mapping[str, PflowType] = {
     "agent": PflowType(

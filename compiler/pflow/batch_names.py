@@ -1,7 +1,7 @@
-"""What pflow-lower defines beyond pflow: `${batch_index}` and `${batch_total}` in a batch node's parameters.
+"""What pflow-lower defines beyond pflow: keys of an annotation, and `${batch_index}` and `${batch_total}` inside it.
 
-pflow's validator knows no such names, so it is shown an equivalent workflow; lowering sees the author's
-own. A name that the author declares (an input, a node, the item, a parameter given to the run) is the
+pflow knows no such keys and names, so it is shown a workflow without the keys and with names of its own; lowering
+sees the author's. A name that the author declares (an input, a node, the item, a parameter given to the run) is the
 author's. A workflow that uses none of this is handed on untouched.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..analyse.invariance import BATCH_NAMES, INDEX, Bindings, batch_names
+from ..ir.batch_keys import ours_in, without_ours
 from ..ir.template import parse, strings
 
 _WORD = re.compile(rf'"(?:[^"\\]|\\.)*"?|(?<![\w.-])({"|".join(BATCH_NAMES)})(?![\w-])')
@@ -51,13 +52,29 @@ def names_by_hand(ir: Any, given: Collection[str]) -> set[str]:
 
 
 def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
-    """`ir` with pflow's own name in place of ours: `ir` itself, if it uses none of ours."""
+    """`ir` without keys of ours, and with pflow's own name in place of ours: `ir` itself, if it uses none of them."""
+    ir = without_our_keys(ir)
     if not (isinstance(ir, Mapping) and isinstance(ir.get("nodes"), list)):
         return ir
     declared = declared_names(ir, given)
     nodes = [_known_node(node, declared) for node in ir["nodes"]]
     same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
     return ir if same else {**ir, "nodes": nodes}
+
+
+def without_our_keys(ir: Any) -> Any:
+    """`ir` without the batch keys that only pflow-lower knows: `ir` itself, if it uses none of them."""
+    if not (isinstance(ir, Mapping) and isinstance(ir.get("nodes"), list)):
+        return ir
+    nodes = [{**node, "batch": without_ours(node["batch"])} if our_keys(node) else node for node in ir["nodes"]]
+    same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
+    return ir if same else {**ir, "nodes": nodes}
+
+
+def our_keys(node: Any) -> tuple[str, ...]:
+    """The keys of a node's annotation, as far as it is one, that only pflow-lower knows."""
+    batch = node.get("batch") if isinstance(node, Mapping) else None
+    return ours_in(batch) if isinstance(batch, Mapping) else ()
 
 
 def _known_node(node: Any, declared: Collection[str]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..ir.batch_keys import BATCH_KEYS
+from ..ir.batch_keys import BATCH_KEYS, ours_in
 from ..ir.workflow import BatchSpec
 
 
@@ -39,7 +39,12 @@ _ATTRIBUTES = {"items": "items_template", "as": "item_alias"}
 """Keys that pflow's configuration and nodes spell otherwise."""
 
 
-def spec_of(batch: Any) -> BatchSpec:
-    """A batch as pflow's compiler has read it: a configuration or a node of pflow's, which have the same names."""
+def spec_of(batch: Any, annotation: Mapping[str, Any]) -> BatchSpec:
+    """A batch as pflow's compiler has read it, and what only pflow-lower reads in its annotation.
+
+    `batch` is a configuration or a node of pflow's, which have the same names.
+    """
     known = (row.key for row in BATCH_KEYS if not row.ours)
-    return BatchSpec.of({key: getattr(batch, _ATTRIBUTES.get(key, key)) for key in known})._replace(written=frozenset())
+    values = {key: getattr(batch, _ATTRIBUTES.get(key, key)) for key in known}
+    ours = {key: annotation[key] for key in ours_in(annotation)}
+    return BatchSpec.of({**values, **ours})._replace(written=frozenset())

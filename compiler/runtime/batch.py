@@ -64,14 +64,14 @@ class BatchSettings(Protocol):
     max_retries: int
     wait: float
     error_handling: str
-    rate: str
-    shared_rate: str
+    rate: str | None
+    shared_rate: str | None
     shared_max_concurrent: int | None
     timeout: float | None
     retry_backoff: str
     tolerated_failures: int | str | None
     resume: bool
-    key: str
+    key: str | None
     inner: Any
     engine: Engine
 

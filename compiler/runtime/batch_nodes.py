@@ -43,9 +43,9 @@ class _Settings:
     max_retries: int = 1
     retry_wait: float = 0
     error_handling: str = "fail_fast"
-    rate: str = ""
+    rate: str | None = None
     """How often calls start, "60/min", or the name of a budget that all processes share."""
-    shared_rate: str = ""
+    shared_rate: str | None = None
     """The rate of that budget."""
     shared_max_concurrent: int | None = None
     """How many calls under that budget run at once."""
@@ -53,7 +53,7 @@ class _Settings:
     retry_backoff: str = "fixed"
     tolerated_failures: int | str | None = None
     resume: bool = False
-    key: str = ""
+    key: str | None = None
     """The template of an item's name; `name_item` computes it."""
     namespaced: bool = True
     """Whether nodes see each other's outputs under their ids only."""

@@ -302,7 +302,7 @@ def controls_of(settings: BatchSettings, batch: Batch, journal: Journal | None) 
     if settings.rate:
         is_shared = bool(settings.shared_rate or settings.shared_max_concurrent)
         pacer = pacer_of(
-            settings.shared_rate if is_shared else settings.rate,
+            (settings.shared_rate or "") if is_shared else settings.rate,
             name=settings.rate if is_shared else "",
             max_concurrent=settings.shared_max_concurrent,
             owner=f"{batch.file}#{batch.node_id}",

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.report import DiagnosticCollector, quoted
-from ..ir.workflow import SourceIR, SourceNode
+from ..ir.workflow import ErrorHandling, SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
 
 RESERVED_IDS = {"end": "routes end there", "__end__": "routes end there"}
@@ -32,6 +32,7 @@ def check_rules(ir: SourceIR, report: DiagnosticCollector) -> None:
         _old_batch(node, report)
         _combinations(ir, node, report)
         _finite(node, report)
+        _keys_together(node, report)
 
 
 def _ids(ir: SourceIR, report: DiagnosticCollector) -> None:
@@ -164,6 +165,21 @@ def _loop_problems(ir: SourceIR, node: SourceNode, loop: dict[str, Any]) -> Iter
         if key not in (inputs if isinstance(inputs, dict) else {}):
             help = f'give its first value in `inputs`: "{key}": ...'
             yield ("loop", "carry", key), f'"{key}" is carried on, but has no value in the first round', help
+
+
+def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
+    """Keys of an annotation that mean something together only."""
+    spec = node.batch
+    if spec is None:
+        return
+    path = (*node.path, "batch")
+    if spec.retry_backoff == "exponential" and not spec.retry_wait:
+        help = "write the first pause in seconds, for example 1; it doubles with each attempt"
+        report.error("PFL219", (*path, "retry_backoff"), "exponential needs a `retry_wait` to grow from", help=help)
+    if spec.tolerated_failures is not None and spec.error_handling is not ErrorHandling.CONTINUE:
+        help = 'write "error_handling": "continue", or leave `tolerated_failures` out'
+        message = "with `fail_fast`, the first failure ends the batch: none is tolerated"
+        report.error("PFL219", (*path, "tolerated_failures"), message, help=help)
 
 
 def _finite(node: SourceNode, report: DiagnosticCollector) -> None:

@@ -31,6 +31,8 @@ _PATTERNS = {  # the last step of a path, and what its pattern asks for
     "while": "a reference such as ${node.more}",
     "until": "a reference such as ${node.done}",
     "ir_version": 'a version such as "0.1.0"',
+    "key": "a text with a reference such as ${item.id}",
+    "rate": 'a rate such as "60/min" (s, min, h, day), or a name of small letters',
     "ttl": '"1m" to "60m", or "1h"',
 }
 _REQUIRED = {
@@ -118,6 +120,9 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     if path[-1] == "max_iterations":
         message = f"must be a whole number, 1 or more, or a reference such as ${{node.limit}}, not {shown(value)}"
         return report.error("PFL204", path, message)
+    if path[-1] == "tolerated_failures":
+        message = f'must be a whole number, 0 or more, or a share such as "10%", not {shown(value)}'
+        return report.error("PFL204", path, message)
     help = ""
     if isinstance(value, str) and value.lstrip().startswith("["):
         help = "write the list itself, without quotes around it"
@@ -126,6 +131,24 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     elif isinstance(value, dict):
         help = "for one item, write a list with one item"
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)
+
+
+def _any_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
+    """What pflow takes, or a value that only pflow-lower knows."""
+    plain, more = error.validator_value
+    also = quoted(more["enum"])
+    if plain.get("type") != "integer" or isinstance(error.instance, bool) or not isinstance(error.instance, int):
+        guess = nearest(error.instance, map(str, more["enum"])) if isinstance(error.instance, str) else None
+        help = f'did you mean "{guess}"?' if guess else "without quotes" if _is_number(error.instance) else ""
+        wanted = f"{_KINDS[plain['type']]} or {also}"
+        report.error("PFL203", path, f"must be {wanted}, not {_found(error.instance)}", help=help)
+    else:
+        wanted = f"between {plain['minimum']} and {plain['maximum']}"
+        report.error("PFL204", path, f"must be {wanted}, not {shown(error.instance)}", help=f"or {also}")
+
+
+def _above(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
+    report.error("PFL204", path, f"must be more than {error.validator_value}, not {shown(error.instance)}")
 
 
 def _other(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
@@ -156,4 +179,6 @@ _BY_KEYWORD: dict[str, Callable[[ValidationError, Path, DiagnosticCollector], No
     "maximum": _bounds,
     "minItems": _min_items,
     "oneOf": _one_of,
+    "anyOf": _any_of,
+    "exclusiveMinimum": _above,
 }

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
-from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
+from ..batch_names import (
+    as_pflow_knows_it,
+    declared_names,
+    names_by_hand,
+    our_keys,
+    used_names,
+    without_our_keys,
+)
 from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
@@ -59,7 +66,7 @@ def compile_for(
     be lowered.
     """
     ir = as_data(ir_json)
-    compiled = original(ir, *arguments, **keywords)
+    compiled = original(without_our_keys(ir), *arguments, **keywords)
     if all(config.batch_config is None for config in compiled.node_configs.values()):
         return compiled
     given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
@@ -133,7 +140,11 @@ def _give_classes(
     from ..classes import Wanted, classes_of
 
     by_hand = names_by_hand(ir, given)
-    batches = {node_id: Wanted(spec_of(config.batch_config), _types(config)) for node_id, config in wanted.items()}
+    annotations = {node["id"]: node["batch"] for node in ir["nodes"] if node["id"] in wanted}
+    batches = {
+        node_id: Wanted(spec_of(config.batch_config, annotations[node_id]), _types(config))
+        for node_id, config in wanted.items()
+    }
     generated = classes_of(ir, batches, name or "workflow", path, by_hand)
     declared = declared_names(ir, by_hand)
     for node in ir["nodes"]:
@@ -181,6 +192,17 @@ def _refuse_ours(
             continue
         declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
         names = used_names(node, declared)
+        keys = our_keys(node)
+        if keys:
+            reason = why or _why_interpreted(node, config, compiled, dialect)
+            raise CompilationError(
+                f"the batch key `{keys[0]}` is known in lowered nodes only, "
+                f"and '{node['id']}' runs interpreted: {reason}",
+                phase="lowering",
+                node_id=node["id"],
+                node_type=node["type"],
+                suggestion=f"Take `{keys[0]}` out of the batch, or change what keeps the node from being lowered.",
+            )
         if names:
             reason = why or _why_interpreted(node, config, compiled, dialect)
             raise CompilationError(

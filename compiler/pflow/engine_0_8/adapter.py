@@ -139,7 +139,10 @@ def _attach(ir: Mapping[str, Any], wrapped: list[Any], given: Mapping[str, Any])
 
     path, name = file_of(given)
     chains = {outer.node_id: _chain_of(outer.inner_node, given) for outer in wrapped}
-    wanted = {node_id: Wanted(spec_of(chain.batch), chain.types) for node_id, chain in chains.items()}
+    annotations = {node["id"]: node["batch"] for node in ir["nodes"] if "batch" in node}
+    wanted = {
+        node_id: Wanted(spec_of(chain.batch, annotations[node_id]), chain.types) for node_id, chain in chains.items()
+    }
     generated = classes_of(ir, wanted, name or "workflow", path, names_by_hand(ir, given))
     places = {node["id"]: place_of(node, name) for node in ir["nodes"]}
     lowered = {

@@ -145,8 +145,13 @@ def _parallel(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
 def _max_concurrent(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     if old.max_concurrent == new.max_concurrent or old.parallel != new.parallel:
         return
-    if new.parallel:
-        way = "More" if new.max_concurrent > old.max_concurrent else "Fewer"
+    one, two = old.max_concurrent, new.max_concurrent
+    if new.parallel and (isinstance(one, str) or isinstance(two, str)):
+        found, sentence = [SCHEDULE], "How many items run at once is found out by asking now, as the server allows."
+        if isinstance(two, int):
+            sentence = f"{two} items run at once, whatever the server allows; it is not found out any more."
+    elif new.parallel and isinstance(one, int) and isinstance(two, int):
+        way = "More" if two > one else "Fewer"
         sentence = f"{way} items run at once; results and their order stay as they are."
         if way == "More":
             sentence += " Mind the provider's rate limit."
@@ -213,6 +218,68 @@ def _errors(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     yield pair.change(kinds(*found), "batch.error_handling", sentence, *values, everyone)
 
 
+def _key(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if canonical(old.key, pair.old_names) == canonical(new.key, pair.new_names):
+        return
+    sentence = "Items are called something else in results, errors and progress."
+    if old.key is None or new.key is None:
+        does = "have a name" if old.key is None else "have no name any more"
+        sentence = f"Items {does} in results (`key`), errors and progress."
+    readers = tuple(reader for reader in pair.readers() if reader.reads("key"))
+    yield pair.change(kinds(BEHAVIOUR), "batch.key", sentence, old.key, new.key, readers)
+
+
+def _rate(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.rate == new.rate:
+        return
+    sentence = f"Calls start at most as often as `{new.rate}` says, evenly spaced."
+    if new.rate is None:
+        sentence = "Calls start as fast as items are done. Mind the provider's rate limit."
+    yield pair.change(kinds(SCHEDULE), "batch.rate", sentence, old.rate, new.rate)
+
+
+def _timeout(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.timeout == new.timeout:
+        return
+    sentence = f"An attempt has failed when it has taken {new.timeout} s."
+    if new.timeout is None:
+        sentence = "An attempt may take as long as it likes."
+    found = [BEHAVIOUR, COST] if new.timeout is not None and new.max_retries > 1 else [BEHAVIOUR]
+    yield pair.change(kinds(*found), "batch.timeout", sentence, old.timeout, new.timeout)
+
+
+def _retry_backoff(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.retry_backoff == new.retry_backoff:
+        return
+    sentence = "The pause between attempts doubles each time, and what a server asks for is waited for."
+    if new.retry_backoff == "fixed":
+        sentence = f"The pause between attempts is always {new.retry_wait} s."
+    yield pair.change(kinds(SCHEDULE), "batch.retry_backoff", sentence, old.retry_backoff, new.retry_backoff)
+
+
+def _tolerated(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    one, two = old.tolerated_failures, new.tolerated_failures
+    if one == two:
+        return
+    sentence = f"The run ends as soon as more than {two} items have failed; before, {one} were tolerated."
+    if one is None:
+        sentence = f"The run ends as soon as more than {two} items have failed; before, it went on after any number."
+    if two is None:
+        sentence = "The batch goes on after any number of failures."
+    yield pair.change(kinds(BEHAVIOUR), "batch.tolerated_failures", sentence, one, two)
+
+
+def _resume(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if old.resume == new.resume:
+        return
+    sentence = "After a failure the next run does only the items that are left: what was paid for is kept."
+    found = [BEHAVIOUR]
+    if not new.resume:
+        found.append(COST)
+        sentence = "After a failure the next run does every item again."
+    yield pair.change(kinds(*found), "batch.resume", sentence, old.resume, new.resume)
+
+
 MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]] = {
     "items": _items,
     "as": _alias,
@@ -221,6 +288,12 @@ MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]]
     "max_retries": _max_retries,
     "retry_wait": _retry_wait,
     "error_handling": _errors,
+    "key": _key,
+    "rate": _rate,
+    "timeout": _timeout,
+    "retry_backoff": _retry_backoff,
+    "tolerated_failures": _tolerated,
+    "resume": _resume,
 }
 """What a change of a key means, for each of them; `_other` answers for a key that nobody has thought about."""
 
@@ -249,9 +322,7 @@ def _written_out(pair: Pair) -> Iterator[Change]:
 
 
 def _attempts(node: SourceNode) -> int:
-    retry = node.data.get("retry")
-    most = retry.get("max", 1) if isinstance(retry, dict) else 1
-    return most if isinstance(most, int) else 1
+    return node.retry.max if node.retry is not None else 1
 
 
 def _times(number: int, what: str) -> str:

@@ -69,7 +69,7 @@ def _reference(reference: Reference, names: Names) -> Any:
 def captured(node: SourceNode, names: Names) -> dict[Any, str]:
     """What the parameters of a batch node read once, before the loop: meaning -> spelling."""
     assert names.bindings is not None
-    parts = ((found.reference, names.of_parameter(str(found.path[0]))) for found in names.bindings.hoisted())
+    parts = ((found.reference, names.of_parameter(str(found.path[1]))) for found in names.bindings.hoisted())
     return {_reference(part, inside): f"${{{part.raw}}}" for part, inside in parts}
 
 

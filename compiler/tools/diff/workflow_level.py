@@ -53,7 +53,7 @@ def _prompt_cache(old: SourceIR, new: SourceIR, renamed: Mapping[str, str]) -> I
 
 def _sent(ir: SourceIR, renamed: Mapping[str, str]) -> Any:
     """What the chunks that some node names say."""
-    named = {name for node in ir.nodes for name in node.data.get("prompt_cache") or ()}
+    named = {name for node in ir.nodes for name in node.prompt_cache}
     chunks = chunks_of(ir)
     return _said([[name, text] for name, text in chunks.items() if name in named], renamed)
 
@@ -213,9 +213,9 @@ def _sequence(ir: SourceIR) -> list[str]:
 def _edges(ir: SourceIR, renamed: Mapping[str, str], common: set[str]) -> dict[tuple[str, str], list[str]]:
     """Where each action of a node leads, past nodes that are in one of the workflows only."""
     leads: dict[tuple[str, str], list[str]] = {}
-    for edge in ir.data.get("edges") or ():
-        first, then = renamed.get(edge["from"], edge["from"]), renamed.get(edge["to"], edge["to"])
-        leads.setdefault((first, edge.get("action", "default")), []).append(then)
+    for edge in ir.edges:
+        first, then = renamed.get(edge.source, edge.source), renamed.get(edge.target, edge.target)
+        leads.setdefault((first, edge.name), []).append(then)
     found = {}
     for (first, action), targets in leads.items():
         if first in common:

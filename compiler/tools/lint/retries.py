@@ -26,7 +26,7 @@ def multiplied(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     if budget.batch < 2 or budget.own < 2:
         return
     what = budget.known.call if budget.known else "call"
-    written = "max" in (node.data.get("retry") or {})
+    written = node.retry is not None and "max" in node.retry.written
     own = "`retry.max`" if written else f"what `{node.type}` tries by itself"
     may = "makes" if budget.known else "can make"
     message = (
@@ -48,12 +48,11 @@ def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     """
     effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
     budget = budget_of(node)
-    retry = node.data.get("retry") or {}
     if not effect or budget.worst < 2:
         return
     if node.batch is not None and node.batch.max_retries > 1 and budget.batch > 1:
         path: Path = (*node.path, "batch", "max_retries")
-    elif retry.get("max", 1) > 1:
+    elif node.retry is not None and node.retry.max > 1:
         path = (*node.path, "retry", "max")
     else:
         return  # the type's own habit, which its author did not ask for
@@ -62,6 +61,19 @@ def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     if budget.batch > 1:
         help += " and no `batch.max_retries`"
     yield Finding(path, message, help, key=True)
+
+
+def resumed_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+    """PFL515: an item that was under way when a run died starts again, and may have been done."""
+    if node.batch is None or not node.batch.resume:
+        return
+    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
+    if not effect and node.type == "shell":
+        effect = "the command may have done its work before the run ended"
+    if effect:
+        help = "make a second time harmless (an idempotency key, a check before), or leave `resume` out"
+        message = f"{effect}, and `resume` starts what was under way again"
+        yield Finding((*node.path, "batch", "resume"), message, help, key=True)
 
 
 def _effect(type_name: str, params: Any) -> str:

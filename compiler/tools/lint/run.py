@@ -93,7 +93,7 @@ class Linter:
 
     def _found(self, name: str, content: bytes | None) -> tuple[list[LintFinding], Document]:
         stdin = io.BytesIO(content) if content is not None else None
-        compiled = pipeline.run(name, Options(nodes_file=self._nodes, code=False), stdin=stdin)
+        compiled = pipeline.run(name, Options(nodes_file=self._nodes, code=False, ask_pflow=True), stdin=stdin)
         found = lint(compiled.source, compiled.diagnostics, self._choice)
         table = self._table(Path.cwd() if name == "-" else Path(os.path.abspath(name)).parent)
         return found if table is None else table.left(name, found), compiled.source.document

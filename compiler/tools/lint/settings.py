@@ -25,7 +25,6 @@ def retries_that_never_happen(_flow: LintContext, node: SourceNode) -> Iterator[
     known = pflow_type(node.type)
     if known is None:
         return
-    retry = node.data.get("retry") or {}
     if node.batch is not None and node.batch.max_retries > 1 and not known.attempts.raises:
         message = (
             f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error, "
@@ -37,7 +36,7 @@ def retries_that_never_happen(_flow: LintContext, node: SourceNode) -> Iterator[
             else f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
         )
         yield Finding((*node.path, "batch", "max_retries"), message, help, key=True)
-    if retry.get("max", 1) > 1 and not known.attempts.heeds_retry:
+    if node.retry is not None and node.retry.max > 1 and not known.attempts.heeds_retry:
         message = f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error"
         help = f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
         yield Finding((*node.path, "retry", "max"), message, help, key=True)

@@ -28,6 +28,7 @@ RULES = (
     Rule("PFL512", shell.unquoted_item),
     Rule("PFL513", shell.quoted_item),
     Rule("PFL514", settings.retries_that_never_happen),
+    Rule("PFL515", retries.resumed_effect),
 )
 """Every rule, by code."""
 

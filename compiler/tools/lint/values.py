@@ -197,11 +197,11 @@ def _finds_nothing(context: LintContext, node: SourceNode, reference: Reference)
 
 def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
     """Whether a way leads from the start to `before` that passes `name` by."""
-    edges = context.ir.data.get("edges") or ()
+    edges = context.ir.edges
     if not edges:
         return False
-    targets = {edge["to"] for edge in edges}
-    start = context.ir.data.get("start_node") or context.ir.nodes[0].id
+    targets = {edge.target for edge in edges}
+    start = context.ir.start
     if start in targets:
         return False  # which one pflow begins with is not certain enough
     todo, seen = [start], {name}
@@ -212,5 +212,5 @@ def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
         if current in seen:
             continue
         seen.add(current)
-        todo.extend(edge["to"] for edge in edges if edge["from"] == current)
+        todo.extend(edge.target for edge in edges if edge.source == current)
     return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...analyse.invariance import Bindings, Bound
+from ...analyse.invariance import ITEM_NAME, Bindings, Bound
 from ...analyse.references import COUNTERS
 from ...analyse.template_sites import Surface, surfaces
 from ...ir.paths import Path
@@ -39,6 +39,11 @@ class Occurrence(NamedTuple):
     surface: Surface | None = None
 
 
+def parameter_of(surface: Surface) -> str:
+    """The parameter that a template of a node's stands in, as `Bindings` asks for it."""
+    return str(surface.path[3]) if surface.path[2] == "params" else ITEM_NAME
+
+
 class Names:
     """What the names of a workflow stand for, and where they are declared."""
 
@@ -52,7 +57,7 @@ class Names:
         """What `root` stands for at `surface`, in `node`."""
         if node is not None and surface is not None:
             if surface.kind == "param":
-                bound = Bindings.of(node, self.declared).bound(root, str(surface.path[3]))
+                bound = Bindings.of(node, self.declared).bound(root, parameter_of(surface))
                 if bound is not Bound.OUTER:
                     kind = {Bound.OWN: "own", Bound.ITEM: "item"}.get(bound, "counter")
                     return Symbol(kind, root, node.number)
@@ -87,9 +92,8 @@ class Names:
             else:
                 for expression, spelling in self._places.expressions(surface.path, surface.template):
                     yield from self._of(surface, expression, spelling)
-        for name, output in (self.ir.data.get("outputs") or {}).items():
-            source = output.get("source")
-            if isinstance(source, str) and "${" not in source:
+        for name, source in self.ir.outputs:
+            if "${" not in source:
                 yield from self._bare(Surface("output", None, ("outputs", name, "source"), parse(f"${{{source}}}")))
         yield from self._edges()
         yield from self._declared()
@@ -110,13 +114,13 @@ class Names:
             yield Occurrence(symbol, root, place, whole, reference, surface)
 
     def _edges(self) -> Iterator[Occurrence]:
-        paths: list[tuple[Path, object]] = [(("start_node",), self.ir.data.get("start_node"))]
-        for index, edge in enumerate(self.ir.data.get("edges") or ()):
-            paths += [(("edges", index, end), edge[end]) for end in ("from", "to")]
+        paths: list[tuple[Path, str | None]] = [(("start_node",), self.ir.start_node)]
+        for index, edge in enumerate(self.ir.edges):
+            paths += [(("edges", index, "from"), edge.source), (("edges", index, "to"), edge.target)]
         for path, name in paths:
-            place = self._places.bare(path, name) if isinstance(name, str) and name in self.nodes else None
-            if place is not None:
-                yield Occurrence(Symbol("node", str(name)), place, place, place)
+            place = self._places.bare(path, name) if name is not None and name in self.nodes else None
+            if name is not None and place is not None:
+                yield Occurrence(Symbol("node", name), place, place, place)
 
     def _declared(self) -> Iterator[Occurrence]:
         symbols = [Symbol("node", node) for node in self.nodes]

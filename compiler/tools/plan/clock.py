@@ -26,6 +26,10 @@ class TimeBounds(NamedTuple):
     high: float
     worst: float
 
+    def at_least(self, seconds: float, worst: float) -> TimeBounds:
+        """These bounds, where starts are so far apart that it cannot take less (`worst`: with every attempt)."""
+        return TimeBounds(max(self.low, seconds), max(self.high, seconds), max(self.worst, worst))
+
     def then(self, other: TimeBounds) -> TimeBounds:
         """One after the other."""
         return TimeBounds(self.low + other.low, self.high + other.high, self.worst + other.worst)

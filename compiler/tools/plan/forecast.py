@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...analyse.reachability import Reachability
-from ...ir.workflow import SourceIR, SourceNode
+from ...ir.batch_keys import batch_key
+from ...ir.workflow import BatchSpec, SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
+from ...runtime.pace import rate_of
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
 from .amount import NOTHING, ONCE, Amount, Range
@@ -63,8 +65,8 @@ def forecast(
             runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
             notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
         often.append(runs)
-        if node.data.get("loop"):
-            most = known.value(node.data["loop"].get("max_iterations"))
+        if node.loop is not None:
+            most = known.value(node.loop.max_iterations)
             rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS)
             runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")
@@ -100,11 +102,22 @@ def _leaf(
     count = items.number if items is not None else ONCE
     calls = Range(runs.low.times(count.low), runs.high.times(count.high).times(budget.worst))
     samples = times.calls(path, for_item=in_item or node.batch is not None)
+    spec = node.batch
+    if spec is not None and spec.timeout is not None:
+        samples = tuple(min(sample, spec.timeout) for sample in samples)
+        notes.append(f"an attempt is given up after {spec.timeout:g} s")
     in_flight = _in_flight(node, count)
     time = None
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
         time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
+    apart = _apart(spec)
+    if time is not None and number is not None and apart:
+        time = time.at_least((number - 1) * apart, (number * budget.worst - 1) * apart)
+    if spec is not None and spec.rate is not None:
+        notes.append(f"calls start at most as often as {spec.rate}")
+    if spec is not None and spec.resume:
+        notes.append("after a failure, the next run does only the items that are left")
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
@@ -232,9 +245,20 @@ def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
 
 
+def _apart(spec: BatchSpec | None) -> float:
+    """The seconds between two starts that the batch's rate asks for; 0 where there is none, or only its name."""
+    try:
+        return rate_of(spec.rate).apart if spec is not None and spec.rate is not None else 0.0
+    except ValueError:
+        return 0.0
+
+
 def _in_flight(node: SourceNode, count: Range) -> int:
     """How many items run at the same time at most."""
-    bound = node.batch.max_concurrent if node.batch is not None and node.batch.parallel else 1
+    bound = 1
+    if node.batch is not None and node.batch.parallel:
+        found = node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
+        bound = found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
     most = count.high.value
     return bound if most is None else min(bound, most)
 

@@ -110,7 +110,7 @@ class KnownValues:
 
         Returns a remark on a file that is there and was not read.
         """
-        if node.type != "read-file" or node.batch is not None or node.data.get("loop"):
+        if node.type != "read-file" or node.batch is not None or node.loop:
             return ""
         name, encoding = self.value(node.params.get("file_path")), node.params.get("encoding", "utf-8")
         if not isinstance(name, str) or encoding != "utf-8" or "\0" in name:

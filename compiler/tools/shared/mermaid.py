@@ -64,12 +64,23 @@ def _said(node: Mapping[str, Any]) -> Iterator[str]:
     number = len(spec.items) if isinstance(spec.items, list) else 0
     listed = f"{number} item" if number == 1 else f"{number} items"
     yield f"for each {spec.alias} in {listed if number else spec.items}"
-    policy = [f"up to {spec.max_concurrent} at once" if spec.parallel else "one by one"]
+    policy = [_side_by_side(spec)]
+    if spec.rate is not None:
+        policy.append(f"at most {spec.rate}")
     if spec.max_retries > 1:
         policy.append(f"{spec.max_retries} attempts")
     goes_on = spec.error_handling is ErrorHandling.CONTINUE
     policy.append("goes on after failures" if goes_on else "stops at the first failure")
+    if spec.tolerated_failures is not None:
+        policy[-1] = f"stops after more than {spec.tolerated_failures} failures"
     yield ", ".join(policy)
+
+
+def _side_by_side(spec: BatchSpec) -> str:
+    if not spec.parallel:
+        return "one by one"
+    most = spec.max_concurrent
+    return "as many at once as the server allows" if most == "auto" else f"up to {most} at once"
 
 
 def _escaped(text: str) -> str:

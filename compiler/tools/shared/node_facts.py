@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...ir.workflow import SourceNode
+from ...ir.workflow import Retry, SourceNode
 from ...node_types.pflow_types import PflowType, pflow_type
 
 
@@ -17,6 +17,8 @@ class Budget(NamedTuple):
     own_wait: float
     backoff: bool
     """Whether the wait between the node's own attempts doubles."""
+    batch_backoff: bool
+    """Whether the wait between the batch's attempts doubles, as it may: that is the longest it can be."""
     known: PflowType | None
     """None for a type that pflow did not ship: its class may try more often by itself."""
 
@@ -26,23 +28,30 @@ class Budget(NamedTuple):
 
     def waits(self) -> float:
         """The longest that an item spends waiting between its attempts, in seconds."""
-        waits = [min(self.own_wait * 2**n, 60.0) if self.backoff else self.own_wait for n in range(self.own - 1)]
-        return self.batch * sum(waits) + (self.batch - 1) * self.batch_wait
+        own = _waits(self.own_wait, self.own, self.backoff)
+        return self.batch * own + _waits(self.batch_wait, self.batch, self.batch_backoff)
+
+
+def _waits(wait: float, attempts: int, doubles: bool) -> float:
+    """The seconds between so many attempts; pflow's cap of a minute is ours too."""
+    return sum(min(wait * 2**n, 60.0) if doubles else wait for n in range(attempts - 1))
 
 
 def budget_of(node: SourceNode) -> Budget:
     """How often an item can make `node` work, as far as it is known."""
     known = pflow_type(node.type)
-    retry = node.data.get("retry") or {}
+    retry = node.retry or Retry()
     own, wait = (known.attempts.own, known.attempts.wait) if known else (1, 0.0)
     if known is None or known.attempts.heeds_retry:
-        own, wait = retry.get("max", own), retry.get("wait", wait)
+        own = retry.max if "max" in retry.written else own
+        wait = retry.wait if retry.wait is not None else wait
     repeated = node.batch is not None and (known is None or known.attempts.raises)
     return Budget(
         batch=node.batch.max_retries if repeated and node.batch is not None else 1,
         own=int(own),
         batch_wait=float(node.batch.retry_wait) if node.batch is not None else 0.0,
         own_wait=float(wait),
-        backoff=retry.get("backoff") == "exponential",
+        backoff=retry.backoff == "exponential",
+        batch_backoff=node.batch is not None and node.batch.retry_backoff == "exponential",
         known=known,
     )

@@ -1,0 +1,71 @@
+"""What pflow's own node types take and give: a parameter that a type does not have, an output that it never writes.
+
+Known from the shipped records, so that the answer is the same with and without pflow. A type of that name in the
+author's table, or another class in pflow's registry, is the author's: nothing is said about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..ir.report import DiagnosticCollector, nearest
+from ..ir.template import Field, Reference
+from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.lookup import NodeTypes, Origin
+from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
+from ..validate.rules import old_batch
+from .known_outputs import Finding
+
+_EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
+_KEYS = ("batch", "retry", "cache", "prompt_cache", "prewarm", "loop", "approval", "purpose")
+"""Keys of a node: in Markdown, one that is misspelt becomes a parameter."""
+
+
+class Interfaces:
+    """The interfaces of the types that are pflow's own, as far as `types` does not say otherwise."""
+
+    def __init__(self, types: NodeTypes | None) -> None:
+        """Without `types`, nothing is known."""
+        self._types = types
+
+    def of(self, name: str) -> PflowType | None:
+        """The record of a type; None where another class goes by that name, or nothing is known."""
+        known = pflow_type(name)
+        if known is None or self._types is None or self._types.names_a_class(name):
+            return None
+        found = self._types.resolve(name)
+        is_pflows = found.origin is not Origin.REGISTRY or f"{found.module}:{found.class_name}" == known.path
+        return known if is_pflows else None
+
+
+def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
+    """DiagnosticCollector parameters that pflow refuses, since the node's type does not have them."""
+    for node in ir.nodes:
+        known = interfaces.of(node.type)
+        starts_another = node.type in WORKFLOW_TYPES
+        if known is None or not (known.declares_params or starts_another):
+            continue
+        names = {*(WORKFLOW_PARAMS if starts_another else known.params), *_EVERYWHERE}
+        for key in node.params:
+            if key in names or (key == "batch" and old_batch(node) is not None):
+                continue
+            guess = report.nearest(key, names - {STRAY_PARAM}, [name for name in _KEYS if name not in node.data])
+            help = f"did you mean `{guess}`?" if guess else f"it has: {', '.join(sorted(names - _EVERYWHERE))}"
+            message = f"`{key}` is not a parameter of {node.type}"
+            report.error("PFL333", (*node.path, "params", key), message, key=True, help=help)
+
+
+def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference) -> Finding | None:
+    """What is wrong with a path into the outputs of a node without a batch, if anything."""
+    known = interfaces.of(node.type)
+    first = reference.path[0]
+    if known is None or not known.known_outputs or not isinstance(first, Field):
+        return None
+    names: Mapping[str, object] = {**known.outputs, **({"loop_stopped": ""} if node.data.get("loop") else {})}
+    if first.name in names:
+        return None
+    guess = nearest(first.name, names)
+    rest = reference.raw[len(reference.root) + 1 + len(first.name) :]
+    listed = ", ".join(name for name in names if not name.startswith("_"))
+    help = f"did you mean ${{{node.id}.{guess}{rest}}}?" if guess else f"it gives: {listed}"
+    return Finding("PFL334", f"${{{reference.raw}}} is not an output of `{node.id}` ({node.type})", help)

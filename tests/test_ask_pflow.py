@@ -1,0 +1,127 @@
+"""What pflow's own validator refuses is refused by `lower` and `lint`: PFL390, in its words, at our place."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pflow")
+
+STEPS = """# Rows
+
+Handles rows.
+
+## Steps
+
+### source
+
+Gives two rows.
+
+- type: {kind}
+
+```{fence} command
+echo '["a", "b"]'
+```
+
+### handle
+
+Handles one row.
+
+- type: {then}
+{more}
+- batch:
+    items: ${{source.stdout}}
+"""
+SHELL = '- env:\n    ROW: ${item}\n- command: echo "$ROW"\n'
+CHILD = """# Child
+
+Says something.
+
+## Inputs
+
+### name
+
+Whom to greet.
+
+- type: string
+- required: true
+
+## Steps
+
+### say
+
+Says it.
+
+- type: shell
+- env:
+    NAME: ${name}
+
+```shell command
+echo "$NAME"
+```
+"""
+
+
+def ask(folder: Path, text: str, command: str = "lower", name: str = "wf.pflow.md") -> tuple[int, str]:
+    home = folder / "a home"
+    home.mkdir(exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", command, name],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=env,
+        check=False,
+    )
+    assert list(home.iterdir()) == [], "nothing is written for a look"
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr + done.stdout
+
+
+def workflow(kind: str = "shell", then: str = "shell", more: str = SHELL) -> str:
+    return STEPS.format(kind=kind, then=then, more=more.rstrip("\n"), fence="shell")
+
+
+@pytest.mark.parametrize("command", ["lower", "lint"])
+def test_a_right_workflow_is_none_the_worse_for_it(command: str, tmp_path: Path) -> None:
+    status, said = ask(tmp_path, workflow(), command)
+    assert (status, "PFL390" in said) == (0, False), said
+
+
+@pytest.mark.parametrize("command", ["lower", "lint"])
+def test_an_unknown_type_is_refused_in_markdown(command: str, tmp_path: Path) -> None:
+    status, said = ask(tmp_path, workflow(kind="shel"), command)
+    assert status != 0
+    assert "wf.pflow.md:11:" in said
+    assert "error[PFL390] source: Unknown node type: 'shel'" in said
+
+
+def test_a_type_of_a_server_and_a_missing_key_are_not_the_workflows_fault(tmp_path: Path) -> None:
+    assert ask(tmp_path, workflow(then="mcp-mail-send", more="- text: ${item}\n"))[0] == 0
+    assert ask(tmp_path, workflow(then="llm", more="- model: gpt-5\n- prompt: Say ${item}\n"))[0] == 0
+
+
+def test_json_is_left_alone(tmp_path: Path) -> None:
+    node = {"id": "a", "type": "mine", "params": {"x": "${item}"}, "batch": {"items": ["1"]}}
+    status, said = ask(tmp_path, json.dumps({"ir_version": "0.1.0", "nodes": [node], "edges": []}), name="wf.json")
+    assert (status, "PFL390" in said) == (0, False), said
+
+
+@pytest.mark.parametrize(
+    ("inputs", "refused"),
+    [("name: ${item}", ""), ("nam: ${item}", "name"), ("name: ${item}\n    more: 1", "more"), (None, "child.pflow.md")],
+)
+def test_a_workflow_that_a_node_starts_is_looked_at(inputs: str | None, refused: str, tmp_path: Path) -> None:
+    if inputs is not None:
+        (tmp_path / "child.pflow.md").write_text(CHILD, encoding="utf-8")
+    more = f"- workflow: ./child.pflow.md\n- inputs:\n    {inputs or 'name: ${item}'}\n"
+    status, said = ask(tmp_path, workflow(then="workflow", more=more))
+    assert (status != 0) == bool(refused), said
+    assert not refused or ("PFL390" in said and refused in said)

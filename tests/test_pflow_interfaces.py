@@ -1,0 +1,111 @@
+"""Parameters and outputs of pflow's own types: refused where pflow refuses them, with and without pflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pflow_lower
+from pflow_lower.cli import run
+from pflow_lower.node_types.pflow_types import TYPES, WORKFLOW_PARAMS, WORKFLOW_TYPES
+
+OTHERS = ["stdot", "resutl", "result", "stdout", "error", "Response", "llm_usage", "results"]
+OWN = {"PFL333", "PFL334"}
+
+
+def codes(ir: dict[str, Any]) -> set[str]:
+    try:
+        return {found.code for found in pflow_lower.lower(ir).diagnostics} & OWN
+    except pflow_lower.LowerError as error:
+        return {found.code for found in error.diagnostics} & OWN
+
+
+def with_params(kind: str, names: list[str]) -> dict[str, Any]:
+    return {
+        "ir_version": "0.1.0",
+        "nodes": [{"id": "a", "type": kind, "params": dict.fromkeys(names, "x")}],
+        "edges": [],
+    }
+
+
+def reading(kind: str, path: str, where: str) -> dict[str, Any]:
+    """A workflow in which something reads ${a.PATH} of a node `a` of a type."""
+    text = f"${{a.{path}}}"
+    reader: dict[str, Any] = {"id": "b", "type": "shell", "params": {"command": "true"}}
+    ir: dict[str, Any] = {"ir_version": "0.1.0", "edges": [{"from": "a", "to": "b"}]}
+    ir["nodes"] = [{"id": "a", "type": kind, "params": {}}, reader]
+    if where == "param":
+        reader["params"]["stdin"] = text
+    elif where == "fallback":
+        reader["params"]["stdin"] = f"${{a.{path} ?? 1}}"
+    elif where == "items":
+        reader |= {"params": {"command": "true", "stdin": "${item}"}, "batch": {"items": text}}
+    elif where == "output":
+        ir["outputs"] = {"out": {"source": text}}
+    return ir
+
+
+@pytest.fixture
+def pflows(tmp_path: Path) -> Any:
+    """What pflow's validator refuses in a workflow, as text."""
+    pytest.importorskip("pflow")
+    from pflow.core.workflow.validator import WorkflowValidator
+    from pflow.registry import Registry
+
+    registry = Registry(tmp_path / "registry.json")
+
+    def refused(ir: dict[str, Any]) -> list[str]:
+        found = WorkflowValidator.validate(json.loads(json.dumps(ir)), {}, registry)
+        return [said.message for said in found if said.severity.value == "error"]
+
+    return refused
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_parameters_are_refused_where_pflow_refuses_them(kind: str, pflows: Any) -> None:
+    known = WORKFLOW_PARAMS if kind in WORKFLOW_TYPES else TYPES[kind].params
+    for name in [*known, "inputs", "bacth", "Batch", "shell", "comand", "default", "max_retries", "_x"]:
+        theirs = any(f"Unknown parameter '{name}'" in said for said in pflows(with_params(kind, [name])))
+        ours = "PFL333" in codes(with_params(kind, [name]))
+        assert ours <= theirs, (name, "refused by us alone")
+        assert name == "default" or ours == theirs, name
+
+
+@pytest.mark.parametrize("where", ["param", "fallback", "items", "output"])
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in WORKFLOW_TYPES])
+def test_outputs_are_refused_where_pflow_refuses_them(kind: str, where: str, pflows: Any) -> None:
+    for name in [*TYPES[kind].outputs, *OTHERS]:
+        said = pflows(reading(kind, name, where))
+        theirs = any(f"a.{name}" in text or f"output '{name}'" in text for text in said)
+        assert ("PFL334" in codes(reading(kind, name, where))) <= theirs, (name, "refused by us alone", said)
+        if where == "param" and TYPES[kind].known_outputs:
+            assert ("PFL334" in codes(reading(kind, name, where))) == theirs, (name, said)
+
+
+def test_a_type_of_the_authors_takes_what_it_likes(tmp_path: Path) -> None:
+    table = tmp_path / "nodes.toml"
+    table.write_text('[nodes]\nshell = "mine.nodes:Shell"\n', encoding="utf-8")
+    workflow = tmp_path / "workflow.json"
+    workflow.write_text(json.dumps(with_params("shell", ["mine"])), encoding="utf-8")
+    assert "PFL333" in codes(with_params("shell", ["mine"]))
+    with pytest.raises(SystemExit) as ended:
+        run([str(workflow), "--nodes", str(table), "-q"])
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("key", ["bacth", "Batch"])
+def test_a_misspelt_batch_is_named(key: str) -> None:
+    ir = with_params("shell", ["command", key])
+    with pytest.raises(pflow_lower.LowerError) as failure:
+        pflow_lower.lower(ir)
+    assert [found.help for found in failure.value.diagnostics] == ["did you mean `batch`?"]
+
+
+def test_a_misspelt_output_is_named() -> None:
+    ir = reading("shell", "stdot.x", "param")
+    with pytest.raises(pflow_lower.LowerError) as failure:
+        pflow_lower.lower(ir)
+    assert [found.help for found in failure.value.diagnostics] == ["did you mean ${a.stdout.x}?"]
