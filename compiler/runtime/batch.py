@@ -139,6 +139,7 @@ class Batch:
         self.has_keys = bool(node.key)
         """Whether the annotation names its items."""
         self._settings = node
+        self._counts = False  # whether cost or answers of items are kept
         self._own_run: Run | None = None
         self._left: Iterator[tuple[int, Any]] | None = None
         self._store: dict[str, Any] | None = None
@@ -180,12 +181,12 @@ class Batch:
                 self.engine.on_stopping()
             elif self.tolerated is not None and len(self.errors) > self.tolerated:
                 self._end_early(f"{len(self.errors)} items failed, and tolerated_failures is {self.tolerated}")
-        if self.run is not None and result is not None and not call.restored:
-            self._count(call, result)
-        self.engine.finished(call, record)
         store = call.store
         if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
             self.warned[call.index] = _kinds(warnings)
+        if result is not None and self._counts and not call.restored:
+            self._count(call, result)
+        self.engine.finished(call, record)
         self.seconds.append(call.seconds)
 
     def _count(self, call: Call, result: Result) -> None:
@@ -211,12 +212,20 @@ class Batch:
         settings = self._settings
         wants_journal = self.run.wants_journal(settings.resume) if self.run is not None else settings.resume
         if self.run is None and (wants_journal or RESUME_VARIABLE in os.environ):
-            self.run = self._own_run = Run(f"{self.file}#{self.node_id}")
+            self.run = self._own_run = Run(self.engine.workflow(self) or f"{self.file}#{self.node_id}")
             wants_journal = self.run.wants_journal(settings.resume)
+        if self.run is not None:
+            self.run.has_batches = True
         journal = self.run.journal() if self.run is not None and wants_journal else None
         self.controls = controls_of(settings, self, journal)
+        self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
         if self.has_keys:
             self._check_names()
+        if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
+            self.engine.tell(
+                f"{self.node_id}: {min(left, len(self.items))} of {len(self.items)} items are in the journal of "
+                f"{os.path.basename(self.run.workflow)} and are not run again, unless they have changed"
+            )
 
     def _check_names(self) -> None:
         """Raises: ValueError, if two items have one name."""
