@@ -18,6 +18,7 @@ from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
 from ..validate.rules import old_batch
+from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_items, check_unreachable
@@ -33,21 +34,28 @@ from .template_syntax import check_syntax
 COUNTERS = (INDEX, "__iteration__")
 
 
-def check_references(ir: SourceIR, types: NodeTypes | None = None) -> list[Diagnostic]:
+def check_references(
+    ir: SourceIR, types: NodeTypes | None = None, children: Children | None = None
+) -> list[Diagnostic]:
     """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position.
 
-    Without `types`, nothing is said about the parameters and outputs of node types.
+    Without `types`, nothing is said about the parameters and outputs of node types; without `children`, nothing about
+    the workflows that its nodes start.
     """
     report = DiagnosticCollector(ir.document)
     interfaces = Interfaces(types)
     check_parameters(ir, report, interfaces)
-    _Checker(ir, report, interfaces).run()
+    check_children(ir, report, children)
+    _Checker(ir, report, interfaces, children).run()
     return list(by_position(report.found))
 
 
 class _Checker:
-    def __init__(self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
+    def __init__(
+        self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces, children: Children | None
+    ) -> None:
         self.ir = ir
+        self.children = children
         self.interfaces = interfaces
         self.report = report
         self.nodes = {node.id: node for node in ir.nodes}
@@ -170,6 +178,7 @@ class _Checker:
         else:
             batch = node.batch is not None
             finding = check_output_key(node, reference) if batch else check_output(self.interfaces, node, reference)
+            finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
                 self._error(finding.code, surface, expression, reference, finding.message, finding.help)
 

@@ -85,6 +85,12 @@ CODES: dict[str, str] = {
     "PFL332": "node class that its module does not have",
     "PFL333": "parameter that the node type does not have",
     "PFL334": "output that the node type does not have",
+    # analyse: workflows that nodes start
+    "PFL340": "child workflow that cannot be started",
+    "PFL341": "input that the child workflow does not have",
+    "PFL342": "input that the child workflow needs",
+    "PFL343": "output that the child workflow does not have",
+    # analyse: what pflow says beyond that
     "PFL390": "refused by pflow's own validator",
     # lower
     "PFL401": "prompt cache that is not carried over",
