@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..ir.paths import Path
-from ..ir.template import DynamicIndex, Reference, Step, is_dynamic, templates
+from ..ir.template import DynamicIndex, Expression, Reference, Step, is_dynamic, templates
 from ..ir.workflow import SourceNode
 
 INDEX = "__index__"
@@ -126,10 +126,7 @@ class Bindings(NamedTuple):
         for key, value, place in places:
             for path, template in templates(value, place):
                 for expression in template.expressions:
-                    for reference in expression.references():
-                        part = self.invariant_part(reference, key)
-                        if part is None:
-                            continue
+                    for part in self._read_outside(expression, key):
                         parts = [part]
                         if part.path and key == "inputs" and path[2:3] and path[2] in optional:
                             parts.append(Reference(part.root, (), part.root))
@@ -137,6 +134,22 @@ class Bindings(NamedTuple):
                             if found not in seen:
                                 seen.add(found)
                                 yield Hoisted(found, path, template.source, expression.start)
+
+    def _read_outside(self, expression: Expression, key: str) -> Iterator[Reference]:
+        """What `expression` reads outside of the node: the longest parts, each with the indexes inside it.
+
+        Where the keys of `inputs` are not known, such an index is one of its own: it may be one of them.
+        """
+        for operand in expression.operands:
+            if not isinstance(operand, Reference):
+                continue
+            part = self.invariant_part(operand, key)
+            if part is not None:
+                yield part
+            rest = operand.path[len(part.path) if part is not None and not self.is_open(key) else 0 :]
+            for step in rest:
+                if isinstance(step, DynamicIndex) and (index := self.invariant_part(step.ref, key)) is not None:
+                    yield index
 
     def item_references(self, key: str) -> Iterator[Reference]:
         """What the parameter `key` itself reads of the item or of its position, repetitions included."""
