@@ -79,6 +79,9 @@ CODES: dict[str, str] = {
     "PFL322": "reference that fails at run time",
     "PFL323": "node that never runs",
     "PFL324": "items that are not a list",
+    "PFL325": "result of an item before that there is not",
+    "PFL326": "first item without a result before it",
+    "PFL327": "item of an inner batch that is not there yet",
     # analyse: node types
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",
