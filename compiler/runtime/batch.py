@@ -11,7 +11,7 @@ import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -50,6 +50,10 @@ enclosing_batch: ContextVar[Batch | None] = ContextVar("enclosing_batch", defaul
 """In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
 
 
+_BEFORE_THE_FIRST: Mapping[str, Any] = {}
+"""Where `${__previous__}` is looked for by the first item."""
+
+
 class EnclosingBatchStopped(BaseException):
     """Raised in a worker when the surrounding batch ends early; not an item's failure."""
 
@@ -59,6 +63,7 @@ class BatchSettings(Protocol):
 
     node_id: str
     alias: str
+    aliases: Sequence[str]
     items: str | Mapping[str, str]
     results: Mapping[str, str] | None
     namespaced: bool
@@ -105,6 +110,7 @@ class Batch:
     ) -> None:
         self.node_id = node.node_id
         self.alias = node.alias
+        self.aliases = node.aliases
         self.file = _file_of(type(node))
         """The file that the class was generated in."""
         self.namespaced = node.namespaced
@@ -163,6 +169,8 @@ class Batch:
         """Whether the annotation names its items."""
         self._settings = node
         self._own_run: Run | None = None
+        self.previous: Any = Missing(_BEFORE_THE_FIRST, ("__previous__",))
+        """The result of the last item that ended well, in order; Missing before there is one."""
         self._left: Iterator[tuple[int, Any]] | None = None
         self._rows: Iterator[Any] = iter(())
         self._items_in_file: int | None = None
@@ -217,6 +225,8 @@ class Batch:
             self.results.append(result)
         self.done += 1
         record = None
+        if call.error is None and not self.parallel:
+            self.previous = result
         if call.error is not None:
             record = self.engine.error_record(call)
             self.errors.add(call.index, record)
@@ -380,7 +390,8 @@ class Batch:
         store, the others copy what that gave: nodes work on copies, so it does not change while the batch runs.
         """
         if self._store is None:
-            own = ("__warnings__", self.node_id, self.alias, "__index__", *self.engine.keys)
+            aliases = self.aliases or (self.alias,)
+            own = ("__warnings__", self.node_id, *aliases, "__index__", *self.engine.keys)
             self._store = {**self.shared, **dict.fromkeys(own)}
         return self._store.copy()
 
@@ -420,6 +431,8 @@ class Batch:
         Where a lookup began at a value that has two names, it is said with both.
         """
         names: dict[int, list[str]] = {id(item): [self.alias]}
+        if self.aliases:
+            names = {id(item): [""], **{id(item[name]): [name] for name in self.aliases}}
         for name, value in vars(self.given).items():
             if not isinstance(value, Missing):
                 known = names.setdefault(id(value), [])
@@ -473,6 +486,11 @@ class Call:
     def total(self) -> int | None:
         """How many items the batch has; None for those of a file, as long as that is not known."""
         return self.batch.total
+
+    @property
+    def previous(self) -> Any:
+        """The result of the item before, in a batch that runs in order; Missing for the first one."""
+        return self.batch.previous
 
     @property
     def key(self) -> str | None:

@@ -10,7 +10,7 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
@@ -39,6 +39,8 @@ class _Settings:
     """The node's id: its outcome is written to `shared[node_id]`."""
     alias: str = "item"
     """What the annotation calls an item (`as`)."""
+    aliases: Sequence[str] = ()
+    """Where batches stand inside each other: what the item of each is called; `items` are objects of them."""
     items: str | Mapping[str, str] = ""
     """The reference that the items come from, or their file, for messages; "" if they are written out."""
     results: Mapping[str, str] | None = None

@@ -18,7 +18,7 @@ from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
 from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
-from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
+from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Shared
 from ...runtime.engine import is_plain
 from ...runtime.inner import item_store, run_inner
 from ...runtime.store import NodeStore
@@ -138,17 +138,19 @@ class PflowEngine(Engine):
 
         Raises: ValueError, in strict mode.
         """
-        seen = {**store, **self._ours(call.index, call.total)}
+        seen = {**store, **self._ours(call.index, call.total, call.previous)}
         params: dict[str, Any]
         params, _, errors = resolve_templates(self.config.template_config, seen, self.config.node_id)
         if errors:
             store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
         return params
 
-    def _ours(self, index: int, total: int | None) -> dict[str, int | None]:
-        """The names of ours that the node refers to, for pflow's own resolver."""
-        values = {"batch_index": index, "batch_total": total}
-        return {name: values[name] for name in self.config.batch_config.names}
+    def _ours(self, index: int, total: int | None, previous: Any = None) -> dict[str, Any]:
+        """The names of ours that the node refers to, for pflow's own resolver; what is not there, it says itself."""
+        values: dict[str, Any] = {"batch_index": index, "batch_total": total}
+        if previous is not None and not isinstance(previous, Missing):
+            values["__previous__"] = previous
+        return {name: values[name] for name in self.config.batch_config.names if name in values}
 
     def warns_about_empty_output(self, batch: Batch) -> bool:
         """Not under `--only`, where the steps before the chosen one gave nothing to work with."""
