@@ -349,4 +349,4 @@ def test_a_changed_sub_workflow_is_run_again(place: Place) -> None:
     place.open_the_door()
     (place.folder / "child.pflow.md").write_text(CHILD.replace("echo ${name}${item}", "echo new-${name}${item}"))
     _, result, _ = place.run("./flow.pflow.md")
-    assert [child["stdout"] for found in result["said"] for child in found["said"]][0] == "new-n0a"
+    assert next(child["stdout"] for found in result["said"] for child in found["said"]) == "new-n0a"

@@ -210,16 +210,15 @@ class Controls:
             outputs = self.memory.find(call, asked)
         if outputs is not None:
             call.restored = True
-            if (warned := outputs.pop(_WARNED, None)) is not None:
-                batch.warned[call.index] = warned
+            call.warned = outputs.pop(_WARNED, None)
         return outputs
 
     def keep(self, call: Call, outputs: Mapping[str, Any], cost: float | None) -> None:
         """Keep what a call that has ended well has given for another run. Raises: JournalError."""
         if call.asked is None or call.restored:
             return
-        if (warned := call.batch.warned.get(call.index)) is not None:
-            outputs = {**outputs, _WARNED: warned}
+        if call.warned:
+            outputs = {**outputs, _WARNED: call.warned}
         if self.memory is not None:
             self.memory.keep(call, call.asked, outputs)
         if self.journal is not None:

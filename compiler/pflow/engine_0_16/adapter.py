@@ -28,6 +28,7 @@ from .run_scope import run_of_workflow
 
 __all__ = [
     "compiled_with_classes",
+    "data_flow_of_known_names",
     "execute",
     "key_with_captured",
     "known_to_schema",
@@ -109,6 +110,11 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
 def known_to_schema(original: Original, data: Any, *arguments: Any, **keywords: Any) -> Any:
     """`validate_ir`, pflow's schema alone, which sub-workflows and saved ones meet: without our keys."""
     return original(without_our_keys(as_data(data)), *arguments, **keywords)
+
+
+def data_flow_of_known_names(original: Original, ir: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`validate_data_flow`, to which our names in a batch look like pflow's own."""
+    return original(as_pflow_knows_it(ir), *arguments, **keywords)
 
 
 def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str, Any], run_one: Original) -> str:
