@@ -7,7 +7,7 @@ What stands after a fence says what its block is:
     console exit N    the same, where the last command ends with the status N; all others end with 0
     sh                commands that all end with 0, whatever they print
     LANGUAGE FILE     a file (its name has a dot), written before what follows runs
-    LANGUAGE in FILE  lines that stand in FILE as they stand here
+    LANGUAGE in FILE  lines that stand in FILE as they stand here, when all has run
     python            a program that runs, and prints nothing
 
 All other blocks are left alone.
@@ -19,7 +19,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +56,7 @@ def pattern(told: str) -> str:
 def complaints(markdown: str, folder: Path, environment: dict[str, str]) -> list[str]:
     """What of a document is not so, having done in `folder` what it says."""
     said = []
-    for block in fenced(markdown):
+    for block in sorted(fenced(markdown), key=_is_compared_last):
         kind, _, rest = block.kind.partition(" ")
         if kind == "console":
             said += [ran.complaint() for ran in session(block, folder, environment)]
@@ -65,9 +64,9 @@ def complaints(markdown: str, folder: Path, environment: dict[str, str]) -> list
             printed, status = shell(f"set -euo pipefail\n{block.text}", folder, environment)
             said.append(Ran(block.text, printed, "", status, 0).complaint())
         elif rest.startswith("in "):
-            shown, file = block.text, folder / rest.removeprefix("in ")
-            if not file.is_file() or textwrap.dedent(shown) not in textwrap.dedent(file.read_text("utf-8")):
-                said.append(f"{rest.removeprefix('in ')} does not hold\n{shown}")
+            file = folder / rest.removeprefix("in ")
+            if not file.is_file() or block.text not in file.read_text("utf-8"):
+                said.append(f"{file.name} does not hold\n{block.text}")
         elif "." in rest and " " not in rest:
             file = folder / rest
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +77,10 @@ def complaints(markdown: str, folder: Path, environment: dict[str, str]) -> list
             if ended.returncode or ended.stdout or ended.stderr:
                 said.append(f"{block.text}\ngave {ended.stdout}{ended.stderr}")
     return [complaint for complaint in said if complaint]
+
+
+def _is_compared_last(block: Example) -> bool:
+    return " in " in block.kind
 
 
 def session(block: Example, folder: Path, environment: dict[str, str]) -> list[Ran]:
