@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,10 +148,10 @@ def test_an_unreadable_file_is_told_and_mended(run: Run) -> None:
     run("wf.json", "-o", "out")
     Path("out/nodes.py").chmod(0)
     limited = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    command = [*limited, "pflow-lower", "check", "."]
+    command = [*limited, sys.executable, "-m", "pflow_lower", "check", "."]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
     assert shown.returncode in (1, 2) and "out/nodes.py" in shown.stdout, shown
-    again = [*limited, "pflow-lower", "wf.json", "-o", "out"]
+    again = [*limited, sys.executable, "-m", "pflow_lower", "wf.json", "-o", "out"]
     assert subprocess.run(again, capture_output=True, check=False).returncode == 0
     Path("out/nodes.py").chmod(0o644)
     assert run("check", ".").status == 0
@@ -310,7 +311,7 @@ def interrupted(one, two):
 atomic_write.os.replace = interrupted
 atomic_write.replace_files({{Path({str(tmp_path)!r}, name): b"new" for name in "abc"}})
 """
-    ended = subprocess.run(["python", "-c", script], check=False)
+    ended = subprocess.run([sys.executable, "-c", script], check=False)
     assert ended.returncode < 0
     assert contents(tmp_path) == dict.fromkeys("abc", b"new")
 

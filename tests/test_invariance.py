@@ -63,12 +63,15 @@ def test_the_part_that_is_the_same_for_every_item(text: str, part: str | None) -
 
 
 def test_what_is_captured_says_where_it_stands() -> None:
-    params = {"prompt": "${style} ${item}", "inputs": {"style": "very ${style}"}, "list": ["a", "b ${pages[${n}]}"]}
+    texts = ["a", "b ${pages[${n}]}", "${pages[${first}].lines[${item}]}", "${pages[${item}].lines[${last}]}"]
+    params = {"prompt": "${style} ${item}", "inputs": {"style": "very ${style}"}, "list": texts}
     found = [(h.reference.raw, h.path, h.offset) for h in bindings(params).hoisted()]
     assert found == [
-        ("style", ("inputs", "style"), 5),
-        ("pages[${n}]", ("list", 1), 2),
-        ("n", ("list", 1), 2),
+        ("style", ("params", "inputs", "style"), 5),
+        ("pages[${n}]", ("params", "list", 1), 2),
+        ("pages[${first}].lines", ("params", "list", 2), 0),
+        ("pages", ("params", "list", 3), 0),
+        ("last", ("params", "list", 3), 0),
     ]
 
 

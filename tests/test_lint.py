@@ -49,12 +49,14 @@ def ask(**batch: Any) -> dict[str, Any]:
 ON_EXAMPLES = {
     "code-inputs-shadow-the-alias": ["PFL510 upper.params.inputs.item"],
     "continue-on-error": ["PFL513 ping.params.command"],
+    "durable-keys": ["PFL514 classify.batch.max_retries"],
     "error-edge": ["PFL513 scan.params.command"],
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
     "issue-classifier": ["PFL514 classify.batch.max_retries"],
     "issue-classifier-program": ["PFL514 classify.batch.max_retries"],
     "no-params": ["PFL501 tick.batch"],
     "retries": ["PFL507 fetch.batch.max_retries"],
+    "source-maps": ["PFL514 classify.batch.max_retries"],
     "warnings": [
         *("PFL320 fetch.batch.as", "PFL320 judge.batch.as", "PFL512 count.params.command"),
         *("PFL321 count.batch.items[1]", "PFL321 last.params.command", "PFL210 old.params.batch"),

@@ -86,6 +86,7 @@ def test_print_changed(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
         "batch": {"items": ["Ann", "Bob"], "as": "name"},
     }
     workflow = {"inputs": {"style": {"type": "string"}}, "nodes": [node]}
+    (tmp_path / "my.py").write_text("from pocketflow import Node\n\n\nclass Greeter(Node):\n    pass\n")
     assert changes(workflow, tmp_path).rpartition("wrote ")[0] == snapshot
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import tree
-from ..ir.lowered import SHAPES, Declared, LoweredBatch, Parameter
+from ..ir.lowered import SHAPES, Declared, Level, LoweredBatch, Parameter
 from ..lowering.names import RUNTIME
-from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, Sequence, comment, lay_out
+from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, Sequence, comment, lay_out, literal
 from .python_text import Literal as LiteralNode
 from .template_to_python import Variables, items, lookup, parameter, words
 
@@ -18,15 +18,37 @@ def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     source = items(batch.items, store)
     captures = tuple(Keyword(c.name, lookup(c.lookup, store, "capture")) for c in batch.captures)
     opening = Call("self.open", (Code("shared"), Code("items"), *captures))
+    if batch.levels:
+        nested, uses = _nested_items(batch.levels)
+        return "\n".join([*nested, lay_out(opening, 2, "return ")]), functions(opening) | uses
     start, uses = assigned("items", source, "Items")
     lines = [lay_out(source, 2, start), lay_out(opening, 2, "return ")]
     return "\n".join(lines), functions(source, opening) | uses
 
 
+def _nested_items(levels: tuple[Level, ...]) -> tuple[list[str], set[str]]:
+    """The lines that make one item of each innermost item of batches inside each other."""
+    parts = Mapping(tuple(Entry(level.name, Code(level.variable)) for level in levels))
+    lines, uses = ["        items = [", lay_out(parts, 3)], set()
+    known: tuple[tuple[str, str], ...] = ()
+    for level in levels:
+        found = Call("items_of", (items(level.items, Variables("shared", parts=known)), LiteralNode(_spelled(level))))
+        lines.append(lay_out(found, 3, f"for {level.variable} in "))
+        uses |= functions(found)
+        known = (*known, (level.name, level.variable))
+    return [*lines, "        ]"], uses
+
+
+def _spelled(level: Level) -> str:
+    """The items of a level for messages: the reference, or what they are called."""
+    source = tree.written(level.items)
+    return source if isinstance(source, str) else level.name
+
+
 def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `exec`, and the runtime's functions that they use."""
     inputs = next((p for p in batch.parameters if p.key == "inputs"), None)
-    variables = Variables("scope", batch.alias)
+    variables = _variables(batch)
     lines: list[str] = []
     spelled: list[Node] = []
     in_place: Node | None = None
@@ -67,15 +89,21 @@ def item_name_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     if batch.item_name is None:
         return "", set()
     source = Parameter("key", batch.item_name, Declared.LENIENT_TEXT, parse_json=False)
-    name = parameter(source, Variables("scope", batch.alias), permissive=False)
+    name = parameter(source, _variables(batch), permissive=False)
     lines = [*_binding(batch, set(words(name))), lay_out(name, 2, "return ")]
     return "\n".join(lines), functions(name)
 
 
+def _variables(batch: LoweredBatch) -> Variables:
+    """What lookups in a call start from."""
+    return Variables("scope", batch.alias, tuple((level.name, level.variable) for level in batch.levels))
+
+
 def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
     """What gives the item and what was captured their names, as far as they are used."""
-    names = []
-    if batch.alias in used:
+    parts = ((level.variable, f"call.item[{literal(level.name)}]") for level in batch.levels)
+    names = [(name, value) for name, value in parts if name in used]
+    if not batch.levels and batch.alias in used:
         names.append((batch.alias, "call.item"))
     if any(word.startswith("given.") for word in used):
         names.append(("given", "call.given"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
-from ..ir.workflow import ErrorHandling
+from ..ir.workflow import ErrorHandling, InnerBatch
 from .class_body import exec_body, item_name_body, prep_body
 from .python_text import Literal, comment, docstring, lay_out, literal
 
@@ -163,14 +163,21 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
 
 
 def _for_each(batch: LoweredBatch) -> str:
-    items = batch.spec.items
-    return f"for each {batch.spec.alias} in " + (items if isinstance(items, str) else f"a list of {len(items)}")
+    outer, *inner = (_each(level) for level in batch.spec.levels)
+    return f"for each {outer}" + "".join(f", for each {level}" for level in inner)
+
+
+def _each(level: InnerBatch) -> str:
+    items = level.items
+    return f"{level.alias} in " + (items if isinstance(items, str) else f"a list of {len(items)}")
 
 
 def _attributes(batch: LoweredBatch) -> list[str]:
     """What the annotation says, under its own names; a setting that it leaves out is the base's."""
     spec = batch.spec
     found: list[tuple[str, Any]] = [("node_id", batch.node_id), ("alias", spec.alias)]
+    if batch.levels:
+        found.append(("aliases", [level.name for level in batch.levels]))
     if isinstance(spec.items, str):
         found.append(("items", spec.items))
     for key in BATCH_KEYS:
