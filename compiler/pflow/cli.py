@@ -9,7 +9,14 @@ from typing import NoReturn
 
 import click
 
+from .. import install_hints
 from ..exit_status import FAILED
+
+JSON_DOES_NOT_RUN = (
+    "pflow's command runs .pflow.md workflows only\n"
+    "  JSON workflows are for compiling, for programs (pflow-lower WORKFLOW -o DIR --program)"
+    " and for pflow as a library"
+)
 
 
 class PassedOn(click.Command):
@@ -73,9 +80,12 @@ def run_pflow(ctx: click.Context) -> None:
 def run_workflow(ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None) -> None:
     """Run WORKFLOW in pflow: `pflow-lower pflow run`, with options of its own.
 
-    All other options are those of `pflow run`. PFLOW_LOWER_RESUME=1 is --resume for a plain pflow. The exit status is
-    that of pflow.
+    WORKFLOW is a .pflow.md file, or the name of a workflow that pflow has saved. All other options are those
+    of `pflow run`, and so is the exit status. PFLOW_LOWER_RESUME=1 is --resume for a plain pflow.
     """
+    for argument in ctx.args:
+        if argument.lower().endswith(".json") and "=" not in argument:
+            _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
 
@@ -162,7 +172,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
         if (error.name or "").partition(".")[0] != "pflow":
             raise
         where = f"pflow is not installed in this Python ({sys.executable})"
-        raise Refused(f"{where}: pip install 'pflow-lower[pflow]'") from error
+        raise Refused(f"{where}: {install_hints.PFLOW}") from error
     cli_main()
     raise SystemExit(0)
 
@@ -176,6 +186,6 @@ def _pflow(arguments: Sequence[str]) -> NoReturn:
         _refuse(error)
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _refuse(error: object) -> NoReturn:
     click.echo(f"pflow-lower: {error}", err=True)
     raise SystemExit(FAILED)
