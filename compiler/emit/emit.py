@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, SHAPES, Budget, LoweredBatch, LoweredIR
 from ..ir.workflow import ErrorHandling, InnerBatch
 from .class_body import exec_body, item_name_body, prep_body
 from .python_text import Literal, comment, docstring, lay_out, literal
@@ -185,9 +185,15 @@ def _attributes(batch: LoweredBatch) -> list[str]:
         value = value.value if isinstance(value, ErrorHandling) else value
         if key.shown_at == "attribute" and (key.key in spec.written or value != key.default):
             found.append((key.key, value))
+        if key.key == "rate" and batch.budget is not None:
+            found += [(name, value) for name, value in _shared(batch.budget) if value is not None]
     if not batch.namespaced:
         found.append(("namespaced", False))
     return [lay_out(Literal(value), 1, f"{name} = ") for name, value in found]
+
+
+def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
+    return ("shared_rate", budget.rate), ("shared_max_concurrent", budget.max_concurrent)
 
 
 @functools.cache

@@ -104,6 +104,9 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
             expected[row.key] = value.value if isinstance(value, enum.Enum) else value
     if isinstance(batch.spec.items, str):
         expected["items"] = batch.spec.items
+    if batch.budget is not None:
+        shared = {"shared_rate": batch.budget.rate, "shared_max_concurrent": batch.budget.max_concurrent}
+        expected |= {name: value for name, value in shared.items() if value is not None}
     if batch.levels:
         expected["aliases"] = [level.name for level in batch.levels]
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:

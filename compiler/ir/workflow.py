@@ -73,6 +73,11 @@ class BatchSpec(NamedTuple):
             found.append(inner)
         return tuple(found)
 
+    @property
+    def names_a_budget(self) -> bool:
+        """Whether `rate` is a name, not a rate."""
+        return self.rate is not None and "/" not in self.rate
+
     def named(self, item: Any) -> dict[str, Any]:
         """The names that stand for `item` in the parameters of its call, and what they stand for."""
         return {self.alias: item} if self.inner is None or not isinstance(item, dict) else dict(item)

@@ -49,6 +49,8 @@ def _attribute(batch: LoweredBatch, statement: ast.Assign) -> Iterator[Lines]:
         yield lines_of(statement, _written(batch, "as"), "alias")
     elif target == "items":
         yield lines_of(statement, (*node, "batch", "items"), "items")
+    elif target.startswith("shared_"):
+        yield lines_of(statement, _written(batch, "rate"), "policy")
     elif target in keys_shown_at("attribute"):
         yield lines_of(statement, _written(batch, target), "attempts" if target in _ATTEMPTS else "policy")
     elif target == "namespaced":
