@@ -11,8 +11,8 @@ from ..ir.workflow import SourceIR, SourceNode
 
 
 class Surface(NamedTuple):
-    """One template in its place. `kind` is param, items, inner (the items of a batch inside a batch), loop, carry,
-    output, chunk or prose."""
+    """One template in its place. `kind` is param, items, file (its path), inner (the items of a batch inside a
+    batch), loop, carry, output, chunk or prose."""
 
     kind: str
     node: SourceNode | None
@@ -39,8 +39,11 @@ def _of_node(node: SourceNode) -> Iterator[Surface]:
     for path, template in templates(node.params, (*node.path, "params")):
         yield Surface("param", node, path, template)
     if node.batch is not None:
+        kind = "items" if node.batch.items_file is None else "file"
         for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
-            yield Surface("items", node, path, template)
+            yield Surface(kind, node, path, template)
+        for path, template in templates(node.batch.results, (*node.path, "batch", "results")):
+            yield Surface("file", node, path, template)
         inner: Path = (*node.path, "batch")
         for level in node.batch.levels[1:]:
             inner = (*inner, "batch")

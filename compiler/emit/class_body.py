@@ -15,15 +15,23 @@ from .template_to_python import Variables, items, lookup, parameter, words
 def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `prep`, and the runtime's functions that they use."""
     store = Variables("shared")
-    source = items(batch.items, store)
     captures = tuple(Keyword(c.name, lookup(c.lookup, store, "capture")) for c in batch.captures)
-    opening = Call("self.open", (Code("shared"), Code("items"), *captures))
     if batch.levels:
-        nested, uses = _nested_items(batch.levels)
-        return "\n".join([*nested, lay_out(opening, 2, "return ")]), functions(opening) | uses
-    start, uses = assigned("items", source, "Items")
-    lines = [lay_out(source, 2, start), lay_out(opening, 2, "return ")]
-    return "\n".join(lines), functions(source, opening) | uses
+        lines, uses = _nested_items(batch.levels)
+    else:
+        source = items(batch.items, store)
+        if batch.spec.items_file is not None:
+            source = Call("ItemsFile", (source,))
+        start, uses = assigned("items", source, "Items")
+        lines, uses = [lay_out(source, 2, start)], uses | functions(source)
+    arguments: list[Node] = [Code("shared"), Code("items")]
+    if batch.results is not None:
+        results = Call("ResultsFile", (items(batch.results, store),))
+        lines.append(lay_out(results, 2, "results = "))
+        arguments.append(Code("results"))
+        uses |= functions(results)
+    opening = Call("self.open", (*arguments, *captures))
+    return "\n".join([*lines, lay_out(opening, 2, "return ")]), uses | functions(opening)
 
 
 def _nested_items(levels: tuple[Level, ...]) -> tuple[list[str], set[str]]:

@@ -164,6 +164,8 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
 
 def _for_each(batch: LoweredBatch) -> str:
     outer, *inner = (_each(level) for level in batch.spec.levels)
+    if batch.spec.items_file is not None:
+        outer = f"{batch.spec.alias} in the file {batch.spec.items_file}"
     return f"for each {outer}" + "".join(f", for each {level}" for level in inner)
 
 
@@ -178,7 +180,7 @@ def _attributes(batch: LoweredBatch) -> list[str]:
     found: list[tuple[str, Any]] = [("node_id", batch.node_id), ("alias", spec.alias)]
     if batch.levels:
         found.append(("aliases", [level.name for level in batch.levels]))
-    if isinstance(spec.items, str):
+    if isinstance(spec.items, str | dict):
         found.append(("items", spec.items))
     for key in BATCH_KEYS:
         value = getattr(spec, key.field, key.default)

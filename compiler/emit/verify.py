@@ -17,7 +17,7 @@ from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import BrokenPromise
 
 _OWNERS = frozenset({"self", "given", "call"})
-_NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
+_NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "results", "scope", "float"}
 _START = "if __name__ == '__main__':\n    raise SystemExit(main(sys.argv[1:]))"
 _ALLOWED = frozenset({
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr, ast.Call, ast.keyword, ast.Attribute, ast.Name,
@@ -102,7 +102,7 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
         if row.shown_at == "attribute" and row.key in spec.written and hasattr(spec, row.field):
             value = getattr(spec, row.field)
             expected[row.key] = value.value if isinstance(value, enum.Enum) else value
-    if isinstance(batch.spec.items, str):
+    if isinstance(batch.spec.items, str | dict):
         expected["items"] = batch.spec.items
     if batch.levels:
         expected["aliases"] = [level.name for level in batch.levels]

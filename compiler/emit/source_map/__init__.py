@@ -30,6 +30,7 @@ RULES = {
     "name": "the node's id, under which the outcome is published",
     "alias": "the name of an item in the node's parameters",
     "items": "the list that the batch runs over, read once before the loop",
+    "results": "the file that the results go to",
     "capture": "the same for every item: read once, before the loop",
     "attempts": "how often an item is tried, and how long it waits in between",
     "item": "the item of this call gets the author's name for it",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...ir import tree
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
 from ...load.json_positions import JsonPositions, Span
+from ...lowering.lower import read_in_prep
 from .lines import Lines
 
 
@@ -55,6 +57,9 @@ def _parameter(positions: JsonPositions, span: Span, name: str, batch: LoweredBa
         return _span(positions, span, (*path, "batch", "items"), "items")
     if capture is not None:
         return _span(positions, span, capture.path, "capture")._replace(text=capture.text, offset=capture.offset)
+    of_results = {lookup.written for lookup in tree.lookups(batch.results)} if batch.results is not None else set()
+    if any(made == name and lookup.written in of_results for made, lookup in read_in_prep(batch)):
+        return _span(positions, span, (*path, "batch", "results"), "results")
     return _span(positions, span, (*path, "batch", "items"), "items")
 
 

@@ -14,7 +14,7 @@ from ...ir.paths import Path
 from ...ir.template import Expression, Template, parse
 
 _WRAPPERS = frozenset(
-    {"as_json_text", "parsed", "as_text", "as_dict", "as_list", "find", "found_or", "none_unless_run"}
+    {"as_json_text", "parsed", "as_text", "as_dict", "as_list", "find", "found_or", "none_unless_run", "ItemsFile"}
 )
 
 

@@ -49,6 +49,8 @@ def _attribute(batch: LoweredBatch, statement: ast.Assign) -> Iterator[Lines]:
         yield lines_of(statement, _written(batch, "as"), "alias")
     elif target == "items":
         yield lines_of(statement, (*node, "batch", "items"), "items")
+    elif target == "results":
+        yield lines_of(statement, _written(batch, target), "results")
     elif target in keys_shown_at("attribute"):
         yield lines_of(statement, _written(batch, target), "attempts" if target in _ATTEMPTS else "policy")
     elif target == "namespaced":
@@ -62,6 +64,10 @@ def _method(batch: LoweredBatch, method: ast.FunctionDef | ast.AsyncFunctionDef,
         first = with_comments(statement.lineno, source)
         last = statement.end_lineno or first
         if name == "prep" and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            if ast.unparse(target) == "results":
+                yield Lines(first, last, (*node, "batch", "results"), "results")
+                continue
             path = (*node, "batch", "items")
             yield Lines(first, last, path, "items")
             yield from values(statement.value, path, batch.spec.items, "items", source)

@@ -35,9 +35,14 @@ class LoweredBatchConfig(BatchConfig):  # type: ignore[misc]  # pflow is not typ
         """`names` are those of ours that the node refers to; `place` is where it stands in its workflow."""
         super().__init__(**vars(config))
         self.engine = engine
-        self.generated = generated
+        self.generated: Any = generated
         self.names = names
         self.place = place
+
+    @property
+    def has_files(self) -> bool:
+        """Whether items are read from a file, or results written to one."""
+        return isinstance(self.generated.items, Mapping) or self.generated.results is not None
 
 
 class TemplateDialect(NamedTuple):
@@ -110,6 +115,8 @@ def key_with_captured(original: Original, config_hash: str, batch_config: Any, s
     pflow's own key knows the template's text and the items, not what else the template reads.
     """
     if isinstance(batch_config, LoweredBatchConfig):
+        if batch_config.has_files:
+            return None  # what is in a file may change, and the results must be written anew
         captured = _captured(batch_config.generated, shared)
         if captured is None:
             return None
