@@ -81,7 +81,8 @@ def run(
     on_stage("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
-    facts, said = analyse.analyse(source, types, program=options.program)
+    file = _file(workflow) if options.children else None
+    facts, said = analyse.analyse(source, types, program=options.program, file=file)
     found += [*said, *types.warnings]
     _stop_at_errors(found)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it

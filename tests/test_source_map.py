@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,14 +146,18 @@ class Fails(pocketflow.Node):  # type: ignore[misc]
         raise RuntimeError("no")
 
 
+WORKFLOW = (GOLDEN / "issue-classifier" / "workflow.json").read_text("utf-8")
+ONCE = WORKFLOW.replace('"max_retries": 3', '"max_retries": 1')
+"""The workflow without a second attempt, for which a test would wait."""
 STORE = {"list_issues": {"response": [{"title": "t", "body": "b"}]}, "style": "s"}
 NOTES = pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes since Python 3.11")
 
 
 @NOTES
-def test_a_failing_item_names_its_place_in_memory() -> None:
-    cls = pflow_lower.lower(GOLDEN / "issue-classifier" / "workflow.json").load()["classify"]
-    lines = (GOLDEN / "issue-classifier" / "workflow.json").read_text(encoding="utf-8").split("\n")
+def test_a_failing_item_names_its_place_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "workflow.json").write_text(ONCE, "utf-8")
+    cls = pflow_lower.lower(tmp_path / "workflow.json").load()["classify"]
+    lines = ONCE.split("\n")
     with pytest.raises(RuntimeError) as caught:
         cls(Fails()).run(dict(STORE))
     name, line, column, node = caught.value.__notes__[0].split(":")[:4]
@@ -169,7 +172,7 @@ def test_a_failing_item_names_its_place_in_memory() -> None:
 @NOTES
 @pytest.mark.parametrize("standalone", [False, True])
 def test_a_failing_item_names_its_place_from_a_folder(tmp_path: Path, standalone: bool) -> None:
-    shutil.copy(GOLDEN / "issue-classifier" / "workflow.json", tmp_path)
+    (tmp_path / "workflow.json").write_text(ONCE, "utf-8")
     out = tmp_path / "made" / "here"
     lowered = pflow_lower.lower(tmp_path / "workflow.json", out=out, standalone=standalone)
     lowered.write(out)

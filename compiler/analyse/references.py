@@ -18,10 +18,11 @@ from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
 from ..validate.rules import old_batch
+from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_items, check_unreachable
-from .invariance import BATCH_NAMES, INDEX
+from .invariance import BATCH_NAMES, INDEX, PREVIOUS
 from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
@@ -33,21 +34,28 @@ from .template_syntax import check_syntax
 COUNTERS = (INDEX, "__iteration__")
 
 
-def check_references(ir: SourceIR, types: NodeTypes | None = None) -> list[Diagnostic]:
+def check_references(
+    ir: SourceIR, types: NodeTypes | None = None, children: Children | None = None
+) -> list[Diagnostic]:
     """Every PFL3xx finding (and the PFL2xx ones that need references) about `ir`, by position.
 
-    Without `types`, nothing is said about the parameters and outputs of node types.
+    Without `types`, nothing is said about the parameters and outputs of node types; without `children`, nothing about
+    the workflows that its nodes start.
     """
     report = DiagnosticCollector(ir.document)
     interfaces = Interfaces(types)
     check_parameters(ir, report, interfaces)
-    _Checker(ir, report, interfaces).run()
+    check_children(ir, report, children)
+    _Checker(ir, report, interfaces, children).run()
     return list(by_position(report.found))
 
 
 class _Checker:
-    def __init__(self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
+    def __init__(
+        self, ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces, children: Children | None
+    ) -> None:
         self.ir = ir
+        self.children = children
         self.interfaces = interfaces
         self.report = report
         self.nodes = {node.id: node for node in ir.nodes}
@@ -55,7 +63,8 @@ class _Checker:
         self.aliases: dict[str, str] = {}
         for node in ir.nodes:
             if node.batch is not None:
-                self.aliases.setdefault(node.batch.alias, node.id)
+                for alias in node.batch.aliases:
+                    self.aliases.setdefault(alias, node.id)
         self.order: Order = order(ir)
         # Names that may stand alone; node ids may not.
         self.names = self.inputs | self.aliases.keys()
@@ -100,7 +109,7 @@ class _Checker:
         """Report a reference that pflow refuses for its root. Returns whether it is fine."""
         root = reference.root
         own = _own_names(node)
-        if root.startswith("__") and root.endswith("__") and root not in COUNTERS:
+        if root.startswith("__") and root.endswith("__") and root not in (*COUNTERS, PREVIOUS):
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
             return self._error(
                 "PFL306", surface, expression, reference, f"{reference} has a name that is pflow's own", help
@@ -131,11 +140,27 @@ class _Checker:
         return self._error("PFL301", surface, expression, reference, names_nothing(reference), help)
 
     def _batch_name(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+        root = reference.root
         if node.batch is None or surface.kind != "param":
             what = f"{reference} only exists in the params of a batch node"
             return self._error("PFL301", surface, expression, reference, what)
+        if root == PREVIOUS:
+            return self._previous(surface, node, expression, reference)
         if reference.path:
             return self._error("PFL307", surface, expression, reference, f"{reference} is a number, it has no fields")
+        return True
+
+    def _previous(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+        if node.batch is not None and node.batch.parallel:
+            what = f"{reference} is the result of the item before, and items of a parallel batch have none"
+            return self._error("PFL325", surface, expression, reference, what, "take `parallel` out")
+        if surface.path[2:3] == ("batch",):
+            what = f"{reference} is not there yet: items get their names before the first one runs"
+            return self._error("PFL325", surface, expression, reference, what)
+        if len(expression.operands) == 1:
+            what = f"{reference} finds nothing for the first item, so that one fails"
+            help = f'say what it is then: ${{{reference.raw} ?? ""}}'
+            self._warn("PFL326", surface, expression, reference, what, help)
         return True
 
     def _in_time(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
@@ -170,6 +195,7 @@ class _Checker:
         else:
             batch = node.batch is not None
             finding = check_output_key(node, reference) if batch else check_output(self.interfaces, node, reference)
+            finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
                 self._error(finding.code, surface, expression, reference, finding.message, finding.help)
 
@@ -177,6 +203,15 @@ class _Checker:
         """Warn of a reference that pflow accepts but will not find when the node runs."""
         root = reference.root
         if root in self.inputs or root in self.nodes:
+            return
+        if surface.kind == "inner" and node.batch is not None and root in node.batch.aliases:
+            # ("nodes", 0, "batch", "batch", "items"): as many batches are around it as are named before the last
+            outer = node.batch.aliases[: surface.path.count("batch") - 1]
+            if root not in outer:
+                what = f"{reference} is read before there is such an item: only those of the batches around it exist"
+                self._error("PFL327", surface, expression, reference, what)
+            return
+        if node.batch is not None and root in node.batch.aliases[1:]:
             return
         own_alias = node.batch.alias if node.batch is not None else None
         if root in _own_names(node) and root != own_alias:

@@ -11,7 +11,8 @@ from ..ir.workflow import SourceIR, SourceNode
 
 
 class Surface(NamedTuple):
-    """One template in its place. `kind` is param, items, loop, carry, output, chunk or prose."""
+    """One template in its place. `kind` is param, items, inner (the items of a batch inside a batch), loop, carry,
+    output, chunk or prose."""
 
     kind: str
     node: SourceNode | None
@@ -40,6 +41,11 @@ def _of_node(node: SourceNode) -> Iterator[Surface]:
     if node.batch is not None:
         for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
             yield Surface("items", node, path, template)
+        inner: Path = (*node.path, "batch")
+        for level in node.batch.levels[1:]:
+            inner = (*inner, "batch")
+            for path, template in templates(level.items, (*inner, "items")):
+                yield Surface("inner", node, path, template)
         for path, template in templates(node.batch.key, (*node.path, "batch", "key")):
             yield Surface("param", node, path, template)
     if (loop := node.loop) is None:

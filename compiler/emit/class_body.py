@@ -5,11 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import tree
-from ..ir.lowered import SHAPES, Declared, LoweredBatch, Parameter
+from ..ir.lowered import SHAPES, Declared, Level, LoweredBatch, Parameter
 from ..ir.paths import Path
 from ..lowering.names import RUNTIME
 from .marks import Origin, marked
-from .python_text import WIDTH, PyCall, PyDict, PyEntry, PyExpr, PyKeyword, PyList, PyLiteral, PyName, comment, lay_out
+from .python_text import (
+    WIDTH,
+    PyCall,
+    PyDict,
+    PyEntry,
+    PyExpr,
+    PyKeyword,
+    PyList,
+    PyLiteral,
+    PyName,
+    comment,
+    lay_out,
+    literal,
+)
 from .template_to_python import Variables, items, lookup, names_used_in, parameter
 
 
@@ -17,22 +30,48 @@ def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `prep`, and the runtime's functions that they use."""
     store = Variables("shared")
     origin = Origin((*node_path(batch), "batch", "items"), "items")
-    source = items(batch.items, store, origin)
     captures = (
         PyKeyword(c.name, lookup(c.lookup, store, "capture"), Origin(c.path, "capture", c.offset))
         for c in batch.captures
     )
     opening = PyCall("self.open", (PyName("shared"), PyName("items"), *captures))
+    if batch.levels:
+        nested, uses = _nested_items(batch)
+        return "\n".join([marked(nested, origin), lay_out(opening, 2, "return ")]), functions(opening) | uses
+    source = items(batch.items, store, origin)
     start, uses = assigned("items", source, "Items")
     lines = [marked(lay_out(source, 2, start), origin), lay_out(opening, 2, "return ")]
     return "\n".join(lines), functions(source, opening) | uses
+
+
+def _nested_items(batch: LoweredBatch) -> tuple[str, set[str]]:
+    """The lines that make one item of each innermost item of batches inside each other."""
+    parts = PyDict(tuple(PyEntry(level.name, PyName(level.variable)) for level in batch.levels))
+    lines, uses = ["        items = [", lay_out(parts, 3)], set()
+    known: tuple[tuple[str, str], ...] = ()
+    path: Path = (*node_path(batch), "batch")
+    for level in batch.levels:
+        origin = Origin((*path, "items"), "items")
+        source = items(level.items, Variables("shared", parts=known), origin)
+        found = PyCall("items_of", (source, PyLiteral(_written_items(level))))
+        lines.append(marked(lay_out(found, 3, f"for {level.variable} in "), origin))
+        uses |= functions(found)
+        known = (*known, (level.name, level.variable))
+        path = (*path, "batch")
+    return "\n".join([*lines, "        ]"]), uses
+
+
+def _written_items(level: Level) -> str:
+    """The items of a level for messages: the reference, or what they are called."""
+    source = tree.written(level.items)
+    return source if isinstance(source, str) else level.name
 
 
 def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `exec`, and the runtime's functions that they use."""
     origin = Origin((*node_path(batch), "params"), "parameter")
     inputs = next((p for p in batch.parameters if p.key == "inputs"), None)
-    variables = Variables("scope", batch.alias)
+    variables = _variables(batch)
     lines: list[str] = []
     expressions: list[PyExpr] = []
     in_place: PyExpr | None = None
@@ -77,7 +116,7 @@ def item_name_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     if batch.item_name is None:
         return "", set()
     source = Parameter("key", batch.item_name, Declared.LENIENT_TEXT, parse_json=False)
-    name = parameter(source, Variables("scope", batch.alias), permissive=False)
+    name = parameter(source, _variables(batch), permissive=False)
     lines = [*_binding(batch, set(names_used_in(name))), lay_out(name, 2, "return ")]
     return "\n".join(lines), functions(name)
 
@@ -93,10 +132,16 @@ def written_key(batch: LoweredBatch, key: str) -> Path:
     return (*path, key) if key in batch.spec.written else path
 
 
+def _variables(batch: LoweredBatch) -> Variables:
+    """What lookups in a call start from."""
+    return Variables("scope", batch.alias, tuple((level.name, level.variable) for level in batch.levels))
+
+
 def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
     """What gives the item and what was captured their names, as far as they are used."""
-    names = []
-    if batch.alias in used:
+    parts = ((level.variable, f"call.item[{literal(level.name)}]") for level in batch.levels)
+    names = [(name, value) for name, value in parts if name in used]
+    if not batch.levels and batch.alias in used:
         names.append((batch.alias, "call.item"))
     if any(word.startswith("given.") for word in used):
         names.append(("given", "call.given"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
-from ..ir.workflow import ErrorHandling
+from ..ir.workflow import ErrorHandling, InnerBatch
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked
@@ -171,8 +171,13 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
 
 
 def _for_each(batch: LoweredBatch) -> str:
-    items = batch.spec.items
-    return f"for each {batch.spec.alias} in " + (items if isinstance(items, str) else f"a list of {len(items)}")
+    outer, *inner = (_each(level) for level in batch.spec.levels)
+    return f"for each {outer}" + "".join(f", for each {level}" for level in inner)
+
+
+def _each(level: InnerBatch) -> str:
+    items = level.items
+    return f"{level.alias} in " + (items if isinstance(items, str) else f"a list of {len(items)}")
 
 
 def _attributes(batch: LoweredBatch) -> list[str]:
@@ -182,6 +187,9 @@ def _attributes(batch: LoweredBatch) -> list[str]:
         ("node_id", batch.node_id, Origin((*node_path(batch), "id"), "name")),
         ("alias", spec.alias, Origin(written_key(batch, "as"), "alias")),
     ]
+    if batch.levels:
+        aliases = [level.name for level in batch.levels]
+        found.append(("aliases", aliases, Origin(written_key(batch, "batch"), "alias")))
     if isinstance(spec.items, str):
         found.append(("items", spec.items, Origin((*node_path(batch), "batch", "items"), "items")))
     for key in BATCH_KEYS:

@@ -22,11 +22,17 @@ class Variables(NamedTuple):
     store: str
     """The mapping in which names of the store are looked up."""
     item: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    """Where batches stand inside each other: what the item of each is called, and the variable that holds it."""
 
     def of(self, start: tree.Start) -> tuple[str, tuple[Field, ...]]:
         """The Python expression to start from, and the step to take first."""
         if isinstance(start, tree.Item):
             return self.item, ()
+        if isinstance(start, tree.ItemPart):
+            return dict(self.parts)[start.name], ()
+        if isinstance(start, tree.Previous):
+            return "call.previous", ()
         if isinstance(start, tree.ItemIndex):
             return "call.index", ()
         if isinstance(start, tree.ItemTotal):

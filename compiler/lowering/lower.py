@@ -27,13 +27,13 @@ from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import ITEM_NAME, Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir import tree
-from ..ir.lowered import MODULE, Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
+from ..ir.lowered import MODULE, Capture, Level, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.template import templates
-from ..ir.workflow import SourceIR, SourceNode
+from ..ir.workflow import BatchSpec, SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
-from .bind import Bind, bound, in_call, in_store, none_unless_run
+from .bind import Bind, bound, in_call, in_prep, in_store, none_unless_run
 from .names import class_name, free, variable
 
 _LINES = ("_source_line", "_source_lines")
@@ -135,11 +135,23 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
+        levels=_levels(spec),
         item_name=item_name,
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,
     )
+
+
+def _levels(spec: BatchSpec) -> tuple[Level, ...]:
+    if spec.inner is None:
+        return ()
+    made: list[Level] = []
+    for level in spec.levels:
+        source = level.items.strip() if isinstance(level.items, str) else level.items
+        items = bound(source, in_prep([outer.name for outer in made]))
+        made.append(Level(level.alias, free(level.alias, [outer.variable for outer in made]), items))
+    return tuple(made)
 
 
 def _parameters(node: SourceNode, types: Mapping[str, str], bind_of: Callable[[str], Bind]) -> tuple[Parameter, ...]:

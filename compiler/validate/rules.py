@@ -173,6 +173,12 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
     if spec is None:
         return
     path = (*node.path, "batch")
+    aliases = spec.aliases
+    for depth, alias in enumerate(aliases):
+        if alias in aliases[:depth]:
+            place = (*path, *["batch"] * depth)
+            help = 'every batch inside another names its items with "as"'
+            report.error("PFL219", place, f'the items of two batches inside each other are called "{alias}"', help=help)
     if spec.retry_backoff == "exponential" and not spec.retry_wait:
         help = "write the first pause in seconds, for example 1; it doubles with each attempt"
         report.error("PFL219", (*path, "retry_backoff"), "exponential needs a `retry_wait` to grow from", help=help)

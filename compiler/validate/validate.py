@@ -48,7 +48,7 @@ def validate(document: Document) -> tuple[SourceIR | None, list[Diagnostic]]:
             explain(error, report)
             readable = readable and _is_harmless(error)
             path: Path = tuple(error.absolute_path)
-            if path[:1] == ("nodes",) and path[2:3] == ("batch",) and len(path) > 3 and path[3] != "as":
+            if path[:1] == ("nodes",) and path[2:3] == ("batch",) and len(path) > 3 and path[3] not in ("as", "batch"):
                 refused.setdefault(int(path[1]), set()).add(str(path[3]))
     ir = source_of(document, refused) if readable else None
     if ir is not None:
