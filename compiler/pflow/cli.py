@@ -8,7 +8,14 @@ from typing import NoReturn
 
 import click
 
+from .. import install_hints
 from ..exit_status import FAILED
+
+JSON_DOES_NOT_RUN = (
+    "pflow's command runs .pflow.md workflows only\n"
+    "  JSON workflows are for compiling, for programs (pflow-lower WORKFLOW -o DIR --program)"
+    " and for pflow as a library"
+)
 
 
 class PassedOn(click.Command):
@@ -32,7 +39,13 @@ def run_pflow(ctx: click.Context) -> None:
 @click.command("run", cls=PassedOn, options_metavar="WORKFLOW [KEY=VALUE]...")
 @click.pass_context
 def run_workflow(ctx: click.Context) -> None:
-    """Run WORKFLOW in pflow: short for `pflow-lower pflow run`."""
+    """Run WORKFLOW in pflow: short for `pflow-lower pflow run`.
+
+    WORKFLOW is a .pflow.md file, or the name of a workflow that pflow has saved.
+    """
+    for argument in ctx.args:
+        if argument.lower().endswith(".json") and "=" not in argument:
+            _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
     _pflow(["run", *ctx.args])
 
 
@@ -112,7 +125,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
         if (error.name or "").partition(".")[0] != "pflow":
             raise
         where = f"pflow is not installed in this Python ({sys.executable})"
-        raise Refused(f"{where}: pip install 'pflow-lower[pflow]'") from error
+        raise Refused(f"{where}: {install_hints.PFLOW}") from error
     cli_main()
     raise SystemExit(0)
 
@@ -126,6 +139,6 @@ def _pflow(arguments: Sequence[str]) -> NoReturn:
         _refuse(error)
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _refuse(error: object) -> NoReturn:
     click.echo(f"pflow-lower: {error}", err=True)
     raise SystemExit(FAILED)
