@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from .. import write as output
 from ..analyse.analyse import BatchFacts, Facts
-from ..emit.emit import Origin, emit
+from ..emit.emit import SourceHeader, emit
+from ..emit.marks import plain_files
 from ..emit.verify import verify_files
 from ..ir.document import Document
 from ..ir.lowered import shape_of
@@ -89,7 +90,7 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
     verify_lowered(lowered)
-    files = emit(lowered, Origin(source="", command=""))
+    files = plain_files(emit(lowered, SourceHeader(source="", command="")))
     verify_files(lowered, files)
     return _Made(files, output.load_classes(lowered, files))
 
