@@ -192,11 +192,13 @@ def _attributes(batch: LoweredBatch) -> list[str]:
     if batch.levels:
         aliases = [level.name for level in batch.levels]
         found.append(("aliases", aliases, Origin(written_key(batch, "batch"), "alias")))
-    if isinstance(spec.items, str | dict):
-        found.append(("items", spec.items, Origin((*node_path(batch), "batch", "items"), "items")))
+    source = spec.items_file if spec.items_file is not None else spec.items
+    if isinstance(source, str):
+        found.append(("items", source, Origin((*node_path(batch), "batch", "items"), "items")))
     for key in BATCH_KEYS:
         value = getattr(spec, key.field, key.default)
         value = value.value if isinstance(value, ErrorHandling) else value
+        value = spec.results_file if key.key == "results" else value
         if key.shown_at == "attribute" and (key.key in spec.written or value != key.default):
             rule = "attempts" if key.key in ("max_retries", "retry_wait") else "policy"
             rule = key.key if key.key == "results" else rule

@@ -43,19 +43,23 @@ class LoweredBatchConfig(BatchConfig):  # type: ignore[misc]  # pflow is not typ
     """pflow's configuration of a batch, with the class that runs it."""
 
     def __init__(
-        self, config: BatchConfig, generated: type, names: tuple[str, ...], place: str, engine: type[PflowEngine]
+        self,
+        config: BatchConfig,
+        generated: type,
+        names: tuple[str, ...],
+        place: str,
+        engine: type[PflowEngine],
+        *,
+        has_files: bool,
     ) -> None:
-        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow."""
+        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow; `has_files`
+        says whether items are read from a file, or results written to one."""
         super().__init__(**vars(config))
         self.engine = engine
-        self.generated: Any = generated
+        self.generated = generated
         self.names = names
         self.place = place
-
-    @property
-    def has_files(self) -> bool:
-        """Whether items are read from a file, or results written to one."""
-        return isinstance(self.generated.items, Mapping) or self.generated.results is not None
+        self.has_files = has_files
 
 
 class TemplateDialect(NamedTuple):
@@ -183,8 +187,14 @@ def _give_classes(
         if config is not None:
             names = used_names(node, declared)
             place = place_of(node, name)
+            spec = batches[node["id"]].spec
             config.batch_config = LoweredBatchConfig(
-                config.batch_config, generated[node["id"]], names, place, dialect.engine
+                config.batch_config,
+                generated[node["id"]],
+                names,
+                place,
+                dialect.engine,
+                has_files=spec.items_file is not None or spec.results_file is not None,
             )
 
 

@@ -15,7 +15,6 @@ from pflow_lower.runtime import (
     SequentialBatchNode,
     Shared,
     ThreadedBatchNode,
-    as_json_text,
     capture,
     found_or,
     joined,
@@ -30,8 +29,8 @@ class ClassifyBatch(ThreadedBatchNode):
 
     node_id = "classify"
     alias = "issue"
-    items = {"file": "${folder}/issues.jsonl"}
-    results = {"file": "${out}"}
+    items = "${folder}/issues.jsonl"
+    results = "${out}"
     error_handling = "continue"
     key = "${issue.number}"
     tolerated_failures = "5%"
@@ -44,7 +43,7 @@ class ClassifyBatch(ThreadedBatchNode):
 
     def name_item(self, call: Call) -> str:
         issue = call.item
-        return as_json_text(issue, "number")
+        return text(issue, "number")
 
     def exec(self, call: Call) -> Result:
         issue, given = call.item, call.given
@@ -59,7 +58,7 @@ class AnswerBatch(SequentialBatchNode):
 
     node_id = "answer"
     alias = "found"
-    items = {"file": "${classify.file}"}
+    items = "${classify.file}"
 
     def prep(self, shared: Shared) -> Batch:
         items = ItemsFile(peek(shared, "classify", "file"))
@@ -78,7 +77,7 @@ class EachBatch(SequentialBatchNode):
 
     node_id = "each"
     alias = "item"
-    results = {"file": "sizes.csv"}
+    results = "sizes.csv"
 
     def prep(self, shared: Shared) -> Batch:
         items = [
