@@ -38,6 +38,8 @@ from .names import class_name, free, variable
 
 _LINES = ("_source_line", "_source_lines")
 """Keys that say in which line of a Markdown file something stands."""
+_PROSE = "purpose"
+"""What Markdown says of a node for people. A sentence that is written better changes nothing that is generated."""
 
 _INTERPRETED = {
     "prompt_cache": (
@@ -92,7 +94,8 @@ def _without_lines(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unmarked(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in value.items() if key not in _LINES}
+    left_out = {*_LINES, _PROSE} if _LINES[0] in value else set(_LINES)
+    return {key: part for key, part in value.items() if key not in left_out}
 
 
 def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | None) -> LoweredStep:

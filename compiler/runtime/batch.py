@@ -168,6 +168,7 @@ class Batch:
         self.has_keys = bool(node.key)
         """Whether the annotation names its items."""
         self._settings = node
+        self._counts = False  # whether cost or answers of items are kept
         self._own_run: Run | None = None
         self.previous: Any = Missing(_BEFORE_THE_FIRST, ("__previous__",))
         """The result of the last item that ended well, in order; Missing before there is one."""
@@ -235,12 +236,14 @@ class Batch:
                 self.engine.on_stopping()
             else:
                 self._end_if_too_many_failed()
-        if self.run is not None and result is not None and not call.restored:
-            self._count(call, result)
-        self.engine.finished(call, record)
         store = call.store
         if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
-            self.warned.add(call.index, _kinds(warnings))
+            call.warned = _kinds(warnings)
+        if call.warned:
+            self.warned.add(call.index, call.warned)
+        if result is not None and self._counts and not call.restored:
+            self._count(call, result)
+        self.engine.finished(call, record)
         self.timing.add(call.seconds)
 
     def _write(self, call: Call, result: Result | None) -> None:
@@ -301,10 +304,19 @@ class Batch:
         settings = self._settings
         wants_journal = self.run.wants_journal(settings.resume) if self.run is not None else settings.resume
         if self.run is None and (wants_journal or RESUME_VARIABLE in os.environ):
-            self.run = self._own_run = Run(f"{self.file}#{self.node_id}")
+            self.run = self._own_run = Run(self.engine.workflow(self) or f"{self.file}#{self.node_id}")
             wants_journal = self.run.wants_journal(settings.resume)
+        if self.run is not None:
+            self.run.has_batches = True
         journal = self.run.journal() if self.run is not None and wants_journal else None
         self.controls = controls_of(settings, self, journal)
+        self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
+        if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
+            known = left if self.total is None else min(left, self.total)
+            self.engine.tell(
+                f"{self.node_id}: {self.how_many(known)} are in the journal of "
+                f"{os.path.basename(self.run.workflow)} and are not run again, unless they have changed"
+            )
         self.tolerated = _tolerated(settings.tolerated_failures, self.total)
         if self.has_keys and isinstance(self.items, list):
             self._check_names(self.items)
@@ -467,6 +479,7 @@ class Call:
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
     throttles = 0  # how often a server told its calls to wait
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
+    warned: list[str] | None = None  # what kinds of warning its node gave
     restored = False  # whether the journal answered it
     _key: str | None = None
 

@@ -27,6 +27,7 @@ from .batch import Batch, Call, EnclosingBatchStopped, Result, Results, enclosin
 from .controls import NotStarted
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
+from .run import join
 
 PROGRESS_INTERVAL = 0.05
 """Seconds after which threads' progress is shown."""
@@ -153,6 +154,7 @@ class _WorkerThreads:
 
     def _work(self, first: Call) -> None:
         enclosing_batch.set(self._batch)
+        join(self._batch.run)
         own = copy.copy(self._node)
         call = None if self._batch.is_stopped() else first
         try:
