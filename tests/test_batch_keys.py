@@ -118,7 +118,7 @@ def changed_lines(row: BatchKey) -> set[int]:
 def mapped_lines(row: BatchKey) -> set[int]:
     """The lines that come from the key, as the source map says."""
     compiled = run(from_data(workflow(with_key(row, written=True))))
-    maps = maps_of(compiled.lowered, compiled.files)["nodes.py"]
+    maps = maps_of(compiled.lowered, compiled.marked)["nodes.py"]
     return {
         number
         for line in maps

@@ -267,10 +267,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         shown_at="prep",
         editor={"examples": [{"items": "${file.pages}", "as": "page"}]},
         ours=True,
-        no_concern={
-            "lint": "what the inner items are is known at run time only",
-            "source map": "its lines are those of the items",
-        },
+        no_concern={"lint": "what the inner items are is known at run time only"},
     ),
 )
 """Every key, in the order in which people are told of them."""
