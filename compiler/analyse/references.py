@@ -291,7 +291,7 @@ class _Checker:
             for expression in template.expressions:
                 for reference in expression.references():
                     roots.add(reference.root)
-                    if self._is_in_file(surface, expression, reference):
+                    if self._is_in_file(site, expression, reference):
                         continue
                     if reference.root not in known:
                         if "${" in source:
