@@ -16,7 +16,7 @@ from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.lowered import Budget, Shape, shape_of
 from ..ir.report import nearest, quoted
 from ..ir.workflow import BatchSpec, SourceIR, SourceNode
-from ..node_types.lookup import NodeType, NodeTypes, Origin
+from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from .child_workflows import Children
 from .references import check_references
 
@@ -70,7 +70,7 @@ def analyse(
         batches.append(BatchFacts(node=node, type=node_type, shape=shape, budget=budget_of(node.batch, budgets)))
         if node.batch.names_a_budget and node.batch.rate not in budgets:
             found.append(_unknown_budget(ir, node, budgets))
-        if node_type.origin is Origin.UNKNOWN:
+        if node_type.origin is TypeSource.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
         found += _said_of_class(ir, node, node_type)
     known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from .. import write as output
 from ..analyse.analyse import BatchFacts, Facts, budget_of
-from ..emit.emit import Origin, emit
+from ..emit.emit import SourceHeader, emit
+from ..emit.marks import plain_files
 from ..emit.verify import verify_files
 from ..ir.document import Document
 from ..ir.lowered import Budget, shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
-from ..node_types.lookup import NodeType
-from ..node_types.lookup import Origin as TypeOrigin
+from ..node_types.lookup import NodeType, TypeSource
 from ..node_types.run_tables import budgets_for
 from ..validate.validate import source_of
 from .messages import say
@@ -105,7 +105,7 @@ def _make(
                 class_name=None,
                 is_async=False,
                 param_types=wanted[node.id].types,
-                origin=TypeOrigin.REGISTRY,
+                origin=TypeSource.REGISTRY,
             ),
             shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
             budget=budget_of(wanted[node.id].spec, budgets),
@@ -115,7 +115,7 @@ def _make(
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
     verify_lowered(lowered)
-    files = emit(lowered, Origin(source="", command=""))
+    files = plain_files(emit(lowered, SourceHeader(source="", command="")))
     verify_files(lowered, files)
     return _Made(files, output.load_classes(lowered, files))
 
