@@ -67,11 +67,11 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
 def _input(ir: SourceIR, symbol: Symbol) -> list[str]:
     declared = ir.inputs[symbol.name]
     declared = declared if isinstance(declared, dict) else {}
-    said = [str(declared["type"])] if "type" in declared else []
-    said.append("optional" if declared.get("required") is False or "default" in declared else "required")
+    traits = [str(declared["type"])] if "type" in declared else []
+    traits.append("optional" if declared.get("required") is False or "default" in declared else "required")
     if "default" in declared:
-        said.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
-    words = [f"**input** {_code(symbol.name)}: {', '.join(said)}"]
+        traits.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
+    words = [f"**input** {_code(symbol.name)}: {', '.join(traits)}"]
     return [*words, _plain(declared["description"])] if declared.get("description") else words
 
 
