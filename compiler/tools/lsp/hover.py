@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from ...analyse.invariance import Bindings
+from ...analyse.invariance import PREVIOUS, Bindings
 from ...analyse.sentences import names_nothing
 from ...analyse.template_sites import SiteKind
 from ...emit.emit import summary
@@ -31,6 +31,7 @@ _COUNTERS = {
     "__index__": "the position of the item in this batch, from 0",
     "batch_index": "the position of the item in this batch, from 0 (pflow-lower's own name for `__index__`)",
     "batch_total": "how many items this batch has (pflow-lower's own)",
+    PREVIOUS: "the result of the item before, of the last one that succeeded (pflow-lower's own)",
     "__iteration__": "the number of the loop's round",
 }
 
@@ -55,7 +56,7 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
         return [f"{_code(symbol.name)}: {_COUNTERS[symbol.name]}"]
     owner = ir.nodes[symbol.owner]
     if symbol.kind == "item" and owner.batch is not None:
-        items = owner.batch.items
+        items = next((level.items for level in owner.batch.levels if level.alias == symbol.name), owner.batch.items)
         listed = _code(items) if isinstance(items, str) else f"a list of {len(items)} written in the workflow"
         return [f"**item** {_code(symbol.name)} of the batch {_code(owner.id)}: one of {listed}"]
     if symbol.kind == "own":
