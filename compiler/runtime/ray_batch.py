@@ -39,7 +39,7 @@ SEND_SECONDS = 0.005
 """How long a worker collects outcomes before it sends them."""
 STOP_SECONDS = 0.2
 """How often a worker asks whether to go on."""
-MOST_DEATHS = 2
+MOST_DEATHS = 3
 """How many workers may die of one item."""
 
 
