@@ -14,10 +14,10 @@ from typing import Any
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
-from ..lowering.verify_ir import BrokenPromise
+from ..lowering.verify_ir import InvalidOutput
 
 _OWNERS = frozenset({"self", "given", "call"})
-_NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
+_NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "results", "scope", "float"}
 _START = "if __name__ == '__main__':\n    raise SystemExit(main(sys.argv[1:]))"
 _ALLOWED = frozenset({
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr, ast.Call, ast.keyword, ast.Attribute, ast.Name,
@@ -29,17 +29,17 @@ _NESTED = frozenset({ast.ListComp, ast.comprehension, ast.Subscript})
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
-    """Check the generated modules of batch classes. Raises: BrokenPromise."""
+    """Check the generated modules of batch classes. Raises: InvalidOutput."""
     wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
     if wrong:
-        raise BrokenPromise(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
 
 
 def verify_program(text: str) -> None:
-    """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: BrokenPromise."""
+    """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
     wrong = list(_wrong_in_program(ast.parse(text)))
     if wrong:
-        raise BrokenPromise("generated invalid code in flow.py: " + "; ".join(wrong))
+        raise InvalidOutput("generated invalid code in flow.py: " + "; ".join(wrong))
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
@@ -101,9 +101,11 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
     for row in BATCH_KEYS:
         if row.shown_at == "attribute" and row.key in spec.written and hasattr(spec, row.field):
             value = getattr(spec, row.field)
+            value = spec.results_file if row.key == "results" else value
             expected[row.key] = value.value if isinstance(value, enum.Enum) else value
-    if isinstance(batch.spec.items, str):
-        expected["items"] = batch.spec.items
+    source = spec.items_file if spec.items_file is not None else spec.items
+    if isinstance(source, str):
+        expected["items"] = source
     if batch.levels:
         expected["aliases"] = [level.name for level in batch.levels]
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:
