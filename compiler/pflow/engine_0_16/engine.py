@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import operator
 import threading
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
 from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
-from ...runtime.engine import is_plain
+from ...runtime.engine import deep_copies
 from ...runtime.inner import item_store, run_inner
 from ...runtime.store import NodeStore
 from ..messages import say
@@ -156,7 +155,11 @@ class PflowEngine(Engine):
 
     def copy_factory(self, inner: Any) -> Callable[[], Any]:
         """pflow's nodes are copied whole: a sub-workflow's host brings its compiled child along."""
-        return super().copy_factory(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
+        return deep_copies(inner)
+
+    def inner_of_run(self, inner: Any) -> Any:
+        """The node itself, as in pflow, which compiles a workflow anew for each run."""
+        return inner
 
     def summary(self, item: Any) -> dict[str, Any]:
         """pflow's own."""
