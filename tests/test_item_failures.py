@@ -94,6 +94,15 @@ def made(name: str) -> BaseException:
     return ODD[name]("went wrong")  # type: ignore[no-any-return]
 
 
+def raised_by(node: Any, shared: Any) -> type | None:
+    """What kind of exception a run raises; pytest itself cannot show these."""
+    try:
+        node._run(shared)
+    except Exception as exc:  # noqa: BLE001
+        return type(exc)
+    return None
+
+
 @pytest.mark.parametrize(
     "extra", [{}, {"retry_backoff": "exponential", "retry_wait": 0.001}], ids=["plain", "with controls"]
 )

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from .batch import Call, Result
-from .exceptions import add_note, is_set, message_of, notes_of
+from .exceptions import add_note, is_a, is_set, message_of, notes_of
 from .inner import result_of, shaped
 from .places import place_of
 from .values import ParameterError, Unresolved
@@ -38,7 +38,7 @@ def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
     """What becomes of a call whose first attempt raised `exc`. Apart from `attempt`, which is every item's way."""
     while True:
         try:
-            if isinstance(exc, ParameterError):
+            if is_a(exc, ParameterError):
                 return call.batch.engine.unresolved(node, call, exc)
         except Exception as instead:  # noqa: BLE001  as in `attempt`
             exc = instead
@@ -76,7 +76,7 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
 
 def fail(call: Call, exc: Exception, message: str | None = None) -> None:
     """Note on `call` that `exc` is its outcome, and on `exc` where it comes from."""
-    if isinstance(exc, Unresolved) and exc.missing is not None:
+    if is_a(exc, Unresolved) and exc.missing is not None:
         exc.prefix_with(call.batch.written(exc.missing, call.item))
     call.error = message_of(exc) if message is None else message
     call.exception = exc

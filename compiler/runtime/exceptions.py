@@ -6,7 +6,14 @@ What an item raises ends that item. So nothing here raises, whatever `__str__`, 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
+
+def is_a(exception: BaseException, kind: type[E]) -> TypeGuard[E]:
+    """Whether `exception` was raised as a `kind`. `isinstance` asks its `__class__` as well, which may raise."""
+    return issubclass(type(exception), kind)
 
 
 def attribute_of(value: object, name: str, default: Any = None) -> Any:

@@ -274,7 +274,9 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     result = await attempt_async(own, call)
                 except NotStarted:
                     return
-                except (SystemExit, KeyboardInterrupt) as exc:
+                except BaseException as exc:
+                    if isinstance(exc, Exception) or batch.is_stopped():
+                        raise
                     exits.append(exc)
                     raise _Exits from exc
             batch.finish(call, result)
@@ -282,11 +284,17 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                 report(call, len(batch.seconds))
 
     tasks = [asyncio.ensure_future(work()) for _ in range(min(batch.max_concurrent, len(batch.items)))]
+    if not tasks:
+        return batch.results
+    ended_by: BaseException | None
     try:
-        await asyncio.gather(*tasks)
+        # Not `gather`: where this task is cancelled, that waits for tasks that do not let themselves be.
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = (task.exception() for task in tasks if task in ended)
+        ended_by = exits[0] if exits else next((exc for exc in failed if exc is not None), None)
     except BaseException as exc:  # noqa: BLE001  raised again below
-        ended_by = exits[0] if exits else exc
-    else:
+        ended_by = exc
+    if ended_by is None:
         return batch.results
     batch.close()
     batch.stopped.set()  # a node may not let itself be cancelled, and must not be tried again

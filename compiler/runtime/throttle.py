@@ -43,6 +43,13 @@ def pushback_of(exc: BaseException) -> Pushback | None:
     HTTP clients differ; what they have in common is looked at: `status_code`, `status` or `code`, on the exception
     or on its `response`, and the `headers` beside it. Timeouts are known by `TimeoutError` or by their class's name.
     """
+    try:
+        return _pushback_of(exc)
+    except Exception:  # noqa: BLE001  exceptions may be of any class: this one says nothing that can be understood
+        return None
+
+
+def _pushback_of(exc: BaseException) -> Pushback | None:
     for link in _chain(exc):
         status = _status(link)
         kind = attribute_of(link, "kind")
