@@ -32,6 +32,8 @@ GENERATED = sorted(GOLDEN.glob("*/*.py"))
 INTERPRETED = {
     "batch-index-and-total": "pflow knows only __index__",
     "durable-keys": "pflow does not know the keys",
+    "item-before": "pflow does not know __previous__",
+    "nested-batches": "pflow does not know batches inside each other",
     "sub-workflow": "pflow runs a child workflow itself, whatever the registry says",
     "warnings": "pflow finds no item outside a batch, and fails there",
 }
@@ -202,9 +204,9 @@ def test_the_expanded_ir_is_valid_for_pflow(name: str) -> None:
 
 SCRIPT = """
 import json, sys, pflow_lower
-for path, nodes, program in json.load(sys.stdin):
+for path, nodes, flags in json.load(sys.stdin):
     out = path.rpartition("/")[0]
-    print(json.dumps(pflow_lower.lower(path, nodes=nodes, out=out, program=program).files))
+    print(json.dumps(pflow_lower.lower(path, nodes=nodes, out=out, **flags).files))
 """
 
 
@@ -214,8 +216,8 @@ def test_hash_seed_and_folder_do_not_matter(tmp_path: Path) -> None:
     for name in CASES:
         case = GOLDEN / name
         nodes = case / "nodes.toml"
-        program = (case / "flow.py").exists()
-        requests.append((source(name).as_posix(), nodes.as_posix() if nodes.exists() else None, program))
+        flags = {"program": (case / "flow.py").exists(), "maps": (case / "nodes.py.map.json").exists()}
+        requests.append((source(name).as_posix(), nodes.as_posix() if nodes.exists() else None, flags))
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         input=json.dumps(requests),

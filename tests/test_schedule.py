@@ -609,7 +609,7 @@ def test_ctrl_c(options: dict[str, Any], run: str, progress: bool, seconds: str)
     assert count == found["outcome"]["success_count"] + found["outcome"]["error_count"]
     if sys.version_info >= (3, 11) and run != "async flow":
         errors = found["outcome"]["error_count"]
-        failed = f", {errors} of them failed" if errors else ""
+        failed = f" ({errors} of them failed)" if errors else ""
         assert found["notes"] == [f"b: interrupted when {count} of 1000 items were done{failed}"]
 
 

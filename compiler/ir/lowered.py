@@ -85,6 +85,16 @@ class Parameter(NamedTuple):
     """Whether strings inside it are read as JSON where they hold some."""
 
 
+class Level(NamedTuple):
+    """One of several batches inside each other."""
+
+    name: str
+    """What its items are called."""
+    variable: str
+    """The Python variable that holds one."""
+    items: Value
+
+
 class LoweredBatch(NamedTuple):
     """A batch node, closure-converted: what varies with the item, and what is captured before."""
 
@@ -95,10 +105,15 @@ class LoweredBatch(NamedTuple):
     shape: Shape
     spec: BatchSpec
     items: Value
+    """The items, or the path of the file that they are read from (`spec.items_file`)."""
+    results: Value | None
+    """The path of the file that the results go to, if there is one."""
     alias: str
     """The Python variable that holds the item."""
     captures: tuple[Capture, ...]
     parameters: tuple[Parameter, ...]
+    levels: tuple[Level, ...]
+    """The batches inside each other, from the outermost on; none where there is one batch only."""
     item_name: Value | None
     """What an item is called, where the annotation says so."""
     permissive: bool

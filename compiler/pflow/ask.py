@@ -22,10 +22,11 @@ from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import is_mcp
+from .versions import Unsupported, installed, supported_here
 
 _PLACE = re.compile(r"nodes\[id=[^\]]+\]\.(params|batch)\.([\w-]+)")
-_VERSIONS = ("0.15.", "0.16.")
-"""The versions of pflow whose validator is called in this way."""
+_VALIDATOR = "pflow.core.workflow.validator"
+"""Where pflow has the validator that is called in this way."""
 
 
 def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnostic]:
@@ -60,12 +61,14 @@ def _depends_on_the_machine(said: Any, node: SourceNode | None) -> bool:
 
 
 def _is_known_version() -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("pflow-cli").startswith(_VERSIONS)
-    except PackageNotFoundError:
+    """Whether this pflow is a supported one whose validator is called in this way."""
+    if installed() is None:
         return False
+    try:
+        wrapped = supported_here().wrapped
+    except Unsupported:
+        return False
+    return any(_VALIDATOR in one.modules for one in wrapped)
 
 
 def _errors(ir: SourceIR, file: Path | None) -> Iterator[Any]:

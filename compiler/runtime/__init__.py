@@ -8,6 +8,7 @@ from .batch import Batch, Call, Items, Params, Result, Results, Shared
 from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode
 from .engine import Engine
 from .program import Step, Workflow, no_class, retrying, run_program
+from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
     Missing,
@@ -21,6 +22,7 @@ from .values import (
     find,
     first,
     found_or,
+    items_of,
     joined,
     none_unless_run,
     parsed,
@@ -37,11 +39,13 @@ __all__ = [
     "Engine",
     "InnerNode",
     "Items",
+    "ItemsFile",
     "Missing",
     "ParameterError",
     "Params",
     "Result",
     "Results",
+    "ResultsFile",
     "SequentialBatchNode",
     "Shared",
     "Step",
@@ -56,6 +60,7 @@ __all__ = [
     "find",
     "first",
     "found_or",
+    "items_of",
     "joined",
     "no_class",
     "none_unless_run",

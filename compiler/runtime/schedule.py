@@ -30,6 +30,7 @@ from .controls import NotStarted
 from .exceptions import message_of
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
+from .run import join
 from .signals import is_attended
 
 PROGRESS_INTERVAL = 0.05
@@ -63,7 +64,7 @@ def in_order(node: Any, batch: Batch) -> Results:
                     break
                 batch.finish(call, result)
                 if report is not None:
-                    report(call, len(batch.results))
+                    report(call, batch.done)
         except BaseException as exc:
             if not isinstance(exc, Exception):
                 write_interrupted_outcome(batch, exc)
@@ -129,6 +130,7 @@ class _WorkerThreads:
         self._first: deque[Call] = deque()
         while len(self._first) < batch.max_concurrent and (call := batch.next_call()) is not None:
             self._first.append(call)
+        self._context.run(join, batch.run)
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._is_short = False
@@ -281,11 +283,10 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     raise _Exits from exc
             batch.finish(call, result)
             if report is not None:
-                report(call, len(batch.seconds))
+                report(call, batch.done)
 
-    tasks = [asyncio.ensure_future(work()) for _ in range(min(batch.max_concurrent, len(batch.items)))]
-    if not tasks:
-        return batch.results
+    most = batch.max_concurrent if batch.total is None else min(batch.max_concurrent, batch.total)
+    tasks = [asyncio.ensure_future(work()) for _ in range(max(most, 1))]
     ended_by: BaseException | None
     try:
         # Not `gather`: where this task is cancelled, that waits for tasks that do not let themselves be.

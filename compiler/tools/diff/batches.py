@@ -101,10 +101,29 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
         elif more:
             found.append(BREAKING)
             sentence += ", and not at the end: results[i] belongs to another item now"
+    elif isinstance(old.items, dict) and isinstance(new.items, dict):
+        found.append(COST)
+        sentence = "Another file is worked through: it decides what is done and how many calls that takes"
     else:
         found.append(COST)
         sentence = "Another list is worked through: it decides what is done and how many calls that takes"
     yield pair.change(kinds(*found), "batch.items", f"{sentence}.", old.items, new.items, pair.readers())
+
+
+def _results(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if canonical(old.results, pair.old_names) == canonical(new.results, pair.new_names):
+        return
+    found, sentence = BEHAVIOUR, "Results go to another file."
+    if old.results is None:
+        found = BREAKING
+        sentence = (
+            f"Results go to a file as they finish, in any order: ${{{pair.new.id}.results}} is gone, "
+            f"${{{pair.new.id}.file}} is the path, and `errors` has the first failures only."
+        )
+    elif new.results is None:
+        found = BREAKING
+        sentence = f"Results are not written to a file any more: ${{{pair.new.id}.file}} is gone."
+    yield pair.change(kinds(found), "batch.results", sentence, old.results, new.results, pair.readers())
 
 
 def _alias(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
@@ -280,8 +299,21 @@ def _resume(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     yield pair.change(kinds(*found), "batch.resume", sentence, old.resume, new.resume)
 
 
+def _inner(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    one, two = pair.old.data["batch"].get("batch", ABSENT), pair.new.data["batch"].get("batch", ABSENT)
+    if canonical(one, pair.old_names) == canonical(two, pair.new_names):
+        return
+    sentence = "Other inner items: how many there are, and what `item` in a result is, may be other than before."
+    if old.inner is None:
+        sentence = "Each item is gone through in turn: there is a result per inner item, whose `item` names both."
+    elif new.inner is None:
+        sentence = "Items are not gone through in turn any more: there is one result per item of the list."
+    yield pair.change(kinds(BREAKING, COST), "batch.batch", sentence, one, two, pair.readers())
+
+
 MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]] = {
     "items": _items,
+    "results": _results,
     "as": _alias,
     "parallel": _parallel,
     "max_concurrent": _max_concurrent,
@@ -294,6 +326,7 @@ MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]]
     "retry_backoff": _retry_backoff,
     "tolerated_failures": _tolerated,
     "resume": _resume,
+    "batch": _inner,
 }
 """What a change of a key means, for each of them; `_other` answers for a key that nobody has thought about."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...ir.template import Field, parse
-from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ...ir.workflow import BatchSpec, ErrorHandling, InnerBatch, SourceIR, SourceNode
+from ...runtime.streams import StreamError, read_items
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 
@@ -24,7 +26,41 @@ class Items(NamedTuple):
 def items_of(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
     """The items of the batch `node`, whose path is `path`; `before` are those of the batches before it."""
     assert node.batch is not None
+    found = _outer(node, path, known, before, ir)
+    return found if node.batch.inner is None else _nested(node.batch, path, known, found)
+
+
+def _nested(spec: BatchSpec, path: str, known: KnownValues, outer: Items) -> Items:
+    """The innermost items of batches inside each other, as one list."""
+    leaves: list[dict[str, Any]] | None = None
+    if outer.values is not None:
+        leaves = [{spec.alias: item} for item in outer.values]
+    for level in spec.levels[1:]:
+        leaves = _deeper(leaves, level, known) if leaves is not None else None
+    if leaves is None:
+        return Items(None, _unknown(f"n({path})"), outer.source, outer.note)
+    return Items(leaves, Range.of(len(leaves)), outer.source, outer.note)
+
+
+def _deeper(leaves: list[dict[str, Any]], level: InnerBatch, known: KnownValues) -> list[dict[str, Any]] | None:
+    """One leaf for each item that `level` has of each of `leaves`; None if that is not known."""
+    made = []
+    for leaf in leaves:
+        if isinstance(level.items, list):
+            items: Any = [known.value(item, leaf, inline=True) for item in level.items]
+        else:
+            items = known.value(level.items.strip(), leaf)
+        if not isinstance(items, list):
+            return None
+        made += [{**leaf, level.alias: item} for item in items]
+    return made
+
+
+def _outer(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
+    assert node.batch is not None
     written = node.batch.items
+    if isinstance(written, dict):
+        return _in_file(node.batch.items_file or "", path, known)
     if isinstance(written, list):
         values = [known.value(item, inline=True) for item in written]
         return Items(values, Range.of(len(values)), "written in the workflow")
@@ -47,6 +83,18 @@ def items_of(node: SourceNode, path: str, known: KnownValues, before: Mapping[st
         return Items([], NOTHING, source, "the items are not a list: the run will fail here")
     note = "read from the file as it is now" if root in known.store and root not in ir.inputs else ""
     return Items(value, Range.of(len(value)), source, note)
+
+
+def _in_file(written: str, path: str, known: KnownValues) -> Items:
+    """The items of a file: how many, not what they are, since there may be any number of them."""
+    where, source = known.value(written), f"the file {written}"
+    if not isinstance(where, str):
+        return Items(None, _unknown(f"n({path})"), source)
+    try:
+        number = sum(1 for _ in read_items(Path(where).expanduser()))
+    except StreamError as error:
+        return Items(None, _unknown(f"n({path})"), source, str(error))
+    return Items(None, Range.of(number), source, "read from the file as it is now")
 
 
 def _of_batch(ir: SourceIR, root: str, path: Sequence[Any], items: Items) -> Range | None:
