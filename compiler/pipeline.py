@@ -6,7 +6,7 @@ This file is the table of contents of the compiler: what a stage does is in the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -91,27 +91,28 @@ def run(
 
     lowered, said = lowering.lower(source, facts)
     found += said
-    if options.program and (refused := tuple(program.refusals(source, lowered, _runtime(options)))):
+    if options.program and (refused := tuple(program.refusals(source))):
         raise LowerError(refused)
     _stop_at_errors(found)
     verify_lowered(lowered)
     on_stage("lower", lowered)
 
-    files = _emit(lowered, workflow, options)
+    folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
+    files = _emit(lowered, workflow, options, folders)
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
     return Compiled(source=source, lowered=lowered, files=files, diagnostics=by_position(found))
 
 
-def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> Mapping[str, str]:
+def _emit(lowered: LoweredIR, workflow: Workflow, options: Options, class_folders: Iterable[Path]) -> Mapping[str, str]:
     from .emit import emit
     from .emit.header import origin_of
 
     if not options.code:
         return {"lowered.json": emit.dump(lowered.document)}
     runtime = _runtime(options)
-    origin = origin_of(workflow, options)
+    origin = origin_of(workflow, options, class_folders)
     files = emit.emit(lowered, origin, runtime=runtime)
     if options.program:
         from .emit.program import emit_program
@@ -125,7 +126,10 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> Mapping[s
 
         files |= map_files(maps_of(lowered, files), files, origin.source)
     if options.standalone:
+        from .emit import requirements
+
         files |= emit.runtime_copy()
+        files |= requirements.emit_requirements(lowered, origin, program=options.program)
     return files
 
 

@@ -33,6 +33,12 @@ class Origin(NamedTuple):
     """The workflow's path, relative to the output folder; "" if it did not come from a file."""
     command: str
     """The command that regenerates the files, run in the output folder."""
+    class_folders: tuple[str, ...] = ()
+    """Where the classes of a program's steps are looked for, relative to the output folder."""
+
+
+OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backoff"}
+"""What a generated class calls what the node's `retry` says: `max_retries` and its like are those of the batch."""
 
 
 def emit(lowered: LoweredIR, origin: Origin, *, runtime: str = RUNTIME) -> dict[str, str]:
@@ -83,10 +89,30 @@ def _module(batches: Sequence[LoweredBatch], origin: Origin, runtime: str) -> st
         .render(
             header=header(origin),
             docstring=docstring(f"Batch nodes of {name}." if batches else f"{name} has no batch nodes."),
-            imports=import_lines({runtime: used}),
+            imports=runtime_imports(runtime, used),
             classes=classes,
         )
     )
+
+
+IN_A_PACKAGE = "if __package__ and not TYPE_CHECKING:"
+"""What is beside a module is imported as a part of the same package, if the module is part of one. Type checkers look
+at the other imports: they find what is beside a module whether its folder is a package or not."""
+
+
+def runtime_imports(runtime: str, used: set[str]) -> list[str]:
+    """The import of what a module uses of the runtime, be it installed or a copy beside the module."""
+    if runtime == RUNTIME or not used:
+        return import_lines({runtime: used})
+    return ["from typing import TYPE_CHECKING", "", *beside_imports({runtime: used})]
+
+
+def beside_imports(wanted: Mapping[str, Iterable[str]]) -> list[str]:
+    """The imports of modules that stand beside the one that imports them, in a package or not."""
+    names = {module: sorted(found) for module, found in wanted.items()}
+    inside = [f"    {line}" for line in import_lines({f".{module}": found for module, found in names.items()}, 4)]
+    outside = [f"    {line}" for line in import_lines(names, 4)]
+    return [IN_A_PACKAGE, *inside, "else:", *outside]
 
 
 _HANDS_OFF = ("#", "# ruff: noqa", "# fmt: off")
@@ -120,15 +146,17 @@ def header(origin: Origin) -> list[str]:
     ]
 
 
-def import_lines(wanted: Mapping[str, Iterable[str]]) -> list[str]:
-    """Import lines for the names of each module, sorted, opened up where they are too long."""
+def import_lines(wanted: Mapping[str, Iterable[str]], indent: int = 0) -> list[str]:
+    """Import lines for the names of each module, sorted, opened up where they are too long after `indent` blanks."""
     lines = []
     for module in sorted(wanted, key=_natural):
         names = sorted(wanted[module], key=_import_order)
         if not names:
             continue
         line = f"from {module} import {', '.join(names)}"
-        lines.append(line if len(line) <= 88 else f"from {module} import (\n    " + ",\n    ".join(names) + ",\n)")
+        pad = " " * indent
+        spread = f"from {module} import (\n{pad}    " + f",\n{pad}    ".join(names) + f",\n{pad})"
+        lines.append(line if len(line) <= 88 - indent else spread)
     return lines
 
 
@@ -173,6 +201,8 @@ def _attributes(batch: LoweredBatch) -> list[str]:
     found: list[tuple[str, Any]] = [("node_id", batch.node_id), ("alias", spec.alias)]
     if isinstance(spec.items, str):
         found.append(("items", spec.items))
+    if batch.retry is not None:
+        found += [(OWN_ATTEMPTS[key], getattr(batch.retry, key)) for key in batch.retry.written]
     for key in BATCH_KEYS:
         value = getattr(spec, key.field, key.default)
         value = value.value if isinstance(value, ErrorHandling) else value

@@ -8,9 +8,10 @@ from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..lowering.names import free, variable
 from .class_body import functions, inputs_are_read, is_scope, written
-from .emit import Origin, header, import_lines, jinja
+from .emit import RUNTIME, Origin, beside_imports, header, import_lines, jinja
 from .python_text import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out
 from .python_text import Mapping as Display
+from .requirements import FILE as REQUIREMENTS
 from .template_to_python import Variables, choice, parameter, value
 
 _OURS = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})
@@ -23,8 +24,12 @@ _BUILTINS = frozenset(
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
 
 
-_UNTYPED_IMPORTS = ('# mypy: disable-error-code="import-untyped"', "# pyright: reportMissingTypeStubs=false")
-"""The classes of nodes come from packages that need not be typed: pflow is not."""
+_UNTYPED_IMPORTS = (
+    '# mypy: disable-error-code="import-untyped,import-not-found"',
+    "# pyright: reportMissingTypeStubs=false",
+)
+"""The classes of nodes come from packages that need not be typed: pflow is not. And what stands beside the program is
+found by mypy in one way where the folder is a package for it, and in another where it is not."""
 
 
 class _Names:
@@ -46,14 +51,16 @@ def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[st
         names.take(batch.class_name)
     classes = _Classes(names)
     variables = {step.id: names.take(_step_name(step.id)) for step in lowered.steps}
-    steps, makers, used = [], [], {"run_program", "Shared", "Params", "Workflow"}
+    flow = "AsyncWorkflow" if any(step.is_async for step in lowered.steps) else "Workflow"
+    steps, makers, used = [], [], {"run_program", "Shared", "Params", flow}
     for step in lowered.steps:
         inner, uses = _inner(step, classes)
         used |= uses
         if step.batch is not None:
             built: Node = Call(step.batch.class_name, (inner,))
         else:
-            used.add("Step")
+            kind = "AsyncStep" if step.is_async else "Step"
+            used.add(kind)
             maker = None
             if step.parameters:
                 maker = names.take(f"{variables[step.id].rstrip('_')}_params")
@@ -62,21 +69,29 @@ def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[st
                 said = docstring(f"The parameters of `{step.id}`.")
                 makers.append({"head": _head(maker), "docstring": said, "body": lines})
             arguments = (Literal(step.id), inner, *([Code(maker)] if maker else []))
-            built = Call("Step", arguments)
+            built = Call(kind, arguments)
         steps.append(_assigned(variables[step.id], built))
     shown, uses = _outputs(lowered)
     used |= uses
+    start = [Keyword("start", Code(variables[lowered.start]))]
+    if origin.source:
+        used.add("beside")
+        start.append(Keyword("file", Call("beside", (Code("__file__"), Literal(origin.source)))))
     text = (
         jinja()
         .get_template("flow.py.jinja")
         .render(
             header=[*header(origin), *_UNTYPED_IMPORTS],
             docstring=docstring(f"The workflow of {origin.source or 'a file'} as a PocketFlow program."),
-            imports=_imports(lowered.batches, classes, used, runtime),
+            imports=_imports(lowered.batches, classes, used, runtime, origin.class_folders),
+            runtime=runtime,
+            standalone=runtime != RUNTIME,
+            missing="pflow-lower" if runtime == RUNTIME else f"-r {REQUIREMENTS}",
+            flow=flow,
             makers=makers,
             steps=steps,
             edges=list(_edges(lowered, variables)),
-            start=lay_out(Call("Workflow", (Keyword("start", Code(variables[lowered.start])),)), 1, "return "),
+            start=lay_out(Call(flow, tuple(start)), 1, "return "),
             inputs=lay_out(_inputs(lowered), 0, "INPUTS: dict[str, dict[str, Any]] = "),
             outputs=shown,
         )
@@ -112,7 +127,7 @@ def _inner(step: LoweredStep, classes: _Classes) -> tuple[Node, set[str]]:
     if step.runs is None:
         return Call("no_class", (Literal(step.id), Literal(step.type))), {"no_class"}
     built: Node = Call(classes.name(*step.runs), ())
-    if step.retry is None:
+    if step.retry is None or step.batch is not None:  # a batch's class says it itself
         return built, set()
     known = {"max": step.retry.max, "wait": step.retry.wait, "backoff": step.retry.backoff}
     words = {"max": "max_retries", "wait": "wait", "backoff": "backoff"}
@@ -185,9 +200,25 @@ def _inputs(lowered: LoweredIR) -> Node:
     return Display(tuple(Entry(name, Literal(dict(spec))) for name, spec in lowered.inputs.items()))
 
 
-def _imports(batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
-    local = {MODULE: {batch.class_name for batch in batches}}
-    found: dict[str, set[str]] = {runtime: used}
+def _imports(
+    batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str, folders: Sequence[str]
+) -> list[str]:
+    """The runtime first: it says where the classes of steps are looked for. What stands beside `flow.py` comes last."""
+    local = {MODULE: [batch.class_name for batch in batches]} if batches else {}
+    theirs: dict[str, set[str]] = {}
     for module, name in classes.lines():
-        found.setdefault(module, set()).add(name)
-    return [*import_lines(found), "", *import_lines(local)] if batches else import_lines(found)
+        theirs.setdefault(module, set()).add(name)
+    used = used | ({"class_path"} if folders else set())
+    if runtime == RUNTIME and not folders:
+        theirs[RUNTIME] = used
+        lines = []
+    else:
+        lines = [*(import_lines if runtime == RUNTIME else beside_imports)({runtime: used}), ""]
+    if folders:
+        call = Call("class_path", (Code("__file__"), *map(Literal, folders)))
+        lines += [lay_out(call, 0, "sys.path[:] = "), ""]
+    if theirs:
+        lines += [*import_lines(theirs), ""]
+    if local:
+        lines += [*beside_imports(local), ""]
+    return lines[:-1]

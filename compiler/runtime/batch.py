@@ -11,7 +11,7 @@ import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -380,11 +380,12 @@ def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mappin
                 shared,
             )
         )
+    items = engine.items(items)
     if not isinstance(items, list):
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{node.items}' resolved to: {items!r}",
+                f"Template '{node.items}' resolved to: {items!r}{_make_a_list(items)}",
                 node.items,
                 shared,
             )
@@ -396,6 +397,13 @@ def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mappin
         batch.limited_from = len(items)
     engine.open(batch)
     return batch
+
+
+def _make_a_list(items: Any) -> str:
+    """What to do about items that are many, but not a list."""
+    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, bytearray, Mapping)):
+        return ". Make a list of it: list(...)"
+    return ""
 
 
 def _tolerated(declared: int | str | None, items: int) -> int | None:

@@ -56,6 +56,8 @@ class Run:
         """Whether items are left that failed or never ran, though the run may go on without them."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
+        self.is_journalled = False
+        """Whether a batch of it has asked for the journal."""
         self.journal_path = (journal_folder or state_folder() / "journals") / journal_name(workflow)
         self._journal: Journal | None = None
         self._lock = threading.Lock()
@@ -67,6 +69,7 @@ class Run:
     def journal(self) -> Journal:
         """The run's journal, opened when the first batch asks. Raises: JournalInUse; JournalError."""
         with self._lock:
+            self.is_journalled = True
             if self._journal is None:
                 self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
             return self._journal

@@ -9,9 +9,11 @@ from ...ir import tree
 from ...ir.batch_keys import keys_shown_at
 from ...ir.lowered import LoweredBatch, LoweredIR
 from ...ir.paths import Path
+from ..emit import OWN_ATTEMPTS
 from .lines import Lines, lines_of, values, with_comments
 
 _ATTEMPTS = ("max_retries", "retry_wait")
+_OWN_KEYS = {attribute: key for key, attribute in OWN_ATTEMPTS.items()}
 
 
 def module_lines(lowered: LoweredIR, text: str) -> Iterator[Lines]:
@@ -51,6 +53,8 @@ def _attribute(batch: LoweredBatch, statement: ast.Assign) -> Iterator[Lines]:
         yield lines_of(statement, (*node, "batch", "items"), "items")
     elif target in keys_shown_at("attribute"):
         yield lines_of(statement, _written(batch, target), "attempts" if target in _ATTEMPTS else "policy")
+    elif target in _OWN_KEYS:
+        yield lines_of(statement, (*node, "retry", _OWN_KEYS[target]), "attempts")
     elif target == "namespaced":
         yield lines_of(statement, ("enable_namespacing",), "kept")
 
