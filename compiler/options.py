@@ -23,3 +23,5 @@ class Options(NamedTuple):
     """Whether to write a source map beside each file: which place of the workflow its lines come from."""
     ask_pflow: bool = False
     """Whether pflow's own validator is asked, too, about a Markdown workflow."""
+    children: bool = True
+    """Whether the workflows that its nodes start are looked at, in their files beside it."""

@@ -34,6 +34,8 @@ class Compiled(NamedTuple):
     source: SourceIR
     lowered: LoweredIR
     files: Mapping[str, str]
+    marked: Mapping[str, str]
+    """The files that have a source map, with the marks that it is read from."""
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -79,7 +81,8 @@ def run(
     on_stage("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
-    facts, said = analyse.analyse(source, types, program=options.program)
+    file = _file(workflow) if options.children else None
+    facts, said = analyse.analyse(source, types, program=options.program, file=file)
     found += [*said, *types.warnings]
     _stop_at_errors(found)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
@@ -98,39 +101,47 @@ def run(
     on_stage("lower", lowered)
 
     folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
-    files = _emit(lowered, workflow, options, folders)
+    files, marked = _emit(lowered, workflow, options, folders)
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
-    return Compiled(source=source, lowered=lowered, files=files, diagnostics=by_position(found))
+    return Compiled(source=source, lowered=lowered, files=files, marked=marked, diagnostics=by_position(found))
 
 
-def _emit(lowered: LoweredIR, workflow: Workflow, options: Options, class_folders: Iterable[Path]) -> Mapping[str, str]:
+def _emit(
+    lowered: LoweredIR, workflow: Workflow, options: Options, class_folders: Iterable[Path]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The generated files, and those of them that have a source map with their marks."""
     from .emit import emit
-    from .emit.header import origin_of
+    from .emit.document_text import document_text
+    from .emit.header import source_header
+    from .emit.marks import plain_files
 
     if not options.code:
-        return {"lowered.json": emit.dump(lowered.document)}
+        marked = {"lowered.json": document_text(lowered)}
+        return plain_files(marked), marked
     runtime = _runtime(options)
-    origin = origin_of(workflow, options, class_folders)
-    files = emit.emit(lowered, origin, runtime=runtime)
+    source = source_header(workflow, options, class_folders)
+    marked = emit.emit(lowered, source, runtime=runtime)
     if options.program:
         from .emit.program import emit_program
+
+        marked |= emit_program(lowered, source, runtime=runtime)
+    files = plain_files(marked)
+    if options.program:
         from .emit.verify import verify_program
 
-        made = emit_program(lowered, origin, runtime=runtime)
-        verify_program(made["flow.py"])
-        files |= made
-    if options.maps and origin.source:
+        verify_program(files["flow.py"])
+    if options.maps and source.source:
         from .emit.source_map import map_files, maps_of
 
-        files |= map_files(maps_of(lowered, files), files, origin.source)
+        files |= map_files(maps_of(lowered, marked), files, source.source)
     if options.standalone:
-        from .emit import requirements
+        from .emit.requirements import emit_requirements
 
         files |= emit.runtime_copy()
-        files |= requirements.emit_requirements(lowered, origin, program=options.program)
-    return files
+        files |= emit_requirements(lowered, source, program=options.program)
+    return files, marked
 
 
 def _runtime(options: Options) -> str:

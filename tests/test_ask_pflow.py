@@ -124,4 +124,4 @@ def test_a_workflow_that_a_node_starts_is_looked_at(inputs: str | None, refused:
     more = f"- workflow: ./child.pflow.md\n- inputs:\n    {inputs or 'name: ${item}'}\n"
     status, said = ask(tmp_path, workflow(then="workflow", more=more))
     assert (status != 0) == bool(refused), said
-    assert not refused or ("PFL390" in said and refused in said)
+    assert not refused or ("error[PFL34" in said and refused in said)

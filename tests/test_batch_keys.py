@@ -39,7 +39,7 @@ SOURCES = {
 }
 """Where each of these uses the keys."""
 
-COMMON_WORDS = {"key", "timeout", "retry_backoff", "rate", "resume"}
+COMMON_WORDS = {"key", "timeout", "retry_backoff", "rate", "resume", "batch"}
 """Keys whose name, or one of whose values, is a word that code uses for other things, too."""
 
 MADE_UP = BatchKey(
@@ -118,7 +118,7 @@ def changed_lines(row: BatchKey) -> set[int]:
 def mapped_lines(row: BatchKey) -> set[int]:
     """The lines that come from the key, as the source map says."""
     compiled = run(from_data(workflow(with_key(row, written=True))))
-    maps = maps_of(compiled.lowered, compiled.files)["nodes.py"]
+    maps = maps_of(compiled.lowered, compiled.marked)["nodes.py"]
     return {
         number
         for line in maps
@@ -200,7 +200,12 @@ def test_what_is_not_written_has_the_default_of_the_table() -> None:
             assert getattr(value, "value", value) == row.default
 
 
-@pytest.mark.parametrize("row", [row for row in BATCH_KEYS if row.default is not REQUIRED], ids=lambda row: row.key)
+@pytest.mark.parametrize(
+    "row",
+    # A batch inside is read as far as it can be: its names are known though something else is wrong with it.
+    [row for row in BATCH_KEYS if row.default is not REQUIRED and row.key != "batch"],
+    ids=lambda row: row.key,
+)
 def test_what_the_schema_refuses_counts_as_not_written(row: BatchKey) -> None:
     source, found = validate(from_data(workflow({"items": ["a"], row.key: {}})))
     assert any(finding.where == f"say.batch.{row.key}" for finding in found)

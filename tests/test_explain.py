@@ -42,16 +42,20 @@ APPLICATION = {
 }
 """The modules, and the classes in them, that the examples speak of."""
 
+CHILD = Path(__file__).parent.parent / "golden" / "bad" / "child-workflows" / "greet.pflow.md"
+"""The workflow that the examples start."""
+
 
 def said(example: Example, folder: Path) -> list[Diagnostic]:
     """All findings about an example."""
     kind, *flags = shlex.split(example.kind)
     if kind == "python":
         return said_in_python(example.text)
-    if kind == "markdown":
+    if kind == "markdown" or ".pflow.md" in example.text:
         pytest.importorskip("pflow")
     file = folder / ("workflow.pflow.md" if kind == "markdown" else "workflow.json")
     file.write_text(TABLE_USER if kind == "toml" else example.text, encoding="utf-8")
+    shutil.copy(CHILD, folder)
     for module, classes in APPLICATION.items():
         (folder / module).parent.mkdir(exist_ok=True)
         (folder / module).write_text("".join(f"class {name}: ...\n" for name in classes), encoding="utf-8")

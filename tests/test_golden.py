@@ -21,6 +21,8 @@ from pflow_lower.options import Options
 GOLDEN = Path(__file__).parent.parent / "golden"
 GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "nodes.toml"}
 """The files of a case that are written by hand."""
+CHILD = ".pflow.md"
+"""How the files of workflows are called that a case's workflow starts; they are written by hand, too."""
 LOWERED_IR = "lowered-ir.txt"
 """In a case that has it: the lowered workflow as the compiler's last stage but one hands it on."""
 GROUPS = ("ok", "bad")
@@ -38,12 +40,17 @@ def test_golden(
     pytestconfig: pytest.Config,
 ) -> None:
     case = GOLDEN / name
-    if (case / "workflow.pflow.md").exists():
+    if any(case.glob(f"*{CHILD}")):
         pytest.importorskip("pflow")
     made = make(case, tmp_path, monkeypatch, capsys)
     if (case / LOWERED_IR).exists():
         made |= {LOWERED_IR: lowered_ir(tmp_path).encode()}
-    settle(case, made, pytestconfig, __file__, GIVEN.__contains__)
+    settle(case, made, pytestconfig, __file__, is_given)
+
+
+def is_given(name: str) -> bool:
+    """Whether a file of a case is written by hand."""
+    return name in GIVEN or name.endswith(CHILD)
 
 
 def lowered_ir(folder: Path) -> str:
@@ -61,9 +68,9 @@ def make(
     case: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, bytes]:
     """What the command writes for the case, run in a copy of its folder: files, and what it has to say."""
-    for name in GIVEN:
-        if (case / name).is_file():
-            shutil.copy(case / name, folder)
+    for path in case.iterdir():
+        if is_given(path.name):
+            shutil.copy(path, folder)
     monkeypatch.chdir(folder)
     workflow = "workflow.json" if Path("workflow.json").exists() else "workflow.pflow.md"
     flags = json.loads(Path("command.json").read_bytes())["flags"] if Path("command.json").exists() else []
@@ -72,7 +79,7 @@ def make(
     said = capsys.readouterr()
     assert said.out == ""
     assert exited.value.code == (0 if case.parent.name == "ok" else 2), said.err
-    made = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in GIVEN}
+    made = {path.name: path.read_bytes() for path in folder.iterdir() if not is_given(path.name)}
     findings = "".join(line for line in said.err.splitlines(keepends=True) if not line.startswith("wrote "))
     return made | ({"stderr.txt": findings.encode()} if findings else {})
 

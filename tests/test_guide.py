@@ -1,32 +1,77 @@
-"""The guide is true: every workflow in it lowers, and gives in pflow what the guide says."""
+"""The guide is true: its commands print what it says, its workflows lower, and give in pflow what it says."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from helpers.command import Run
+from helpers.documents import complaints, surroundings
+from helpers.provider import serving
 
-import pflow_lower
 from pflow_lower import pipeline
-from pflow_lower.cli import cli
 from pflow_lower.diagnostics.explanations import fenced
 from pflow_lower.options import Options
+from pflow_lower.tools.guide.topics import FOLDER, topics
 
-GUIDE = (Path(pflow_lower.__file__).parent / "tools/guide/guide.md").read_text(encoding="utf-8")
-EXAMPLES = fenced(GUIDE)
+TOPICS = topics()
+EXAMPLES = fenced(TOPICS["batches"].markdown)
 WORKFLOWS = [example for example in EXAMPLES if example.kind in ("json", "markdown")]
 GIVEN = [n for n, example in enumerate(EXAMPLES) if example.kind.startswith("json gives ")]
+README = Path(__file__).parent.parent / "README.md"
+ROOT = README.parent
 
 
-def test_guide() -> None:
-    shown = CliRunner().invoke(cli, ["guide"])
-    assert (shown.exit_code, shown.output) == (0, GUIDE)
+def test_without_a_topic_it_lists_them(run: Run) -> None:
+    status, out, err = run("guide")
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.split("\n\n")[0].splitlines()] == list(TOPICS)
+    assert max(map(len, out.splitlines())) <= 88
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_a_topic(name: str, run: Run) -> None:
+    assert run("guide", name) == (0, TOPICS[name].markdown, "")
+
+
+def test_an_unknown_topic(run: Run) -> None:
+    assert run("guide", "batch") == (2, "", 'pflow-lower: no topic is called "batch"\n  did you mean `batches`?\n')
+    status, out, err = run("guide", "xyz")
+    assert (status, out) == (2, "")
+    assert err == f'pflow-lower: no topic is called "xyz"\n  there are: {", ".join(TOPICS)}\n'
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_topics_begin_alike(name: str) -> None:
+    title, summary, rest = TOPICS[name].markdown.split("\n\n", 2)
+    assert title.startswith("# ") and "\n" not in title + summary and rest
+    assert summary.endswith(".")
+
+
+@pytest.mark.parametrize("file", [README, *(FOLDER / f"{name}.md" for name in TOPICS)], ids=lambda file: file.stem)
+def test_what_a_page_refers_to_is_there(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert set(re.findall(r"`pflow-lower guide ([\w-]+)`", text)) <= set(TOPICS)
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (file.parent / link).exists() or (link.startswith("compiler/") and not (ROOT / "compiler").exists()), (
+            link
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a POSIX shell")
+@pytest.mark.parametrize("name", TOPICS)
+def test_what_a_topic_shows_is_so(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    with serving() as provider:
+        found = complaints(TOPICS[name].markdown, tmp_path, surroundings(provider))
+    assert not found, "\n\n".join(found)
 
 
 @pytest.mark.parametrize("example", WORKFLOWS, ids=range(len(WORKFLOWS)))

@@ -669,4 +669,4 @@ def test_without_pygls_it_says_what_to_install() -> None:
     script = "import sys; sys.modules['pygls'] = None; from pflow_lower.cli import run; run(['lsp'])"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == 'pflow-lower: the language server needs pygls: pip install "pflow-lower[lsp]"\n'
+    assert run.stderr == 'pflow-lower: the language server needs pygls: pip install "pygls>=2,<3"\n'

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.lowered import Shape, shape_of
 from ..ir.report import nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
-from ..node_types.lookup import NodeType, NodeTypes, Origin
+from ..node_types.lookup import NodeType, NodeTypes, TypeSource
+from .child_workflows import Children
 from .references import check_references
 
 
@@ -35,12 +37,19 @@ class Facts(NamedTuple):
     """For a program: what is known of all node types, by their names."""
 
 
-def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[Facts, list[Diagnostic]]:
+def analyse(
+    ir: SourceIR, types: NodeTypes, *, program: bool = False, file: Path | None = None
+) -> tuple[Facts, list[Diagnostic]]:
     """Look at every batch node of `ir`, for a `program` at the types of all nodes; changes nothing.
 
-    Returns the facts and all findings.
+    With the `file` that it came from, the workflows that its nodes start are looked at, too. Returns the facts and all
+    findings.
     """
-    found = check_references(ir, types)
+
+    def check(workflow: SourceIR, children: Children) -> list[Diagnostic]:
+        return check_references(workflow, types, children)
+
+    found = check_references(ir, types, Children(file, check) if file is not None else None)
     batches = []
     for node in ir.nodes:
         if node.batch is None:
@@ -50,7 +59,7 @@ def analyse(ir: SourceIR, types: NodeTypes, *, program: bool = False) -> tuple[F
         node_type = types.resolve(node.type)
         shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
         batches.append(BatchFacts(node=node, type=node_type, shape=shape))
-        if node_type.origin is Origin.UNKNOWN:
+        if node_type.origin is TypeSource.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
         found += _said_of_class(ir, node, node_type)
     known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}

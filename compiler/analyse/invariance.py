@@ -8,7 +8,7 @@ asks what a name in a parameter stands for asks here: lowering, `diff`, `lint`, 
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..ir.paths import Path
@@ -29,6 +29,10 @@ class Bound(enum.Enum):
     ITEM = "item"
     INDEX = "index"
     """The item's position in the list."""
+    PART = "part"
+    """One of the items of batches inside each other."""
+    PREVIOUS = "previous"
+    """The result of the item before."""
     TOTAL = "total"
     """The number of items: no value of the store, and the same for all of them."""
     OWN = "own"
@@ -37,8 +41,19 @@ class Bound(enum.Enum):
     """Something outside of the node: an input of the workflow, what a node wrote."""
 
 
-BATCH_NAMES: Mapping[str, Bound] = {"batch_index": Bound.INDEX, "batch_total": Bound.TOTAL}
+PREVIOUS = "__previous__"
+"""The result of the item before, in a batch that runs in order."""
+
+BATCH_NAMES: Mapping[str, Bound] = {
+    "batch_index": Bound.INDEX,
+    "batch_total": Bound.TOTAL,
+    PREVIOUS: Bound.PREVIOUS,
+}
 """What a batch node's parameters can refer to besides `__index__`, unless the workflow declares such a name."""
+
+
+OF_THE_ITEM = frozenset((Bound.ITEM, Bound.PART, Bound.INDEX, Bound.PREVIOUS))
+"""What can be another value for each item."""
 
 
 class Hoisted(NamedTuple):
@@ -66,7 +81,7 @@ class Bindings(NamedTuple):
         """The bindings of `node`; `declared` are the ids and inputs of its workflow (`SourceIR.names`)."""
         if node.batch is None:
             return cls({}, node.params)
-        return cls(batch_names(node.batch.alias, declared), node.params, node.batch.key)
+        return cls(batch_names(node.batch.aliases, declared), node.params, node.batch.key)
 
     @property
     def own(self) -> Mapping[str, Any]:
@@ -146,7 +161,7 @@ class Bindings(NamedTuple):
 
     def is_of_item(self, reference: Reference, key: str) -> bool:
         """Whether `reference`, in the parameter `key`, reads the item or its position, be it as an index."""
-        return any(self.bound(part.root, key) in (Bound.ITEM, Bound.INDEX) for part in reference.references())
+        return any(self.bound(part.root, key) in OF_THE_ITEM for part in reference.references())
 
     def varies(self, key: str) -> bool:
         """Whether the parameter `key` can have another value for each item: also through a key of `inputs`."""
@@ -167,7 +182,11 @@ class Bindings(NamedTuple):
         return any(self.is_of_item(reference, "inputs") for reference in found)
 
 
-def batch_names(alias: str, declared: Collection[str]) -> dict[str, Bound]:
-    """The names that a batch whose items are called `alias` gives a meaning to, where `declared` are taken."""
+def batch_names(aliases: Sequence[str], declared: Collection[str]) -> dict[str, Bound]:
+    """The names that a batch whose items are called so gives a meaning to, where `declared` are taken.
+
+    `aliases` is what an item is called, or each of its parts where batches stand inside each other.
+    """
     ours = {name: bound for name, bound in BATCH_NAMES.items() if name not in declared}
-    return {**ours, alias: Bound.ITEM, INDEX: Bound.INDEX}
+    items = dict.fromkeys(aliases, Bound.ITEM if len(aliases) == 1 else Bound.PART)
+    return {**ours, **items, INDEX: Bound.INDEX}

@@ -79,12 +79,21 @@ CODES: dict[str, str] = {
     "PFL322": "reference that fails at run time",
     "PFL323": "node that never runs",
     "PFL324": "items that are not a list",
+    "PFL325": "result of an item before that there is not",
+    "PFL326": "first item without a result before it",
+    "PFL327": "item of an inner batch that is not there yet",
     # analyse: node types
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",
     "PFL332": "node class that its module does not have",
     "PFL333": "parameter that the node type does not have",
     "PFL334": "output that the node type does not have",
+    # analyse: workflows that nodes start
+    "PFL340": "child workflow that cannot be started",
+    "PFL341": "input that the child workflow does not have",
+    "PFL342": "input that the child workflow needs",
+    "PFL343": "output that the child workflow does not have",
+    # analyse: what pflow says beyond that
     "PFL390": "refused by pflow's own validator",
     # lower
     "PFL401": "prompt cache that is not carried over",

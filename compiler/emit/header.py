@@ -13,17 +13,17 @@ from pathlib import Path
 from ..diagnostics.diagnostic import is_utf_8, refusal
 from ..ir.document import Workflow
 from ..options import Options
-from .emit import Origin
+from .emit import SourceHeader
 
 
-def origin_of(workflow: Workflow, options: Options, class_folders: Iterable[Path] = ()) -> Origin:
-    """The origin of files made from `workflow`: its path relative to the output folder, and a command.
+def source_header(workflow: Workflow, options: Options, class_folders: Iterable[Path] = ()) -> SourceHeader:
+    """What the header says of files made from `workflow`: its path relative to the output folder, and a command.
 
     Files made from data or from standard input have no source to go back to. A program looks for the classes of its
     steps in `class_folders`.
     """
     if isinstance(workflow, Mapping) or os.fspath(workflow) == "-":
-        return Origin(source="", command="")
+        return SourceHeader(source="", command="")
     path = Path(os.fspath(workflow))
     for name in (path, options.nodes_file or path, options.out or path):
         if not is_utf_8(os.path.abspath(name)):
@@ -34,7 +34,7 @@ def origin_of(workflow: Workflow, options: Options, class_folders: Iterable[Path
     flags = [f"--{flag}" for flag in ("program", "standalone", "maps") if getattr(options, flag)]
     if options.nodes_file is not None:
         flags += ["--nodes", _relative(options.nodes_file, out)]
-    return Origin(
+    return SourceHeader(
         source=source,
         command=shlex.join(["pflow-lower", source, "-o", ".", *flags]),
         class_folders=tuple(_relative(folder, out) for folder in class_folders),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ..ir.lowered import LoweredIR
 from ..node_types.pflow_types import REFERENCE
-from .emit import Origin, header
+from .emit import SourceHeader, header
 
 FILE = "requirements.txt"
 
 _POCKETFLOW = "pocketflow>=0.0.3"
 
 
-def emit_requirements(lowered: LoweredIR, origin: Origin, *, program: bool) -> dict[str, str]:
+def emit_requirements(lowered: LoweredIR, source: SourceHeader, *, program: bool) -> dict[str, str]:
     """The file for the classes of pflow's types (of a `program`) and for the copy of the runtime.
 
     Classes of other packages are not in it: which distribution they come from is not known.
@@ -22,5 +22,5 @@ def emit_requirements(lowered: LoweredIR, origin: Origin, *, program: bool) -> d
         needed.insert(0, f"pflow-cli=={REFERENCE}.*")
     others = sorted({name for module in modules if (name := module.partition(".")[0]) != "pflow"})
     said = [f"# Besides: what has the modules {', '.join(others)}."] if others else []
-    head = [line for line in header(origin) if line not in ("# ruff: noqa", "# fmt: off")]
+    head = [line for line in header(source) if line not in ("# ruff: noqa", "# fmt: off")]
     return {FILE: "\n".join([*head, *said, *needed, ""])}

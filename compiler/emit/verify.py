@@ -10,11 +10,12 @@ import ast
 import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
-from ..lowering.verify_ir import BrokenPromise
+from ..lowering.verify_ir import InvalidOutput
 
 _OWNERS = frozenset({"self", "given", "call"})
 _NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
@@ -32,20 +33,22 @@ _ALLOWED = frozenset({
     ast.Load, ast.Store, ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.Dict, ast.List, ast.Tuple,
     ast.Await, ast.UnaryOp, ast.USub, ast.AnnAssign,
 })  # fmt: skip
+_NESTED = frozenset({ast.ListComp, ast.comprehension, ast.Subscript})
+"""What stands in classes of batches inside each other besides."""
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
-    """Check the generated modules of batch classes. Raises: BrokenPromise."""
+    """Check the generated modules of batch classes. Raises: InvalidOutput."""
     wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
     if wrong:
-        raise BrokenPromise(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
 
 
 def verify_program(text: str) -> None:
-    """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: BrokenPromise."""
+    """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
     wrong = list(_wrong_in_program(ast.parse(text)))
     if wrong:
-        raise BrokenPromise("generated invalid code in flow.py: " + "; ".join(wrong))
+        raise InvalidOutput("generated invalid code in flow.py: " + "; ".join(wrong))
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
@@ -131,13 +134,15 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
         else:
             yield f"has a {type(statement).__name__}"
     spec, shape = batch.spec, SHAPES[batch.shape]
-    expected = {"node_id": batch.node_id, "alias": spec.alias}
+    expected: dict[str, Any] = {"node_id": batch.node_id, "alias": spec.alias}
     for row in BATCH_KEYS:
         if row.shown_at == "attribute" and row.key in spec.written and hasattr(spec, row.field):
             value = getattr(spec, row.field)
             expected[row.key] = value.value if isinstance(value, enum.Enum) else value
     if isinstance(batch.spec.items, str):
         expected["items"] = batch.spec.items
+    if batch.levels:
+        expected["aliases"] = [level.name for level in batch.levels]
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:
         yield f"its attributes are {attributes}"
     named = ["name_item"] if batch.item_name is not None else []
@@ -148,12 +153,13 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
 
 
 def _wrong_in_method(method: ast.FunctionDef | ast.AsyncFunctionDef, batch: LoweredBatch) -> Iterator[str]:
+    names = _NAMES | ({level.variable for level in batch.levels} or {batch.alias})
     for statement in method.body:
         for node in ast.walk(statement):
             kind = type(node)
-            if kind not in _ALLOWED:
+            if kind not in _ALLOWED and not (batch.levels and kind in _NESTED):
                 yield f"{method.name} has a {kind.__name__}"
-            elif kind is ast.Name and node.id not in _NAMES and node.id != batch.alias:  # type: ignore[attr-defined]
+            elif kind is ast.Name and node.id not in names:  # type: ignore[attr-defined]
                 yield f"{method.name} uses {node.id}"  # type: ignore[attr-defined]
             elif kind is ast.Attribute and not _is_our_attribute(node):  # type: ignore[arg-type]
                 yield f"{method.name} reads .{node.attr}"  # type: ignore[attr-defined]

@@ -77,11 +77,25 @@ class BatchKey(NamedTuple):
         return ", ".join(filter(None, parts))
 
 
+_ITEMS: Mapping[str, Any] = {"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]}
+_ALIAS: Mapping[str, Any] = {"type": "string", "pattern": _NAME.pattern}
+DEEPEST = 5
+"""How many batches may stand inside each other."""
+
+
+def _inner(levels: int) -> dict[str, Any]:
+    """The schema of a batch inside a batch: what it goes through, and what that is called."""
+    properties: dict[str, Any] = {"items": dict(_ITEMS), "as": dict(_ALIAS)}
+    if levels > 1:
+        properties["batch"] = _inner(levels - 1)
+    return {"type": "object", "required": ["items"], "additionalProperties": False, "properties": properties}
+
+
 BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="items",
         field="items",
-        schema={"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]},
+        schema=_ITEMS,
         default=REQUIRED,
         about="What to go through: one `${...}` reference to a list, or a list with references in it at any depth.",
         sample=["first", "second"],
@@ -91,7 +105,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="as",
         field="alias",
-        schema={"type": "string", "pattern": _NAME.pattern},
+        schema=_ALIAS,
         default="item",
         about="What an item is called in the node's parameters: a name of letters, digits and `_`.",
         sample="issue",
@@ -241,6 +255,19 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         shown_at="attribute",
         ours=True,
         no_concern={"graph": "a picture shows one whole run"},
+    ),
+    BatchKey(
+        key="batch",
+        field="inner",
+        schema=_inner(DEEPEST - 1),
+        default=None,
+        about="A batch inside the batch: `items` (of an item of the outer one, `${file.pages}`), `as`, and another "
+        "`batch`; every innermost item is one item of this batch, under both names.",
+        sample={"items": "${item.pages}", "as": "page"},
+        shown_at="prep",
+        editor={"examples": [{"items": "${file.pages}", "as": "page"}]},
+        ours=True,
+        no_concern={"lint": "what the inner items are is known at run time only"},
     ),
 )
 """Every key, in the order in which people are told of them."""

@@ -85,6 +85,16 @@ class Parameter(NamedTuple):
     """Whether strings inside it are read as JSON where they hold some."""
 
 
+class Level(NamedTuple):
+    """One of several batches inside each other."""
+
+    name: str
+    """What its items are called."""
+    variable: str
+    """The Python variable that holds one."""
+    items: Value
+
+
 class LoweredBatch(NamedTuple):
     """A batch node, closure-converted: what varies with the item, and what is captured before."""
 
@@ -99,6 +109,8 @@ class LoweredBatch(NamedTuple):
     """The Python variable that holds the item."""
     captures: tuple[Capture, ...]
     parameters: tuple[Parameter, ...]
+    levels: tuple[Level, ...]
+    """The batches inside each other, from the outermost on; none where there is one batch only."""
     retry: Retry | None
     """The attempts that the inner node makes by itself."""
     item_name: Value | None

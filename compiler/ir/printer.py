@@ -24,6 +24,8 @@ from .workflow import Retry
 _WIDTH = 100
 _STARTS: Mapping[type[tree.Start], str] = {
     tree.Item: "item",
+    tree.ItemPart: "part",
+    tree.Previous: "previous",
     tree.ItemIndex: "index",
     tree.ItemTotal: "total",
     tree.Captured: "captured",
@@ -68,9 +70,16 @@ def _batch(batch: LoweredBatch) -> Iterator[str]:
     namespaced = "" if batch.namespaced else ", without namespaces"
     yield f"batch {batch.node_id}: {batch.type} -> {batch.class_name}, {batch.shape.value}{namespaced}"
     yield f"  items = {_spread(batch.items, 1)}"
-    yield f"  item as {batch.alias}"
+    for level in batch.levels:
+        yield f"  level {level.name} = {_spread(level.items, 1)}"
+    if not batch.levels:
+        yield f"  item as {batch.alias}"
     for row in BATCH_KEYS:
-        if row.key in batch.spec.written and row.field not in ("items", "alias") and row.field in batch.spec._fields:
+        if (
+            row.key in batch.spec.written
+            and row.field not in ("items", "alias", "inner")
+            and row.field in batch.spec._fields
+        ):
             found = getattr(batch.spec, row.field)
             yield f"  {row.key} {_json(getattr(found, 'value', found))}"
     yield from _retry(batch.retry)

@@ -19,6 +19,18 @@ class Item:
 
 
 @dataclass(frozen=True)
+class ItemPart:
+    """One of the items of batches inside each other, by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The result of the item before."""
+
+
+@dataclass(frozen=True)
 class ItemIndex:
     """The item's position in the list, from 0."""
 
@@ -49,7 +61,7 @@ class Stored:
     name: str
 
 
-Start = Item | ItemIndex | ItemTotal | Captured | Own | Stored
+Start = Item | ItemPart | Previous | ItemIndex | ItemTotal | Captured | Own | Stored
 
 
 class LookedUpIndex(NamedTuple):
@@ -74,7 +86,7 @@ class Lookup(NamedTuple):
     @property
     def may_miss(self) -> bool:
         """Whether there may be nothing at its end."""
-        return bool(self.steps) or isinstance(self.start, Captured | Own | Stored)
+        return bool(self.steps) or isinstance(self.start, Captured | Own | Stored | Previous)
 
     def lookups(self) -> Iterator[Lookup]:
         """This one and those of its indexes."""

@@ -25,6 +25,26 @@ class ErrorHandling(enum.Enum):
     CONTINUE = "continue"
 
 
+class InnerBatch(NamedTuple):
+    """A batch inside a batch: what it goes through for each item around it."""
+
+    items: str | list[Any]
+    alias: str = default("as")
+    inner: InnerBatch | None = None
+
+    @classmethod
+    def of(cls, written: Any) -> InnerBatch | None:
+        """The inner batch that is `written`, as far as it can be read: what is wrong with it is said elsewhere."""
+        if not isinstance(written, Mapping):
+            return None
+        items, alias = written.get("items"), written.get("as")
+        return cls(
+            items if isinstance(items, str | list) else [],
+            alias if isinstance(alias, str) else default("as"),
+            cls.of(written.get("batch")),
+        )
+
+
 class BatchSpec(NamedTuple):
     """A batch annotation with its defaults filled in, a field per row of `BATCH_KEYS`; `written` names the keys
     the author wrote."""
@@ -42,7 +62,25 @@ class BatchSpec(NamedTuple):
     retry_backoff: str = default("retry_backoff")
     tolerated_failures: int | str | None = default("tolerated_failures")
     resume: bool = default("resume")
+    inner: InnerBatch | None = default("batch")
     written: frozenset[str] = frozenset()
+
+    @property
+    def levels(self) -> tuple[InnerBatch, ...]:
+        """This batch and those inside it, from the outermost on; each as if it were an inner one."""
+        found = [InnerBatch(self.items, self.alias, self.inner)]
+        while (inner := found[-1].inner) is not None:
+            found.append(inner)
+        return tuple(found)
+
+    def named(self, item: Any) -> dict[str, Any]:
+        """The names that stand for `item` in the parameters of its call, and what they stand for."""
+        return {self.alias: item} if self.inner is None or not isinstance(item, dict) else dict(item)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What items are called, from the outermost batch on."""
+        return tuple(level.alias for level in self.levels)
 
     @classmethod
     def of(cls, written: Mapping[str, Any], refused: Collection[str] = ()) -> BatchSpec:
@@ -54,7 +92,7 @@ class BatchSpec(NamedTuple):
         return cls(**fields, written=frozenset(written))
 
 
-_READ: Mapping[str, Callable[[Any], Any]] = {"error_handling": ErrorHandling}
+_READ: Mapping[str, Callable[[Any], Any]] = {"error_handling": ErrorHandling, "batch": InnerBatch.of}
 """How a value is read, where it is not data alone."""
 
 

@@ -56,7 +56,7 @@ def in_call(bindings: Bindings, key: str, captured: Mapping[str, str]) -> Bind:
         name = reference.root
         found = bindings.bound(name, key)
         if found is not Bound.OUTER:
-            start = tree.Own(name) if found is Bound.OWN else _OF_THE_CALL[found]
+            start = _NAMED[found](name) if found in _NAMED else _OF_THE_CALL[found]
             return _lookup(start, reference, reference.path, bind)
         part = bindings.invariant_part(reference, key)
         assert part is not None  # the root is one from outside
@@ -65,10 +65,22 @@ def in_call(bindings: Bindings, key: str, captured: Mapping[str, str]) -> Bind:
     return in_store if bindings.is_open(key) else bind
 
 
+def in_prep(aliases: Collection[str]) -> Bind:
+    """How the items of an inner batch read names: those of the batches around it, and the store."""
+
+    def bind(reference: Reference) -> tree.Lookup:
+        start = tree.ItemPart(reference.root) if reference.root in aliases else tree.Stored(reference.root)
+        return _lookup(start, reference, reference.path, bind)
+
+    return bind
+
+
+_NAMED: Mapping[Bound, Callable[[str], tree.Start]] = {Bound.OWN: tree.Own, Bound.PART: tree.ItemPart}
 _OF_THE_CALL: Mapping[Bound, tree.Start] = {
     Bound.ITEM: tree.Item(),
     Bound.INDEX: tree.ItemIndex(),
     Bound.TOTAL: tree.ItemTotal(),
+    Bound.PREVIOUS: tree.Previous(),
 }
 
 

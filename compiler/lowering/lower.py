@@ -27,19 +27,21 @@ from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import ITEM_NAME, Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir import tree
-from ..ir.lowered import MODULE, Capture, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
+from ..ir.lowered import MODULE, Capture, Level, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.template import templates
-from ..ir.workflow import SourceIR, SourceNode
+from ..ir.workflow import BatchSpec, SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
-from .bind import Bind, bound, in_call, in_store, none_unless_run
-from .names import class_name, free, variable
+from .bind import Bind, bound, in_call, in_prep, in_store, none_unless_run
+from .names import class_name, unused_name, variable
 
 _LINES = ("_source_line", "_source_lines")
 """Keys that say in which line of a Markdown file something stands."""
+_PROSE = "purpose"
+"""What Markdown says of a node for people. A sentence that is written better changes nothing that is generated."""
 
-_INTERPRETED = {
+_NOT_CARRIED_OVER = {
     "prompt_cache": (
         "prompt_cache is not carried over: the text that it names is missing from the calls of the generated class",
         "put that text into the prompt",
@@ -92,7 +94,8 @@ def _without_lines(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unmarked(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in value.items() if key not in _LINES}
+    left_out = {*_LINES, _PROSE} if _LINES[0] in value else set(_LINES)
+    return {key: part for key, part in value.items() if key not in left_out}
 
 
 def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | None) -> LoweredStep:
@@ -142,15 +145,27 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         shape=facts.shape,
         spec=spec,
         items=bound(spec.items.strip() if isinstance(spec.items, str) else spec.items, in_store),
-        alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
+        alias=unused_name(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
+        levels=_levels(spec),
         retry=node.retry,
         item_name=item_name,
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,
     )
+
+
+def _levels(spec: BatchSpec) -> tuple[Level, ...]:
+    if spec.inner is None:
+        return ()
+    made: list[Level] = []
+    for level in spec.levels:
+        source = level.items.strip() if isinstance(level.items, str) else level.items
+        items = bound(source, in_prep([outer.name for outer in made]))
+        made.append(Level(level.alias, unused_name(level.alias, [outer.variable for outer in made]), items))
+    return tuple(made)
 
 
 def _parameters(node: SourceNode, types: Mapping[str, str], bind_of: Callable[[str], Bind]) -> tuple[Parameter, ...]:
@@ -241,7 +256,7 @@ def _item_lookups(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
 
 def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
     """Warn of what generated classes lack: the text that is sent from the prompt cache, and the cache itself."""
-    for key, (message, help) in _INTERPRETED.items():
+    for key, (message, help) in _NOT_CARRIED_OVER.items():
         if node.data.get(key):
             yield Diagnostic(
                 code="PFL401",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.workflow import SourceIR, SourceNode
 
-_WITHOUT = "leave out --program; the generated classes of the batch nodes do not need it"
+_PROGRAM_IS_OPTIONAL = "leave out --program; the generated classes of the batch nodes do not need it"
 
 
 def refusals(source: SourceIR) -> Iterator[Diagnostic]:
@@ -16,7 +16,7 @@ def refusals(source: SourceIR) -> Iterator[Diagnostic]:
         for key, wanted, why in (("loop", node.loop, "repeat a step"), ("approval", node.approval, "ask for approval")):
             if wanted:
                 message = f"a program cannot {why}: {key} needs an engine"
-                yield _refusal("PFL450", source, node, key, message, _WITHOUT)
+                yield _refusal("PFL450", source, node, key, message, _PROGRAM_IS_OPTIONAL)
         if node.prompt_cache:
             message = "a program cannot send what prompt_cache names: its calls would lack that text"
             help = "put that text into the prompt, or run the workflow in pflow"

@@ -9,15 +9,15 @@ from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 
 
-class BrokenPromise(AssertionError):
+class InvalidOutput(AssertionError):
     """The compiler made something that it must not make. Please report it, with the workflow."""
 
 
 def verify_lowered(lowered: LoweredIR) -> None:
-    """Check the lowered workflow. Raises: BrokenPromise."""
+    """Check the lowered workflow. Raises: InvalidOutput."""
     wrong = list(_wrong(lowered))
     if wrong:
-        raise BrokenPromise("generated invalid IR: " + "; ".join(wrong))
+        raise InvalidOutput("generated invalid IR: " + "; ".join(wrong))
 
 
 def _wrong(lowered: LoweredIR) -> Iterator[str]:
@@ -65,6 +65,7 @@ def _wrong_batch(batch: LoweredBatch, node: Mapping[str, Any]) -> Iterator[str]:
     if not batch.class_name.isidentifier() or not batch.alias.isidentifier():
         yield f"{batch.class_name!r} or {batch.alias!r} is not a name"
     yield from (f"items: {wrong}" for wrong in _not_in_store(tree.lookups(batch.items)))
+    yield from _wrong_levels(batch)
     yield from _wrong_captures(batch)
     for parameter in _read_in_a_call(batch):
         yield from _wrong_templates(parameter.key, parameter.value)
@@ -76,6 +77,21 @@ def _read_in_a_call(batch: LoweredBatch) -> tuple[Parameter, ...]:
     if batch.item_name is None:
         return batch.parameters
     return (*batch.parameters, Parameter("inputs", batch.item_name, None, parse_json=False))
+
+
+def _wrong_levels(batch: LoweredBatch) -> Iterator[str]:
+    """Batches inside each other have names of their own, and read those of the batches around them only."""
+    if len(batch.levels) == 1:
+        yield "a single batch has levels"
+    names = [level.name for level in batch.levels]
+    variables = [level.variable for level in batch.levels]
+    if len(set(names)) != len(names) or len(set(variables)) != len(variables):
+        yield f"levels {names}"
+    for number, level in enumerate(batch.levels):
+        known = {tree.ItemPart(name) for name in names[:number]}
+        for lookup in tree.lookups(level.items):
+            if lookup.start not in known and not isinstance(lookup.start, tree.Stored):
+                yield f"{level.name}: ${{{lookup.written}}} is not read from an outer item or the store"
 
 
 def _wrong_captures(batch: LoweredBatch) -> Iterator[str]:
@@ -105,7 +121,9 @@ def _wrong_starts(parameter: Parameter, batch: LoweredBatch) -> Iterator[str]:
     own = next((tree.keys(p.value) for p in batch.parameters if p.key == "inputs"), {})
     for lookup in tree.lookups(parameter.value):
         start = lookup.start
-        if isinstance(start, tree.Captured) and start.name not in names:
+        if isinstance(start, tree.ItemPart) and start.name not in {level.name for level in batch.levels}:
+            yield f"${{{lookup.written}}} is not an item"
+        elif isinstance(start, tree.Captured) and start.name not in names:
             yield f"${{{lookup.written}}} is not captured, as {start.name}"
         elif isinstance(start, tree.Own) and (parameter.key == "inputs" or start.name not in own):
             yield f"${{{lookup.written}}} is not an input of the node"

@@ -11,11 +11,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ..analyse.invariance import BATCH_NAMES, INDEX, Bindings, batch_names
+from ..analyse.invariance import BATCH_NAMES, INDEX, PREVIOUS, Bindings, Bound, batch_names
 from ..ir.batch_keys import ours_in, without_ours
 from ..ir.template import parse, strings
 
-_WORD = re.compile(rf'"(?:[^"\\]|\\.)*"?|(?<![\w.-])({"|".join(BATCH_NAMES)})(?![\w-])')
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"?|(?<![\w.-])([A-Za-z_]\w*)(?![\w-])')
 
 
 def used_names(node: Mapping[str, Any], declared: Collection[str]) -> tuple[str, ...]:
@@ -29,14 +29,32 @@ def _used(node: Mapping[str, Any], declared: Collection[str]) -> dict[str, set[s
     batch, params = node.get("batch"), node.get("params")
     if not isinstance(batch, Mapping) or not isinstance(params, dict):
         return {}
-    alias = batch.get("as", "item")
-    bindings = Bindings(batch_names(alias if isinstance(alias, str) else "", declared), params)
+    aliases = _aliases(batch)
+    bindings = Bindings(batch_names(aliases, declared), params)
     found: dict[str, set[str]] = {}
     for key, value in params.items():
         ours = {name for name in BATCH_NAMES if bindings.bound(name, key) is BATCH_NAMES[name]}
+        ours |= {name for name in aliases[1:] if bindings.bound(name, key) is Bound.PART}
         if used := ours & set(_roots(value)):
             found[key] = used
     return found
+
+
+def _aliases(batch: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the items of a batch, and of those inside it, are called, as far as that can be read."""
+    found = []
+    inner: Any = batch
+    while isinstance(inner, Mapping):
+        alias = inner.get("as", "item")
+        found.append(alias if isinstance(alias, str) else "")
+        inner = inner.get("batch")
+    return tuple(found)
+
+
+def _stand_ins(batch: Mapping[str, Any]) -> dict[str, str]:
+    """What pflow is shown in place of a name that it does not know: its own for a number, the item for the rest."""
+    outer, *inner = _aliases(batch)
+    return {name: outer if name == PREVIOUS else INDEX for name in BATCH_NAMES} | dict.fromkeys(inner, outer)
 
 
 def declared_names(ir: Mapping[str, Any], given: Collection[str] = ()) -> set[str]:
@@ -53,13 +71,12 @@ def names_by_hand(ir: Any, given: Collection[str]) -> set[str]:
 
 def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
     """`ir` without keys of ours, and with pflow's own name in place of ours: `ir` itself, if it uses none of them."""
-    ir = without_our_keys(ir)
     if not (isinstance(ir, Mapping) and isinstance(ir.get("nodes"), list)):
         return ir
     declared = declared_names(ir, given)
     nodes = [_known_node(node, declared) for node in ir["nodes"]]
     same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
-    return ir if same else {**ir, "nodes": nodes}
+    return without_our_keys(ir if same else {**ir, "nodes": nodes})
 
 
 def without_our_keys(ir: Any) -> Any:
@@ -81,30 +98,30 @@ def _known_node(node: Any, declared: Collection[str]) -> Any:
     used = _used(node, declared) if isinstance(node, Mapping) else {}
     if not used:
         return node
-    params = {**node["params"]}
+    params, stand_ins = {**node["params"]}, _stand_ins(node["batch"])
     for key, names in used.items():
-        params[key] = _replaced(params[key], names)
+        params[key] = _replaced(params[key], {name: stand_ins[name] for name in names})
     return {**node, "params": params}
 
 
 def _roots(params: Any) -> Iterator[str]:
     for _, text in strings(params):
-        if "batch_" in text:
+        if "${" in text:
             yield from (reference.root for reference in parse(text).references())
 
 
-def _known_text(text: str, names: Collection[str]) -> str:
+def _known_text(text: str, names: Mapping[str, str]) -> str:
     if not any(name in text for name in names):
         return text
     made, at = "", 0
     for expression in parse(text).expressions:
-        inner = _WORD.sub(lambda m: INDEX if m[1] in names else m[0], text[expression.start : expression.end])
+        inner = _WORD.sub(lambda m: names.get(m[1] or "", m[0]), text[expression.start : expression.end])
         made += text[at : expression.start] + inner
         at = expression.end
     return made + text[at:]
 
 
-def _replaced(value: Any, names: Collection[str]) -> Any:
+def _replaced(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         return _known_text(value, names)
     if isinstance(value, dict):

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from .. import write as output
 from ..analyse.analyse import BatchFacts, Facts
-from ..emit.emit import Origin, emit
+from ..emit.emit import SourceHeader, emit
+from ..emit.marks import plain_files
 from ..emit.verify import verify_files
 from ..ir.document import Document
 from ..ir.lowered import shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
-from ..node_types.lookup import NodeType
-from ..node_types.lookup import Origin as TypeOrigin
+from ..node_types.lookup import NodeType, TypeSource
 from ..validate.validate import source_of
 from .messages import say
 
@@ -80,7 +80,7 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
                 class_name=None,
                 is_async=False,
                 param_types=wanted[node.id].types,
-                origin=TypeOrigin.REGISTRY,
+                origin=TypeSource.REGISTRY,
             ),
             shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
         )
@@ -89,7 +89,7 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
     verify_lowered(lowered)
-    files = emit(lowered, Origin(source="", command=""))
+    files = plain_files(emit(lowered, SourceHeader(source="", command="")))
     verify_files(lowered, files)
     return _Made(files, output.load_classes(lowered, files))
 

@@ -52,8 +52,21 @@ _ENGINE = (
     ),
     Wrapped("execute", "execute_batch", ("pflow.runtime.engine.batch_executor", "pflow.runtime.engine.engine")),
     Wrapped("key_with_captured", "_compute_memo_cache_key", ("pflow.runtime.engine.instrumentation",)),
+    Wrapped("run_of_workflow", "run", ("pflow.runtime.engine.engine",), "WorkflowEngine"),
     Wrapped("validated", "validate", ("pflow.core.workflow.validator",), "WorkflowValidator"),
+    Wrapped(
+        "known_to_schema",
+        "validate_ir",
+        (
+            "pflow.core.ir_schema",
+            "pflow.core",
+            "pflow.core.workflow.save_service",
+            "pflow.runtime.workflow_executor",
+        ),
+    ),
 )
+_DATA_FLOW = Wrapped("data_flow_of_known_names", "validate_data_flow", ("pflow.core.workflow.data_flow",))
+"""What the compiler of 0.16 asks by itself, after the validator."""
 _WRAPPERS = (
     Wrapped(
         "compiled_with_classes",
@@ -65,7 +78,7 @@ _WRAPPERS = (
 SERIES = (
     SupportedPflow("0.8.1", "engine_0_8.adapter", _WRAPPERS),
     SupportedPflow("0.15", "engine_0_15.adapter", _ENGINE),
-    SupportedPflow(REFERENCE, "engine_0_16.adapter", _ENGINE),
+    SupportedPflow(REFERENCE, "engine_0_16.adapter", (*_ENGINE, _DATA_FLOW)),
 )
 SUPPORTED = f"pflow-lower supports pflow {', '.join(known.series for known in SERIES[:-1])} and {SERIES[-1].series}"
 

@@ -10,6 +10,7 @@ from .engine import Engine
 from .program import AsyncStep, AsyncWorkflow, Step, Workflow, no_class
 from .program_run import run_program
 from .start import beside, class_path
+from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
     Missing,
@@ -23,6 +24,7 @@ from .values import (
     find,
     first,
     found_or,
+    items_of,
     joined,
     none_unless_run,
     parsed,
@@ -41,11 +43,13 @@ __all__ = [
     "Engine",
     "InnerNode",
     "Items",
+    "ItemsFile",
     "Missing",
     "ParameterError",
     "Params",
     "Result",
     "Results",
+    "ResultsFile",
     "SequentialBatchNode",
     "Shared",
     "Step",
@@ -62,6 +66,7 @@ __all__ = [
     "find",
     "first",
     "found_or",
+    "items_of",
     "joined",
     "no_class",
     "none_unless_run",

@@ -10,6 +10,7 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
@@ -20,6 +21,7 @@ from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
 from .outcome import write_outcome
 from .schedule import in_order, in_tasks, in_threads
+from .streams import ResultsFile
 from .values import Capture
 
 
@@ -50,8 +52,12 @@ class _Settings:
     """The node's id: its outcome is written to `shared[node_id]`."""
     alias: str = "item"
     """What the annotation calls an item (`as`)."""
-    items: str = ""
-    """The reference that the items come from, for messages; "" if they are written out."""
+    aliases: Sequence[str] = ()
+    """Where batches stand inside each other: what the item of each is called; `items` are objects of them."""
+    items: str | Mapping[str, str] = ""
+    """The reference that the items come from, or their file, for messages; "" if they are written out."""
+    results: Mapping[str, str] | None = None
+    """The file that the results go to, as the annotation says it; `prep` says where that is."""
     max_concurrent: int | str = 10
     max_retries: int = 1
     retry_wait: float = 0
@@ -85,12 +91,15 @@ class _Settings:
         found = {"max_retries": self.own_attempts, "wait": self.own_wait, "backoff": self.own_backoff}
         self.inner = retrying(inner, **{name: value for name, value in found.items() if value is not None})
 
-    def open(self, shared: Shared, items: Any, /, **captures: Capture) -> Batch:
-        """Start a run over `items`, a list or a JSON array in a string; `captures` are there for every call.
+    def open(self, shared: Shared, items: Any, results: ResultsFile | None = None, /, **captures: Capture) -> Batch:
+        """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
 
-        Raises: ValueError, if `items` were not found in the store; TypeError, if they are not a list.
+        With `results`, what items give goes to that file as they finish, and is nowhere else.
+
+        Raises: ValueError, if `items` or a path were not found in the store; TypeError, if they are not a list or
+        not text.
         """
-        return open_batch(self, shared, items, captures)
+        return open_batch(self, shared, items, captures, results)
 
     def name_item(self, call: Call) -> str:
         """What `key` calls the item of `call`. Generated classes with a `key` say how."""

@@ -79,7 +79,11 @@ def item_store(call: Call) -> dict[str, Any]:
         store = call.store = batch.engine.store(call)
     store["__warnings__"] = {}
     store[batch.node_id] = {}
-    store[batch.alias] = call.item
+    if batch.aliases:
+        for name in batch.aliases:
+            store[name] = call.item[name]
+    else:
+        store[batch.alias] = call.item
     store["__index__"] = call.index
     return store
 

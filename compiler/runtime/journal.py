@@ -12,6 +12,7 @@ At least once: an item that was under way when the process died starts again.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -31,6 +32,7 @@ FORMAT = 1
 
 _APPLICATION = 0x70666C77  # "pflw", in SQLite's header: whose file this is
 _GROUP = 512  # rows in one transaction, at most
+_DEEPEST = 200  # levels of a value; Python's json gives up later, and not in every version at the same depth
 _WAITING = 4 * _GROUP  # rows that may wait for the writer; then items wait for the disk
 
 _TABLES = """
@@ -71,13 +73,15 @@ class Row(NamedTuple):
     result: dict[str, Any]
 
 
-def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any]) -> bytes:
-    """What an answer depends on, in 16 bytes: the node, its type, and the item's resolved parameters.
+def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any], besides: Any = None) -> bytes:
+    """What an answer depends on, in 16 bytes: the node, its type, the item's resolved parameters, and what an engine
+    says that it depends on `besides`.
 
     Raises: ParameterError, naming the parameter, for a value that is not JSON.
     """
+    parts = [node_id, node_type, params] if besides is None else [node_id, node_type, params, besides]
     try:
-        text = json.dumps([node_id, node_type, params], sort_keys=True, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(parts, sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise ParameterError(_not_json(node_id, params)) from None
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
@@ -105,18 +109,27 @@ class Journal:
                 self._db = _opened(path)
                 self._run = _begin_run(self._db, workflow)
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                self.found = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
-                """How many answers an earlier run has left here."""
+                self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
         except BaseException:
             self._lock.close()
             raise
-        self._claimed: set[int] = set()  # answers given out, whose rows do not say so yet
+        self._claimed: set[int] = set()  # answers given out, whose rows may not say so yet
+        self._marked: collections.deque[int] = collections.deque()  # those of them whose rows do
         self._reading = threading.Lock()
         self._inbox: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._room = threading.Semaphore(_WAITING)
         self._failure: JournalError | None = None
         self._writer = threading.Thread(target=self._write, name="pflow-lower-journal", daemon=True)
         self._writer.start()
+
+    @property
+    def found(self) -> int:
+        """How many answers an earlier run has left here."""
+        return sum(self._found.values())
+
+    def found_of(self, node_id: str) -> int:
+        """How many of them are the node's."""
+        return int(self._found.get(node_id, 0))
 
     def find(self, asked: bytes) -> Answer | None:
         """The answer to `asked`, if an earlier run has left one; each is given out once a run.
@@ -125,11 +138,14 @@ class Journal:
 
         Raises: JournalError, if the journal is corrupt.
         """
-        if not self.found:
+        if not self._found:
             return None
         with self._reading, _said_of(self.path):
+            while self._marked:  # before the query: one that began earlier still sees them as they were
+                self._claimed.discard(self._marked.popleft())
             rows = self._reader.execute(
-                "SELECT id, node, key, seconds, cost, result, digest FROM answer WHERE fingerprint = ? AND run <> ?",
+                "SELECT id, node, key, seconds, cost, result, digest FROM answer WHERE fingerprint = ? AND run <> ? "
+                "ORDER BY id",
                 (asked, self._run),
             )
             for number, node, key, seconds, cost, text, digest in rows:
@@ -154,10 +170,10 @@ class Journal:
     ) -> None:
         """Have the answer to `asked` written soon; see `flush`.
 
-        Raises: JournalError, if an earlier write has failed (a full disk, say); TypeError or ValueError, if
-        `result` is not JSON.
+        Raises: JournalError, if an earlier write has failed (a full disk, say); ValueError, if `result` would not
+        be the same when it is read again.
         """
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = as_json(result)
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
         row = (asked, self._run, node_id, key, seconds, cost, text)
         digest = _digest(asked, node_id, key, seconds, cost, text)
@@ -177,24 +193,36 @@ class Journal:
         if self._failure is not None:
             raise self._failure
 
-    def close(self, *, ended_well: bool) -> None:
-        """Write what waits and let go of the file. After a run that has ended well there is nothing to go on with,
-        so the file goes, too.
+    def close(self, *, ended_well: bool, in_part: bool = False) -> int:
+        """Write what waits and let go of the file; how many answers are left in it.
+
+        After a run that has ended well there is nothing to go on with, so its answers go; all of them, unless it ran
+        the workflow only `in_part`. A journal without answers goes, too.
 
         Raises: JournalError, if not everything could be written.
         """
         self._inbox.put(_Command(last=True))
         self._writer.join()
         self._reader.close()
-        self._db.close()
+        left = 0
         try:
-            if ended_well and self._failure is None:
+            if self._failure is None:
+                with _said_of(self.path):
+                    if ended_well:
+                        self._db.execute(
+                            "DELETE FROM answer" + (" WHERE run = ?" if in_part else ""), (self._run,) * in_part
+                        )
+                    left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
+            self._db.close()
+            if self._failure is None and not left:
                 with _said_of(self.path):
                     delete(self.path)
         finally:
+            self._db.close()
             self._lock.close()
         if self._failure is not None:
             raise self._failure
+        return left
 
     def _put(self, command: _Command) -> None:
         if self._failure is not None:
@@ -216,12 +244,13 @@ class Journal:
                         for command in rows:
                             self._db.execute(command.sql, command.values)
                         self._db.execute("COMMIT")
-                except JournalError as error:
-                    self._failure = error
+                except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+                    self._failure = error if isinstance(error, JournalError) else JournalError(f"{self.path}: {error}")
                     with contextlib.suppress(sqlite3.Error):  # the failure itself may have ended the transaction
                         self._db.execute("ROLLBACK")
             for command in group:
-                self._claimed.discard(command.claimed)
+                if command.claimed >= 0:
+                    self._marked.append(command.claimed)
                 if command.sql:
                     self._room.release()
                 if command.done is not None:
@@ -270,6 +299,15 @@ def lock(path: Path) -> sqlite3.Connection:
     """
     with _said_of(path):
         return _locked(path)
+
+
+def forget(path: Path) -> bool:
+    """Remove the journal at `path`; False if there is none. Raises: JournalInUse; JournalError."""
+    if not path.exists():
+        return False
+    with _said_of(path), contextlib.closing(_locked(path)):
+        delete(path)
+    return True
 
 
 def _locked(path: Path) -> sqlite3.Connection:
@@ -348,6 +386,37 @@ def _said_of(path: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise JournalError(f"cannot write the journal {path}: {error.strerror or error}") from error
+
+
+def as_json(value: Any) -> str:
+    """`value` as JSON text. Raises: ValueError, if that is not the same when it is read again."""
+    if not _is_plain(value):
+        raise ValueError("it is not the same when it is read again")
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half a pair of surrogates is no text that a file could hold; escaped it is.
+    return text if text.isascii() or _is_text(text) else json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether JSON gives back what it was given: a tuple becomes a list there, a key 1 becomes "1"."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return True
+    if kind is float:
+        return True  # json itself refuses those that are not numbers
+    if depth > _DEEPEST:
+        return False
+    if kind is dict:
+        return all(type(key) is str and _is_plain(inner, depth + 1) for key, inner in value.items())
+    return kind is list and all(_is_plain(inner, depth + 1) for inner in value)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_json(node_id: str, params: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ is a run of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import threading
@@ -20,6 +21,9 @@ from .pace import Pace, Pacer, SharedBudget, rate_of
 
 STATE_VARIABLE = "PFLOW_LOWER_STATE"
 """The environment variable that names the folder of journals and shared rates."""
+
+JOURNAL_VARIABLE = "PFLOW_LOWER_JOURNAL"
+"""The environment variable that names the folder of journals alone."""
 
 RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
@@ -41,9 +45,11 @@ class Run:
         budget: float | None = None,
         limit: int | None = None,
         journal_folder: Path | None = None,
+        in_part: bool = False,
     ) -> None:
         """`workflow` is the path that names the journal. `resume` None leaves it to each batch; `fresh` forgets what
-        an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run.
+        an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run; a run `in_part`
+        does not run all of the workflow, so it leaves what others have journalled.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
@@ -54,13 +60,21 @@ class Run:
         self.limit = limit
         self.is_incomplete = False
         """Whether items are left that failed or never ran, though the run may go on without them."""
+        self.has_batches = False
+        """Whether any batch has begun."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
         self.is_journalled = False
         """Whether a batch of it has asked for the journal."""
-        self.journal_path = (journal_folder or state_folder() / "journals") / journal_name(workflow)
+        self._in_part = in_part
+        self._folder = journal_folder
         self._journal: Journal | None = None
         self._lock = threading.Lock()
+
+    @functools.cached_property
+    def journal_path(self) -> Path:
+        """Where the run's journal stands, if there is one."""
+        return (self._folder or journals_folder()) / journal_name(self.workflow)
 
     def wants_journal(self, declared: bool) -> bool:
         """Whether a batch whose annotation says `declared` is journalled."""
@@ -83,15 +97,18 @@ class Run:
         """Whether no further item may start."""
         return self.budget is not None and self.spent >= self.budget
 
-    def close(self, *, ended_well: bool) -> None:
+    def close(self, *, ended_well: bool) -> int:
         """The run is over; a journal of a run in which all items have ended well is not needed any more.
+
+        Answers how many answers the journal still holds.
 
         Raises: JournalError, if not everything could be written.
         """
         with self._lock:
             journal, self._journal = self._journal, None
-        if journal is not None:
-            journal.close(ended_well=ended_well and not self.is_incomplete)
+        if journal is None:
+            return 0
+        return journal.close(ended_well=ended_well and not self.is_incomplete, in_part=self._in_part)
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)
@@ -117,6 +134,17 @@ def running(run: Run) -> Iterator[Run]:
         raise
     _current.reset(token)
     run.close(ended_well=True)
+
+
+def join(run: Run | None) -> None:
+    """What the calling thread does from now on is part of `run`: threads do not inherit that."""
+    _current.set(run)
+
+
+def journals_folder() -> Path:
+    """Where journals stand: PFLOW_LOWER_JOURNAL, or a folder of the state's."""
+    asked = os.environ.get(JOURNAL_VARIABLE)
+    return Path(asked) if asked else state_folder() / "journals"
 
 
 def state_folder() -> Path:

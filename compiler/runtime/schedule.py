@@ -27,6 +27,7 @@ from .batch import Batch, Call, EnclosingBatchStopped, Result, Results, enclosin
 from .controls import NotStarted
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
+from .run import join
 
 PROGRESS_INTERVAL = 0.05
 """Seconds after which threads' progress is shown."""
@@ -57,7 +58,7 @@ def in_order(node: Any, batch: Batch) -> Results:
                     break
                 batch.finish(call, result)
                 if report is not None:
-                    report(call, len(batch.results))
+                    report(call, batch.done)
         except BaseException as exc:
             if not isinstance(exc, Exception):
                 write_interrupted_outcome(batch, exc)
@@ -153,6 +154,7 @@ class _WorkerThreads:
 
     def _work(self, first: Call) -> None:
         enclosing_batch.set(self._batch)
+        join(self._batch.run)
         own = copy.copy(self._node)
         call = None if self._batch.is_stopped() else first
         try:
@@ -208,9 +210,10 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     return
             batch.finish(call, result)
             if report is not None:
-                report(call, len(batch.seconds))
+                report(call, batch.done)
 
-    tasks = [asyncio.ensure_future(work()) for _ in range(min(batch.max_concurrent, len(batch.items)))]
+    most = batch.max_concurrent if batch.total is None else min(batch.max_concurrent, batch.total)
+    tasks = [asyncio.ensure_future(work()) for _ in range(max(most, 1))]
     try:
         await asyncio.gather(*tasks)
     except BaseException as exc:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Where a value of the wrong shape leaves the rest of the workflow readable. In a batch, every key is such a place
 # but the name of the item, unless it is text that is not a name.
-_HARMLESS_IN_NODE = frozenset({"purpose", "retry", "approval", "cache", "prewarm"})
+_STILL_READABLE_IN_NODE = frozenset({"purpose", "retry", "approval", "cache", "prewarm"})
 _NOTHING: Mapping[int, Collection[str]] = MappingProxyType({})
 
 
@@ -48,7 +48,7 @@ def validate(document: Document) -> tuple[SourceIR | None, list[Diagnostic]]:
             explain(error, report)
             readable = readable and _is_harmless(error)
             path: Path = tuple(error.absolute_path)
-            if path[:1] == ("nodes",) and path[2:3] == ("batch",) and len(path) > 3 and path[3] != "as":
+            if path[:1] == ("nodes",) and path[2:3] == ("batch",) and len(path) > 3 and path[3] not in ("as", "batch"):
                 refused.setdefault(int(path[1]), set()).add(str(path[3]))
     ir = source_of(document, refused) if readable else None
     if ir is not None:
@@ -76,7 +76,7 @@ def _is_harmless(error: ValidationError) -> bool:
             if len(path) == 3:
                 return keyword == "required"
             return path[3] != "as" or keyword == "pattern"
-        return path[2] in _HARMLESS_IN_NODE
+        return path[2] in _STILL_READABLE_IN_NODE
     if path[0] in ("inputs", "outputs"):
         return len(path) > 2 or keyword == "required"
     return path[0] in ("ir_version", "template_resolution_mode", "mappings")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
+from ...runtime.run import current_run
+from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
     declared_names,
@@ -22,6 +24,17 @@ from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
+from .run_scope import run_of_workflow
+
+__all__ = [
+    "compiled_with_classes",
+    "data_flow_of_known_names",
+    "execute",
+    "key_with_captured",
+    "known_to_schema",
+    "run_of_workflow",
+    "validated",
+]
 
 Original = Callable[..., Any]
 
@@ -94,6 +107,16 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
     return original(ir, *arguments, **keywords)
 
 
+def known_to_schema(original: Original, data: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`validate_ir`, pflow's schema alone, which sub-workflows and saved ones meet: without our keys."""
+    return original(without_our_keys(as_data(data)), *arguments, **keywords)
+
+
+def data_flow_of_known_names(original: Original, ir: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`validate_data_flow`, to which our names in a batch look like pflow's own."""
+    return original(as_pflow_knows_it(ir), *arguments, **keywords)
+
+
 def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str, Any], run_one: Original) -> str:
     """`execute_batch` through the generated class, where there is one."""
     batch_config = config.batch_config
@@ -113,7 +136,8 @@ def key_with_captured(original: Original, config_hash: str, batch_config: Any, s
         captured = _captured(batch_config.generated, shared)
         if captured is None:
             return None
-        digest = hashlib.sha256(captured.encode("utf-8", "surrogatepass")).hexdigest()
+        ours = _of_the_outcome(batch_config.generated)
+        digest = hashlib.sha256(f"{captured}{ours}".encode("utf-8", "surrogatepass")).hexdigest()
         config_hash = f"{config_hash}:{digest}"
     return original(config_hash, batch_config, shared, *rest)
 
@@ -193,6 +217,15 @@ def _refuse_ours(
         declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
         names = used_names(node, declared)
         keys = our_keys(node)
+        if not keys and (options := asked_for().options()):
+            reason = why or _why_interpreted(node, config, compiled, dialect)
+            raise CompilationError(
+                f"{options[0]} is known in lowered nodes only, and '{node['id']}' runs interpreted: {reason}",
+                phase="lowering",
+                node_id=node["id"],
+                node_type=node["type"],
+                suggestion=f"Leave {options[0]} away, or change what keeps the node from being lowered.",
+            )
         if keys:
             reason = why or _why_interpreted(node, config, compiled, dialect)
             raise CompilationError(
@@ -212,6 +245,14 @@ def _refuse_ours(
                 node_type=node["type"],
                 suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
             )
+
+
+def _of_the_outcome(generated: Any) -> str:
+    """What of ours changes the outcome of a batch: keys of its annotation, and that only its first items run."""
+    run = current_run()
+    limit = asked_for().limit if run is None else run.limit
+    written = (generated.key, generated.tolerated_failures, limit)
+    return "" if written == (None, None, None) else repr(written)
 
 
 def _captured(generated: Any, shared: Any) -> str | None:

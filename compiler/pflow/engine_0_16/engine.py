@@ -18,13 +18,15 @@ from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
 from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
-from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
+from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Shared
 from ...runtime.engine import is_plain
 from ...runtime.inner import item_store, run_inner
 from ...runtime.store import NodeStore
 from ...runtime.values import index_lists_only
 from ..messages import say
+from .child import child_of
 from .events import Events
+from .item_memory import ItemMemory
 
 _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
@@ -74,6 +76,7 @@ class PflowEngine(Engine):
         self.has_more = is_model_node_type(config.node_type_name) or hasattr(node, "_compile_sub_workflow")
         self.pairs = [(key, self.templates[key]) for key in self.order]
         self.events: Events | None = None
+        self.items: ItemMemory | None = None
         self.cancel = threading.Event()
 
     def open(self, batch: Batch) -> None:
@@ -83,21 +86,46 @@ class PflowEngine(Engine):
         if shared.get("__trace_collector__") is not None:  # otherwise nobody reads them
             self.events = events
         shared.setdefault("__template_errors__", {})
-        if self.config.batch_config.parallel and batch.items:
-            seen = {**shared, **self._ours(0, len(batch.items))}
+        for first in batch.first_item() if self.config.batch_config.parallel else ():
+            seen = {**shared, **self._ours(0, batch.total)}
             batch_executor._pre_warm_compile_cache(
-                self.node, self.config, seen, self.run_one, self.config.batch_config, batch.items[0]
+                self.node, self.config, seen, self.run_one, self.config.batch_config, first
             )
 
     def place(self, batch: Batch) -> str:
         """The workflow's file and the line of the node's heading."""
         return str(self.config.batch_config.place)
 
+    def workflow(self, batch: Batch) -> str:
+        """The file that the run was started with."""
+        return str(batch.shared.get("_pflow_workflow_file") or "")
+
+    def tell(self, text: str) -> None:
+        """On stderr."""
+        say(text)
+
+    def memory(self, batch: Batch) -> ItemMemory | None:
+        """pflow's cache, where the node uses it."""
+        shared = batch.shared
+        cache = shared.get("__memoization_cache__")
+        if not cache or not self.config.cache_enabled or hasattr(self.node, "_compile_sub_workflow"):
+            return None
+        visits = (shared.get("__execution__") or {}).get("node_visit_counts", {}).get(self.node_id, 0)
+        # As pflow itself: what a loop runs again is to be run again.
+        self.items = ItemMemory(cache, batch, reads=visits <= 1 and not shared.get("__loop_active__", 0))
+        return self.items
+
+    def depends_on(self, call: Call, params: dict[str, Any]) -> Any:
+        """What pflow's compiler injected; of a sub-workflow, what its file says."""
+        static = {key: value for key, value in self.static.items() if key not in params and not _is_no_concern(key)}
+        child = child_of(call.inner or self.node, params, call.batch.shared)
+        return [static, child] if static or child else None
+
     def aborts(self, exception: Exception) -> bool:
         """A broken workflow definition ends the batch as well."""
         return isinstance(exception, CompilationError) or super().aborts(exception)
 
-    def items(self, found: Any) -> Any:
+    def as_items(self, found: Any) -> Any:
         """A list only, as pflow has it."""
         return found
 
@@ -145,17 +173,19 @@ class PflowEngine(Engine):
 
         Raises: ValueError, in strict mode.
         """
-        seen = {**store, **self._ours(call.index, call.total)}
+        seen = {**store, **self._ours(call.index, call.total, call.previous)}
         params: dict[str, Any]
         params, _, errors = resolve_templates(self.config.template_config, seen, self.config.node_id)
         if errors:
             store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
         return params
 
-    def _ours(self, index: int, total: int) -> dict[str, int]:
-        """The names of ours that the node refers to, for pflow's own resolver."""
-        values = {"batch_index": index, "batch_total": total}
-        return {name: values[name] for name in self.config.batch_config.names}
+    def _ours(self, index: int, total: int | None, previous: Any = None) -> dict[str, Any]:
+        """The names of ours that the node refers to, for pflow's own resolver; what is not there, it says itself."""
+        values: dict[str, Any] = {"batch_index": index, "batch_total": total}
+        if previous is not None and not isinstance(previous, Missing):
+            values["__previous__"] = previous
+        return {name: values[name] for name in self.config.batch_config.names if name in values}
 
     def warns_about_empty_output(self, batch: Batch) -> bool:
         """Not under `--only`, where the steps before the chosen one gave nothing to work with."""
@@ -177,7 +207,7 @@ class PflowEngine(Engine):
         """Say how far it came: pflow says no more than that it was interrupted."""
         done, failed = outcome["count"], outcome["error_count"]
         say(
-            f"{self.place(batch)}{batch.node_id}: interrupted when {done} of {len(batch.items)} items were done"
+            f"{self.place(batch)}{batch.node_id}: interrupted when {batch.how_many(done)} were done"
             f"{f', {failed} of them failed' if failed else ''}"
         )
 
@@ -189,8 +219,10 @@ class PflowEngine(Engine):
             return  # nobody reads the trace
         store = item_store(call) if call.store is None else call.store
         result = call.result
+        if call.restored:
+            store[self.node_id] = result
         written: Any = store.get(self.node_id)
-        ordinary = record is None and written is result is not None and not self.has_more
+        ordinary = not call.restored and record is None and written is result is not None and not self.has_more
         if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
                 self.events.keep(written, call.seconds, call.engine_data)
@@ -211,6 +243,17 @@ class PflowEngine(Engine):
             child_trace_events=getattr(call.inner, "_child_trace_events", None),
             child_workflow_path=path if isinstance(path, str) and path else None,
         )
+        if call.restored:
+            self._mark_restored(call)
+
+    def _mark_restored(self, call: Call) -> None:
+        """Tell the trace that the item cost nothing in this run."""
+        events = call.batch.shared["_batch_trace"][self.node_id]
+        event = list.__getitem__(events, -1)
+        event["status"] = "cached"
+        if self.items is not None and call.index in self.items.ages and isinstance(event.get("llm_call"), dict):
+            key, age = self.items.ages[call.index]
+            event["llm_call"] = {**event["llm_call"], "cache_source": "memo", "cache_key": key, "cache_age_sec": age}
 
     def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
         pairs = zip(self.pairs, values, strict=False)
@@ -234,13 +277,18 @@ class PflowEngine(Engine):
     def warn(self, batch: Batch, warnings: list[str]) -> None:
         """As diagnostics that pflow's runner shows; an empty list of items is worth a remark."""
         shared, node_id = batch.shared, batch.node_id
-        if not batch.items:
+        if batch.total == 0:
             batch_executor._push_batch_warnings(shared, [], [], node_id, self.config.batch_config)
             return
         if warnings:
-            details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.items())]
+            details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.kept.items())]
             shared.setdefault("__warnings__", {})
             batch_executor._store_batch_warning(shared, node_id, warnings, details)
+
+
+def _is_no_concern(key: str) -> bool:
+    """Whether a parameter that pflow's compiler injected changes no answer: where something stands, its registry."""
+    return key.startswith("__") or key.endswith(("_source_line", "_source_lines", "_source_files"))
 
 
 def _getter(keys: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:

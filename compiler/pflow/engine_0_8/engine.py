@@ -35,7 +35,7 @@ class WrappedEngine(Engine):
         """The workflow's file and the line of the node's heading, where pflow says so."""
         return self.file
 
-    def items(self, found: Any) -> Any:
+    def as_items(self, found: Any) -> Any:
         """A list only, as pflow has it."""
         return found
 

@@ -280,6 +280,18 @@ def _resume(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     yield pair.change(kinds(*found), "batch.resume", sentence, old.resume, new.resume)
 
 
+def _inner(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    one, two = pair.old.data["batch"].get("batch", ABSENT), pair.new.data["batch"].get("batch", ABSENT)
+    if canonical(one, pair.old_names) == canonical(two, pair.new_names):
+        return
+    sentence = "Other inner items: how many there are, and what `item` in a result is, may be other than before."
+    if old.inner is None:
+        sentence = "Each item is gone through in turn: there is a result per inner item, whose `item` names both."
+    elif new.inner is None:
+        sentence = "Items are not gone through in turn any more: there is one result per item of the list."
+    yield pair.change(kinds(BREAKING, COST), "batch.batch", sentence, one, two, pair.readers())
+
+
 MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]] = {
     "items": _items,
     "as": _alias,
@@ -294,6 +306,7 @@ MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]]
     "retry_backoff": _retry_backoff,
     "tolerated_failures": _tolerated,
     "resume": _resume,
+    "batch": _inner,
 }
 """What a change of a key means, for each of them; `_other` answers for a key that nobody has thought about."""
 

@@ -27,7 +27,8 @@ def _read(file: Path | None, name: str) -> tuple[SourceIR | None, tuple[Diagnost
     if file is None:
         return None, ()
     try:
-        return pipeline.run(str(file), Options(code=False)).source, ()
+        # A revision's file stands alone; what it starts is compared when that has changed itself.
+        return pipeline.run(str(file), Options(code=False, children=False)).source, ()
     except LowerError as error:
         shown = str(file)
         return None, tuple(found._replace(file=name) if found.file == shown else found for found in error.diagnostics)

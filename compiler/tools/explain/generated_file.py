@@ -94,8 +94,8 @@ def _made_again(
         return None, f"{shown(workflow)} cannot be lowered any more: {first}"
     if name not in compiled.files:
         return None, f"{shown(workflow)} is not lowered to a file {name} any more"
-    maps = maps_of(compiled.lowered, {name: compiled.files[name]})
-    return (compiled.files[name], maps.get(name, [])), None
+    marked = {name: compiled.marked[name]} if name in compiled.marked else {}
+    return (compiled.files[name], maps_of(compiled.lowered, marked).get(name, [])), None
 
 
 def _command(file: Path, text: str) -> Header | None:

@@ -170,7 +170,7 @@ def _sub_workflow(
     try:
         if values is not None and len(values) <= _MOST_CHILDREN:
             for index, item in enumerate(values):
-                more = {node.batch.alias: item, "__index__": index} if node.batch is not None else {}
+                more = {**node.batch.named(item), "__index__": index} if node.batch is not None else {}
                 each.append(_child(node, known, times, folder, path, in_item or items is not None, walk, more))
             inner = together([nodes for nodes, _ in each], runs)
             passage = all_together(totals for _, totals in each).times(rounds)
@@ -178,7 +178,9 @@ def _sub_workflow(
             if all(span is not None for span in spans) and runs.high.value == 1:
                 time = _in_workers([span for span in spans if span is not None], in_flight)
         else:
-            more = {node.batch.alias: UNKNOWN, "__index__": UNKNOWN} if node.batch is not None else {}
+            more = (
+                {**dict.fromkeys(node.batch.aliases, UNKNOWN), "__index__": UNKNOWN} if node.batch is not None else {}
+            )
             one, totals = _child(node, known, times, folder, path, True, walk, more)
             inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
             passage = totals.times(rounds.times(count))

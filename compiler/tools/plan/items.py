@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...ir.template import Field, parse
-from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ...ir.workflow import BatchSpec, ErrorHandling, InnerBatch, SourceIR, SourceNode
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 
@@ -23,6 +23,38 @@ class Items(NamedTuple):
 
 def items_of(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
     """The items of the batch `node`, whose path is `path`; `before` are those of the batches before it."""
+    assert node.batch is not None
+    found = _outer(node, path, known, before, ir)
+    return found if node.batch.inner is None else _nested(node.batch, path, known, found)
+
+
+def _nested(spec: BatchSpec, path: str, known: KnownValues, outer: Items) -> Items:
+    """The innermost items of batches inside each other, as one list."""
+    leaves: list[dict[str, Any]] | None = None
+    if outer.values is not None:
+        leaves = [{spec.alias: item} for item in outer.values]
+    for level in spec.levels[1:]:
+        leaves = _deeper(leaves, level, known) if leaves is not None else None
+    if leaves is None:
+        return Items(None, _unknown(f"n({path})"), outer.source, outer.note)
+    return Items(leaves, Range.of(len(leaves)), outer.source, outer.note)
+
+
+def _deeper(leaves: list[dict[str, Any]], level: InnerBatch, known: KnownValues) -> list[dict[str, Any]] | None:
+    """One leaf for each item that `level` has of each of `leaves`; None if that is not known."""
+    made = []
+    for leaf in leaves:
+        if isinstance(level.items, list):
+            items: Any = [known.value(item, leaf, inline=True) for item in level.items]
+        else:
+            items = known.value(level.items.strip(), leaf)
+        if not isinstance(items, list):
+            return None
+        made += [{**leaf, level.alias: item} for item in items]
+    return made
+
+
+def _outer(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
     assert node.batch is not None
     written = node.batch.items
     if isinstance(written, list):

@@ -74,13 +74,13 @@ def tokens_of(
         size, whole = _size(texts, known, {}, node)
         low = Amount.of(size)
     elif items is None:
-        size, whole = _size(texts, known, {node.batch.alias: UNKNOWN, "__index__": UNKNOWN}, node)
+        size, whole = _size(texts, known, {**dict.fromkeys(node.batch.aliases, UNKNOWN), "__index__": UNKNOWN}, node)
         low = count.low.times(size)
         sent = Range(low.times(runs.low), count.high.times(size * attempts).times(runs.high))
         return Tokens(sent, exact and whole, _answers(node, runs.high.times(count.high).times(attempts)))
     else:
-        alias = node.batch.alias
-        sizes = [_size(texts, known, {alias: item, "__index__": index}, node) for index, item in enumerate(items)]
+        names = node.batch.named
+        sizes = [_size(texts, known, {**names(item), "__index__": index}, node) for index, item in enumerate(items)]
         low, whole = Amount.of(sum(size for size, _ in sizes)), all(whole for _, whole in sizes)
     sent = Range(low.times(runs.low), low.times(attempts).times(runs.high))
     return Tokens(sent, exact and whole, _answers(node, runs.high.times(count.high).times(attempts)))

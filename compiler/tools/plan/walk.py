@@ -75,7 +75,7 @@ class Walk(NamedTuple):
 
 def _read(file: Path, name: str) -> SourceIR | str:
     try:
-        return pipeline.run(os.fspath(file), Options(code=False)).source
+        return pipeline.run(os.fspath(file), Options(code=False, children=False)).source
     except LowerError as error:
         return f"the workflow {name} cannot be read: {error.diagnostics[0].message}"
 

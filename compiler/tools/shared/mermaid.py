@@ -64,6 +64,9 @@ def _said(node: Mapping[str, Any]) -> Iterator[str]:
     number = len(spec.items) if isinstance(spec.items, list) else 0
     listed = f"{number} item" if number == 1 else f"{number} items"
     yield f"for each {spec.alias} in {listed if number else spec.items}"
+    for inner in spec.levels[1:] if spec.inner is not None else ():
+        source = inner.items if isinstance(inner.items, str) else f"{len(inner.items)} items"
+        yield f"and each {inner.alias} in {source}"
     policy = [_side_by_side(spec)]
     if spec.rate is not None:
         policy.append(f"at most {spec.rate}")

@@ -104,7 +104,7 @@ def _links(explored: Explored, names: Sequence[str], values: Sequence[Path]) -> 
         return NONE
     from ...emit.source_map import maps_of
 
-    maps = maps_of(compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, compiled.marked)
     return links_of(compiled.source.document, [maps.get(name, []) for name in names], values)
 
 

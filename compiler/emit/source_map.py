@@ -1,10 +1,9 @@
 """Source maps: which place of the workflow each line of a generated file comes from.
 
-in   LoweredIR, the generated files
+in   LoweredIR, the generated files with their marks
 out  for every file its `Mapped` lines; `map_files` writes them down as `<file>.map.json` (map.schema.json)
 
-Nothing is recorded while code is written: a map is read off the finished file, whose shape `verify` has just
-compared with what the templates promise. So a map cannot change a file, and costs nothing where nobody wants it.
+What a line comes from is noted while it is written (`marks`); here it gets its place in the workflow's file.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...diagnostics.diagnostic import Position
-from ...ir.lowered import MODULE, LoweredIR
-from ...ir.paths import Path, address
-from .document import document_lines
-from .lines import Lines
-from .module import module_lines
-from .program import program_lines
+from ..diagnostics.diagnostic import Position
+from ..ir import tree
+from ..ir.lowered import LoweredIR
+from ..ir.paths import Path, address
+from ..ir.template import strings
+from .marks import Mark, read
 
 VERSION = 2
 
@@ -65,24 +63,13 @@ class Mapped(NamedTuple):
     """The place in the workflow's file, if it has one."""
 
 
-def maps_of(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, list[Mapped]]:
-    """The mapped lines of every generated file that has any, in the order of the lines.
+def maps_of(lowered: LoweredIR, marked: Mapping[str, str]) -> dict[str, list[Mapped]]:
+    """The mapped lines of every generated file, in their order; `marked` are the files with their marks.
 
     Where several stand for one line, the one that says most comes last.
     """
-    found: dict[str, list[Mapped]] = {}
-    for name, text in files.items():
-        if name == "lowered.json":
-            lines = document_lines(lowered, text)
-        elif name == "flow.py":
-            lines = program_lines(lowered, text)
-        elif name == f"{MODULE}.py":
-            lines = module_lines(lowered, text)
-        else:
-            continue
-        whole = _located(lowered, lines)
-        found[name] = sorted(dict.fromkeys(whole), key=lambda m: (m.first, -m.last))
-    return found
+    texts = dict(_texts(lowered))
+    return {name: _located(lowered, texts, [*read(text)]) for name, text in marked.items()}
 
 
 def at_line(mapped: Sequence[Mapped], line: int) -> list[Mapped]:
@@ -121,17 +108,32 @@ def _row(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def _located(lowered: LoweredIR, lines: Iterable[Lines]) -> Iterator[Mapped]:
-    positions = lowered.positions
-    for line in lines:
-        if line.offset is not None and line.text:
-            position = positions.find_inside(line.path, line.text, line.offset)
-        else:
-            position = positions.find(line.path)
-        number = line.path[1] if len(line.path) > 1 and line.path[0] == "nodes" else None
-        if isinstance(number, int):
-            node = lowered.steps[number].id
-            field = address(line.path[2:])
-        else:
-            node, field = "", address(line.path)
-        yield Mapped(line.first, line.last, line.path, node, "" if field == "id" else field, line.rule, position)
+def _located(lowered: LoweredIR, texts: Mapping[Path, str], marks: Sequence[Mark]) -> list[Mapped]:
+    inside: dict[Path, set[int]] = {}
+    for _, _, origin in marks:
+        if origin.offset is not None and texts.get(origin.path):
+            inside.setdefault(origin.path, set()).add(origin.offset)
+    places = {path: lowered.positions.find_inside(path, texts[path], sorted(inside[path])) for path in inside}
+    found = dict.fromkeys(_mapped(lowered, mark, places) for mark in marks)
+    return sorted(found, key=lambda mapped: (mapped.first, -mapped.last))
+
+
+def _mapped(lowered: LoweredIR, mark: Mark, places: Mapping[Path, Mapping[int, Position | None]]) -> Mapped:
+    path, rule, offset = mark.origin
+    position = places[path].get(offset) if offset is not None and path in places else lowered.positions.find(path)
+    if len(path) > 1 and path[0] == "nodes" and isinstance(path[1], int):
+        node, field = lowered.steps[path[1]].id, address(path[2:])
+    else:
+        node, field = "", address(path)
+    return Mapped(mark.first, mark.last, path, node, "" if field == "id" else field, rule, position)
+
+
+def _texts(lowered: LoweredIR) -> Iterator[tuple[Path, str]]:
+    """Every text of the workflow that a mark may point into, with its place."""
+    for step in lowered.steps:
+        for parameter in step.parameters if step.batch is None else step.batch.parameters:
+            yield from strings(tree.written(parameter.value), (*step.path, "params", parameter.key))
+        if step.batch is not None:
+            yield from strings(step.batch.spec.items, (*step.path, "batch", "items"))
+            yield from ((capture.path, capture.text) for capture in step.batch.captures)
+    yield from strings(dict(lowered.inputs), ("inputs",))
