@@ -46,13 +46,22 @@ class Run:
         limit: int | None = None,
         journal_folder: Path | None = None,
         in_part: bool = False,
+        on: str | None = None,
+        on_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """`workflow` is the path that names the journal. `resume` None leaves it to each batch; `fresh` forgets what
         an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run; a run `in_part`
-        does not run all of the workflow, so it leaves what others have journalled.
+        does not run all of the workflow, so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS",
+        where parallel batches run on a cluster; `on_options` says what a node's items need there (`num_cpus`,
+        `num_gpus`, `memory`, `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
+        kind, _, self.on_address = (on or "").partition("=")
+        if kind not in ("", "ray"):
+            raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+        self.is_on_ray = kind == "ray"
+        self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
         self.resume = resume if resume is not None else _resume_of_environment()
         self.fresh = fresh
