@@ -12,7 +12,7 @@ import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -498,6 +498,7 @@ class Call:
     store: dict[str, Any] | None = None  # the item's private copy of the shared store, kept over its attempts
     engine_data: Any = None  # for the engine's own use
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
+    is_asked_only = False  # whether its parameters are made only to look for them in the journal
     throttles = 0  # how often a server told its calls to wait
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
     warned: list[str] | None = None  # what kinds of warning its node gave
@@ -572,11 +573,12 @@ def open_batch(
                 shared,
             )
         )
+    items = engine.as_items(items)
     if not isinstance(items, list):
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{node.items}' resolved to: {_described(items)}",
+                f"Template '{node.items}' resolved to: {_described(items)}{_make_a_list(items)}",
                 node.items,
                 shared,
             )
@@ -598,6 +600,13 @@ def _check_path(node_id: str, key: str, path: Any, written: str | None) -> None:
     if not isinstance(path, str) or not path:
         found = "empty" if path in ("", None) else f"a {type(path).__name__}"
         raise TypeError(f"Node '{node_id}': the file of `{key}` is {written}, and that must be a path, not {found}")
+
+
+def _make_a_list(items: Any) -> str:
+    """What to do about items that are many, but not a list."""
+    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, bytearray, Mapping)):
+        return ". Make a list of it: list(...)"
+    return ""
 
 
 def _tolerated(declared: int | str | None, items: int | None) -> int | None:

@@ -141,9 +141,9 @@ def _status(exc: BaseException) -> int | None:
 
 
 def _retry_after(exc: BaseException) -> float | None:
-    said = attribute_of(exc, "retry_after")
-    if isinstance(said, (int, float)) and not isinstance(said, bool):
-        return _bounded(float(said))
+    seconds = attribute_of(exc, "retry_after")
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
+        return _bounded(float(seconds))
     for owner in (exc, attribute_of(exc, "response")):
         headers = attribute_of(owner, "headers")
         if isinstance(headers, Mapping) or attribute_of(headers, "get") is not None:
