@@ -144,6 +144,8 @@ def cli(ctx: click.Context) -> None:
 
     `pflow-lower WORKFLOW` prints the workflow with its batch nodes expanded; WORKFLOW is a .json or
     .pflow.md file, or - for standard input. Its options: `pflow-lower lower --help`.
+
+    JSON is for compiling, for programs and for pflow as a library; what pflow's command runs is .pflow.md.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

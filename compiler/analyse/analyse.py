@@ -16,7 +16,7 @@ from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.lowered import Shape, shape_of
 from ..ir.report import nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
-from ..node_types.lookup import NodeType, NodeTypes, Origin
+from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from .child_workflows import Children
 from .references import check_references
 
@@ -59,7 +59,7 @@ def analyse(
         node_type = types.resolve(node.type)
         shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
         batches.append(BatchFacts(node=node, type=node_type, shape=shape))
-        if node_type.origin is Origin.UNKNOWN:
+        if node_type.origin is TypeSource.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
         found += _said_of_class(ir, node, node_type)
     known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}

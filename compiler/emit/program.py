@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
-from ..lowering.names import free, variable
+from ..lowering.names import unused_name, variable
 from .class_body import functions, inputs_are_read, is_reference, written
 from .emit import HEADER, SourceHeader, header, import_lines, jinja
 from .marks import Origin, mark, marked
@@ -47,7 +47,7 @@ class _Names:
         self._taken = set(_TOP_LEVEL_NAMES)
 
     def take(self, name: str) -> str:
-        name = free(name, self._taken)
+        name = unused_name(name, self._taken)
         self._taken.add(name)
         return name
 

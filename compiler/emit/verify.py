@@ -14,7 +14,7 @@ from typing import Any
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
-from ..lowering.verify_ir import BrokenPromise
+from ..lowering.verify_ir import InvalidOutput
 
 _OWNERS = frozenset({"self", "given", "call"})
 _NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
@@ -29,17 +29,17 @@ _NESTED = frozenset({ast.ListComp, ast.comprehension, ast.Subscript})
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
-    """Check the generated modules of batch classes. Raises: BrokenPromise."""
+    """Check the generated modules of batch classes. Raises: InvalidOutput."""
     wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
     if wrong:
-        raise BrokenPromise(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
 
 
 def verify_program(text: str) -> None:
-    """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: BrokenPromise."""
+    """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
     wrong = list(_wrong_in_program(ast.parse(text)))
     if wrong:
-        raise BrokenPromise("generated invalid code in flow.py: " + "; ".join(wrong))
+        raise InvalidOutput("generated invalid code in flow.py: " + "; ".join(wrong))
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:

@@ -34,14 +34,14 @@ from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
 from .bind import Bind, bound, in_call, in_prep, in_store, none_unless_run
-from .names import class_name, free, variable
+from .names import class_name, unused_name, variable
 
 _LINES = ("_source_line", "_source_lines")
 """Keys that say in which line of a Markdown file something stands."""
 _PROSE = "purpose"
 """What Markdown says of a node for people. A sentence that is written better changes nothing that is generated."""
 
-_INTERPRETED = {
+_NOT_CARRIED_OVER = {
     "prompt_cache": (
         "prompt_cache is not carried over: the text that it names is missing from the calls of the generated class",
         "put that text into the prompt",
@@ -135,7 +135,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         shape=facts.shape,
         spec=spec,
         items=bound(spec.items.strip() if isinstance(spec.items, str) else spec.items, in_store),
-        alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
+        alias=unused_name(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
         levels=_levels(spec),
@@ -153,7 +153,7 @@ def _levels(spec: BatchSpec) -> tuple[Level, ...]:
     for level in spec.levels:
         source = level.items.strip() if isinstance(level.items, str) else level.items
         items = bound(source, in_prep([outer.name for outer in made]))
-        made.append(Level(level.alias, free(level.alias, [outer.variable for outer in made]), items))
+        made.append(Level(level.alias, unused_name(level.alias, [outer.variable for outer in made]), items))
     return tuple(made)
 
 
@@ -245,7 +245,7 @@ def _item_lookups(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
 
 def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
     """Warn of what generated classes lack: the text that is sent from the prompt cache, and the cache itself."""
-    for key, (message, help) in _INTERPRETED.items():
+    for key, (message, help) in _NOT_CARRIED_OVER.items():
         if node.data.get(key):
             yield Diagnostic(
                 code="PFL401",

@@ -10,7 +10,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-LONGEST = 57
+MAX_CLASS_NAME = 57
 """How long the name of a class may be: `class NAME(SequentialBatchNode):` is one line."""
 
 # Words that start with a letter, joined by single hyphens or underscores.
@@ -41,11 +41,11 @@ def class_name(node_id: str) -> str:
         words = re.sub(r"_([a-z])", lambda m: "_" + m[1].upper(), words)
         words = re.sub(r"_([0-9])", r"__\1", words)
         name = re.sub(r"-([0-9])", r"_\1", words) + "Batch"
-        if len(name) <= LONGEST:
+        if len(name) <= MAX_CLASS_NAME:
             return name
     words = "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", node_id))
     end = f"Batch_{digest_of(node_id)}"
-    return (words if words[:1].isalpha() else f"Node{words}")[: LONGEST - len(end)] + end
+    return (words if words[:1].isalpha() else f"Node{words}")[: MAX_CLASS_NAME - len(end)] + end
 
 
 def digest_of(node_id: str) -> str:
@@ -60,10 +60,10 @@ def variable(text: str, taken: Iterable[str] = ()) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "value"
     if name[0].isdigit():
         name = f"value_{name}"
-    return free(name, taken)
+    return unused_name(name, taken)
 
 
-def free(name: str, taken: Iterable[str] = ()) -> str:
+def unused_name(name: str, taken: Iterable[str] = ()) -> str:
     """`name`, changed as little as it takes to be usable: `class_`, `style_2`."""
     if keyword.iskeyword(name) or name in RESERVED:
         name += "_"

@@ -8,7 +8,7 @@ from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.lowered import MODULE, LoweredIR
 from ..ir.workflow import SourceIR, SourceNode
 
-_WITHOUT = "leave out --program; the generated classes of the batch nodes do not need it"
+_PROGRAM_IS_OPTIONAL = "leave out --program; the generated classes of the batch nodes do not need it"
 
 
 def refusals(source: SourceIR, lowered: LoweredIR, runtime: str) -> Iterator[Diagnostic]:
@@ -22,7 +22,7 @@ def _what_needs_an_engine(source: SourceIR) -> Iterator[Diagnostic]:
         for key, wanted, why in (("loop", node.loop, "repeat a step"), ("approval", node.approval, "ask for approval")):
             if wanted:
                 message = f"a program cannot {why}: {key} needs an engine"
-                yield _refusal("PFL450", source, node, key, message, _WITHOUT)
+                yield _refusal("PFL450", source, node, key, message, _PROGRAM_IS_OPTIONAL)
         if node.prompt_cache:
             message = "a program cannot send what prompt_cache names: its calls would lack that text"
             help = "put that text into the prompt, or run the workflow in pflow"
@@ -36,7 +36,7 @@ def _classes_in_our_place(source: SourceIR, lowered: LoweredIR, runtime: str) ->
         module = step.runs[0].partition(".")[0] if step.runs is not None else ""
         if module in ours:
             message = f"the class is in a module `{module}`, and so is what pflow-lower makes: only one can be imported"
-            yield _refusal("PFL451", source, node, "type", message, f"rename that module, or {_WITHOUT}")
+            yield _refusal("PFL451", source, node, "type", message, f"rename that module, or {_PROGRAM_IS_OPTIONAL}")
 
 
 def _refusal(code: str, source: SourceIR, node: SourceNode, key: str, message: str, help: str) -> Diagnostic:

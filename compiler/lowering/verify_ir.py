@@ -9,15 +9,15 @@ from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 
 
-class BrokenPromise(AssertionError):
+class InvalidOutput(AssertionError):
     """The compiler made something that it must not make. Please report it, with the workflow."""
 
 
 def verify_lowered(lowered: LoweredIR) -> None:
-    """Check the lowered workflow. Raises: BrokenPromise."""
+    """Check the lowered workflow. Raises: InvalidOutput."""
     wrong = list(_wrong(lowered))
     if wrong:
-        raise BrokenPromise("generated invalid IR: " + "; ".join(wrong))
+        raise InvalidOutput("generated invalid IR: " + "; ".join(wrong))
 
 
 def _wrong(lowered: LoweredIR) -> Iterator[str]:

@@ -18,8 +18,7 @@ from ..ir.lowered import shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
-from ..node_types.lookup import NodeType
-from ..node_types.lookup import Origin as TypeOrigin
+from ..node_types.lookup import NodeType, TypeSource
 from ..validate.validate import source_of
 from .messages import say
 
@@ -81,7 +80,7 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
                 class_name=None,
                 is_async=False,
                 param_types=wanted[node.id].types,
-                origin=TypeOrigin.REGISTRY,
+                origin=TypeSource.REGISTRY,
             ),
             shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
         )

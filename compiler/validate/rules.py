@@ -29,7 +29,7 @@ def check_rules(ir: SourceIR, report: DiagnosticCollector) -> None:
     _edges(ir, report)
     _names(ir, report)
     for node in ir.nodes:
-        _old_batch(node, report)
+        _check_batch_inside_params(node, report)
         _combinations(ir, node, report)
         _finite(node, report)
         _keys_together(node, report)
@@ -100,16 +100,16 @@ def _refused_name(name: object) -> str:
     return f"it contains {quoted(refused)}" if refused else ""
 
 
-def old_batch(node: SourceNode) -> dict[str, Any] | None:
+def batch_inside_params(node: SourceNode) -> dict[str, Any] | None:
     """A batch in its older spelling, inside `params`; None if there is no such thing."""
     old = node.params.get("batch")
     return old if isinstance(old, dict) and "items" in old and "batch" not in node.data else None
 
 
-def _old_batch(node: SourceNode, report: DiagnosticCollector) -> None:
+def _check_batch_inside_params(node: SourceNode, report: DiagnosticCollector) -> None:
     """pflow refuses the older spelling as an unknown parameter where a type declares its parameters;
     elsewhere it takes it for a parameter like any other, and no batch runs."""
-    old = old_batch(node)
+    old = batch_inside_params(node)
     if old is None:
         return
     path = (*node.path, "params", "batch")

@@ -7,6 +7,7 @@ import re
 
 from ...analyse.invariance import Bindings
 from ...analyse.sentences import names_nothing
+from ...analyse.template_sites import SiteKind
 from ...emit.emit import summary
 from ...ir.batch_keys import BATCH_KEYS, REQUIRED, BatchKey
 from ...ir.lowered import LoweredIR
@@ -94,18 +95,18 @@ def _node(node: SourceNode, found: Occurrence) -> list[str]:
 
 def _when(analysis: Analysis, found: Occurrence) -> list[str]:
     """For a reference in a batch node: whether it is the same for every item."""
-    surface, reference, ir = found.surface, found.reference, analysis.source
-    node = surface.node if surface is not None else None
-    if surface is None or reference is None or ir is None or node is None or node.batch is None:
+    site, reference, ir = found.site, found.reference, analysis.source
+    node = site.node if site is not None else None
+    if site is None or reference is None or ir is None or node is None or node.batch is None:
         return []
-    if surface.kind == "items":
+    if site.kind is SiteKind.ITEMS:
         return [f"*Makes the items of {_code(node.id)}; read once, before the loop.*"]
-    if surface.kind != "param":
+    if site.kind is not SiteKind.PARAMETER:
         return []
     if found.symbol.kind == "own":
         value = node.params["inputs"][found.symbol.name]
         return ["*Filled in for every item.*"] if "${" in str(value) else []
-    bindings, key = Bindings.of(node, ir.names), str(surface.path[3])
+    bindings, key = Bindings.of(node, ir.names), str(site.path[3])
     part = None if bindings.is_open(key) else bindings.invariant_part(reference, key)
     if part is None:
         return ["*Different for every item: worked out inside the loop.*"]
