@@ -31,9 +31,9 @@ def belongs_to(folder: Path) -> tuple[Path, Header] | None:
     """The generated module in `folder` that says what it was made from, and what it says; None if there is none."""
     for name in sorted(_modules(folder), key=lambda name: (name == "flow.py", name)):
         header = header_in(folder / name)
-        said = None if header is None else read_header(header)
-        if said is not None:
-            return folder / name, said
+        parsed = None if header is None else read_header(header)
+        if parsed is not None:
+            return folder / name, parsed
     return None
 
 

@@ -66,7 +66,7 @@ def run(
 
     options = options or Options()
     on_stage = on_stage or (lambda stage, result: None)
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
 
     if isinstance(workflow, Document):
         document, workflow = workflow, workflow.name
@@ -74,29 +74,29 @@ def run(
         document = load.load(workflow, stdin=stdin)
     on_stage("load", document)
 
-    source, said = validate.validate(document)
-    found += said
+    source, findings = validate.validate(document)
+    diagnostics += findings
     if source is None:
-        raise LowerError(found)
+        raise LowerError(diagnostics)
     on_stage("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
     file = _file(workflow) if options.children else None
-    facts, said = analyse.analyse(source, types, program=options.program, file=file)
-    found += [*said, *types.warnings]
-    _stop_at_errors(found)
+    facts, findings = analyse.analyse(source, types, program=options.program, file=file)
+    diagnostics += [*findings, *types.warnings]
+    _stop_at_errors(diagnostics)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
         from .pflow.ask import ask_pflow
 
-        found += ask_pflow(source, types, _file(workflow))
-        _stop_at_errors(found)
+        diagnostics += ask_pflow(source, types, _file(workflow))
+        _stop_at_errors(diagnostics)
     on_stage("analyse", facts)
 
-    lowered, said = lowering.lower(source, facts)
-    found += said
+    lowered, findings = lowering.lower(source, facts)
+    diagnostics += findings
     if options.program and (refused := tuple(program.refusals(source, lowered, _runtime(options)))):
         raise LowerError(refused)
-    _stop_at_errors(found)
+    _stop_at_errors(diagnostics)
     verify_lowered(lowered)
     on_stage("lower", lowered)
 
@@ -104,7 +104,7 @@ def run(
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
-    return Compiled(source=source, lowered=lowered, files=files, marked=marked, diagnostics=by_position(found))
+    return Compiled(source=source, lowered=lowered, files=files, marked=marked, diagnostics=by_position(diagnostics))
 
 
 def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -160,6 +160,6 @@ def _file(workflow: Workflow) -> Path | None:
     return Path(workflow).absolute()
 
 
-def _stop_at_errors(found: list[Diagnostic]) -> None:
-    if any(finding.severity is Severity.ERROR for finding in found):
-        raise LowerError(found)
+def _stop_at_errors(diagnostics: list[Diagnostic]) -> None:
+    if any(finding.severity is Severity.ERROR for finding in diagnostics):
+        raise LowerError(diagnostics)

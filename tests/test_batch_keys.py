@@ -39,7 +39,7 @@ SOURCES = {
 }
 """Where each of these uses the keys."""
 
-COMMON_WORDS = {"key", "timeout", "retry_backoff", "rate", "resume", "batch"}
+COMMON_WORDS = {"key", "results", "timeout", "retry_backoff", "rate", "resume", "batch"}
 """Keys whose name, or one of whose values, is a word that code uses for other things, too."""
 
 MADE_UP = BatchKey(

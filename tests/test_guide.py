@@ -10,12 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from helpers.command import Run
 from helpers.documents import complaints, surroundings
 from helpers.provider import serving
 
+import pflow_lower
 from pflow_lower import pipeline
+from pflow_lower.cli import cli
+from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.explanations import fenced
 from pflow_lower.options import Options
 from pflow_lower.tools.guide.topics import FOLDER, topics
@@ -26,6 +30,7 @@ WORKFLOWS = [example for example in EXAMPLES if example.kind in ("json", "markdo
 GIVEN = [n for n, example in enumerate(EXAMPLES) if example.kind.startswith("json gives ")]
 README = Path(__file__).parent.parent / "README.md"
 ROOT = README.parent
+PAGES = [README, *(FOLDER / f"{name}.md" for name in TOPICS)]
 
 
 def test_without_a_topic_it_lists_them(run: Run) -> None:
@@ -54,7 +59,7 @@ def test_topics_begin_alike(name: str) -> None:
     assert summary.endswith(".")
 
 
-@pytest.mark.parametrize("file", [README, *(FOLDER / f"{name}.md" for name in TOPICS)], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
 def test_what_a_page_refers_to_is_there(file: Path) -> None:
     text = file.read_text("utf-8")
     assert set(re.findall(r"`pflow-lower guide ([\w-]+)`", text)) <= set(TOPICS)
@@ -62,6 +67,26 @@ def test_what_a_page_refers_to_is_there(file: Path) -> None:
         assert (file.parent / link).exists() or (link.startswith("compiler/") and not (ROOT / "compiler").exists()), (
             link
         )
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_commands_options_codes_and_variables_exist(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert set(re.findall(r"\bPFL\d{3}\b", text)) <= set(CODES)
+    source = "".join(module.read_text("utf-8") for module in Path(pflow_lower.__file__).parent.rglob("*.py"))
+    for variable in re.findall(r"\bPFLOW_LOWER\w*", text):
+        assert f'"{variable}"' in source or variable == "PFLOW_LOWER_VERSIONS", variable
+    shown = "".join(block.text for block in fenced(text) if block.kind.startswith(("console", "sh")))
+    lines = re.findall(r"^(?:\$ )?(pflow-lower .*)", shown, re.MULTILINE)
+    for line in [*lines, *re.findall(r"`(pflow-lower [^`\n]+)`", text)]:
+        words = line.partition("  #")[0].split()[1:]
+        name = words[0] if words[0] in cli.list_commands(click.Context(cli)) else "lower"
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert words[0] == name or re.search(r"\.|^[A-Z-]", words[0]), f"{line}: neither a command nor a workflow"
+        if name not in ("pflow", "run"):  # whose other options are pflow's
+            known = {option for parameter in command.get_params(click.Context(command)) for option in parameter.opts}
+            assert {word for word in words if word.startswith("-") and word != "-"} <= known | {"--help"}, line
 
 
 @pytest.mark.slow

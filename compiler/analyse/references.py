@@ -22,8 +22,8 @@ from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_items, check_unreachable
-from .invariance import BATCH_NAMES, INDEX, PREVIOUS
-from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
+from .invariance import BATCH_NAMES, INDEX, PREVIOUS, Bound
+from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
@@ -99,6 +99,8 @@ class _Checker:
         for expression in site.template.expressions:
             for reference in _read(site, expression):
                 roots.add(reference.root)
+                if self._is_in_file(site, expression, reference):
+                    continue
                 if self._exists(site, node, expression, reference):
                     if len(expression.operands) == 1:
                         self._output_key(site, expression, reference)
@@ -148,6 +150,10 @@ class _Checker:
             return self._previous(site, node, expression, reference)
         if reference.path:
             return self._error("PFL307", site, expression, reference, f"{reference} is a number, it has no fields")
+        if node.batch.items_file is not None and BATCH_NAMES[root] is Bound.TOTAL:
+            what = f"{reference} is not known: the items are read from a file, one at a time"
+            help = "${batch_index} is known; count them in a step before, if it must be all of them"
+            return self._error("PFL301", site, expression, reference, what, help)
         return True
 
     def _previous(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
@@ -197,6 +203,14 @@ class _Checker:
             if finding is not None:
                 self._error(finding.code, site, expression, reference, finding.message, finding.help)
 
+    def _is_in_file(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
+        """Report a reference to results that went to a file: with something to fall back on, too."""
+        node = self.nodes.get(reference.root) if self.ir.namespaced else None
+        finding = check_results(node, reference, as_items=site.kind is SiteKind.ITEMS)
+        if finding is not None:
+            self._error(finding.code, site, expression, reference, finding.message, finding.help)
+        return finding is not None
+
     def _fails(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> None:
         """Warn of a reference that pflow accepts but will not find when the node runs."""
         root = reference.root
@@ -214,13 +228,14 @@ class _Checker:
         own_alias = node.batch.alias if node.batch is not None else None
         if root in _own_names(node) and root != own_alias:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
-            if site.kind is SiteKind.ITEMS or (in_inputs and root not in self.aliases):
+            if site.kind in (SiteKind.ITEMS, SiteKind.FILE) or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
                 self._warn("PFL322", site, expression, reference, what)
             return
         if root == own_alias or (root == "__index__" and node.batch is not None):
-            if site.kind is SiteKind.ITEMS:
-                what = f"{reference} is read before there is an item: `items` makes the list of them"
+            if site.kind in (SiteKind.ITEMS, SiteKind.FILE):
+                why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
+                what = f"{reference} is read before there is an item: {why}"
                 self._warn("PFL321", site, expression, reference, what)
         elif root == "__iteration__":
             if not node.loop:
@@ -276,6 +291,8 @@ class _Checker:
             for expression in template.expressions:
                 for reference in expression.references():
                     roots.add(reference.root)
+                    if self._is_in_file(site, expression, reference):
+                        continue
                     if reference.root not in known:
                         if "${" in source:
                             help = self._similar(reference.root, known, reference.raw)

@@ -16,6 +16,8 @@ class SiteKind(enum.Enum):
 
     PARAMETER = "parameter"
     ITEMS = "items"
+    FILE = "file"
+    """The path of a file of items or results."""
     INNER_ITEMS = "inner items"
     """The items of a batch inside a batch."""
     LOOP = "loop"
@@ -55,8 +57,11 @@ def _of_node(node: SourceNode) -> Iterator[TemplateSite]:
     for path, template in templates(node.params, (*node.path, "params")):
         yield TemplateSite(SiteKind.PARAMETER, node, path, template)
     if node.batch is not None:
+        kind = SiteKind.ITEMS if node.batch.items_file is None else SiteKind.FILE
         for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
-            yield TemplateSite(SiteKind.ITEMS, node, path, template)
+            yield TemplateSite(kind, node, path, template)
+        for path, template in templates(node.batch.results, (*node.path, "batch", "results")):
+            yield TemplateSite(SiteKind.FILE, node, path, template)
         inner: Path = (*node.path, "batch")
         for level in node.batch.levels[1:]:
             inner = (*inner, "batch")

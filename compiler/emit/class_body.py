@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import tree
-from ..ir.lowered import SHAPES, Declared, Level, LoweredBatch, Parameter
+from ..ir.lowered import SHAPES, Level, LoweredBatch, Parameter
 from ..ir.paths import Path
 from ..lowering.names import RUNTIME
 from .marks import Origin, marked
@@ -23,7 +23,7 @@ from .python_text import (
     lay_out,
     literal,
 )
-from .template_to_python import Variables, items, lookup, names_used_in, parameter
+from .template_to_python import Variables, choice, items, lookup, names_used_in, parameter
 
 
 def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
@@ -34,14 +34,23 @@ def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
         PyKeyword(c.name, lookup(c.lookup, store, "capture"), Origin(c.path, "capture", c.offset))
         for c in batch.captures
     )
-    opening = PyCall("self.open", (PyName("shared"), PyName("items"), *captures))
     if batch.levels:
-        nested, uses = _nested_items(batch)
-        return "\n".join([marked(nested, origin), lay_out(opening, 2, "return ")]), functions(opening) | uses
-    source = items(batch.items, store, origin)
-    start, uses = assigned("items", source, "Items")
-    lines = [marked(lay_out(source, 2, start), origin), lay_out(opening, 2, "return ")]
-    return "\n".join(lines), functions(source, opening) | uses
+        made, uses = _nested_items(batch)
+    else:
+        source = items(batch.items, store, origin)
+        if batch.spec.items_file is not None:
+            source = PyCall("ItemsFile", (source,))
+        start, uses = assigned("items", source, "Items")
+        made, uses = lay_out(source, 2, start), uses | functions(source)
+    lines = [marked(made, origin)]
+    arguments: list[PyExpr] = [PyName("shared"), PyName("items")]
+    if batch.results is not None:
+        results = PyCall("ResultsFile", (items(batch.results, store),))
+        lines.append(marked(lay_out(results, 2, "results = "), Origin(written_key(batch, "results"), "results")))
+        arguments.append(PyName("results"))
+        uses |= functions(results)
+    opening = PyCall("self.open", (*arguments, *captures))
+    return "\n".join([*lines, lay_out(opening, 2, "return ")]), uses | functions(opening)
 
 
 def _nested_items(batch: LoweredBatch) -> tuple[str, set[str]]:
@@ -115,8 +124,11 @@ def item_name_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `name_item`, and the runtime's functions that they use; none where items have no names."""
     if batch.item_name is None:
         return "", set()
-    source = Parameter("key", batch.item_name, Declared.LENIENT_TEXT, parse_json=False)
-    name = parameter(source, _variables(batch), permissive=False)
+    whole = batch.item_name.whole if isinstance(batch.item_name, tree.Template) else None
+    if whole is not None:  # a name is text, whatever the reference gives
+        name = choice(whole, _variables(batch), "text")
+    else:
+        name = parameter(Parameter("key", batch.item_name, None, parse_json=False), _variables(batch))
     lines = [*_binding(batch, set(names_used_in(name))), lay_out(name, 2, "return ")]
     return "\n".join(lines), functions(name)
 

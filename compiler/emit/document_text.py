@@ -9,8 +9,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..ir import tree
 from ..ir.lowered import LoweredBatch, LoweredIR
 from ..ir.paths import Path
+from ..lowering.lower import read_in_prep
 from .marks import Origin, marked
 
 
@@ -63,6 +65,9 @@ def _parameter(node: Path, name: str, batch: LoweredBatch | None) -> Origin:
     capture = next((capture for capture in batch.captures if capture.name == name), None)
     if capture is not None:
         return Origin(capture.path, "capture", capture.offset)
+    of_results = {lookup.written for lookup in tree.lookups(batch.results)} if batch.results is not None else set()
+    if any(made == name and lookup.written in of_results for made, lookup in read_in_prep(batch)):
+        return Origin((*node, "batch", "results"), "results")
     return Origin((*node, "batch", "items"), "items")
 
 

@@ -172,6 +172,8 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
 
 def _for_each(batch: LoweredBatch) -> str:
     outer, *inner = (_each(level) for level in batch.spec.levels)
+    if batch.spec.items_file is not None:
+        outer = f"{batch.spec.alias} in the file {batch.spec.items_file}"
     return f"for each {outer}" + "".join(f", for each {level}" for level in inner)
 
 
@@ -190,13 +192,16 @@ def _attributes(batch: LoweredBatch) -> list[str]:
     if batch.levels:
         aliases = [level.name for level in batch.levels]
         found.append(("aliases", aliases, Origin(written_key(batch, "batch"), "alias")))
-    if isinstance(spec.items, str):
-        found.append(("items", spec.items, Origin((*node_path(batch), "batch", "items"), "items")))
+    source = spec.items_file if spec.items_file is not None else spec.items
+    if isinstance(source, str):
+        found.append(("items", source, Origin((*node_path(batch), "batch", "items"), "items")))
     for key in BATCH_KEYS:
         value = getattr(spec, key.field, key.default)
         value = value.value if isinstance(value, ErrorHandling) else value
+        value = spec.results_file if key.key == "results" else value
         if key.shown_at == "attribute" and (key.key in spec.written or value != key.default):
             rule = "attempts" if key.key in ("max_retries", "retry_wait") else "policy"
+            rule = key.key if key.key == "results" else rule
             found.append((key.key, value, Origin(written_key(batch, key.key), rule)))
     if not batch.namespaced:
         found.append(("namespaced", False, Origin(("enable_namespacing",), "kept")))

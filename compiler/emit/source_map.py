@@ -28,6 +28,7 @@ RULES = {
     "name": "the node's id, under which the outcome is published",
     "alias": "the name of an item in the node's parameters",
     "items": "the list that the batch runs over, read once before the loop",
+    "results": "the file that the results go to",
     "capture": "the same for every item: read once, before the loop",
     "attempts": "how often an item is tried, and how long it waits in between",
     "item": "the item of this call gets the author's name for it",
@@ -135,5 +136,6 @@ def _texts(lowered: LoweredIR) -> Iterator[tuple[Path, str]]:
             yield from strings(tree.written(parameter.value), (*step.path, "params", parameter.key))
         if step.batch is not None:
             yield from strings(step.batch.spec.items, (*step.path, "batch", "items"))
+            yield from strings(step.batch.spec.results, (*step.path, "batch", "results"))
             yield from ((capture.path, capture.text) for capture in step.batch.captures)
     yield from strings(dict(lowered.inputs), ("inputs",))

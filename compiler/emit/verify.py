@@ -17,7 +17,7 @@ from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
 
 _OWNERS = frozenset({"self", "given", "call"})
-_NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "scope", "float"}
+_NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "results", "scope", "float"}
 _START = "if __name__ == '__main__':\n    raise SystemExit(main(sys.argv[1:]))"
 _ALLOWED = frozenset({
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr, ast.Call, ast.keyword, ast.Attribute, ast.Name,
@@ -101,9 +101,11 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
     for row in BATCH_KEYS:
         if row.shown_at == "attribute" and row.key in spec.written and hasattr(spec, row.field):
             value = getattr(spec, row.field)
+            value = spec.results_file if row.key == "results" else value
             expected[row.key] = value.value if isinstance(value, enum.Enum) else value
-    if isinstance(batch.spec.items, str):
-        expected["items"] = batch.spec.items
+    source = spec.items_file if spec.items_file is not None else spec.items
+    if isinstance(source, str):
+        expected["items"] = source
     if batch.levels:
         expected["aliases"] = [level.name for level in batch.levels]
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:

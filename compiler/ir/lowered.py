@@ -105,6 +105,9 @@ class LoweredBatch(NamedTuple):
     shape: Shape
     spec: BatchSpec
     items: Value
+    """The items, or the path of the file that they are read from (`spec.items_file`)."""
+    results: Value | None
+    """The path of the file that the results go to, if there is one."""
     alias: str
     """The Python variable that holds the item."""
     captures: tuple[Capture, ...]

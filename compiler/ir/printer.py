@@ -64,7 +64,9 @@ def _step(step: LoweredStep) -> Iterator[str]:
 def _batch(batch: LoweredBatch) -> Iterator[str]:
     namespaced = "" if batch.namespaced else ", without namespaces"
     yield f"batch {batch.node_id}: {batch.type} -> {batch.class_name}, {batch.shape.value}{namespaced}"
-    yield f"  items = {_spread(batch.items, 1)}"
+    yield f"  items = {'' if batch.spec.items_file is None else 'file '}{_spread(batch.items, 1)}"
+    if batch.results is not None:
+        yield f"  results = file {_spread(batch.results, 1)}"
     for level in batch.levels:
         yield f"  level {level.name} = {_spread(level.items, 1)}"
     if not batch.levels:
@@ -72,7 +74,7 @@ def _batch(batch: LoweredBatch) -> Iterator[str]:
     for row in BATCH_KEYS:
         if (
             row.key in batch.spec.written
-            and row.field not in ("items", "alias", "inner")
+            and row.field not in ("items", "results", "alias", "inner")
             and row.field in batch.spec._fields
         ):
             found = getattr(batch.spec, row.field)

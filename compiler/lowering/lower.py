@@ -134,7 +134,8 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
-        items=bound(spec.items.strip() if isinstance(spec.items, str) else spec.items, in_store),
+        items=bound(_source(spec.items), in_store),
+        results=None if spec.results_file is None else bound(spec.results_file, in_store),
         alias=unused_name(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
@@ -144,6 +145,12 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         namespaced=ir.namespaced,
         number=node.number,
     )
+
+
+def _source(items: Any) -> Any:
+    """What says where the items are: a reference, a list, or the path of a file."""
+    found = items.get("file", "") if isinstance(items, dict) else items
+    return found.strip() if isinstance(items, str) else found
 
 
 def _levels(spec: BatchSpec) -> tuple[Level, ...]:
@@ -193,19 +200,21 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
         )
 
     whole = lowered.items.whole if isinstance(lowered.items, tree.Template) else None
-    if whole is not None and all(map(is_known, whole.lookups())):
+    is_whole = whole is not None and all(map(is_known, whole.lookups()))
+    if whole is not None and is_whole:
         sure = any(isinstance(operand, tree.Literal) for operand in whole.operands)
         params["items"] = whole.written if sure else _or_null(whole.written[2:-1])
-    else:
-        for name, lookup in _item_lookups(lowered):
-            if is_known(lookup):
-                params[name] = _or_null(lookup.written)
+    for name, lookup in read_in_prep(lowered):
+        if is_known(lookup) and not (whole is not None and is_whole and lookup in whole.lookups()):
+            params[name] = _or_null(lookup.written)
     for capture in lowered.captures:
         if is_known(capture.lookup):
             params[capture.name] = _or_null(capture.lookup.written)
     # An input that a name of the node hides is read by nobody now, and an engine refuses unused inputs.
     hidden = {lowered.spec.alias, *node.inputs} & set(ir.inputs)
-    for root in sorted((hidden & _roots([lowered.spec.items, dict(node.params)])) - _roots(params)):
+    for root in sorted(
+        (hidden & _roots([lowered.spec.items, lowered.spec.results, dict(node.params)])) - _roots(params)
+    ):
         params[variable(root, params)] = _or_null(root)
     changed = {"type": f"{MODULE}:{lowered.class_name}", "params": params}
     expanded: dict[str, Any] = {}
@@ -219,6 +228,8 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
 
 def _added(node: SourceNode) -> dict[str, Any]:
     """What an engine does with the original type by itself, and must be told of the generated one."""
+    if node.batch is not None and (node.batch.items_file is not None or node.batch.results_file is not None):
+        return {}  # what is in a file, or has to be written to one, is not known to an engine's cache
     return {"cache": True} if is_cached(node.type) and "cache" not in node.data else {}
 
 
@@ -232,11 +243,13 @@ def _or_null(reference: str) -> str:
     return f"${{{reference} ?? null}}"
 
 
-def _item_lookups(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
-    """What the templates in the items refer to, one parameter each, beside what is captured anyway."""
+def read_in_prep(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
+    """What the templates in the items and in the paths of files refer to, one parameter each, beside what is captured
+    anyway."""
     captured = {capture.lookup.written for capture in lowered.captures}
     taken = {"inner", "items", *(capture.name for capture in lowered.captures)}
-    for lookup in {lookup.written: lookup for lookup in tree.lookups(lowered.items)}.values():
+    found = [*tree.lookups(lowered.items), *(tree.lookups(lowered.results) if lowered.results is not None else ())]
+    for lookup in {lookup.written: lookup for lookup in found}.values():
         if lookup.written not in captured:
             name = variable(lookup.written, taken)
             taken.add(name)

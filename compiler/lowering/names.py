@@ -18,8 +18,8 @@ _PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 RUNTIME = frozenset(
     """
-    Batch Call Capture ConcurrentBatchNode Engine InnerNode Items Missing ParameterError Params Result Results
-    SequentialBatchNode Shared Step ThreadedBatchNode Unresolved Workflow as_dict as_json_text as_list
+    Batch Call Capture ConcurrentBatchNode Engine InnerNode Items ItemsFile Missing ParameterError Params Result Results
+    ResultsFile SequentialBatchNode Shared Step ThreadedBatchNode Unresolved Workflow as_dict as_json_text as_list
     as_text capture find first found_or items_of joined no_class none_unless_run parsed peek position retrying
     run_program text
     """.split()

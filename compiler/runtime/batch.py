@@ -64,8 +64,8 @@ class BatchSettings(Protocol):
     node_id: str
     alias: str
     aliases: Sequence[str]
-    items: str | Mapping[str, str]
-    results: Mapping[str, str] | None
+    items: str
+    results: str | None
     namespaced: bool
     parallel: bool
     max_concurrent: int | str
@@ -541,13 +541,13 @@ def open_batch(
         node.engine.open(batch)
         return batch
     items = as_items(items)
-    engine, source = node.engine, node.items if isinstance(node.items, str) else ""
+    engine = node.engine
     if isinstance(items, Missing) or items is None:
         raise ValueError(
             engine.items_error(
-                f"Node '{node.node_id}': batch items template '{source}' resolved to None. "
+                f"Node '{node.node_id}': batch items template '{node.items}' resolved to None. "
                 "Ensure the referenced node output exists.",
-                source,
+                node.items,
                 shared,
             )
         )
@@ -555,8 +555,8 @@ def open_batch(
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{source}' resolved to: {items!r}",
-                source,
+                f"Template '{node.items}' resolved to: {items!r}",
+                node.items,
                 shared,
             )
         )
@@ -569,15 +569,14 @@ def open_batch(
     return batch
 
 
-def _check_path(node_id: str, key: str, path: Any, written: Any) -> None:
+def _check_path(node_id: str, key: str, path: Any, written: str | None) -> None:
     """Raises: ValueError, if what the path of a file refers to is not there; TypeError, if it is not text."""
-    shown = written["file"] if isinstance(written, Mapping) else ""
     if isinstance(path, Missing):
         missing = path.reference(lambda _: "")
-        raise ValueError(f"Node '{node_id}': the file of `{key}` is {shown}, and ${{{missing}}} was not found")
+        raise ValueError(f"Node '{node_id}': the file of `{key}` is {written}, and ${{{missing}}} was not found")
     if not isinstance(path, str) or not path:
         found = "empty" if path in ("", None) else f"a {type(path).__name__}"
-        raise TypeError(f"Node '{node_id}': the file of `{key}` is {shown}, and that must be a path, not {found}")
+        raise TypeError(f"Node '{node_id}': the file of `{key}` is {written}, and that must be a path, not {found}")
 
 
 def _tolerated(declared: int | str | None, items: int | None) -> int | None:

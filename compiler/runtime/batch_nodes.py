@@ -10,7 +10,7 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
@@ -41,10 +41,10 @@ class _Settings:
     """What the annotation calls an item (`as`)."""
     aliases: Sequence[str] = ()
     """Where batches stand inside each other: what the item of each is called; `items` are objects of them."""
-    items: str | Mapping[str, str] = ""
-    """The reference that the items come from, or their file, for messages; "" if they are written out."""
-    results: Mapping[str, str] | None = None
-    """The file that the results go to, as the annotation says it; `prep` says where that is."""
+    items: str = ""
+    """The reference that the items come from, or the path of their file, for messages; "" if they are written out."""
+    results: str | None = None
+    """The path of the file that the results go to, as the annotation says it; `prep` says where that is."""
     max_concurrent: int | str = 10
     max_retries: int = 1
     retry_wait: float = 0

@@ -129,9 +129,9 @@ def _status(exc: BaseException) -> int | None:
 
 
 def _retry_after(exc: BaseException) -> float | None:
-    said = getattr(exc, "retry_after", None)
-    if isinstance(said, (int, float)) and not isinstance(said, bool):
-        return _bounded(float(said))
+    seconds = getattr(exc, "retry_after", None)
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
+        return _bounded(float(seconds))
     for owner in (exc, getattr(exc, "response", None)):
         headers = getattr(owner, "headers", None)
         if isinstance(headers, Mapping) or hasattr(headers, "get"):

@@ -43,14 +43,23 @@ class LoweredBatchConfig(BatchConfig):  # type: ignore[misc]  # pflow is not typ
     """pflow's configuration of a batch, with the class that runs it."""
 
     def __init__(
-        self, config: BatchConfig, generated: type, names: tuple[str, ...], place: str, engine: type[PflowEngine]
+        self,
+        config: BatchConfig,
+        generated: type,
+        names: tuple[str, ...],
+        place: str,
+        engine: type[PflowEngine],
+        *,
+        has_files: bool,
     ) -> None:
-        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow."""
+        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow; `has_files`
+        says whether items are read from a file, or results written to one."""
         super().__init__(**vars(config))
         self.engine = engine
         self.generated = generated
         self.names = names
         self.place = place
+        self.has_files = has_files
 
 
 class TemplateDialect(NamedTuple):
@@ -133,6 +142,8 @@ def key_with_captured(original: Original, config_hash: str, batch_config: Any, s
     pflow's own key knows the template's text and the items, not what else the template reads.
     """
     if isinstance(batch_config, LoweredBatchConfig):
+        if batch_config.has_files:
+            return None  # what is in a file may change, and the results must be written anew
         captured = _captured(batch_config.generated, shared)
         if captured is None:
             return None
@@ -176,8 +187,14 @@ def _give_classes(
         if config is not None:
             names = used_names(node, declared)
             place = place_of(node, name)
+            spec = batches[node["id"]].spec
             config.batch_config = LoweredBatchConfig(
-                config.batch_config, generated[node["id"]], names, place, dialect.engine
+                config.batch_config,
+                generated[node["id"]],
+                names,
+                place,
+                dialect.engine,
+                has_files=spec.items_file is not None or spec.results_file is not None,
             )
 
 

@@ -252,6 +252,10 @@ class PflowEngine(Engine):
         pairs = zip(self.pairs, values, strict=False)
         return {key: {"template": template, "resolved": value} for (key, template), value in pairs}
 
+    def shown_total(self, batch: Batch) -> int | str | None:
+        """pflow's display leaves a batch out whose total it is not told: then, it is a question mark."""
+        return "?" if batch.total is None else batch.total
+
     def reporter(self, batch: Batch) -> Callable[[Call, int], None] | None:
         """Progress, after the events of the item's own sub-workflow as one block."""
         report = super().reporter(batch)
