@@ -62,6 +62,7 @@ def run(
     from .lowering import program
     from .lowering.verify_ir import verify_lowered
     from .node_types import lookup as node_types
+    from .node_types import run_tables
     from .validate import validate
 
     options = options or Options()
@@ -82,7 +83,8 @@ def run(
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
     file = _file(workflow) if options.children else None
-    facts, findings = analyse.analyse(source, types, program=options.program, file=file)
+    budgets = run_tables.budgets_for(_folder(workflow))
+    facts, findings = analyse.analyse(source, types, program=options.program, file=file, budgets=budgets)
     diagnostics += [*findings, *types.warnings]
     _stop_at_errors(diagnostics)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it

@@ -32,6 +32,7 @@ GENERATED = sorted(GOLDEN.glob("*/*.py"))
 INTERPRETED = {
     "batch-index-and-total": "pflow knows only __index__",
     "durable-keys": "pflow does not know the keys",
+    "shared-rate": "pflow does not know the key",
     "item-before": "pflow does not know __previous__",
     "nested-batches": "pflow does not know batches inside each other",
     "sub-workflow": "pflow runs a child workflow itself, whatever the registry says",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
-from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, SHAPES, Budget, LoweredBatch, LoweredIR
 from ..ir.workflow import ErrorHandling, InnerBatch
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
@@ -203,9 +203,16 @@ def _attributes(batch: LoweredBatch) -> list[str]:
             rule = "attempts" if key.key in ("max_retries", "retry_wait") else "policy"
             rule = key.key if key.key == "results" else rule
             found.append((key.key, value, Origin(written_key(batch, key.key), rule)))
+        if key.key == "rate" and batch.budget is not None:
+            origin = Origin(written_key(batch, "rate"), "policy")
+            found += [(name, value, origin) for name, value in _shared(batch.budget) if value is not None]
     if not batch.namespaced:
         found.append(("namespaced", False, Origin(("enable_namespacing",), "kept")))
     return [marked(lay_out(PyLiteral(value), 1, f"{name} = "), origin) for name, value, origin in found]
+
+
+def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
+    return ("shared_rate", budget.rate), ("shared_max_concurrent", budget.max_concurrent)
 
 
 @functools.cache

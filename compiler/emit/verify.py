@@ -106,6 +106,9 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
     source = spec.items_file if spec.items_file is not None else spec.items
     if isinstance(source, str):
         expected["items"] = source
+    if batch.budget is not None:
+        shared = {"shared_rate": batch.budget.rate, "shared_max_concurrent": batch.budget.max_concurrent}
+        expected |= {name: value for name, value in shared.items() if value is not None}
     if batch.levels:
         expected["aliases"] = [level.name for level in batch.levels]
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:

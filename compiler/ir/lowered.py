@@ -95,6 +95,13 @@ class Level(NamedTuple):
     items: Value
 
 
+class Budget(NamedTuple):
+    """What a named rate stands for: a limit that all nodes and processes share which name it."""
+
+    rate: str | None
+    max_concurrent: int | None
+
+
 class LoweredBatch(NamedTuple):
     """A batch node, closure-converted: what varies with the item, and what is captured before."""
 
@@ -120,6 +127,8 @@ class LoweredBatch(NamedTuple):
     namespaced: bool
     number: int
     """The node's place in the document's `nodes`."""
+    budget: Budget | None = None
+    """What the rate of the annotation stands for, if it is a name."""
 
 
 class LoweredStep(NamedTuple):

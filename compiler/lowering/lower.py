@@ -144,6 +144,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,
+        budget=facts.budget,
     )
 
 

@@ -477,6 +477,7 @@ class Call:
     store: dict[str, Any] | None = None  # the item's private copy of the shared store, kept over its attempts
     engine_data: Any = None  # for the engine's own use
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
+    is_asked_only = False  # whether its parameters are made only to look for them in the journal
     throttles = 0  # how often a server told its calls to wait
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
     warned: list[str] | None = None  # what kinds of warning its node gave

@@ -10,16 +10,19 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
 
 from .batch import Batch, Call, Result, Results, Shared, open_batch
+from .controls import Asked
 from .engine import POCKETFLOW, Engine
 from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
 from .outcome import write_outcome
+from .run import current_run
 from .schedule import in_order, in_tasks, in_threads
 from .streams import ResultsFile
 from .values import Capture
@@ -127,6 +130,8 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
 
         Raises: whatever the inner node raises.
         """
+        if call.is_asked_only:
+            raise Asked(params)
         controls = call.batch.controls
         if controls is None:
             return run_inner(self.inner, call, params)
@@ -150,6 +155,10 @@ class ThreadedBatchNode(_SynchronousBatchNode):
     parallel = True
 
     def _exec(self, batch: Batch) -> Results:
+        if _is_on_ray(batch):
+            from .ray_batch import on_ray
+
+            return on_ray(self, batch)
         return in_threads(self, batch)
 
 
@@ -182,6 +191,10 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
         raise NotImplementedError
 
     async def _exec(self, batch: Batch) -> Results:
+        if _is_on_ray(batch):
+            from .ray_batch import on_ray
+
+            return await asyncio.to_thread(on_ray, self, batch)
         return await in_tasks(self, batch)
 
     async def post_async(self, shared: Shared, batch: Batch, results: Results) -> str:
@@ -200,6 +213,8 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
 
         Raises: whatever the inner node raises.
         """
+        if call.is_asked_only:
+            raise Asked(params)
         controls = call.batch.controls
         if controls is None:
             return await run_inner_async(self.inner, call, params)
@@ -210,6 +225,12 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
         return await controls.run_async(
             call, lambda attempt: run_inner_async(_inner_of(self.inner, attempt), attempt, params)
         )
+
+
+def _is_on_ray(batch: Batch) -> bool:
+    """Whether the run asks for a cluster. A batch inside an item of another one stays where that item runs."""
+    run = current_run()
+    return run is not None and run.is_on_ray and batch.enclosing is None
 
 
 def _inner_of(inner: InnerNode, call: Call) -> InnerNode:
