@@ -84,7 +84,8 @@ def clear(names: tuple[str, ...], every: bool) -> None:
     if not paths:
         click.echo("there is no journal", err=True)
         raise SystemExit(FOUND)
-    raise SystemExit(DONE if all([_cleared(path) for path in paths]) else FAILED)
+    cleared = [_cleared(path) for path in paths]
+    raise SystemExit(DONE if all(cleared) else FAILED)
 
 
 @journal.command()
