@@ -17,6 +17,9 @@ class Asked(NamedTuple):
     limit: int | None = None
     """How many items of every batch run."""
 
+    until_exit: bool = False
+    """Whether this process is one command: what it has journalled is kept until all is printed."""
+
     def options(self) -> list[str]:
         """The options that lowered nodes alone honour, as they are typed."""
         return [
