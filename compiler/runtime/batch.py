@@ -11,7 +11,7 @@ import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -552,11 +552,12 @@ def open_batch(
                 shared,
             )
         )
+    items = engine.as_items(items)
     if not isinstance(items, list):
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{node.items}' resolved to: {items!r}",
+                f"Template '{node.items}' resolved to: {items!r}{_make_a_list(items)}",
                 node.items,
                 shared,
             )
@@ -578,6 +579,13 @@ def _check_path(node_id: str, key: str, path: Any, written: str | None) -> None:
     if not isinstance(path, str) or not path:
         found = "empty" if path in ("", None) else f"a {type(path).__name__}"
         raise TypeError(f"Node '{node_id}': the file of `{key}` is {written}, and that must be a path, not {found}")
+
+
+def _make_a_list(items: Any) -> str:
+    """What to do about items that are many, but not a list."""
+    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, bytearray, Mapping)):
+        return ". Make a list of it: list(...)"
+    return ""
 
 
 def _tolerated(declared: int | str | None, items: int | None) -> int | None:

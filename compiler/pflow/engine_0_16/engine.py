@@ -22,6 +22,7 @@ from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Sha
 from ...runtime.engine import is_plain
 from ...runtime.inner import item_store, run_inner
 from ...runtime.store import NodeStore
+from ...runtime.values import index_lists_only
 from ..messages import say
 from .child import child_of
 from .events import Events
@@ -31,6 +32,8 @@ _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
 )
 """Outputs that pflow's trace shows in places of their own."""
+
+index_lists_only()
 
 
 class PflowStore(NodeStore):
@@ -154,6 +157,10 @@ class PflowEngine(Engine):
     def aborts(self, exception: Exception) -> bool:
         """A broken workflow definition ends the batch as well."""
         return isinstance(exception, CompilationError) or super().aborts(exception)
+
+    def as_items(self, found: Any) -> Any:
+        """A list only, as pflow has it."""
+        return found
 
     def items_error(self, message: str, source: str, shared: Shared) -> str:
         """With what the node that the items come from said on stderr."""

@@ -8,8 +8,11 @@ from pflow.runtime.error_context import get_upstream_stderr
 
 from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
 from ...runtime.inner import item_store, run_inner
+from ...runtime.values import index_lists_only
 
 _CALLS, _WARNINGS, _TEMPLATES = "__llm_calls__", "__warnings__", "__template_errors__"
+
+index_lists_only()
 
 
 class WrappedEngine(Engine):
@@ -31,6 +34,10 @@ class WrappedEngine(Engine):
     def place(self, batch: Batch) -> str:
         """The workflow's file and the line of the node's heading, where pflow says so."""
         return self.file
+
+    def as_items(self, found: Any) -> Any:
+        """A list only, as pflow has it."""
+        return found
 
     def items_error(self, message: str, source: str, shared: Shared) -> str:
         """With what the node that the items come from said on stderr."""
