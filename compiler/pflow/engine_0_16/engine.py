@@ -81,7 +81,7 @@ class WorkerEngine(Engine):
 
     def copy_factory(self, inner: Any) -> Callable[[], Any]:
         """pflow's nodes are copied whole."""
-        return super().copy_factory(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
+        return deep_copies(inner)
 
 
 class PflowEngine(Engine):
