@@ -53,7 +53,14 @@ def run_program(
             file = getattr(flow, "file", None)
             name = file if file and os.path.exists(file) else build_flow.__code__.co_filename
             try:
-                run = Run(name, resume=asked.resume, fresh=asked.fresh, budget=asked.budget, limit=asked.limit)
+                run = Run(
+                    name,
+                    resume=asked.resume,
+                    fresh=asked.fresh,
+                    budget=asked.budget,
+                    limit=asked.limit,
+                    on=asked.on,
+                )
             except ValueError as error:
                 say(f"error: {error}")
                 return 2
