@@ -153,14 +153,16 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
         """
         if call.is_asked_only:
             raise Asked(params)
-        controls = call.batch.controls
+        batch = call.batch
+        inner = self.inner if batch.inner is None else batch.inner
+        controls = batch.controls
         if controls is None:
-            return run_inner(self.inner, call, params)
+            return run_inner(inner, call, params)
         outputs = controls.restored(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return controls.run(call, lambda attempt: run_inner(_inner_of(self.inner, attempt), attempt, params))
+        return controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
 
 
 class SequentialBatchNode(_SynchronousBatchNode):

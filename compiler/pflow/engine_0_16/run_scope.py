@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...runtime.journal import JournalError, forget
+from ...journals import journal_folder_of
+from ...runtime.journal_file import JournalError, forget
 from ...runtime.run import Run, current_run, join
 from ..asked import Asked, asked_for
-from ..journals import journal_folder_of
 from ..messages import say
 
 _CACHE = "__memoization_cache__"

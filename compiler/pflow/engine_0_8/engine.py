@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pflow.runtime.error_context import get_upstream_stderr
 
 from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
+from ...runtime.engine import deep_copies
 from ...runtime.inner import item_store, run_inner
 from ...runtime.values import index_lists_only
 
@@ -42,6 +44,14 @@ class WrappedEngine(Engine):
     def items_error(self, message: str, source: str, shared: Shared) -> str:
         """With what the node that the items come from said on stderr."""
         return message + (get_upstream_stderr(source, dict(shared)) or "") if source else message
+
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
+        """As pflow's executor copies the node for every item."""
+        return deep_copies(inner)
+
+    def inner_of_run(self, inner: Any) -> Any:
+        """The node itself, as in pflow."""
+        return inner
 
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as pflow's node gets them: with what its compiler injected."""
