@@ -12,7 +12,7 @@ from typing import Any
 from .arguments import Inputs, read_arguments, read_inputs
 from .batch import Params, Shared
 from .batch_nodes import is_batch
-from .journal import JournalError
+from .journal_file import JournalError
 from .json_text import json_text, say, write_out
 from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, visited_steps
