@@ -54,6 +54,8 @@ _ENGINE = (
     Wrapped("key_with_captured", "_compute_memo_cache_key", ("pflow.runtime.engine.instrumentation",)),
     Wrapped("validated", "validate", ("pflow.core.workflow.validator",), "WorkflowValidator"),
 )
+_DATA_FLOW = Wrapped("data_flow_of_known_names", "validate_data_flow", ("pflow.core.workflow.data_flow",))
+"""What the compiler of 0.16 asks by itself, after the validator."""
 _WRAPPERS = (
     Wrapped(
         "compiled_with_classes",
@@ -65,7 +67,7 @@ _WRAPPERS = (
 SERIES = (
     SupportedPflow("0.8.1", "engine_0_8.adapter", _WRAPPERS),
     SupportedPflow("0.15", "engine_0_15.adapter", _ENGINE),
-    SupportedPflow(REFERENCE, "engine_0_16.adapter", _ENGINE),
+    SupportedPflow(REFERENCE, "engine_0_16.adapter", (*_ENGINE, _DATA_FLOW)),
 )
 SUPPORTED = f"pflow-lower supports pflow {', '.join(known.series for known in SERIES[:-1])} and {SERIES[-1].series}"
 

@@ -8,6 +8,7 @@ from .batch import Batch, Call, Items, Params, Result, Results, Shared
 from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode
 from .engine import Engine
 from .program import Step, Workflow, no_class, retrying, run_program
+from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
     Missing,
@@ -38,11 +39,13 @@ __all__ = [
     "Engine",
     "InnerNode",
     "Items",
+    "ItemsFile",
     "Missing",
     "ParameterError",
     "Params",
     "Result",
     "Results",
+    "ResultsFile",
     "SequentialBatchNode",
     "Shared",
     "Step",

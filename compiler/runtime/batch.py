@@ -11,7 +11,7 @@ import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -20,6 +20,8 @@ from .controls import Controls, controls_of
 from .engine import Engine
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
+from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
+from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty
 from .values import Capture, Missing, as_items
 
 Shared = MutableMapping[str, Any]
@@ -62,7 +64,8 @@ class BatchSettings(Protocol):
     node_id: str
     alias: str
     aliases: Sequence[str]
-    items: str
+    items: str | Mapping[str, str]
+    results: Mapping[str, str] | None
     namespaced: bool
     parallel: bool
     max_concurrent: int | str
@@ -97,7 +100,14 @@ class Batch:
     A node can so be copied, shared between threads, and run again.
     """
 
-    def __init__(self, node: BatchSettings, shared: Shared, items: list[Any], captures: Mapping[str, Capture]) -> None:
+    def __init__(
+        self,
+        node: BatchSettings,
+        shared: Shared,
+        items: list[Any] | ItemsFile,
+        captures: Mapping[str, Capture],
+        results: ResultsFile | None = None,
+    ) -> None:
         self.node_id = node.node_id
         self.alias = node.alias
         self.aliases = node.aliases
@@ -109,6 +119,11 @@ class Batch:
         self.items = items
         self.limited_from: int | None = None
         """How many items there were, where the run takes only the first ones."""
+        self.is_limited = False
+        """Whether items are left that the run was not to take."""
+        self.limit: int | None = None
+        """How many items of a file the run takes."""
+        self.results_file = results
         self.given = Given(**{name: capture.value for name, capture in captures.items()})
         self.references = {name: capture.reference for name, capture in captures.items()}
         """What each captured value was looked for as."""
@@ -119,13 +134,19 @@ class Batch:
         self.max_concurrent = MOST_CONCURRENT if isinstance(node.max_concurrent, str) else node.max_concurrent
         self.fail_fast = node.error_handling == "fail_fast"
         self.results: Results = []
-        self.errors: list[dict[str, Any]] = []
-        self.warned: dict[int, list[str]] = {}
-        """What kinds of warning an item's node gave, by the item's index."""
-        self.seconds: list[float] = []
-        """How long each finished item took."""
-        self.tolerated = _tolerated(node.tolerated_failures, len(items))
-        """How many items may fail; None if that is not bounded."""
+        """Empty where they go to a file."""
+        self.done = 0
+        """How many items have their outcome."""
+        most = None if results is None else MOST_KEPT
+        self.errors = FirstFew(most)
+        """The entries of `errors`."""
+        self.warned = FirstFew(most)
+        """What kinds of warning an item's node gave."""
+        self.empty = FirstFew(MOST_KEPT)
+        """The items that gave nothing, as far as that is seen as they finish: where results go to a file."""
+        self.timing = Timing()
+        self.tolerated: int | None = None
+        """How many items may fail; None if that is not bounded, or not known before the last item is read."""
         self.inner_type = f"{type(node.inner).__module__}:{type(node.inner).__qualname__}"
         self.stopped = threading.Event()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
@@ -142,6 +163,8 @@ class Batch:
         """Why items are left that never ran, where no failed item is the reason."""
         self.is_closed = False
         """Whether no further item may start."""
+        self.unreadable: Exception | None = None
+        """Why the items could not be read to their end."""
         self.has_keys = bool(node.key)
         """Whether the annotation names its items."""
         self._settings = node
@@ -149,54 +172,100 @@ class Batch:
         self.previous: Any = Missing(_BEFORE_THE_FIRST, ("__previous__",))
         """The result of the last item that ended well, in order; Missing before there is one."""
         self._left: Iterator[tuple[int, Any]] | None = None
+        self._rows: Iterator[Any] = iter(())
+        self._items_in_file: int | None = None
+        self._writer: ResultsWriter | None = None
         self._store: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
-        state = f"{len(self.seconds)} of {len(self.items)} items done"
-        failed = f", {len(self.errors)} failed" if self.errors else ""
+        state = f"{self.how_many(self.done)} done"
+        failed = f", {self.errors.count} failed" if self.errors.count else ""
         return f"<Batch {self.node_id!r}: {state}{failed}, {self.given!r}>"
+
+    @property
+    def total(self) -> int | None:
+        """How many items there are; None as long as the end of their file has not been reached."""
+        return self._items_in_file if isinstance(self.items, ItemsFile) else len(self.items)
+
+    def how_many(self, items: int) -> str:
+        """So many items, for a message: "3 of 10 items", or "3 items" where the total is not known."""
+        return f"{items} items" if self.total is None else f"{items} of {self.total} items"
+
+    def first_item(self) -> tuple[()] | tuple[Any]:
+        """The first item, if there is one, before the batch begins. Raises: StreamError."""
+        return next(((item,) for item in self.items), ())
 
     # What every scheduler asks, in whatever thread or task it does so; where there are several, one at a time.
 
     def next_call(self) -> Call | None:
         """The next item that may start, in their order; None if none is left, or none may start any more."""
         if self._left is None:
-            self._begin()
-            # Items side by side are those of the start; one after the other, a node may change the list it is in.
-            self._left = enumerate(list(self.items) if self.parallel else self.items)
-            self.results = [None] * len(self.items) if self.parallel else []
+            self._left = self._begin()
         if self.is_closed or self.is_stopped():
             return None
         if self.run is not None and self.run.is_over_budget():
             self._end_early(f"the budget of {self.run.budget:g} $ is reached ({self.run.spent:g} $ known)")
             return None
-        taken = next(self._left, None)
+        try:
+            taken = next(self._left, None)
+        except (StreamError, ValueError) as error:  # of a file of items, in which anything may stand
+            self.is_closed, self.unreadable = True, error
+            return None
         return None if taken is None else Call(self, *taken)
 
     def finish(self, call: Call, result: Result | None) -> None:
         """Keep what became of `call`: its result, its error, and what that means for the items that are left."""
-        if self.parallel:
+        if self.results_file is not None:
+            self._write(call, result)
+        elif self.parallel:
+            if call.index >= len(self.results):  # of a file, whose items nobody has counted
+                self.results += [None] * (call.index + 1 - len(self.results))
             self.results[call.index] = result
         else:
             self.results.append(result)
+        self.done += 1
         record = None
         if call.error is None and not self.parallel:
             self.previous = result
         if call.error is not None:
             record = self.engine.error_record(call)
-            self.errors.append(record)
+            self.errors.add(call.index, record)
             if self.fail_fast:
                 self.is_closed = True
                 self.engine.on_stopping()
-            elif self.tolerated is not None and len(self.errors) > self.tolerated:
-                self._end_early(f"{len(self.errors)} items failed, and tolerated_failures is {self.tolerated}")
+            else:
+                self._end_if_too_many_failed()
         if self.run is not None and result is not None and not call.restored:
             self._count(call, result)
         self.engine.finished(call, record)
         store = call.store
         if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
-            self.warned[call.index] = _kinds(warnings)
-        self.seconds.append(call.seconds)
+            self.warned.add(call.index, _kinds(warnings))
+        self.timing.add(call.seconds)
+
+    def _write(self, call: Call, result: Result | None) -> None:
+        """Append the result of a call that has ended well to its file; one that the file cannot hold has failed.
+
+        Raises: StreamError.
+        """
+        if call.error is not None or result is None or self._writer is None:
+            return
+        try:
+            self._writer.write(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            call.exception = error
+            call.error = f"the result cannot be written to {self._writer.path}: {why_not_json(result)}"
+            return
+        if is_empty(result):
+            self.empty.add(call.index, None)
+
+    def _end_if_too_many_failed(self) -> None:
+        if self.tolerated is not None and self.errors.count > self.tolerated:
+            declared = self._settings.tolerated_failures
+            self._end_early(
+                f"{self.errors.count} items failed, and tolerated_failures is "
+                f"{self.tolerated if isinstance(self.items, list) else declared}"
+            )
 
     def _count(self, call: Call, result: Result) -> None:
         """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
@@ -211,11 +280,22 @@ class Batch:
         """Let no further item start."""
         self.is_closed = True
 
-    def _begin(self) -> None:
+    def _begin(self) -> Iterator[tuple[int, Any]]:
         """Get ready for the first item: whatever cannot be had is an error before anything was paid for.
 
-        Raises: JournalError, OSError; ValueError, if two items have one name.
+        Raises: JournalError, StreamError, OSError; ValueError, if two items have one name.
         """
+        try:
+            return self._begun()
+        except BaseException:
+            self.end(ended_well=False)
+            raise
+
+    def _begun(self) -> Iterator[tuple[int, Any]]:
+        if isinstance(self.items, ItemsFile):
+            self._rows = iter(self.items)  # opened before anything else is touched
+            if self.results_file is not None and is_one_file(self.items, self.results_file):
+                raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
         enclosing = self.enclosing.run if self.enclosing is not None else None
         self.run = enclosing or current_run()
         settings = self._settings
@@ -225,20 +305,56 @@ class Batch:
             wants_journal = self.run.wants_journal(settings.resume)
         journal = self.run.journal() if self.run is not None and wants_journal else None
         self.controls = controls_of(settings, self, journal)
-        if self.has_keys:
-            self._check_names()
+        self.tolerated = _tolerated(settings.tolerated_failures, self.total)
+        if self.has_keys and isinstance(self.items, list):
+            self._check_names(self.items)
+        if self.results_file is not None:  # last: until here, the results of the run before are still there
+            self._writer = self.results_file.begun()
+        if isinstance(self.items, ItemsFile):
+            return self._read()
+        self.results = [None] * len(self.items) if self.parallel and self._writer is None else []
+        # Items side by side are those of the start; one after the other, a node may change the list it is in.
+        return enumerate(list(self.items) if self.parallel else self.items)
 
-    def _check_names(self) -> None:
+    def _read(self) -> Iterator[tuple[int, Any]]:
+        """The items of a file. What can be known at its end only is judged there.
+
+        Raises: StreamError, for a line that cannot be read; ValueError, if two items have one name, or one has none.
+        """
+        names = ItemNames() if self.has_keys else None
+        number = 0
+        try:
+            for item in self._rows:
+                if number == self.limit:
+                    self.is_limited = True
+                    break
+                if names is not None:
+                    name = self.name_of(Call(self, number, item))
+                    if (first := names.first_with(name, number)) is not None:
+                        raise ValueError(self._one_name(first, number, name))
+                yield number, item
+                number += 1
+        finally:
+            if names is not None:
+                names.close()
+        self._items_in_file = number
+        self.tolerated = _tolerated(self._settings.tolerated_failures, number)
+        self._end_if_too_many_failed()
+
+    def _check_names(self, items: list[Any]) -> None:
         """Raises: ValueError, if two items have one name."""
         seen: dict[str, int] = {}
-        for index, item in enumerate(self.items):
+        for index, item in enumerate(items):
             name = self.name_of(Call(self, index, item))
             if name in seen:
-                raise ValueError(
-                    f"{self.node_id}: the items [{seen[name]}] and [{index}] have one name, {name!r}: "
-                    "`key` must tell all items apart"
-                )
+                raise ValueError(self._one_name(seen[name], index, name))
             seen[name] = index
+
+    def _one_name(self, first: int, second: int, name: str) -> str:
+        return (
+            f"{self.node_id}: the items [{first}] and [{second}] have one name, {name!r}: "
+            "`key` must tell all items apart"
+        )
 
     def name_of(self, call: Call) -> str:
         """What the `key` of the annotation calls the item of `call`."""
@@ -249,10 +365,21 @@ class Batch:
         self.ended_early = self.ended_early or why
 
     def end(self, *, ended_well: bool) -> None:
-        """The batch is over: let go of what only it has opened. Raises: JournalError."""
+        """The batch is over: let go of what only it has opened. Raises: StreamError; JournalError."""
         run, self._own_run = self._own_run, None
-        if run is not None:
-            run.close(ended_well=ended_well)
+        writer, self._writer = self._writer, None
+        try:
+            for reading in (self._left, self._rows):
+                if isinstance(reading, Generator):
+                    reading.close()
+            if writer is not None:
+                writer.close()
+        except BaseException:
+            ended_well = False
+            raise
+        finally:
+            if run is not None:
+                run.close(ended_well=ended_well)
 
     # What one attempt of an item asks.
 
@@ -352,12 +479,13 @@ class Call:
     def __repr__(self) -> str:
         attempt = f", attempt {self.attempt} of {self.batch.max_retries}" if self.attempt else ""
         error = f", error={self.error!r}" if self.error is not None else ""
-        return f"<Call {self.batch.node_id!r} [{self.index}] of {self.total}{attempt}: {_short(self.item)}{error}>"
+        of = "" if self.total is None else f" of {self.total}"
+        return f"<Call {self.batch.node_id!r} [{self.index}]{of}{attempt}: {_short(self.item)}{error}>"
 
     @property
-    def total(self) -> int:
-        """How many items the batch has."""
-        return len(self.batch.items)
+    def total(self) -> int | None:
+        """How many items the batch has; None for those of a file, as long as that is not known."""
+        return self.batch.total
 
     @property
     def previous(self) -> Any:
@@ -382,19 +510,31 @@ class Call:
         vars(self).update(vars(attempt))
 
 
-def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mapping[str, Capture]) -> Batch:
-    """Start a run over `items`, a list or a JSON array in a string; `captures` are there for every call.
+def open_batch(
+    node: BatchSettings, shared: Shared, items: Any, captures: Mapping[str, Capture], results: ResultsFile | None = None
+) -> Batch:
+    """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
 
-    Raises: ValueError, if `items` were not found in the store; TypeError, if they are not a list.
+    Raises: ValueError, if `items` or a path were not found in the store; TypeError, if they are not a list or not
+    text.
     """
+    if results is not None:
+        _check_path(node.node_id, "results", results.path, node.results)
+    run = current_run()
+    if isinstance(items, ItemsFile):
+        _check_path(node.node_id, "items", items.path, node.items)
+        batch = Batch(node, shared, items, captures, results)
+        batch.limit = None if run is None else run.limit
+        node.engine.open(batch)
+        return batch
     items = as_items(items)
-    engine = node.engine
+    engine, source = node.engine, node.items if isinstance(node.items, str) else ""
     if isinstance(items, Missing) or items is None:
         raise ValueError(
             engine.items_error(
-                f"Node '{node.node_id}': batch items template '{node.items}' resolved to None. "
+                f"Node '{node.node_id}': batch items template '{source}' resolved to None. "
                 "Ensure the referenced node output exists.",
-                node.items,
+                source,
                 shared,
             )
         )
@@ -402,24 +542,36 @@ def open_batch(node: BatchSettings, shared: Shared, items: Any, captures: Mappin
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{node.items}' resolved to: {items!r}",
-                node.items,
+                f"Template '{source}' resolved to: {items!r}",
+                source,
                 shared,
             )
         )
-    run = current_run()
     first = items if run is None or run.limit is None else items[: run.limit]
-    batch = Batch(node, shared, first, captures)
+    batch = Batch(node, shared, first, captures, results)
     if len(first) < len(items):
         batch.limited_from = len(items)
+        batch.is_limited = True
     engine.open(batch)
     return batch
 
 
-def _tolerated(declared: int | str | None, items: int) -> int | None:
-    """How many of so many items may fail: a number, or a share as in "10%"."""
+def _check_path(node_id: str, key: str, path: Any, written: Any) -> None:
+    """Raises: ValueError, if what the path of a file refers to is not there; TypeError, if it is not text."""
+    shown = written["file"] if isinstance(written, Mapping) else ""
+    if isinstance(path, Missing):
+        missing = path.reference(lambda _: "")
+        raise ValueError(f"Node '{node_id}': the file of `{key}` is {shown}, and ${{{missing}}} was not found")
+    if not isinstance(path, str) or not path:
+        found = "empty" if path in ("", None) else f"a {type(path).__name__}"
+        raise TypeError(f"Node '{node_id}': the file of `{key}` is {shown}, and that must be a path, not {found}")
+
+
+def _tolerated(declared: int | str | None, items: int | None) -> int | None:
+    """How many of so many items may fail: a number, or a share as in "10%"; None as long as that is not known."""
     if isinstance(declared, str):
-        return items * int(declared.removesuffix("%")) // 100
+        share = int(declared.removesuffix("%"))
+        return 0 if not share else None if items is None else items * share // 100
     return declared
 
 

@@ -10,7 +10,7 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
@@ -21,6 +21,7 @@ from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
 from .outcome import write_outcome
 from .schedule import in_order, in_tasks, in_threads
+from .streams import ResultsFile
 from .values import Capture
 
 
@@ -40,8 +41,10 @@ class _Settings:
     """What the annotation calls an item (`as`)."""
     aliases: Sequence[str] = ()
     """Where batches stand inside each other: what the item of each is called; `items` are objects of them."""
-    items: str = ""
-    """The reference that the items come from, for messages; "" if they are written out."""
+    items: str | Mapping[str, str] = ""
+    """The reference that the items come from, or their file, for messages; "" if they are written out."""
+    results: Mapping[str, str] | None = None
+    """The file that the results go to, as the annotation says it; `prep` says where that is."""
     max_concurrent: int | str = 10
     max_retries: int = 1
     retry_wait: float = 0
@@ -67,12 +70,15 @@ class _Settings:
     wait: float
     """PocketFlow's name for `retry_wait`, on the instance."""
 
-    def open(self, shared: Shared, items: Any, /, **captures: Capture) -> Batch:
-        """Start a run over `items`, a list or a JSON array in a string; `captures` are there for every call.
+    def open(self, shared: Shared, items: Any, results: ResultsFile | None = None, /, **captures: Capture) -> Batch:
+        """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
 
-        Raises: ValueError, if `items` were not found in the store; TypeError, if they are not a list.
+        With `results`, what items give goes to that file as they finish, and is nowhere else.
+
+        Raises: ValueError, if `items` or a path were not found in the store; TypeError, if they are not a list or
+        not text.
         """
-        return open_batch(self, shared, items, captures)
+        return open_batch(self, shared, items, captures, results)
 
     def name_item(self, call: Call) -> str:
         """What `key` calls the item of `call`. Generated classes with a `key` say how."""

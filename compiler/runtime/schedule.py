@@ -57,7 +57,7 @@ def in_order(node: Any, batch: Batch) -> Results:
                     break
                 batch.finish(call, result)
                 if report is not None:
-                    report(call, len(batch.results))
+                    report(call, batch.done)
         except BaseException as exc:
             if not isinstance(exc, Exception):
                 write_interrupted_outcome(batch, exc)
@@ -208,9 +208,10 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     return
             batch.finish(call, result)
             if report is not None:
-                report(call, len(batch.seconds))
+                report(call, batch.done)
 
-    tasks = [asyncio.ensure_future(work()) for _ in range(min(batch.max_concurrent, len(batch.items)))]
+    most = batch.max_concurrent if batch.total is None else min(batch.max_concurrent, batch.total)
+    tasks = [asyncio.ensure_future(work()) for _ in range(max(most, 1))]
     try:
         await asyncio.gather(*tasks)
     except BaseException as exc:

@@ -1,15 +1,20 @@
 """Items from a file and results into a file, one at a time, so that memory does not grow with their number.
 
 `.jsonl` (a JSON value a line), `.csv` (a header, then an object a row, all values text) and, with pyarrow, `.parquet`.
+Relative paths start at the working directory, as those of pflow's own file nodes do.
+
+A file of results has whole lines at every moment but that of a write: one that fails or is interrupted is taken back.
+Only a process that dies in the middle of a write leaves half a line; each run begins its file anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import itertools
+import io
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +31,42 @@ class StreamError(Exception):
     """A file of items or results cannot be read or written; the message says which, where and why."""
 
 
+class ItemsFile:
+    """The items in a file, read when somebody goes through them and never all at once."""
+
+    def __init__(self, path: Any) -> None:
+        """`path` is looked at when the batch begins: here, it may be anything that a reference gave."""
+        self.path = path
+
+    def __iter__(self) -> Iterator[Any]:
+        """Raises: StreamError, now for the file, or later for a line of it."""
+        return read_items(Path(self.path).expanduser())
+
+    def __repr__(self) -> str:
+        return f"ItemsFile({self.path!r})"
+
+
+class ResultsFile:
+    """Where the results of a batch go. Nothing is written before the batch begins."""
+
+    def __init__(self, path: Any) -> None:
+        """`path` is looked at when the batch begins: here, it may be anything that a reference gave."""
+        self.path = path
+
+    def begun(self) -> ResultsWriter:
+        """A new file there, in place of one of an earlier run. Raises: StreamError."""
+        return results_file(Path(self.path).expanduser())
+
+    def __repr__(self) -> str:
+        return f"ResultsFile({self.path!r})"
+
+
+def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
+    """Whether the results would replace the file that the items are read from."""
+    one, two = Path(items.path).expanduser(), Path(results.path).expanduser()
+    return two.exists() and one.samefile(two)
+
+
 def read_items(path: Path) -> Iterator[Any]:
     """The items in the file at `path`, read as they are asked for; empty lines of `.jsonl` are none.
 
@@ -39,11 +80,11 @@ def read_items(path: Path) -> Iterator[Any]:
         first = next(rows, None)
     if first is None:
         return iter(())
-    return itertools.chain([first[0]], (item for (item,) in rows))
+    return _all(first, rows)
 
 
-class ResultsFile(Protocol):
-    """Where results go as they finish. Threads may write at the same time."""
+class ResultsWriter(Protocol):
+    """Writes results as they finish. Threads may write at the same time."""
 
     path: Path
 
@@ -56,15 +97,27 @@ class ResultsFile(Protocol):
         ...
 
 
-def results_file(path: Path) -> ResultsFile:
+def _all(first: tuple[Any], rows: Iterator[tuple[Any]]) -> Iterator[Any]:
+    yield first[0]
+    for (item,) in rows:
+        yield item
+
+
+def results_file(path: Path) -> ResultsWriter:
     """A new file at `path`, its folder made where it is missing; one of an earlier run is replaced.
 
     Raises: StreamError.
     """
     with _said_of(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        made: ResultsFile = _of_kind(path, {".jsonl": _JsonLines, ".csv": _CsvRows, ".parquet": _ParquetRows})(path)
+        made: ResultsWriter = _of_kind(path, {".jsonl": _JsonLines, ".csv": _CsvRows, ".parquet": _ParquetRows})(path)
         return made
+
+
+def why_not_json(result: Mapping[str, Any]) -> str:
+    """Why a file of results cannot hold `result`, and what to do."""
+    name, value = next(((name, value) for name, value in result.items() if not is_json(value)), ("result", result))
+    return f"`{name}` is a {type(value).__name__} that JSON cannot hold; make it plain data"
 
 
 def _of_kind(path: Path, kinds: Mapping[str, Callable[[Path], Any]]) -> Callable[[Path], Any]:
@@ -111,19 +164,46 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Any]]:
                 yield (item,)
 
 
+class _WholeLines:
+    """A file of lines, each written as soon as it is there, and whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.Lock()
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115  open as long as the batch runs
+        self._size = 0
+
+    def append(self, line: bytes) -> None:
+        """Raises: StreamError."""
+        rest = memoryview(line)
+        try:
+            with _said_of(self.path, "write"):
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+        except BaseException:
+            with contextlib.suppress(OSError):  # what kept the line from being written is what is said
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
+            raise
+        self._size += len(line)
+
+    def close(self) -> None:
+        """Raises: StreamError."""
+        _finish(self._file, self.path)
+
+
 class _JsonLines:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  open as long as the batch runs
-        self._lock = threading.Lock()
+        self._lines = _WholeLines(path)
 
     def write(self, result: Mapping[str, Any]) -> None:
-        line = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(", ", ": ")) + "\n"
-        with self._lock, _said_of(self.path, "write"):
-            self._file.write(line)
+        line = _utf_8(_json(result))
+        with self._lines.lock:
+            self._lines.append(line + b"\n")
 
     def close(self) -> None:
-        _finish(self._file, self.path)
+        self._lines.close()
 
 
 class _CsvRows:
@@ -131,22 +211,19 @@ class _CsvRows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115  open as long as the batch runs
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._lines = _WholeLines(path)
         self._columns: list[str] = []
-        self._lock = threading.Lock()
 
     def write(self, result: Mapping[str, Any]) -> None:
-        with self._lock, _said_of(self.path, "write"):
-            if not self._columns:
-                self._columns = [*(name for name in result if name != "other"), "other"]
-                self._writer.writerow(self._columns)
-            other = {name: value for name, value in result.items() if name not in self._columns or name == "other"}
-            row = [_cell(result.get(name)) for name in self._columns[:-1]]
-            self._writer.writerow([*row, _cell(other) if other else ""])
+        with self._lines.lock:
+            columns = self._columns or [*(name for name in result if name != "other"), "other"]
+            other = {name: value for name, value in result.items() if name not in columns or name == "other"}
+            row = [*(_cell(result.get(name)) for name in columns[:-1]), _cell(other) if other else ""]
+            self._lines.append(_row(row) if self._columns else _row(columns) + _row(row))
+            self._columns = columns
 
     def close(self) -> None:
-        _finish(self._file, self.path)
+        self._lines.close()
 
 
 class _ParquetRows:
@@ -195,7 +272,36 @@ def _finish(file: Any, path: Path) -> None:
     """Close `file`, its content on the disk."""
     with _said_of(path, "write"), file:
         file.flush()
-        os.fsync(file.fileno())
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe or a terminal is on no disk
+            os.fsync(file.fileno())
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON can hold `value`."""
+    try:
+        _json(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _json(value: Any, *, ensure_ascii: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, allow_nan=False)
+
+
+def _utf_8(text: str) -> bytes:
+    """`text`, which is JSON, as bytes: half a surrogate pair stays the escape that it came from."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _json(json.loads(text), ensure_ascii=True).encode("ascii")
+
+
+def _row(cells: list[str]) -> bytes:
+    """One line of a CSV file."""
+    made = io.StringIO(newline="")
+    csv.writer(made, lineterminator="\n").writerow(cells)
+    return made.getvalue().encode("utf-8")
 
 
 def _is_scalar(value: Any) -> bool:
@@ -206,7 +312,7 @@ def _cell(value: Any) -> str:
     """One value of a CSV file: text as it is, nothing for null, everything else as JSON."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return value if isinstance(value, str) else _json(value)
 
 
 def _pyarrow_parquet() -> Any:

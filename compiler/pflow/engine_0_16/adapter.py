@@ -94,6 +94,11 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
     return original(ir, *arguments, **keywords)
 
 
+def data_flow_of_known_names(original: Original, ir: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`validate_data_flow`, to which our names in a batch look like pflow's own."""
+    return original(as_pflow_knows_it(ir), *arguments, **keywords)
+
+
 def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str, Any], run_one: Original) -> str:
     """`execute_batch` through the generated class, where there is one."""
     batch_config = config.batch_config

@@ -80,10 +80,10 @@ class PflowEngine(Engine):
         if shared.get("__trace_collector__") is not None:  # otherwise nobody reads them
             self.events = events
         shared.setdefault("__template_errors__", {})
-        if self.config.batch_config.parallel and batch.items:
-            seen = {**shared, **self._ours(0, len(batch.items))}
+        for first in batch.first_item() if self.config.batch_config.parallel else ():
+            seen = {**shared, **self._ours(0, batch.total)}
             batch_executor._pre_warm_compile_cache(
-                self.node, self.config, seen, self.run_one, self.config.batch_config, batch.items[0]
+                self.node, self.config, seen, self.run_one, self.config.batch_config, first
             )
 
     def place(self, batch: Batch) -> str:
@@ -145,7 +145,7 @@ class PflowEngine(Engine):
             store.setdefault("__template_errors__", {})[self.config.node_id] = errors[-1]
         return params
 
-    def _ours(self, index: int, total: int, previous: Any = None) -> dict[str, Any]:
+    def _ours(self, index: int, total: int | None, previous: Any = None) -> dict[str, Any]:
         """The names of ours that the node refers to, for pflow's own resolver; what is not there, it says itself."""
         values: dict[str, Any] = {"batch_index": index, "batch_total": total}
         if previous is not None and not isinstance(previous, Missing):
@@ -172,7 +172,7 @@ class PflowEngine(Engine):
         """Say how far it came: pflow says no more than that it was interrupted."""
         done, failed = outcome["count"], outcome["error_count"]
         say(
-            f"{self.place(batch)}{batch.node_id}: interrupted when {done} of {len(batch.items)} items were done"
+            f"{self.place(batch)}{batch.node_id}: interrupted when {batch.how_many(done)} were done"
             f"{f', {failed} of them failed' if failed else ''}"
         )
 
@@ -229,11 +229,11 @@ class PflowEngine(Engine):
     def warn(self, batch: Batch, warnings: list[str]) -> None:
         """As diagnostics that pflow's runner shows; an empty list of items is worth a remark."""
         shared, node_id = batch.shared, batch.node_id
-        if not batch.items:
+        if batch.total == 0:
             batch_executor._push_batch_warnings(shared, [], [], node_id, self.config.batch_config)
             return
         if warnings:
-            details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.items())]
+            details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.kept.items())]
             shared.setdefault("__warnings__", {})
             batch_executor._store_batch_warning(shared, node_id, warnings, details)
 

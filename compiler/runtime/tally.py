@@ -1,0 +1,95 @@
+"""What a batch counts as its items finish, and what it keeps of them: no more than it must.
+
+Where the results go to a file, nothing here grows with the number of items: of errors and warnings the first ones
+are kept, the others are counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from typing import Any
+
+MOST_KEPT = 100
+"""How many errors, and how many items with warnings, an outcome lists where the results go to a file."""
+
+_CACHE = 8_000  # kilobytes of names in memory; the others are in a temporary file
+_NOT_OUTPUTS = frozenset(("item", "original_index", "key", "error", "exception"))
+
+
+class Timing:
+    """How long items took, in seconds."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self.shortest = 0.0
+        self.longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more item took `seconds`."""
+        if not self.count or seconds < self.shortest:
+            self.shortest = seconds
+        if seconds > self.longest:
+            self.longest = seconds
+        self.count += 1
+        self.total += seconds
+
+
+class FirstFew:
+    """By index, something about each of the first items that have it, and how many have it in all."""
+
+    def __init__(self, most: int | None) -> None:
+        """At most `most` are kept, those with the lowest indexes; None keeps all."""
+        self.count = 0
+        self.kept: dict[int, Any] = {}
+        self._most = most
+
+    def add(self, index: int, what: Any) -> None:
+        """The item at `index` has `what`."""
+        self.count += 1
+        self.kept[index] = what
+        if self._most is not None and len(self.kept) > self._most:
+            del self.kept[max(self.kept)]
+
+    def in_order(self) -> list[Any]:
+        """What is kept, in the order of the items."""
+        return [self.kept[index] for index in sorted(self.kept)]
+
+    def listed(self, most: int | None = None) -> str:
+        """The indexes, as a message lists them: "0, 7 (+3 more)"."""
+        shown = sorted(self.kept)[:most]
+        more = self.count - len(shown)
+        return ", ".join(map(str, shown)) + (f" (+{more} more)" if more else "")
+
+
+class ItemNames:
+    """The names that items have had, on disk: there may be millions of them."""
+
+    def __init__(self) -> None:
+        # A private temporary file, which SQLite makes when its cache is full and removes by itself.
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
+        self._db.execute("CREATE TABLE name (digest BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+
+    def first_with(self, name: str, number: int) -> int | None:
+        """The item that has had `name` before; None if that is the first one, item `number`."""
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if self._db.execute("INSERT OR IGNORE INTO name VALUES (?, ?)", (digest, number)).rowcount:
+            return None
+        return int(self._db.execute("SELECT number FROM name WHERE digest = ?", (digest,)).fetchone()[0])
+
+    def close(self) -> None:
+        """Forget them."""
+        self._db.close()
+
+
+def is_empty(result: dict[str, Any]) -> bool:
+    """Whether an item's node gave nothing."""
+    for key, value in result.items():
+        if value is not None and value != "" and value != [] and value != {}:
+            if key in _NOT_OUTPUTS or key[:1] == "_":
+                continue
+            return False
+    return True
