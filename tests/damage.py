@@ -68,9 +68,12 @@ def corpus() -> list[Sound]:
         case = json.loads(file.read_bytes())
         if case["expected"]["status"] == "success":
             found.append(Sound(file.stem, case["ir"], CONFORMANCE / "files", case["inputs"]))
-    for file in sorted(GOLDEN.glob("*/*/workflow.json")) + sorted(GOLDEN.glob("diff/*/new.json")):
-        if file.parent.parent.name != "bad" and file.parent.name != "invalid":
-            found.append(Sound(f"{file.parent.parent.name}/{file.parent.name}", json.loads(file.read_bytes()), file.parent))
+    files = [*sorted(GOLDEN.glob("*/*/workflow.json")), *sorted(GOLDEN.glob("diff/*/new.json"))]
+    found += [
+        Sound(f"{file.parent.parent.name}/{file.parent.name}", json.loads(file.read_bytes()), file.parent)
+        for file in files
+        if file.parent.parent.name != "bad" and file.parent.name != "invalid"
+    ]
     return found
 
 
@@ -214,15 +217,15 @@ def break_reference(rng: random.Random, ir: Json) -> str:
     holder, key = rng.choice(found)
     text = holder[key]
     at = text.index("${")
-    holder[key] = rng.choice(
-        [text.replace("}", "", 1), text.replace("${", "$ {", 1), text.replace("${", "{", 1), text.replace("${", "${ ", 1),
-         text[:at] + "$" + text[at:], text.replace("${", "$(", 1)]
-    )  # fmt: skip
+    changed = ["$ {", "{", "${ ", "$(", "$${"]
+    holder[key] = rng.choice([text.replace("}", "", 1), *(text[:at] + new + text[at + 2 :] for new in changed)])
     return "reference broken"
 
 
 def misspell_file(rng: random.Random, ir: Json) -> str:
-    found = [(h, k) for h, k in places(ir) if isinstance(h[k], str) and (h[k][:2] == "./" or h[k].endswith(".pflow.md"))]
+    found = [
+        (h, k) for h, k in places(ir) if isinstance(h[k], str) and (h[k][:2] == "./" or h[k].endswith(".pflow.md"))
+    ]
     if not found:
         return ""
     holder, key = rng.choice(found)
@@ -348,7 +351,7 @@ def refused(ir: Json, file: Path) -> list[str]:
 
 def examine(sound: Sound, seed: int, bench: fuzz_pflow.Bench, work: Path) -> Iterator[Finding]:
     """Damage a workflow once and go through the commands."""
-    rng = random.Random(f"{sound.name} {seed}")  # noqa: S311  nothing here is secret
+    rng = random.Random(f"{sound.name} {seed}")
     ir, done = damaged(sound, rng)
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(sound.folder, work, ignore=lambda folder, names: [n for n in names if n.endswith((".py", ".json"))
