@@ -25,6 +25,7 @@ class Lowered:
     diagnostics: tuple[Diagnostic, ...]
     """Warnings, sorted by place. (Errors are raised.)"""
     _lowered: LoweredIR = field(repr=False)
+    _marked: Mapping[str, str] = field(repr=False)
 
     def load(self) -> dict[str, type]:
         """The generated classes by node id, from modules that exist in memory only.
@@ -34,7 +35,7 @@ class Lowered:
         """
         from .write import load_classes
 
-        return load_classes(self._lowered, self.files)
+        return load_classes(self._lowered, self._marked)
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files into `folder` and return the paths of those that changed.
@@ -82,4 +83,5 @@ def lower(
         files=compiled.files,
         diagnostics=compiled.diagnostics,
         _lowered=compiled.lowered,
+        _marked=compiled.marked,
     )

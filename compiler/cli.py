@@ -57,6 +57,7 @@ ELSEWHERE = {
     "enable": "pflow.cli",
     "explain": "tools.explain.command",
     "guide": "tools.guide.command",
+    "journal": "tools.journal.command",
     "lint": "tools.lint.command",
     "lsp": "tools.lsp.command",
     "pflow": "pflow.cli",
@@ -144,6 +145,8 @@ def cli(ctx: click.Context) -> None:
 
     `pflow-lower WORKFLOW` prints the workflow with its batch nodes expanded; WORKFLOW is a .json or
     .pflow.md file, or - for standard input. Its options: `pflow-lower lower --help`.
+
+    JSON is for compiling, for programs and for pflow as a library; what pflow's command runs is .pflow.md.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

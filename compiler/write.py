@@ -13,6 +13,7 @@ from . import regular_files
 from .atomic_write import replace_files
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from .emit.emit import STANDALONE_RUNTIME
+from .emit.marks import plain
 from .generated_folder import GENERATED, LOWERED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
 from .generated_header import header_of, read_header
 from .ir.lowered import MODULE, LoweredIR
@@ -61,25 +62,27 @@ def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None)
     return [folder / path for path in changed]
 
 
-def load_classes(lowered: LoweredIR, files: Mapping[str, str]) -> dict[str, type]:
-    """The generated classes by node id, from a module that exists in memory only.
+def load_classes(lowered: LoweredIR, marked: Mapping[str, str]) -> dict[str, type]:
+    """The generated classes by node id, from a module that exists in memory only; `marked` are the generated files.
 
     Tracebacks, and `inspect.getsource` of a method, show the generated lines.
     """
-    text = files[f"{MODULE}.py"]
+    name = f"{MODULE}.py"
+    text = plain(marked[name])
     # The digest keeps apart what two workflows of the same name were lowered to.
     file = f"<pflow-lower {lowered.name} {MODULE}.py {digest_of(text)}>"
     module = load_module(text, file, MODULE)
-    linecache.cache[f"{file}.map.json"] = (functools.partial(_map_of, lowered, f"{MODULE}.py", text),)
+    linecache.cache[f"{file}.map.json"] = (functools.partial(_map_of, lowered, name, marked[name]),)
     return {batch.node_id: getattr(module, batch.class_name) for batch in lowered.batches}
 
 
-def _map_of(lowered: LoweredIR, name: str, text: str) -> str:
+def _map_of(lowered: LoweredIR, name: str, marked: str) -> str:
     """The source map of a module in memory, made when somebody asks; "" if the workflow has no file."""
     from .emit.source_map import map_text, maps_of
 
-    said = read_header(header_of(text) or "")
-    return map_text(name, text, said.source, maps_of(lowered, {name: text})[name]) if said is not None else ""
+    text = plain(marked)
+    header = read_header(header_of(text) or "")
+    return map_text(name, text, header.source, maps_of(lowered, {name: marked})[name]) if header is not None else ""
 
 
 def load_module(text: str, file: str, name: str) -> types.ModuleType:
@@ -103,8 +106,10 @@ def _refuse_another_workflow(files: Mapping[str, str], folder: Path) -> None:
     if new is None or found is None:
         return
     module, there = found
-    said = read_header(new)
-    if said is not None and (said.source == there.source or _same_file(folder / said.source, folder / there.source)):
+    parsed = read_header(new)
+    if parsed is not None and (
+        parsed.source == there.source or _same_file(folder / parsed.source, folder / there.source)
+    ):
         return
     if not (folder / there.source).is_file():  # its workflow was moved or renamed: this may be it
         return

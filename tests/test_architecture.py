@@ -17,7 +17,7 @@ PACKAGE = Path(pflow_lower.__file__).parent
 
 GROUND = ("diagnostics", "ir", "node_types")
 """What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
-GROUND_MODULES = ("generated_header", "regular_files")
+GROUND_MODULES = ("generated_header", "install_hints", "regular_files")
 """Modules beside the rooms that every room but the runtime may use, as it uses the standard library."""
 STAGES = ("load", "validate", "analyse", "lowering", "emit")
 """In their order: a stage imports the ground and earlier stages, never a later one."""
@@ -35,6 +35,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pflow": {"load", "pflow", "tools"},
     "platformdirs": {"runtime"},
     "pocketflow": {"pflow", "runtime"},
+    "ray": {"runtime"},  # where a batch runs on a cluster
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
     "pygments": {"", "tools"},

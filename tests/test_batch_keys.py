@@ -39,7 +39,7 @@ SOURCES = {
 }
 """Where each of these uses the keys."""
 
-COMMON_WORDS = {"key", "timeout", "retry_backoff", "rate", "resume", "batch"}
+COMMON_WORDS = {"key", "results", "timeout", "retry_backoff", "rate", "resume", "batch"}
 """Keys whose name, or one of whose values, is a word that code uses for other things, too."""
 
 MADE_UP = BatchKey(
@@ -118,7 +118,7 @@ def changed_lines(row: BatchKey) -> set[int]:
 def mapped_lines(row: BatchKey) -> set[int]:
     """The lines that come from the key, as the source map says."""
     compiled = run(from_data(workflow(with_key(row, written=True))))
-    maps = maps_of(compiled.lowered, compiled.files)["nodes.py"]
+    maps = maps_of(compiled.lowered, compiled.marked)["nodes.py"]
     return {
         number
         for line in maps

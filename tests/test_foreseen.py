@@ -255,7 +255,7 @@ def test_an_edge_beside_another_one_that_goes_on() -> None:
     assert "a run fails" not in found.message
 
 
-@pytest.mark.parametrize(("kind", "code"), [("shel", "PFL335"), ("llm-call", "PFL330"), ("shell", None)])
+@pytest.mark.parametrize(("kind", "code"), [("shel", "PFL336"), ("llm-call", "PFL330"), ("shell", None)])
 @pytest.mark.parametrize("batch", [True, False])
 def test_types_that_nobody_knows(kind: str, code: str | None, batch: bool) -> None:
     node = {"id": "a", "type": kind, "params": {"command": "${item}" if batch else "date"}}

@@ -1,32 +1,102 @@
-"""The guide is true: every workflow in it lowers, and gives in pflow what the guide says."""
+"""The guide is true: its commands print what it says, its workflows lower, and give in pflow what it says."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-from click.testing import CliRunner
+from helpers.command import Run
+from helpers.documents import complaints, surroundings
+from helpers.provider import serving
 
 import pflow_lower
 from pflow_lower import pipeline
 from pflow_lower.cli import cli
+from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.explanations import fenced
 from pflow_lower.options import Options
+from pflow_lower.tools.guide.topics import FOLDER, topics
 
-GUIDE = (Path(pflow_lower.__file__).parent / "tools/guide/guide.md").read_text(encoding="utf-8")
-EXAMPLES = fenced(GUIDE)
+TOPICS = topics()
+EXAMPLES = fenced(TOPICS["batches"].markdown)
 WORKFLOWS = [example for example in EXAMPLES if example.kind in ("json", "markdown")]
 GIVEN = [n for n, example in enumerate(EXAMPLES) if example.kind.startswith("json gives ")]
+README = Path(__file__).parent.parent / "README.md"
+ROOT = README.parent
+PAGES = [README, *(FOLDER / f"{name}.md" for name in TOPICS)]
 
 
-def test_guide() -> None:
-    shown = CliRunner().invoke(cli, ["guide"])
-    assert (shown.exit_code, shown.output) == (0, GUIDE)
+def test_without_a_topic_it_lists_them(run: Run) -> None:
+    status, out, err = run("guide")
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.split("\n\n")[0].splitlines()] == list(TOPICS)
+    assert max(map(len, out.splitlines())) <= 88
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_a_topic(name: str, run: Run) -> None:
+    assert run("guide", name) == (0, TOPICS[name].markdown, "")
+
+
+def test_an_unknown_topic(run: Run) -> None:
+    assert run("guide", "batch") == (2, "", 'pflow-lower: no topic is called "batch"\n  did you mean `batches`?\n')
+    status, out, err = run("guide", "xyz")
+    assert (status, out) == (2, "")
+    assert err == f'pflow-lower: no topic is called "xyz"\n  there are: {", ".join(TOPICS)}\n'
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_topics_begin_alike(name: str) -> None:
+    title, summary, rest = TOPICS[name].markdown.split("\n\n", 2)
+    assert title.startswith("# ") and "\n" not in title + summary and rest
+    assert summary.endswith(".")
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_what_a_page_refers_to_is_there(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert set(re.findall(r"`pflow-lower guide ([\w-]+)`", text)) <= set(TOPICS)
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (file.parent / link).exists() or (link.startswith("compiler/") and not (ROOT / "compiler").exists()), (
+            link
+        )
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_commands_options_codes_and_variables_exist(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert set(re.findall(r"\bPFL\d{3}\b", text)) <= set(CODES)
+    source = "".join(module.read_text("utf-8") for module in Path(pflow_lower.__file__).parent.rglob("*.py"))
+    for variable in re.findall(r"\bPFLOW_LOWER\w*", text):
+        assert f'"{variable}"' in source or variable == "PFLOW_LOWER_VERSIONS", variable
+    shown = "".join(block.text for block in fenced(text) if block.kind.startswith(("console", "sh")))
+    lines = re.findall(r"^(?:\$ )?(pflow-lower .*)", shown, re.MULTILINE)
+    for line in [*lines, *re.findall(r"`(pflow-lower [^`\n]+)`", text)]:
+        words = line.partition("  #")[0].split()[1:]
+        name = words[0] if words[0] in cli.list_commands(click.Context(cli)) else "lower"
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert words[0] == name or re.search(r"\.|^[A-Z-]", words[0]), f"{line}: neither a command nor a workflow"
+        if name not in ("pflow", "run"):  # whose other options are pflow's
+            known = {option for parameter in command.get_params(click.Context(command)) for option in parameter.opts}
+            assert {word for word in words if word.startswith("-") and word != "-"} <= known | {"--help"}, line
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a POSIX shell")
+@pytest.mark.parametrize("name", TOPICS)
+def test_what_a_topic_shows_is_so(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    with serving() as provider:
+        found = complaints(TOPICS[name].markdown, tmp_path, surroundings(provider))
+    assert not found, "\n\n".join(found)
 
 
 @pytest.mark.parametrize("example", WORKFLOWS, ids=range(len(WORKFLOWS)))

@@ -438,10 +438,8 @@ def test_without_pflow(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "pflow"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pflow", None)
-    assert (
-        'error[PFL112] a Markdown workflow is read by pflow, which is not installed\n  pip install "pflow-lower[pflow]"'
-        in (refused(MARKDOWN.encode()))
-    )
+    message = "error[PFL112] a Markdown workflow is read by pflow, which is not installed"
+    assert f'{message}\n  pip install "pflow-cli==0.16.*" markdown-it-py' in refused(MARKDOWN.encode())
     assert load("-", stdin=io.BytesIO(SMALL.encode())).data["nodes"]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pflow_lower
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
 PROMPT_CACHE: dict[str, dict[str, Any]] = {
     "prewarm": {"prewarm": True, "params": {"prompt": "Greet ${item}"}},
@@ -24,3 +27,16 @@ def test_a_key_that_only_the_interpreter_honours_is_told(key: str) -> None:
     found = pflow_lower.lower({"nodes": [node], **told}).diagnostics
     assert [(one.code, one.where) for one in found] == [("PFL401", f"greet.{key}")]
     assert f"{key} is not carried over" in found[0].message
+
+
+def test_a_changed_sentence_of_prose_changes_no_byte(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    text = (GOLDEN / "markdown" / "workflow.pflow.md").read_text(encoding="utf-8")
+    told = text.replace("Summarise one note.", "Summarise one note, in few words.\n\nNotes are short.")
+    told = told.replace("Summarise every note of a folder", "Read a folder. Summarise every note of it")
+    assert told != text
+    made = []
+    for version in (text, told):
+        (tmp_path / "workflow.pflow.md").write_text(version, encoding="utf-8")
+        made.append(pflow_lower.lower(tmp_path / "workflow.pflow.md", out=tmp_path, program=True).files)
+    assert made[0] == made[1]

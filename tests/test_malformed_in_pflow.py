@@ -86,6 +86,7 @@ def said(result: tuple[Any, str]) -> str:
     return f"{found!r} {error}"
 
 
+@pytest.mark.slow
 def test_every_shape_of_malformed_text_ends_as_in_pflow(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from pflow.registry import Registry
 

@@ -33,7 +33,7 @@ def test_prose_is_never_taken_for_a_parameter(document: Any) -> None:
     text = HEAD + "prompt: this says what is asked\n- type: llm\n- prompt: Hello ${item}\n\nprompt: and this, too.\n"
     found = document(text)
     assert spelled(found, text, *PROMPT) == "Hello ${item}"
-    assert str(found.positions.find(PROMPT)) == str(found.positions.find_inside(PROMPT, "Hello ${item}", 0))
+    assert str(found.positions.find(PROMPT)) == str(found.positions.find_inside(PROMPT, "Hello ${item}", [0])[0])
     assert found.positions.find(PROMPT).line == text.splitlines().index("- prompt: Hello ${item}") + 1
     assert found.positions.find_key(PROMPT).column == 3
 
@@ -80,7 +80,8 @@ def test_a_value_stands_where_it_is_spelled(document: Any, name: str, spelling: 
     assert shown is not None and first.strip() in shown and "no" not in shown.split("```")[0].split("\n")[0]
     at = found.positions.find(PROMPT, first)
     assert text.replace("\r\n", "\n").split("\n")[at.line - 1][at.column - 1 :].startswith(first)
-    at = found.positions.find_inside(PROMPT, value, value.index("${item}"))
+    offset = value.index("${item}")
+    at = found.positions.find_inside(PROMPT, value, [offset])[offset]
     assert text.replace("\r\n", "\n").split("\n")[at.line - 1][at.column - 1 :].startswith("${item}")
     assert spelled(found, text, "nodes", 0, "batch", "items") == "${names}"
     assert spelled(found, text, "nodes", 0, "batch", "parallel") == "true"

@@ -43,7 +43,7 @@ def test_different_ids_have_different_names(one: str, other: str) -> None:
 @given(st.from_regex(r"[a-z]{50}[a-z0-9_-]{1,3}", fullmatch=True), st.from_regex(r"x{60}[ab]", fullmatch=True))
 def test_long_ids_have_short_names(one: str, other: str) -> None:
     for node_id in (one, other):
-        assert len(names.class_name(node_id)) <= names.LONGEST
+        assert len(names.class_name(node_id)) <= names.MAX_CLASS_NAME
         assert names.class_name(node_id) != names.class_name(node_id + "a")
 
 
@@ -56,7 +56,7 @@ def test_similar_ids_have_different_names(one: str, other: str) -> None:
 def test_a_class_name_is_a_name(node_id: str) -> None:
     name = names.class_name(node_id)
     assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name) and name not in names.RESERVED
-    assert len(name) <= names.LONGEST
+    assert len(name) <= names.MAX_CLASS_NAME
 
 
 @given(st.text(), st.lists(st.text()))

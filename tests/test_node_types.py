@@ -16,7 +16,7 @@ from helpers.command import Run
 from pflow_lower import lower
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.node_types.async_detection import Looked
-from pflow_lower.node_types.lookup import ACTED_ON, NodeTypes, Origin
+from pflow_lower.node_types.lookup import ACTED_ON, NodeTypes, TypeSource
 
 HAS_PFLOW = importlib.util.find_spec("pflow") is not None
 needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="pflow is not installed")
@@ -68,7 +68,7 @@ def refused(folder: Path | None, nodes_file: Path | None = None) -> list[str]:
 class TestOrder:
     def test_a_class_named_in_the_ir_needs_no_table(self) -> None:
         found = NodeTypes.for_workflow(None).resolve("shop.nodes:Shout")
-        assert (found.module, found.class_name, found.origin) == ("shop.nodes", "Shout", Origin.IR)
+        assert (found.module, found.class_name, found.origin) == ("shop.nodes", "Shout", TypeSource.IR)
         assert not found.is_async
         assert found.param_types == {}
 
@@ -93,7 +93,7 @@ class TestOrder:
     )
     def test_what_an_import_cannot_name_is_unknown(self, name: str) -> None:
         found = NodeTypes.for_workflow(None).resolve(name)
-        assert (found.module, found.class_name, found.origin) == (None, None, Origin.UNKNOWN)
+        assert (found.module, found.class_name, found.origin) == (None, None, TypeSource.UNKNOWN)
 
     def test_the_table_goes_before_the_registry_and_that_before_the_core_types(
         self, tmp_path: Path, home: Path, with_pflow: None
@@ -103,9 +103,9 @@ class TestOrder:
         types = NodeTypes.for_workflow(tmp_path)
         found = {name: (types.resolve(name).module, types.resolve(name).origin) for name in ("shell", "http", "llm")}
         assert found == {
-            "shell": ("mine", Origin.CONFIG),
-            "http": ("theirs", Origin.REGISTRY),
-            "llm": ("pflow.nodes.llm.llm", Origin.CORE),
+            "shell": ("mine", TypeSource.CONFIG),
+            "http": ("theirs", TypeSource.REGISTRY),
+            "llm": ("pflow.nodes.llm.llm", TypeSource.CORE),
         }
 
     def test_a_type_is_looked_up_once(self, tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ class TestTable:
         write(tmp_path / "x" / "y" / "pyproject.toml", "[project]\nname = 'no-table-here'\n")
         types = NodeTypes.for_workflow(tmp_path / "x" / "y" / "z")
         assert types.resolve("a").module == "inner"
-        assert types.resolve("b").origin is Origin.UNKNOWN
+        assert types.resolve("b").origin is TypeSource.UNKNOWN
 
     def test_a_broken_pyproject_that_is_not_about_us_is_nobodys_business(self, tmp_path: Path) -> None:
         write(tmp_path / "pyproject.toml", "= broken")
-        assert NodeTypes.for_workflow(tmp_path).resolve("shell").origin is Origin.CORE
+        assert NodeTypes.for_workflow(tmp_path).resolve("shell").origin is TypeSource.CORE
 
     @pytest.mark.parametrize("header", ["", "[nodes]\n"])
     def test_a_nodes_file_wins_over_pyproject(self, tmp_path: Path, header: str) -> None:
@@ -213,23 +213,23 @@ class TestRegistry:
         for make in (lambda: None, lambda: write(home / ".pflow" / "registry.json", "")):
             make()
             types = NodeTypes.for_workflow(None)
-            assert types.resolve("shell").origin is Origin.CORE
+            assert types.resolve("shell").origin is TypeSource.CORE
             assert types.warnings == ()
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"nodes": []}', "[" * 100_000, "\x00", '"x"'])
     def test_a_broken_registry_is_a_warning(self, home: Path, text: str) -> None:
         write(home / ".pflow" / "registry.json", text)
         types = NodeTypes.for_workflow(None)
-        assert types.resolve("shell").origin is Origin.CORE
-        assert types.resolve("http").origin is Origin.CORE
+        assert types.resolve("shell").origin is TypeSource.CORE
+        assert types.resolve("http").origin is TypeSource.CORE
         assert [found.code for found in types.warnings] == ["PFL412"]
 
     @pytest.mark.parametrize("entry", [None, [], {}, {"module": "m"}, {"module": 1, "class_name": "C"}])
     def test_a_broken_entry_is_no_entry(self, home: Path, entry: object) -> None:
         write_registry(home, {"shell": entry, "mine": entry})
         types = NodeTypes.for_workflow(None)
-        assert types.resolve("shell").origin is Origin.CORE
-        assert types.resolve("mine").origin is Origin.UNKNOWN
+        assert types.resolve("shell").origin is TypeSource.CORE
+        assert types.resolve("mine").origin is TypeSource.UNKNOWN
 
     @pytest.mark.parametrize("shape", [{"params": 1}, {"params": [1, {}, {"key": 1, "type": "str"}]}, 1, None])
     def test_a_broken_interface_declares_nothing(self, home: Path, shape: object) -> None:
@@ -239,13 +239,13 @@ class TestRegistry:
     def test_a_module_that_cannot_be_imported_by_name_is_left_out(self, home: Path) -> None:
         write_registry(home, {"x": registered("os; evil()", "X", interface=interface({"a": "str"}))})
         found = NodeTypes.for_workflow(None).resolve("x")
-        assert (found.module, found.class_name, found.origin) == (None, None, Origin.REGISTRY)
+        assert (found.module, found.class_name, found.origin) == (None, None, TypeSource.REGISTRY)
         assert found.param_types == {"a": "str"}
 
     def test_the_old_flat_registry_is_read_too(self, home: Path) -> None:
         flat = {"x": registered("m", "X"), "__metadata__": {"version": "0.1"}}
         write(home / ".pflow" / "registry.json", json.dumps(flat))
-        assert NodeTypes.for_workflow(None).resolve("x").origin is Origin.REGISTRY
+        assert NodeTypes.for_workflow(None).resolve("x").origin is TypeSource.REGISTRY
 
     def test_core_types_that_another_pflow_wrote_are_stale(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("importlib.metadata.version", lambda _name: "0.16.0")
@@ -253,7 +253,7 @@ class TestRegistry:
         write_registry(home, nodes, version="0.8.0")
         types = NodeTypes.for_workflow(None)
         assert types.resolve("shell").module == "pflow.nodes.shell.shell"
-        assert types.resolve("x").origin is Origin.REGISTRY
+        assert types.resolve("x").origin is TypeSource.REGISTRY
 
     def test_the_registry_of_a_newer_installed_pflow_is_not_stale(
         self, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -284,7 +284,7 @@ class TestCore:
         monkeypatch.setitem(sys.modules, "pflow", None)
         write(home / ".pflow" / "registry.json", "broken")
         types = NodeTypes.for_workflow(None)
-        assert types.resolve("shell").origin is Origin.CORE
+        assert types.resolve("shell").origin is TypeSource.CORE
         assert types.warnings == ()
 
     def test_sub_workflows_are_never_looked_up(self, home: Path, with_pflow: None) -> None:
@@ -295,7 +295,7 @@ class TestCore:
     @pytest.mark.parametrize(("name", "is_core"), [("mcp-a-b", True), ("mcp-a-b-c", True), ("mcp-a", False)])
     def test_an_unsynced_mcp_tool_is_the_mcp_node(self, name: str, is_core: bool) -> None:
         found = NodeTypes.for_workflow(None).resolve(name)
-        assert found.origin is (Origin.CORE if is_core else Origin.UNKNOWN)
+        assert found.origin is (TypeSource.CORE if is_core else TypeSource.UNKNOWN)
         assert found.class_name == ("MCPNode" if is_core else None)
 
     @needs_pflow
@@ -318,7 +318,7 @@ class TestCore:
             acted_on = {key: kind for key, kind in declared.items() if kind.lower() in ACTED_ON}
             assert (shipped.module, shipped.class_name, shipped.param_types) == (module, class_name, acted_on)
             assert (found.module, found.class_name, found.param_types) == (module, class_name, acted_on)
-            assert (shipped.origin, found.origin) == (Origin.CORE, Origin.REGISTRY)
+            assert (shipped.origin, found.origin) == (TypeSource.CORE, TypeSource.REGISTRY)
 
 
 class TestAsynchrony:

@@ -75,6 +75,7 @@ def test_pflow_commands_give_the_same(name: str, tmp_path: Path) -> None:
     compare(SESSIONS[name], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["pflow", "run"])
 def test_the_commands(start: str, tmp_path: Path) -> None:
     """`pflow-lower pflow` and `pflow-lower run` as they are typed; JSON output is the same, times aside."""
@@ -450,6 +451,7 @@ def test_an_output_called_item_is_logged(step: None, tmp_path: Path, caplog: pyt
     assert [record.existing_item for record in warned] == ["x", "y"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
 @pytest.mark.parametrize("parallel", ["true", "false"])
 def test_ctrl_c_says_what_was_done(tmp_path: Path, parallel: str) -> None:

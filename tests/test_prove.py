@@ -230,7 +230,7 @@ def test_without_pflow(prove: Prove) -> None:
     with mock.patch.dict(sys.modules, {"pflow_lower.pflow.prove.prove": None}):
         status, _, err = prove(CLASSIFIER)
     assert status == 2
-    assert err.startswith("this needs pflow 0.16 (pip install 'pflow-lower[pflow]')")
+    assert err.startswith('this needs pflow 0.16 (pip install "pflow-cli==0.16.*" markdown-it-py)')
 
 
 def test_the_command() -> None:

@@ -11,13 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pflow_lower.emit.python_text import (
-    Call,
-    Code,
-    Entry,
-    Literal,
-    Mapping,
-    Sequence,
-    Text,
+    PyCall,
+    PyDict,
+    PyEntry,
+    PyFString,
+    PyList,
+    PyLiteral,
+    PyName,
     comment,
     docstring,
     lay_out,
@@ -76,18 +76,18 @@ def test_a_comment_is_one_comment_line(text: str) -> None:
     assert ast.parse(f"x = 1\n{spelled}\n").body[1:] == []
 
 
-@given(st.lists(TEXTS | st.sampled_from([Code("a"), Call("find", (Code("a"), Literal("b")))]), max_size=6))
+@given(st.lists(TEXTS | st.sampled_from([PyName("a"), PyCall("find", (PyName("a"), PyLiteral("b")))]), max_size=6))
 def test_text_with_expressions_evaluates_to_its_parts(parts: list[Any]) -> None:
-    spelled = lay_out(Text(tuple(parts)), 2, "value = ")
+    spelled = lay_out(PyFString(tuple(parts)), 2, "value = ")
     names: dict[str, Any] = {"a": "A", "find": lambda value, key: f"<{value}.{key}>"}
     exec(f"if True:\n    if True:\n{spelled}", names)  # noqa: S102
-    wanted = "".join(part if isinstance(part, str) else "A" if isinstance(part, Code) else "<A.b>" for part in parts)
+    wanted = "".join(part if isinstance(part, str) else "A" if isinstance(part, PyName) else "<A.b>" for part in parts)
     assert names["value"] == wanted
 
 
 @given(VALUES, st.integers(0, 6))
 def test_layout_changes_no_value(value: Any, indent: int) -> None:
-    tree = Mapping((Entry("key", Literal(value), "a comment"), Entry("list", Sequence((Literal(value),)))))
+    tree = PyDict((PyEntry("key", PyLiteral(value), "a comment"), PyEntry("list", PyList((PyLiteral(value),)))))
     spelled = lay_out(tree, indent, "value = ")
     names: dict[str, Any] = {"float": float}
     exec("".join(f"{'    ' * level}if True:\n" for level in range(indent)) + spelled, names)  # noqa: S102

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +22,7 @@ from pflow_lower.options import Options
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 CASES = sorted(path.name for path in GOLDEN.iterdir())
-SCHEMA = json.loads((Path(pflow_lower.__file__).parent / "emit/source_map/map.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((Path(pflow_lower.__file__).parent / "emit/map.schema.json").read_text(encoding="utf-8"))
 
 
 def workflow_of(case: str) -> Path:
@@ -47,7 +46,7 @@ def test_maps_are_as_published(case: str) -> None:
     assert len(files) >= 2
     source = workflow_of(case).read_text(encoding="utf-8").split("\n")
     compiled = compiled_of(case)
-    maps = map_files(maps_of(compiled.lowered, compiled.files), compiled.files, workflow_of(case).name)
+    maps = map_files(maps_of(compiled.lowered, compiled.marked), compiled.files, workflow_of(case).name)
     for file in files:
         found = json.loads(maps[f"{file.name}.map.json"])
         jsonschema.validate(found, SCHEMA)
@@ -61,14 +60,14 @@ def test_maps_are_as_published(case: str) -> None:
 def test_every_rule_is_published_and_used() -> None:
     assert set(SCHEMA["properties"]["lines"]["items"]["properties"]["rule"]["enum"]) == set(RULES)
     compiled = [compiled_of(case) for case in CASES if case != "markdown"]
-    maps = [mapped for one in compiled for mapped in maps_of(one.lowered, one.files).values()]
+    maps = [mapped for one in compiled for mapped in maps_of(one.lowered, one.marked).values()]
     assert {row.rule for mapped in maps for row in mapped} == set(RULES)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_line_that_says_something_of_a_node_leads_to_it(case: str) -> None:
     compiled = compiled_of(case)
-    maps = maps_of(compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, compiled.marked)
     for batch in compiled.lowered.batches:
         lines = compiled.files["nodes.py"].split("\n")
         begin = lines.index(next(line for line in lines if line.startswith(f"class {batch.class_name}(")))
@@ -85,7 +84,7 @@ def test_what_is_written_in_the_workflow_is_where_the_map_says(case: str) -> Non
     file = workflow_of(case)
     source = file.read_text(encoding="utf-8")
     starts = list(itertools.accumulate((len(line) + 1 for line in source.split("\n")), initial=0))
-    maps = maps_of(compiled.lowered, compiled.files)
+    maps = maps_of(compiled.lowered, compiled.marked)
     looked_at = 0
     for number, node in enumerate(compiled.source.nodes):
         for path, text in strings(dict(node.params), ("nodes", number, "params")):
@@ -122,7 +121,7 @@ def test_a_prompt_is_mapped_line_by_line(tmp_path: Path) -> None:
     file = tmp_path / "w.json"
     file.write_text(json.dumps(ir))
     compiled = pipeline.run(file)
-    found = mapped_to(maps_of(compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
+    found = mapped_to(maps_of(compiled.lowered, compiled.marked), ("nodes", 0, "params", "prompt"))
     spelled = file.read_text()
     begin = spelled.index('"First') + 2  # columns count from 1, and the quote stands before the text
     starts = [0, 15, 16, prompt.index("First", 20), prompt.index("last")]
@@ -137,7 +136,7 @@ def test_a_file_of_its_own_has_no_lines_in_the_workflow(tmp_path: Path) -> None:
     ir["nodes"][0]["params"] = {"prompt": "./prompt.md"}  # type: ignore[index]
     (tmp_path / "w.json").write_text(json.dumps(ir))
     compiled = pipeline.run(tmp_path / "w.json")
-    found = mapped_to(maps_of(compiled.lowered, compiled.files), ("nodes", 0, "params", "prompt"))
+    found = mapped_to(maps_of(compiled.lowered, compiled.marked), ("nodes", 0, "params", "prompt"))
     columns = {mapped.position.column for mapped in found if mapped.position}
     assert columns == {(tmp_path / "w.json").read_text().index('"./prompt.md"') + 1}
 
@@ -147,14 +146,18 @@ class Fails(pocketflow.Node):  # type: ignore[misc]
         raise RuntimeError("no")
 
 
+WORKFLOW = (GOLDEN / "issue-classifier" / "workflow.json").read_text("utf-8")
+ONCE = WORKFLOW.replace('"max_retries": 3', '"max_retries": 1')
+"""The workflow without a second attempt, for which a test would wait."""
 STORE = {"list_issues": {"response": [{"title": "t", "body": "b"}]}, "style": "s"}
 NOTES = pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes since Python 3.11")
 
 
 @NOTES
-def test_a_failing_item_names_its_place_in_memory() -> None:
-    cls = pflow_lower.lower(GOLDEN / "issue-classifier" / "workflow.json").load()["classify"]
-    lines = (GOLDEN / "issue-classifier" / "workflow.json").read_text(encoding="utf-8").split("\n")
+def test_a_failing_item_names_its_place_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "workflow.json").write_text(ONCE, "utf-8")
+    cls = pflow_lower.lower(tmp_path / "workflow.json").load()["classify"]
+    lines = ONCE.split("\n")
     with pytest.raises(RuntimeError) as caught:
         cls(Fails()).run(dict(STORE))
     name, line, column, node = caught.value.__notes__[0].split(":")[:4]
@@ -169,7 +172,7 @@ def test_a_failing_item_names_its_place_in_memory() -> None:
 @NOTES
 @pytest.mark.parametrize("standalone", [False, True])
 def test_a_failing_item_names_its_place_from_a_folder(tmp_path: Path, standalone: bool) -> None:
-    shutil.copy(GOLDEN / "issue-classifier" / "workflow.json", tmp_path)
+    (tmp_path / "workflow.json").write_text(ONCE, "utf-8")
     out = tmp_path / "made" / "here"
     lowered = pflow_lower.lower(tmp_path / "workflow.json", out=out, standalone=standalone)
     lowered.write(out)
@@ -193,3 +196,44 @@ def test_a_failing_item_names_its_place_from_a_folder(tmp_path: Path, standalone
     assert last_line().startswith(place + rest)
     (out / "nodes.py").write_text((out / "nodes.py").read_text() + "\n")  # the map is that of another file now
     assert last_line().startswith(rest)
+
+
+def test_texts_that_look_like_marks_are_texts(tmp_path: Path) -> None:
+    hostile = '\x00[0, "header", null]\x01\n\x01${item}\x00\n\x00'
+    params = {hostile: hostile, "x": [hostile], "y": "${xs}"}
+    node = {"id": "a", "type": "my.nodes:Own", "params": params, "batch": {"items": [hostile.replace("$", "")]}}
+    ir = {"inputs": {"xs": {"type": "string", "description": hostile}}, "nodes": [node]}
+    (tmp_path / "w.json").write_text(json.dumps(ir))
+    compiled = pipeline.run(tmp_path / "w.json", Options(program=True))
+    assert not any(set("\x00\x01") & set(text) for text in compiled.files.values())
+    maps = maps_of(compiled.lowered, compiled.marked)
+    assert {row.path[:4] for row in maps["nodes.py"] if row.rule == "parameter"} == {
+        ("nodes", 0, "params"),
+        ("nodes", 0, "params", hostile),
+        ("nodes", 0, "params", "x"),
+        ("nodes", 0, "params", "y"),
+    }
+    assert [row.rule for rows in maps.values() for row in rows].count("header") == 2  # of each module
+
+
+def test_a_map_takes_time_in_proportion_to_the_text(tmp_path: Path) -> None:
+    """Counted are all calls, and those that look through a whole text of the workflow."""
+
+    def steps(lines: int) -> tuple[int, int]:
+        prompt = "\n".join(f"{number} $${{e}} ${{item.name}}, ${{item.size}}" for number in range(lines))
+        node = {"id": "a", "type": "llm", "params": {"prompt": prompt}, "batch": {"items": "${xs}"}}
+        (tmp_path / "w.json").write_text(json.dumps({"inputs": {"xs": {"type": "array"}}, "nodes": [node]}))
+        calls = []
+        sys.setprofile(lambda frame, event, what: calls.append(getattr(what, "__name__", frame.f_code.co_name)))
+        try:
+            compiled = pipeline.run(tmp_path / "w.json")
+            maps = maps_of(compiled.lowered, compiled.marked)
+        finally:
+            sys.setprofile(None)
+        assert len(mapped_to(maps, ("nodes", 0, "params", "prompt"))) > lines
+        return len(calls), calls.count("spelled") + calls.count("find_inside")
+
+    steps(8)  # what is read once and for all
+    few, many = steps(200), steps(400)
+    assert many[0] < 2.5 * few[0]
+    assert many[1] == few[1] > 0

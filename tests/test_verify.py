@@ -14,7 +14,7 @@ from pflow_lower.emit.verify import verify_files, verify_program
 from pflow_lower.ir import tree
 from pflow_lower.ir.lowered import LoweredIR, LoweredOutput
 from pflow_lower.ir.workflow import Edge
-from pflow_lower.lowering.verify_ir import BrokenPromise, verify_lowered
+from pflow_lower.lowering.verify_ir import InvalidOutput, verify_lowered
 from pflow_lower.options import Options
 
 WORKFLOW: dict[str, Any] = {
@@ -57,7 +57,7 @@ def test_what_the_compiler_makes_is_fine(compiled: pipeline.Compiled) -> None:
 def test_a_module_of_another_shape(compiled: pipeline.Compiled, before: str, after: str, said: str) -> None:
     text = compiled.files["nodes.py"]
     assert before in text
-    with pytest.raises(BrokenPromise, match=said):
+    with pytest.raises(InvalidOutput, match=said):
         verify_files(compiled.lowered, {"nodes.py": text.replace(before, after)})
 
 
@@ -68,13 +68,13 @@ def test_a_module_of_another_shape(compiled: pipeline.Compiled, before: str, aft
         ("one.next(two)", "one.next(os)", "uses os"),
         ("one.next(two)", "one.x(two)", "reads .x"),
         ("one.next(two)", "[n for n in two]", "has a ListComp"),
-        ("raise SystemExit", "pass\n    raise SystemExit", "begin or end"),
+        ("    sys.exit(start(", "    pass\n    sys.exit(start(", "does not begin"),
     ],
 )
 def test_a_program_of_another_shape(compiled: pipeline.Compiled, before: str, after: str, said: str) -> None:
     text = compiled.files["flow.py"]
     assert before in text
-    with pytest.raises(BrokenPromise, match=said):
+    with pytest.raises(InvalidOutput, match=said):
         verify_program(text.replace(before, after))
 
 
@@ -173,7 +173,7 @@ CAPTURE = lowered_ir().batches[0].captures[0]
     ],
 )
 def test_an_ir_of_another_shape(broken: Callable[[LoweredIR], LoweredIR], said: str) -> None:
-    with pytest.raises(BrokenPromise, match=said):
+    with pytest.raises(InvalidOutput, match=said):
         verify_lowered(broken(lowered_ir()))
 
 
@@ -183,7 +183,7 @@ def test_a_template_that_does_not_stand_where_it_says() -> None:
     prompt = batch.parameters[0]
     assert isinstance(prompt.value, tree.Template)
     moved = prompt._replace(value=prompt.value._replace(source=f" {prompt.value.source}"))
-    with pytest.raises(BrokenPromise, match="does not stand at 0"):
+    with pytest.raises(InvalidOutput, match="does not stand at 0"):
         verify_lowered(break_batch(ir, parameters=(moved, *batch.parameters[1:])))
 
 
@@ -191,5 +191,5 @@ def test_the_api_checks_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     from pflow_lower.emit import emit
 
     monkeypatch.setattr(emit, "docstring", lambda text: '"""x"""; import os')
-    with pytest.raises(BrokenPromise):
+    with pytest.raises(InvalidOutput):
         pflow_lower.lower(WORKFLOW)

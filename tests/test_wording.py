@@ -58,7 +58,7 @@ def test_what_users_read_is_plain_english(wording: str) -> None:
 
 def test_all_kinds_of_texts_are_looked_at(tmp_path: Path) -> None:
     places = {place.partition(":")[0] for place, _ in TEXT}
-    assert {"tools/lint/command.py", "tools/guide/guide.md", "diagnostics/explained/PFL301.md"} <= places
+    assert {"tools/lint/command.py", "tools/guide/batches.md", "diagnostics/explained/PFL301.md"} <= places
     module = tmp_path / "module.py"
     module.write_text(
         '"""Of developers."""\n@click.command()\ndef go():\n    """Help."""\n    return f"{go} is no X"\n'

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Template, parse
-from ..ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ..ir.workflow import BatchSpec, ErrorHandling, SourceIR, SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from .code_annotations import result_type
 
@@ -23,6 +23,9 @@ BATCH_OUTPUTS = {
 }
 """What a batch node writes, and of which type."""
 
+_IN_A_FILE = {"file": "string", **{name: kind for name, kind in BATCH_OUTPUTS.items() if name != "results"}}
+"""The same for a batch node whose results go to a file."""
+
 _POSITION = "hand the position on in the batch before: ${__index__}"
 _OPERATORS = frozenset("><=!+*/%")
 
@@ -35,17 +38,39 @@ class Finding(NamedTuple):
     help: str = ""
 
 
+def outputs_of(spec: BatchSpec) -> Mapping[str, str]:
+    """What a batch node with this annotation writes, and of which type."""
+    return BATCH_OUTPUTS if spec.results_file is None else _IN_A_FILE
+
+
+def check_results(node: SourceNode | None, reference: Reference, *, as_items: bool) -> Finding | None:
+    """Whether a reference reads results that went to a file; with `as_items`, a batch would go through them."""
+    if node is None or node.batch is None or node.batch.results_file is None:
+        return None
+    if reference.path[:1] != (Field("results"),):
+        return None
+    message = f"{reference} is not there: the results of `{node.id}` go to a file"
+    file = f"${{{node.id}.file}}"
+    instead = (
+        f'go through that file: "items": {{"file": "{file}"}}' if as_items else f"read the file: {file} is its path"
+    )
+    return Finding("PFL309", message, instead)
+
+
 def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
     """What is wrong with a path into a batch node's outputs, if anything."""
     first, *rest = reference.path
     assert isinstance(first, Field)
     assert node.batch is not None
-    kind = BATCH_OUTPUTS.get(first.name)
+    outputs = outputs_of(node.batch)
+    kind = outputs.get(first.name)
     only_successes = node.batch.error_handling is ErrorHandling.CONTINUE
     if kind is None:
-        guess = nearest(first.name, BATCH_OUTPUTS)
+        guess = nearest(first.name, outputs)
         if guess:
             help = f"did you mean ${{{node.id}.{guess}}}?"
+        elif "file" in outputs:
+            help = f"each item has its own, in the file ${{{node.id}.file}}"
         elif only_successes:
             help = f"each item has its own, in ${{{node.id}.results}}"
         else:
@@ -61,8 +86,9 @@ def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
         return Finding("PFL310", message, f"go through all of ${{{node.id}.results}}, or use fail_fast")
     if first.name == "results" and rest[1:2] == [Field("original_index")] and _known_outputs(node):
         return Finding("PFL309", f"{reference} is refused by pflow, although it is there at run time", _POSITION)
-    if kind == "number":
-        return Finding("PFL309", f"{reference} goes into a number: {node.id}.{first.name}")
+    if kind in ("number", "string"):
+        what = "a number" if kind == "number" else "a text"
+        return Finding("PFL309", f"{reference} goes into {what}: {node.id}.{first.name}")
     if kind == "array" and not indexed:
         return Finding("PFL309", f"{reference} needs an index first: {node.id}.{first.name} is a list")
     if kind == "object" and indexed:
@@ -179,7 +205,7 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     if node.batch is None:
         return result_type(node) if reference.path == (Field("result"),) else None
     if not rest:
-        return BATCH_OUTPUTS.get(first.name)
+        return outputs_of(node.batch).get(first.name)
     if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == [Field("result")]:
         return result_type(node)
     one_result = first.name == "results" and len(rest) == 1 and not isinstance(rest[0], Field)

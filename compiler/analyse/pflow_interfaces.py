@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import Field, Reference
 from ..ir.workflow import SourceIR, SourceNode
-from ..node_types.lookup import NodeTypes, Origin
+from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
-from ..validate.rules import old_batch
+from ..validate.rules import batch_inside_params
 from .known_outputs import Finding
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
@@ -34,7 +34,7 @@ class Interfaces:
         if known is None or self._types is None or self._types.names_a_class(name):
             return None
         found = self._types.resolve(name)
-        is_pflows = found.origin is not Origin.REGISTRY or f"{found.module}:{found.class_name}" == known.path
+        is_pflows = found.origin is not TypeSource.REGISTRY or f"{found.module}:{found.class_name}" == known.path
         return known if is_pflows else None
 
 
@@ -47,7 +47,7 @@ def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Inte
             continue
         names = {*(WORKFLOW_PARAMS if starts_another else known.params), *_EVERYWHERE}
         for key in node.params:
-            if key in names or (key == "batch" and old_batch(node) is not None):
+            if key in names or (key == "batch" and batch_inside_params(node) is not None):
                 continue
             guess = report.nearest(key, names - {STRAY_PARAM}, [name for name in _KEYS if name not in node.data])
             help = f"did you mean `{guess}`?" if guess else f"it has: {', '.join(sorted(names - _EVERYWHERE))}"
@@ -61,7 +61,7 @@ def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference)
     at = 0
     if node.batch is not None:
         at = 2
-        if reference.path[0] != Field("results"):
+        if reference.path[0] != Field("results") or node.batch.inner is not None:
             return None
     step = reference.path[at] if len(reference.path) > at else None
     if known is None or not known.known_outputs or not isinstance(step, Field):

@@ -17,18 +17,18 @@ from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
-from ..validate.rules import old_batch
+from ..validate.rules import batch_inside_params
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_actions, check_items, check_unreachable
-from .invariance import BATCH_NAMES, INDEX, PREVIOUS
-from .known_outputs import check_item_field, check_loops, check_output_key, check_shell
+from .invariance import BATCH_NAMES, INDEX, PREVIOUS, Bound
+from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .sentences import names_nothing
-from .template_sites import Surface, surfaces
+from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
 
 COUNTERS = (INDEX, "__iteration__")
@@ -76,12 +76,12 @@ class _Checker:
     def run(self) -> None:
         used: set[str] = set()
         malformed = False
-        for surface in surfaces(self.ir):
-            malformed = check_syntax(surface, self.report) or malformed
-            if surface.node is not None:
-                used |= self._node_surface(surface, surface.node)
-            elif surface.kind == "chunk":
-                used |= {ref.root for ref in surface.template.references()}
+        for site in template_sites(self.ir):
+            malformed = check_syntax(site, self.report) or malformed
+            if site.node is not None:
+                used |= self._node_site(site, site.node)
+            elif site.kind is SiteKind.CHUNK:
+                used |= {ref.root for ref in site.template.references()}
         used |= self._outputs()
         check_aliases(self.ir, self.report, self.nodes)
         check_loops(self.ir, self.report, self.nodes)
@@ -95,158 +95,171 @@ class _Checker:
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
 
-    def _node_surface(self, surface: Surface, node: SourceNode) -> set[str]:
+    def _node_site(self, site: TemplateSite, node: SourceNode) -> set[str]:
         roots: set[str] = set()
-        for expression in surface.template.expressions:
-            for reference in _read(surface, expression):
+        for expression in site.template.expressions:
+            for reference in _read(site, expression):
                 roots.add(reference.root)
-                if self._exists(surface, node, expression, reference):
+                if self._is_in_file(site, expression, reference):
+                    continue
+                if self._exists(site, node, expression, reference):
                     if len(expression.operands) == 1:
-                        self._output_key(surface, expression, reference)
-                    self._fails(surface, node, expression, reference)
+                        self._output_key(site, expression, reference)
+                    self._fails(site, node, expression, reference)
         return roots
 
-    def _exists(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+    def _exists(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         """Report a reference that pflow refuses for its root. Returns whether it is fine."""
         root = reference.root
         own = _own_names(node)
         if root.startswith("__") and root.endswith("__") and root not in (*COUNTERS, PREVIOUS):
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
             return self._error(
-                "PFL306", surface, expression, reference, f"{reference} has a name that is pflow's own", help
+                "PFL306", site, expression, reference, f"{reference} has a name that is pflow's own", help
             )
         if root in COUNTERS and reference.path:
             return self._error(
-                "PFL307", surface, expression, reference, f"{reference}: {root} is a number, it has no fields"
+                "PFL307", site, expression, reference, f"{reference}: {root} is a number, it has no fields"
             )
         if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
-            return self._batch_name(surface, node, expression, reference)
+            return self._batch_name(site, node, expression, reference)
         if node.batch is not None and not is_name(node.batch.alias) and root in ("item", name_like(node.batch.alias)):
             return True  # what the item will be called is not settled: its name is refused
         if root in self.names or root in own:
-            return not reference.path or self._in_time(surface, node, expression, reference)
+            return not reference.path or self._in_time(site, node, expression, reference)
         if root in self.nodes:
             if reference.path:
-                return self._in_time(surface, node, expression, reference)
-            return self._bare_node(surface, expression, reference)
-        old = old_batch(node)
+                return self._in_time(site, node, expression, reference)
+            return self._bare_node(site, expression, reference)
+        old = batch_inside_params(node)
         help = self._meant(node, reference, own)
         if old is not None and root in (old.get("as", "item"), "__index__"):
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
-        if surface.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
+        if site.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
             shell = f"the shell's variable is ${root}, or $${{{root}}}"
             help = f"{help}\n{shell}" if help else shell
-        return self._error("PFL301", surface, expression, reference, names_nothing(reference), help)
+        return self._error("PFL301", site, expression, reference, names_nothing(reference), help)
 
-    def _batch_name(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+    def _batch_name(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         root = reference.root
-        if node.batch is None or surface.kind != "param":
+        if node.batch is None or site.kind is not SiteKind.PARAMETER:
             what = f"{reference} only exists in the params of a batch node"
-            return self._error("PFL301", surface, expression, reference, what)
+            return self._error("PFL301", site, expression, reference, what)
         if root == PREVIOUS:
-            return self._previous(surface, node, expression, reference)
+            return self._previous(site, node, expression, reference)
         if reference.path:
-            return self._error("PFL307", surface, expression, reference, f"{reference} is a number, it has no fields")
+            return self._error("PFL307", site, expression, reference, f"{reference} is a number, it has no fields")
+        if node.batch.items_file is not None and BATCH_NAMES[root] is Bound.TOTAL:
+            what = f"{reference} is not known: the items are read from a file, one at a time"
+            help = "${batch_index} is known; count them in a step before, if it must be all of them"
+            return self._error("PFL301", site, expression, reference, what, help)
         return True
 
-    def _previous(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+    def _previous(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         if node.batch is not None and node.batch.parallel:
             what = f"{reference} is the result of the item before, and items of a parallel batch have none"
-            return self._error("PFL325", surface, expression, reference, what, "take `parallel` out")
-        if surface.path[2:3] == ("batch",):
+            return self._error("PFL325", site, expression, reference, what, "take `parallel` out")
+        if site.path[2:3] == ("batch",):
             what = f"{reference} is not there yet: items get their names before the first one runs"
-            return self._error("PFL325", surface, expression, reference, what)
+            return self._error("PFL325", site, expression, reference, what)
         if len(expression.operands) == 1:
             what = f"{reference} finds nothing for the first item, so that one fails"
             help = f'say what it is then: ${{{reference.raw} ?? ""}}'
-            self._warn("PFL326", surface, expression, reference, what, help)
+            self._warn("PFL326", site, expression, reference, what, help)
         return True
 
-    def _in_time(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+    def _in_time(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         root = reference.root
         if self.order.runs_before(root, node.id) or (root == node.id and node.loop):
             return True
         if root == node.id:
             what = f"{reference} is this node's own output, which is not there yet"
-            return self._error("PFL304", surface, expression, reference, what, "only a `loop` node can read it")
+            return self._error("PFL304", site, expression, reference, what, "only a `loop` node can read it")
         what = f"{reference} is read before `{root}` runs"
-        return self._error("PFL303", surface, expression, reference, what, f"move `{root}` before `{node.id}`")
+        return self._error("PFL303", site, expression, reference, what, f"move `{root}` before `{node.id}`")
 
-    def _output_key(self, surface: Surface, expression: Expression, reference: Reference) -> None:
+    def _output_key(self, site: TemplateSite, expression: Expression, reference: Reference) -> None:
         """A reference without a fallback must name an output, where one can know its name here."""
         node = self.nodes.get(reference.root)
-        if surface.node is not None:
-            finding = check_item_field(surface.node, self.nodes, reference)
+        if site.node is not None:
+            finding = check_item_field(site.node, self.nodes, reference)
             if finding is not None:
-                self._error(finding.code, surface, expression, reference, finding.message, finding.help)
+                self._error(finding.code, site, expression, reference, finding.message, finding.help)
         if node is None:
             return
         if not self.ir.namespaced:
-            if surface.node is None or (
-                reference.root not in self.names and reference.root not in _own_names(surface.node)
-            ):
+            if site.node is None or (reference.root not in self.names and reference.root not in _own_names(site.node)):
                 what = f"{reference} is not found without namespaces: nodes write to the top level"
                 help = "remove `enable_namespacing: false`"
-                self._warn("PFL322", surface, expression, reference, what, help)
+                self._warn("PFL322", site, expression, reference, what, help)
             return
         if not reference.path or not isinstance(reference.path[0], Field):
-            self._bare_node(surface, expression, reference)
+            self._bare_node(site, expression, reference)
         else:
             finding = check_output_key(node, reference) if node.batch is not None else None
             finding = finding or check_output(self.interfaces, node, reference)
             finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
-                self._error(finding.code, surface, expression, reference, finding.message, finding.help)
+                self._error(finding.code, site, expression, reference, finding.message, finding.help)
 
-    def _fails(self, surface: Surface, node: SourceNode, expression: Expression, reference: Reference) -> None:
+    def _is_in_file(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
+        """Report a reference to results that went to a file: with something to fall back on, too."""
+        node = self.nodes.get(reference.root) if self.ir.namespaced else None
+        finding = check_results(node, reference, as_items=site.kind is SiteKind.ITEMS)
+        if finding is not None:
+            self._error(finding.code, site, expression, reference, finding.message, finding.help)
+        return finding is not None
+
+    def _fails(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> None:
         """Warn of a reference that pflow accepts but will not find when the node runs."""
         root = reference.root
         if root in self.inputs or root in self.nodes:
             return
-        if surface.kind == "inner" and node.batch is not None and root in node.batch.aliases:
+        if site.kind is SiteKind.INNER_ITEMS and node.batch is not None and root in node.batch.aliases:
             # ("nodes", 0, "batch", "batch", "items"): as many batches are around it as are named before the last
-            outer = node.batch.aliases[: surface.path.count("batch") - 1]
+            outer = node.batch.aliases[: site.path.count("batch") - 1]
             if root not in outer:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
-                self._error("PFL327", surface, expression, reference, what)
+                self._error("PFL327", site, expression, reference, what)
             return
         if node.batch is not None and root in node.batch.aliases[1:]:
             return
         own_alias = node.batch.alias if node.batch is not None else None
         if root in _own_names(node) and root != own_alias:
-            in_inputs = surface.kind == "param" and surface.path[3:4] == ("inputs",)
-            if surface.kind == "items" or (in_inputs and root not in self.aliases):
+            in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
+            if site.kind in (SiteKind.ITEMS, SiteKind.FILE) or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
-                self._warn("PFL322", surface, expression, reference, what)
+                self._warn("PFL322", site, expression, reference, what)
             return
         if root == own_alias or (root == "__index__" and node.batch is not None):
-            if surface.kind == "items":
-                what = f"{reference} is read before there is an item: `items` makes the list of them"
-                self._warn("PFL321", surface, expression, reference, what)
+            if site.kind in (SiteKind.ITEMS, SiteKind.FILE):
+                why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
+                what = f"{reference} is read before there is an item: {why}"
+                self._warn("PFL321", site, expression, reference, what)
         elif root == "__iteration__":
             if not node.loop:
-                self._warn("PFL321", surface, expression, reference, f"{reference} only exists in a loop node")
+                self._warn("PFL321", site, expression, reference, f"{reference} only exists in a loop node")
         elif root == "__index__":
             what = f"{reference} only exists in the params of a batch node"
-            self._warn("PFL321", surface, expression, reference, what)
+            self._warn("PFL321", site, expression, reference, what)
         elif root in self.aliases:
             what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
             help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
-            self._warn("PFL321", surface, expression, reference, what, help)
+            self._warn("PFL321", site, expression, reference, what, help)
 
-    def _bare_node(self, surface: Surface, expression: Expression, reference: Reference) -> bool:
+    def _bare_node(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
         root = reference.root
         if root in self.aliases:
             what = f"{reference} is taken for the node of that name, not for the item"
             help = 'give the item another name with "as"'
-            return self._error("PFL308", surface, expression, reference, what, help)
+            return self._error("PFL308", site, expression, reference, what, help)
         node = self.nodes[root]
         example = f"${{{root}.results}}" if node.batch is not None else f"${{{root}.NAME}}"
         return self._error(
             "PFL308",
-            surface,
+            site,
             expression,
             reference,
             f"{reference} is a node, not one of its outputs",
@@ -262,7 +275,7 @@ class _Checker:
             wrapped = parse("${" + source + "}")
             bare = wrapped.is_whole or not parse(source).is_dynamic
             template = wrapped if bare else parse(source)
-            surface = Surface("output", None, path, template)
+            site = TemplateSite(SiteKind.OUTPUT, None, path, template)
             if not source.strip():
                 self.report.error("PFL312", path, "is empty", help="name a value: ${node.output}")
             elif not template.expressions and not template.issues:
@@ -279,12 +292,14 @@ class _Checker:
             for expression in template.expressions:
                 for reference in expression.references():
                     roots.add(reference.root)
+                    if self._is_in_file(site, expression, reference):
+                        continue
                     if reference.root not in known:
                         if "${" in source:
                             help = self._similar(reference.root, known, reference.raw)
-                            self._error("PFL301", surface, expression, reference, names_nothing(reference), help)
+                            self._error("PFL301", site, expression, reference, names_nothing(reference), help)
                     elif len(expression.operands) == 1 and reference.path:
-                        self._output_key(surface, expression, reference)
+                        self._output_key(site, expression, reference)
         return roots
 
     def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
@@ -307,35 +322,35 @@ class _Checker:
     def _error(
         self,
         code: str,
-        surface: Surface,
+        site: TemplateSite,
         expression: Expression,
         reference: Reference,
         message: str,
         help: str = "",
     ) -> bool:
         text = _spelling(expression, reference)
-        self.report.error(code, surface.path, message, text=text, help=help)
+        self.report.error(code, site.path, message, text=text, help=help)
         return False
 
     def _warn(
         self,
         code: str,
-        surface: Surface,
+        site: TemplateSite,
         expression: Expression,
         reference: Reference,
         message: str,
         help: str = "",
     ) -> None:
         text = _spelling(expression, reference)
-        self.report.warn(code, surface.path, message, text=text, help=help)
+        self.report.warn(code, site.path, message, text=text, help=help)
 
 
-def _read(surface: Surface, expression: Expression) -> Iterator[Reference]:
+def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:
     """The references to check. What a loop carries is checked elsewhere, but for its indexes."""
     for operand in expression.operands:
         if isinstance(operand, Reference):
             for reference in operand.references():
-                if surface.kind != "carry" or reference is not operand:
+                if site.kind is not SiteKind.CARRY or reference is not operand:
                     yield reference
 
 

@@ -1,7 +1,8 @@
-"""The places of a workflow where a template can stand, and the order in which its nodes run."""
+"""The places of a workflow where a template can stand."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,48 +11,68 @@ from ..ir.template import Template, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 
 
-class Surface(NamedTuple):
-    """One template in its place. `kind` is param, items, inner (the items of a batch inside a batch), loop, carry,
-    output, chunk or prose."""
+class SiteKind(enum.Enum):
+    """What a template is for."""
 
-    kind: str
+    PARAMETER = "parameter"
+    ITEMS = "items"
+    FILE = "file"
+    """The path of a file of items or results."""
+    INNER_ITEMS = "inner items"
+    """The items of a batch inside a batch."""
+    LOOP = "loop"
+    CARRY = "carry"
+    OUTPUT = "output"
+    CHUNK = "chunk"
+    """A piece of the prompt cache that is a reference."""
+    PROSE = "prose"
+    """Text of the prompt cache, which must not have references."""
+
+
+class TemplateSite(NamedTuple):
+    """One template in its place."""
+
+    kind: SiteKind
     node: SourceNode | None
     path: Path
     template: Template
 
 
-def surfaces(ir: SourceIR) -> Iterator[Surface]:
+def template_sites(ir: SourceIR) -> Iterator[TemplateSite]:
     """Every template of the workflow: of its nodes, then of its outputs, then of its prompt cache."""
     for node in ir.nodes:
         yield from _of_node(node)
     for name, source in ir.outputs:
         if "${" in source:
-            yield Surface("output", None, ("outputs", name, "source"), parse(source))
+            yield TemplateSite(SiteKind.OUTPUT, None, ("outputs", name, "source"), parse(source))
     for index, chunk in enumerate(ir.chunks):
         path: Path = ("cache", "items", index)
         if chunk.var:
-            yield Surface("chunk", None, (*path, "var"), parse("${" + chunk.var + "}"))
+            yield TemplateSite(SiteKind.CHUNK, None, (*path, "var"), parse("${" + chunk.var + "}"))
         if "${" in chunk.prose_before:
-            yield Surface("prose", None, (*path, "prose_before"), parse(chunk.prose_before))
+            yield TemplateSite(SiteKind.PROSE, None, (*path, "prose_before"), parse(chunk.prose_before))
 
 
-def _of_node(node: SourceNode) -> Iterator[Surface]:
+def _of_node(node: SourceNode) -> Iterator[TemplateSite]:
     for path, template in templates(node.params, (*node.path, "params")):
-        yield Surface("param", node, path, template)
+        yield TemplateSite(SiteKind.PARAMETER, node, path, template)
     if node.batch is not None:
+        kind = SiteKind.ITEMS if node.batch.items_file is None else SiteKind.FILE
         for path, template in templates(node.batch.items, (*node.path, "batch", "items")):
-            yield Surface("items", node, path, template)
+            yield TemplateSite(kind, node, path, template)
+        for path, template in templates(node.batch.results, (*node.path, "batch", "results")):
+            yield TemplateSite(SiteKind.FILE, node, path, template)
         inner: Path = (*node.path, "batch")
         for level in node.batch.levels[1:]:
             inner = (*inner, "batch")
             for path, template in templates(level.items, (*inner, "items")):
-                yield Surface("inner", node, path, template)
+                yield TemplateSite(SiteKind.INNER_ITEMS, node, path, template)
         for path, template in templates(node.batch.key, (*node.path, "batch", "key")):
-            yield Surface("param", node, path, template)
+            yield TemplateSite(SiteKind.PARAMETER, node, path, template)
     if (loop := node.loop) is None:
         return
     for key, text in (*loop.conditions, ("max_iterations", loop.max_iterations)):
         for path, template in templates(text, (*node.path, "loop", key)):
-            yield Surface("loop", node, path, template)
+            yield TemplateSite(SiteKind.LOOP, node, path, template)
     for path, template in templates(loop.carry, (*node.path, "loop", "carry")):
-        yield Surface("carry", node, path, template)
+        yield TemplateSite(SiteKind.CARRY, node, path, template)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from ..ir.report import DiagnosticCollector
-from .template_sites import Surface
+from .template_sites import SiteKind, TemplateSite
 
 _OPERATORS = frozenset("><=!+*/%")
 
 
-def check_syntax(surface: Surface, report: DiagnosticCollector) -> bool:
+def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
     """Report every malformed piece of a template. Returns whether there is one."""
-    template = surface.template
-    if surface.kind == "prose" and template.expressions and not template.issues:
+    template = site.template
+    if site.kind is SiteKind.PROSE and template.expressions and not template.issues:
         message = "the text of a cache chunk cannot contain references"
         help = "a reference in the prompt cache is a chunk of its own"
-        report.error("PFL302", surface.path, message, text=f"${{{template.expressions[0].raw}}}", help=help)
+        report.error("PFL302", site.path, message, text=f"${{{template.expressions[0].raw}}}", help=help)
         return True
     for issue in template.issues:
         shown = issue.raw if len(issue.raw) <= 60 else issue.raw[:57] + "..."
-        report.error("PFL302", surface.path, f"{shown} is not a reference", text=issue.raw, help=_help(issue.raw))
+        report.error("PFL302", site.path, f"{shown} is not a reference", text=issue.raw, help=_help(issue.raw))
     return bool(template.issues)
 
 

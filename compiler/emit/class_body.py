@@ -5,41 +5,72 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import tree
-from ..ir.lowered import SHAPES, Declared, Level, LoweredBatch, Parameter
+from ..ir.lowered import SHAPES, Level, LoweredBatch, Parameter
+from ..ir.paths import Path
 from ..lowering.names import RUNTIME
-from .python_text import WIDTH, Call, Code, Entry, Keyword, Mapping, Node, Sequence, comment, lay_out, literal
-from .python_text import Literal as LiteralNode
-from .template_to_python import Variables, items, lookup, parameter, words
+from .marks import Origin, marked
+from .python_text import (
+    WIDTH,
+    PyCall,
+    PyDict,
+    PyEntry,
+    PyExpr,
+    PyKeyword,
+    PyList,
+    PyLiteral,
+    PyName,
+    comment,
+    lay_out,
+    literal,
+)
+from .template_to_python import Variables, choice, items, lookup, names_used_in, parameter
 
 
 def prep_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `prep`, and the runtime's functions that they use."""
     store = Variables("shared")
-    source = items(batch.items, store)
-    captures = tuple(Keyword(c.name, lookup(c.lookup, store, "capture")) for c in batch.captures)
-    opening = Call("self.open", (Code("shared"), Code("items"), *captures))
+    origin = Origin((*node_path(batch), "batch", "items"), "items")
+    captures = (
+        PyKeyword(c.name, lookup(c.lookup, store, "capture"), Origin(c.path, "capture", c.offset))
+        for c in batch.captures
+    )
     if batch.levels:
-        nested, uses = _nested_items(batch.levels)
-        return "\n".join([*nested, lay_out(opening, 2, "return ")]), functions(opening) | uses
-    start, uses = assigned("items", source, "Items")
-    lines = [lay_out(source, 2, start), lay_out(opening, 2, "return ")]
-    return "\n".join(lines), functions(source, opening) | uses
+        made, uses = _nested_items(batch)
+    else:
+        source = items(batch.items, store, origin)
+        if batch.spec.items_file is not None:
+            source = PyCall("ItemsFile", (source,))
+        start, uses = assigned("items", source, "Items")
+        made, uses = lay_out(source, 2, start), uses | functions(source)
+    lines = [marked(made, origin)]
+    arguments: list[PyExpr] = [PyName("shared"), PyName("items")]
+    if batch.results is not None:
+        results = PyCall("ResultsFile", (items(batch.results, store),))
+        lines.append(marked(lay_out(results, 2, "results = "), Origin(written_key(batch, "results"), "results")))
+        arguments.append(PyName("results"))
+        uses |= functions(results)
+    opening = PyCall("self.open", (*arguments, *captures))
+    return "\n".join([*lines, lay_out(opening, 2, "return ")]), uses | functions(opening)
 
 
-def _nested_items(levels: tuple[Level, ...]) -> tuple[list[str], set[str]]:
+def _nested_items(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines that make one item of each innermost item of batches inside each other."""
-    parts = Mapping(tuple(Entry(level.name, Code(level.variable)) for level in levels))
+    parts = PyDict(tuple(PyEntry(level.name, PyName(level.variable)) for level in batch.levels))
     lines, uses = ["        items = [", lay_out(parts, 3)], set()
     known: tuple[tuple[str, str], ...] = ()
-    for level in levels:
-        found = Call("items_of", (items(level.items, Variables("shared", parts=known)), LiteralNode(_spelled(level))))
-        lines.append(lay_out(found, 3, f"for {level.variable} in "))
+    path: Path = (*node_path(batch), "batch")
+    for level in batch.levels:
+        origin = Origin((*path, "items"), "items")
+        source = items(level.items, Variables("shared", parts=known), origin)
+        found = PyCall("items_of", (source, PyLiteral(_written_items(level))))
+        lines.append(marked(lay_out(found, 3, f"for {level.variable} in "), origin))
         uses |= functions(found)
         known = (*known, (level.name, level.variable))
-    return [*lines, "        ]"], uses
+        path = (*path, "batch")
+    return "\n".join([*lines, "        ]"]), uses
 
 
-def _spelled(level: Level) -> str:
+def _written_items(level: Level) -> str:
     """The items of a level for messages: the reference, or what they are called."""
     source = tree.written(level.items)
     return source if isinstance(source, str) else level.name
@@ -47,51 +78,70 @@ def _spelled(level: Level) -> str:
 
 def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `exec`, and the runtime's functions that they use."""
+    origin = Origin((*node_path(batch), "params"), "parameter")
     inputs = next((p for p in batch.parameters if p.key == "inputs"), None)
     variables = _variables(batch)
     lines: list[str] = []
-    spelled: list[Node] = []
-    in_place: Node | None = None
+    expressions: list[PyExpr] = []
+    in_place: PyExpr | None = None
     in_place_uses: set[str] = set()
-    if inputs is not None and is_scope(inputs):
+
+    def made(p: Parameter) -> PyExpr:
+        expressions.append(parameter(p, variables, permissive=batch.permissive, origin=origin.part(p.key)))
+        return expressions[-1]
+
+    if inputs is not None and is_reference(inputs):
         # The keys of `inputs` are known at run time only, and they come before every other name.
-        in_place = parameter(inputs, variables, permissive=batch.permissive)
-        spelled.append(in_place)
-        lines += [_note(inputs), lay_out(in_place, 2, "inputs = ")]
-        lines.append("        scope = self.with_inputs(call, inputs)")
+        in_place = made(inputs)
+        lines += [
+            marked(_noted(inputs, lay_out(in_place, 2, "inputs = ")), origin.part("inputs")),
+            marked("        scope = self.with_inputs(call, inputs)", origin.part("inputs")),
+        ]
     elif inputs is not None and inputs_are_read(batch.parameters):
-        in_place = parameter(inputs, variables, permissive=batch.permissive)
-        spelled.append(in_place)
+        in_place = made(inputs)
         start, in_place_uses = assigned("inputs", in_place, "Params")
-        lines += [_note(inputs), lay_out(in_place, 2, start)]
+        lines.append(marked(_noted(inputs, lay_out(in_place, 2, start)), origin.part("inputs")))
     entries = []
     for p in batch.parameters:
         if p is inputs and in_place is not None:
-            entries.append(Entry(p.key, Code("inputs")))
-            continue
-        node = parameter(p, variables, permissive=batch.permissive)
-        spelled.append(node)
-        entries.append(Entry(p.key, node, written(p)))
-    params = Mapping(tuple(entries))
-    used = {word for node in spelled for word in words(node)}
+            entries.append(PyEntry(p.key, PyName("inputs")))
+        else:
+            entries.append(PyEntry(p.key, made(p), written(p)))
+    params = PyDict(tuple(entries), origin)
+    used = {name for expression in expressions for name in names_used_in(expression)}
     call = [*_binding(batch, used), *lines]
     uses: set[str] = set()
     if entries:
         start, uses = assigned("params", params, "Params")
-        call.append(lay_out(params, 2, start))
+        call.append(marked(lay_out(params, 2, start), origin))
     waiting = "await " if SHAPES[batch.shape].is_async else ""
-    call.append(f"        return {waiting}self.run_inner(call, {'params' if entries else '{}'})")
-    return "\n".join(line for line in call if line), functions(*spelled) | uses | in_place_uses
+    run = f"        return {waiting}self.run_inner(call, {'params' if entries else '{}'})"
+    call.append(marked(run, Origin((*node_path(batch), "type"), "call")))
+    return "\n".join(call), functions(*expressions) | uses | in_place_uses
 
 
 def item_name_body(batch: LoweredBatch) -> tuple[str, set[str]]:
     """The lines of `name_item`, and the runtime's functions that they use; none where items have no names."""
     if batch.item_name is None:
         return "", set()
-    source = Parameter("key", batch.item_name, Declared.LENIENT_TEXT, parse_json=False)
-    name = parameter(source, _variables(batch), permissive=False)
-    lines = [*_binding(batch, set(words(name))), lay_out(name, 2, "return ")]
+    whole = batch.item_name.whole if isinstance(batch.item_name, tree.Template) else None
+    if whole is not None:  # a name is text, whatever the reference gives
+        name = choice(whole, _variables(batch), "text")
+    else:
+        name = parameter(Parameter("key", batch.item_name, None, parse_json=False), _variables(batch))
+    lines = [*_binding(batch, set(names_used_in(name))), lay_out(name, 2, "return ")]
     return "\n".join(lines), functions(name)
+
+
+def node_path(batch: LoweredBatch) -> Path:
+    """The place of the node that `batch` is made of."""
+    return ("nodes", batch.number)
+
+
+def written_key(batch: LoweredBatch, key: str) -> Path:
+    """The place of a key of the batch, or of the batch itself where its author left the key out."""
+    path: Path = (*node_path(batch), "batch")
+    return (*path, key) if key in batch.spec.written else path
 
 
 def _variables(batch: LoweredBatch) -> Variables:
@@ -110,21 +160,22 @@ def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
     if not names:
         return []
     line = f"        {', '.join(name for name, _ in names)} = {', '.join(value for _, value in names)}"
-    return [line] if len(line) <= WIDTH else [f"        {name} = {value}" for name, value in names]
+    lines = [line] if len(line) <= WIDTH else [f"        {name} = {value}" for name, value in names]
+    return [marked(line, Origin(written_key(batch, "as"), "item")) for line in lines]
 
 
-def assigned(name: str, value: Node, kind: str) -> tuple[str, set[str]]:
+def assigned(name: str, value: PyExpr, kind: str) -> tuple[str, set[str]]:
     """How the assignment of `value` begins, and what it uses: with a type where a type checker cannot infer it."""
     return (f"{name}: {kind} = ", {kind}) if _has_empty(value) else (f"{name} = ", set())
 
 
-def _has_empty(node: Node) -> bool:
+def _has_empty(node: PyExpr) -> bool:
     """Whether there is an empty list or object in a list or object."""
-    if isinstance(node, LiteralNode):
+    if isinstance(node, PyLiteral):
         return _holds_empty(node.value)
-    if isinstance(node, Mapping):
+    if isinstance(node, PyDict):
         return any(_has_empty(entry.value) for entry in node.entries)
-    return isinstance(node, Sequence) and any(map(_has_empty, node.items))
+    return isinstance(node, PyList) and any(map(_has_empty, node.items))
 
 
 def _holds_empty(value: Any) -> bool:
@@ -133,7 +184,7 @@ def _holds_empty(value: Any) -> bool:
     return isinstance(value, list) and (not value or any(map(_holds_empty, value)))
 
 
-def is_scope(inputs: Parameter) -> bool:
+def is_reference(inputs: Parameter) -> bool:
     """Whether `inputs` is a reference, so that its keys are known at run time only."""
     return isinstance(inputs.value, tree.Template)
 
@@ -145,9 +196,10 @@ def inputs_are_read(parameters: tuple[Parameter, ...]) -> bool:
     return any(isinstance(start, tree.Own | tree.Stored) and start.name in keys for start in starts)
 
 
-def _note(p: Parameter) -> str:
+def _noted(p: Parameter, code: str) -> str:
+    """`code` under the comment of its parameter, if it has one."""
     text = written(p)
-    return f"        {comment(text)}" if text else ""
+    return f"        {comment(text)}\n{code}" if text else code
 
 
 _LONGEST_COMMENT = WIDTH - 3 * 4 - 2
@@ -172,6 +224,6 @@ def written(p: Parameter) -> str:
     return text if says_more else ""
 
 
-def functions(*nodes: Node) -> set[str]:
-    """The runtime's functions that `nodes` call."""
-    return {word for node in nodes for word in words(node) if word in RUNTIME}
+def functions(*expressions: PyExpr) -> set[str]:
+    """The runtime's functions that `expressions` call."""
+    return {name for expression in expressions for name in names_used_in(expression) if name in RUNTIME}

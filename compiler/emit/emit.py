@@ -1,23 +1,24 @@
 """Emit: LoweredIR -> the text of every generated file. Decides nothing, looks at no file and no clock.
 
 in   LoweredIR, the command that regenerates the files
-out  {path: text}
+out  {path: text}, marked with where its lines come from (`marks`)
 says nothing: a failure here is a bug of ours
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
+from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
+from ..ir.lowered import MODULE, SHAPES, Budget, LoweredBatch, LoweredIR
 from ..ir.workflow import ErrorHandling, InnerBatch
-from .class_body import exec_body, item_name_body, prep_body
-from .python_text import Literal, comment, docstring, lay_out, literal
+from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
+from .document_text import document_text
+from .marks import Origin, mark, marked
+from .python_text import PyLiteral, comment, docstring, lay_out, literal
 
 if TYPE_CHECKING:
     import jinja2
@@ -26,25 +27,26 @@ RUNTIME = "pflow_lower.runtime"
 STANDALONE_RUNTIME = "pflow_lower_runtime"
 
 
-class Origin(NamedTuple):
+class SourceHeader(NamedTuple):
     """Where the generated files come from, as their header says it."""
 
     source: str
     """The workflow's path, relative to the output folder; "" if it did not come from a file."""
     command: str
     """The command that regenerates the files, run in the output folder."""
+    class_folders: tuple[str, ...] = ()
+    """Where the classes of a program's steps are looked for, relative to the output folder."""
 
 
-def emit(lowered: LoweredIR, origin: Origin, *, runtime: str = RUNTIME) -> dict[str, str]:
-    """The expanded IR and the module of generated classes, by path."""
-    files = {"lowered.json": dump(lowered.document)}
-    files[f"{MODULE}.py"] = _module(lowered.batches, origin, runtime)
+OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backoff"}
+"""What a generated class calls what the node's `retry` says: `max_retries` and its like are those of the batch."""
+
+
+def emit(lowered: LoweredIR, source: SourceHeader, *, runtime: str = RUNTIME) -> dict[str, str]:
+    """The expanded IR and the module of generated classes, by path; both marked."""
+    files = {"lowered.json": document_text(lowered)}
+    files[f"{MODULE}.py"] = _module(lowered.batches, source, runtime)
     return files
-
-
-def dump(document: Mapping[str, Any]) -> str:
-    """A document as JSON text, with a newline at its end."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def runtime_copy() -> dict[str, str]:
@@ -63,30 +65,60 @@ def runtime_copy() -> dict[str, str]:
 def summary(batch: LoweredBatch) -> str:
     """How the batch runs, in a few words."""
     spec = batch.spec
-    said = [f"up to {spec.max_concurrent} at once" if spec.parallel else "one at a time"]
+    words = [f"up to {spec.max_concurrent} at once" if spec.parallel else "one at a time"]
     if spec.max_retries > 1:
         wait = f", {literal(spec.retry_wait)} s apart" if spec.retry_wait else ""
-        said.append(f"{spec.max_retries} attempts{wait}")
-    said.append(
+        words.append(f"{spec.max_retries} attempts{wait}")
+    words.append(
         "goes on after failures" if spec.error_handling is ErrorHandling.CONTINUE else "stops at the first failure"
     )
-    return ", ".join(said)
+    return ", ".join(words)
 
 
-def _module(batches: Sequence[LoweredBatch], origin: Origin, runtime: str) -> str:
-    classes = [_class(batch) for batch in batches]
-    used = {name for cls in classes for name in cls["uses"]}
-    name = origin.source or "a workflow"
+def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str) -> str:
+    views = [_class(batch) for batch in batches]
+    used = {name for view in views for name in view["uses"]}
+    name = source.source or "a workflow"
+    about = docstring(f"Batch nodes of {name}." if batches else f"{name} has no batch nodes.")
+    head = header(source)
     return (
         jinja()
         .get_template("module.py.jinja")
         .render(
-            header=header(origin),
-            docstring=docstring(f"Batch nodes of {name}." if batches else f"{name} has no batch nodes."),
-            imports=import_lines({runtime: used}),
-            classes=classes,
+            header=[mark(HEADER, len(head)) + head[0], *head[1:]],
+            docstring=about,
+            imports=runtime_imports(runtime, used),
+            classes=[_class_text(batch, view) for batch, view in zip(batches, views, strict=True)],
         )
     )
+
+
+IN_A_PACKAGE = "if __package__ and not TYPE_CHECKING:"
+"""What is beside a module is imported as a part of the same package, if the module is part of one. Type checkers look
+at the other imports: they find what is beside a module whether its folder is a package or not."""
+
+
+def runtime_imports(runtime: str, used: set[str]) -> list[str]:
+    """The import of what a module uses of the runtime, be it installed or a copy beside the module."""
+    if runtime == RUNTIME or not used:
+        return import_lines({runtime: used})
+    return ["from typing import TYPE_CHECKING", "", *beside_imports({runtime: used})]
+
+
+def beside_imports(wanted: Mapping[str, Iterable[str]]) -> list[str]:
+    """The imports of modules that stand beside the one that imports them, in a package or not."""
+    names = {module: sorted(found) for module, found in wanted.items()}
+    inside = [f"    {line}" for line in import_lines({f".{module}": found for module, found in names.items()}, 4)]
+    outside = [f"    {line}" for line in import_lines(names, 4)]
+    return [IN_A_PACKAGE, *inside, "else:", *outside]
+
+
+def _class_text(batch: LoweredBatch, view: Mapping[str, Any]) -> str:
+    text = jinja().get_template("batch_node.py.jinja").render(cls=view)
+    return marked(text.removesuffix("\n"), Origin((*node_path(batch), "id"), "class"))
+
+
+HEADER = Origin((), "header")
 
 
 _HANDS_OFF = ("#", "# ruff: noqa", "# fmt: off")
@@ -108,27 +140,29 @@ _COPY = (
 """In a copy of the runtime besides: type checkers of any settings take its types as they are."""
 
 
-def header(origin: Origin) -> list[str]:
+def header(source: SourceHeader) -> list[str]:
     """The comment lines at the top of a generated file."""
-    if not origin.source:
+    if not source.source:
         return [comment("Generated by pflow-lower. Do not edit."), *_HANDS_OFF]
     return [
-        comment(f"Generated by pflow-lower from {origin.source}. Do not edit; edit the workflow and run:", width=1000),
+        comment(f"Generated by pflow-lower from {source.source}. Do not edit; edit the workflow and run:", width=1000),
         "#",
-        comment(f"    {origin.command}", width=1000),
+        comment(f"    {source.command}", width=1000),
         *_HANDS_OFF,
     ]
 
 
-def import_lines(wanted: Mapping[str, Iterable[str]]) -> list[str]:
-    """Import lines for the names of each module, sorted, opened up where they are too long."""
+def import_lines(wanted: Mapping[str, Iterable[str]], indent: int = 0) -> list[str]:
+    """Import lines for the names of each module, sorted, opened up where they are too long after `indent` blanks."""
     lines = []
     for module in sorted(wanted, key=_natural):
         names = sorted(wanted[module], key=_import_order)
         if not names:
             continue
         line = f"from {module} import {', '.join(names)}"
-        lines.append(line if len(line) <= 88 else f"from {module} import (\n    " + ",\n    ".join(names) + ",\n)")
+        pad = " " * indent
+        spread = f"from {module} import (\n{pad}    " + f",\n{pad}    ".join(names) + f",\n{pad})"
+        lines.append(line if len(line) <= 88 - indent else spread)
     return lines
 
 
@@ -149,11 +183,13 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
     prep, prep_uses = prep_body(batch)
     execution, exec_uses = exec_body(batch)
     item_name, name_uses = item_name_body(batch)
+    chosen = (written_key(batch, key) for key in keys_shown_at("base") if key in batch.spec.written)
+    about = docstring(f"Run `{batch.node_id}` ({batch.type}) {_for_each(batch)}.")
     return {
         "name": batch.class_name,
-        "base": shape.base,
+        "base": "".join(mark(Origin(path, "policy")) for path in chosen) + shape.base,
         "is_async": shape.is_async,
-        "docstring": docstring(f"Run `{batch.node_id}` ({batch.type}) {_for_each(batch)}."),
+        "docstring": marked(about, Origin((*node_path(batch), "type"), "class")),
         "attributes": _attributes(batch),
         "prep": prep,
         "item_name": item_name,
@@ -164,6 +200,8 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
 
 def _for_each(batch: LoweredBatch) -> str:
     outer, *inner = (_each(level) for level in batch.spec.levels)
+    if batch.spec.items_file is not None:
+        outer = f"{batch.spec.alias} in the file {batch.spec.items_file}"
     return f"for each {outer}" + "".join(f", for each {level}" for level in inner)
 
 
@@ -175,19 +213,38 @@ def _each(level: InnerBatch) -> str:
 def _attributes(batch: LoweredBatch) -> list[str]:
     """What the annotation says, under its own names; a setting that it leaves out is the base's."""
     spec = batch.spec
-    found: list[tuple[str, Any]] = [("node_id", batch.node_id), ("alias", spec.alias)]
+    found: list[tuple[str, Any, Origin]] = [
+        ("node_id", batch.node_id, Origin((*node_path(batch), "id"), "name")),
+        ("alias", spec.alias, Origin(written_key(batch, "as"), "alias")),
+    ]
     if batch.levels:
-        found.append(("aliases", [level.name for level in batch.levels]))
-    if isinstance(spec.items, str):
-        found.append(("items", spec.items))
+        aliases = [level.name for level in batch.levels]
+        found.append(("aliases", aliases, Origin(written_key(batch, "batch"), "alias")))
+    source = spec.items_file if spec.items_file is not None else spec.items
+    if isinstance(source, str):
+        found.append(("items", source, Origin((*node_path(batch), "batch", "items"), "items")))
+    if batch.retry is not None:
+        for part in batch.retry.written:
+            origin = Origin((*node_path(batch), "retry", part), "attempts")
+            found.append((OWN_ATTEMPTS[part], getattr(batch.retry, part), origin))
     for key in BATCH_KEYS:
         value = getattr(spec, key.field, key.default)
         value = value.value if isinstance(value, ErrorHandling) else value
+        value = spec.results_file if key.key == "results" else value
         if key.shown_at == "attribute" and (key.key in spec.written or value != key.default):
-            found.append((key.key, value))
+            rule = "attempts" if key.key in ("max_retries", "retry_wait") else "policy"
+            rule = key.key if key.key == "results" else rule
+            found.append((key.key, value, Origin(written_key(batch, key.key), rule)))
+        if key.key == "rate" and batch.budget is not None:
+            origin = Origin(written_key(batch, "rate"), "policy")
+            found += [(name, value, origin) for name, value in _shared(batch.budget) if value is not None]
     if not batch.namespaced:
-        found.append(("namespaced", False))
-    return [lay_out(Literal(value), 1, f"{name} = ") for name, value in found]
+        found.append(("namespaced", False, Origin(("enable_namespacing",), "kept")))
+    return [marked(lay_out(PyLiteral(value), 1, f"{name} = "), origin) for name, value, origin in found]
+
+
+def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
+    return ("shared_rate", budget.rate), ("shared_max_concurrent", budget.max_concurrent)
 
 
 @functools.cache

@@ -6,14 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
-from ..lowering.names import free, variable
-from .class_body import functions, inputs_are_read, is_scope, written
-from .emit import Origin, header, import_lines, jinja
-from .python_text import WIDTH, Call, Code, Entry, Keyword, Literal, Node, columns, docstring, lay_out
-from .python_text import Mapping as Display
+from ..ir.paths import Path
+from ..lowering.names import unused_name, variable
+from .class_body import functions, inputs_are_read, is_reference, written
+from .emit import HEADER, RUNTIME, SourceHeader, beside_imports, header, import_lines, jinja
+from .marks import Origin, mark, marked
+from .python_text import (
+    WIDTH,
+    PyCall,
+    PyDict,
+    PyEntry,
+    PyExpr,
+    PyKeyword,
+    PyLiteral,
+    PyName,
+    columns,
+    docstring,
+    lay_out,
+)
+from .requirements import FILE as REQUIREMENTS
 from .template_to_python import Variables, choice, parameter, value
 
-_OURS = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})
+_TOP_LEVEL_NAMES = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})
 _BUILTINS = frozenset(
     """
     all any bool bytes dict dir filter float format hash help id input int iter len list map max min next
@@ -23,65 +37,89 @@ _BUILTINS = frozenset(
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
 
 
-_UNTYPED_IMPORTS = ('# mypy: disable-error-code="import-untyped"', "# pyright: reportMissingTypeStubs=false")
-"""The classes of nodes come from packages that need not be typed: pflow is not."""
+_UNTYPED_IMPORTS = (
+    '# mypy: disable-error-code="import-untyped,import-not-found"',
+    "# pyright: reportMissingTypeStubs=false",
+)
+"""The classes of nodes come from packages that need not be typed: pflow is not. And what stands beside the program is
+found by mypy in one way where the folder is a package for it, and in another where it is not."""
 
 
 class _Names:
     """The names at the top of one program, given out once each."""
 
     def __init__(self) -> None:
-        self._taken = set(_OURS)
+        self._taken = set(_TOP_LEVEL_NAMES)
 
     def take(self, name: str) -> str:
-        name = free(name, self._taken)
+        name = unused_name(name, self._taken)
         self._taken.add(name)
         return name
 
 
-def emit_program(lowered: LoweredIR, origin: Origin, *, runtime: str) -> dict[str, str]:
-    """`flow.py` for the workflow."""
+def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> dict[str, str]:
+    """`flow.py` for the workflow, marked with where its lines come from."""
     names = _Names()
     for batch in lowered.batches:
         names.take(batch.class_name)
     classes = _Classes(names)
     variables = {step.id: names.take(_step_name(step.id)) for step in lowered.steps}
-    steps, makers, used = [], [], {"run_program", "Shared", "Params", "Workflow"}
+    flow = "AsyncWorkflow" if any(step.is_async for step in lowered.steps) else "Workflow"
+    steps, makers, used = [], [], {"run_program", "Shared", "Params", flow}
     for step in lowered.steps:
         inner, uses = _inner(step, classes)
         used |= uses
         if step.batch is not None:
-            built: Node = Call(step.batch.class_name, (inner,))
+            built: PyExpr = PyCall(step.batch.class_name, (inner,))
         else:
-            used.add("Step")
+            kind = "AsyncStep" if step.is_async else "Step"
+            used.add(kind)
             maker = None
             if step.parameters:
                 maker = names.take(f"{variables[step.id].rstrip('_')}_params")
-                lines, uses = _params_body(step.parameters, permissive=lowered.permissive)
+                origin = Origin((*step.path, "params"), "parameter")
+                lines, uses = _params_body(step.parameters, origin, permissive=lowered.permissive)
                 used |= uses
-                said = docstring(f"The parameters of `{step.id}`.")
-                makers.append({"head": _head(maker), "docstring": said, "body": lines})
-            arguments = (Literal(step.id), inner, *([Code(maker)] if maker else []))
-            built = Call("Step", arguments)
-        steps.append(_assigned(variables[step.id], built))
+                first, about = _head(maker), docstring(f"The parameters of `{step.id}`.")
+                length = "\n".join((first, about, lines)).count("\n")
+                makers.append({"head": mark(origin, length) + first, "docstring": about, "body": lines})
+            arguments = (PyLiteral(step.id), inner, *([PyName(maker)] if maker else []))
+            built = PyCall(kind, arguments)
+        steps.append(marked(_assigned(variables[step.id], built), Origin((*step.path, "id"), "step")))
     shown, uses = _outputs(lowered)
     used |= uses
+    if source.source:
+        used.add("beside")
+    head = [*header(source), *_UNTYPED_IMPORTS]
     text = (
         jinja()
         .get_template("flow.py.jinja")
         .render(
-            header=[*header(origin), *_UNTYPED_IMPORTS],
-            docstring=docstring(f"The workflow of {origin.source or 'a file'} as a PocketFlow program."),
-            imports=_imports(lowered.batches, classes, used, runtime),
+            header=[mark(HEADER, len(head)) + head[0], *head[1:]],
+            docstring=docstring(f"The workflow of {source.source or 'a file'} as a PocketFlow program."),
+            imports=_imports(lowered.batches, classes, used, runtime, source.class_folders),
+            runtime=runtime,
+            standalone=runtime != RUNTIME,
+            missing="pflow-lower" if runtime == RUNTIME else f"-r {REQUIREMENTS}",
+            flow=flow,
             makers=makers,
             steps=steps,
             edges=list(_edges(lowered, variables)),
-            start=lay_out(Call("Workflow", (Keyword("start", Code(variables[lowered.start])),)), 1, "return "),
+            start=_start(lowered, variables, flow, source),
             inputs=lay_out(_inputs(lowered), 0, "INPUTS: dict[str, dict[str, Any]] = "),
             outputs=shown,
         )
     )
     return {"flow.py": text}
+
+
+def _start(lowered: LoweredIR, variables: Mapping[str, str], flow: str, source: SourceHeader) -> str:
+    arguments = [PyKeyword("start", PyName(variables[lowered.start]))]
+    if source.source:
+        arguments.append(PyKeyword("file", PyCall("beside", (PyName("__file__"), PyLiteral(source.source)))))
+    built = PyCall(flow, tuple(arguments))
+    path: Path = ("start_node",) if "start_node" in lowered.document else ("nodes", 0, "id")
+    return marked(lay_out(built, 1, "return "), Origin(path, "start"))
 
 
 def _step_name(node_id: str) -> str:
@@ -108,19 +146,19 @@ class _Classes:
             yield module, class_name if class_name == name else f"{class_name} as {name}"
 
 
-def _inner(step: LoweredStep, classes: _Classes) -> tuple[Node, set[str]]:
+def _inner(step: LoweredStep, classes: _Classes) -> tuple[PyExpr, set[str]]:
     if step.runs is None:
-        return Call("no_class", (Literal(step.id), Literal(step.type))), {"no_class"}
-    built: Node = Call(classes.name(*step.runs), ())
-    if step.retry is None:
+        return PyCall("no_class", (PyLiteral(step.id), PyLiteral(step.type))), {"no_class"}
+    built: PyExpr = PyCall(classes.name(*step.runs), ())
+    if step.retry is None or step.batch is not None:  # a batch's class says it itself
         return built, set()
     known = {"max": step.retry.max, "wait": step.retry.wait, "backoff": step.retry.backoff}
     words = {"max": "max_retries", "wait": "wait", "backoff": "backoff"}
-    settings = (Keyword(words[key], Literal(known[key])) for key in step.retry.written)
-    return Call("retrying", (built, *settings)), {"retrying"}
+    settings = (PyKeyword(words[key], PyLiteral(known[key])) for key in step.retry.written)
+    return PyCall("retrying", (built, *settings)), {"retrying"}
 
 
-def _assigned(name: str, built: Node) -> str:
+def _assigned(name: str, built: PyExpr) -> str:
     """The line that gives a step its name; in brackets where not even the start of the call fits beside it."""
     spread = lay_out(built, 1, f"{name} = ")
     inside = lay_out(built, 2)
@@ -135,25 +173,27 @@ def _head(maker: str) -> str:
     return flat if columns(flat) <= WIDTH else f"def {maker}(\n    shared: Shared,\n) -> Params:"
 
 
-def _params_body(parameters: tuple[Parameter, ...], *, permissive: bool) -> tuple[str, set[str]]:
+def _params_body(parameters: tuple[Parameter, ...], origin: Origin, *, permissive: bool) -> tuple[str, set[str]]:
     """The lines of a function that makes a node's parameters of the store."""
     store = Variables("shared")
-    scope, lines, spelled = store, [], []
+    scope, lines, expressions = store, [], []
     inputs = next((p for p in parameters if p.key == "inputs"), None)
-    if inputs is not None and (is_scope(inputs) or inputs_are_read(parameters)):
-        spelled.append(parameter(inputs, store, permissive=permissive))
-        lines += [lay_out(spelled[0], 1, "inputs = "), "    scope = {**shared, **inputs}"]
+    if inputs is not None and (is_reference(inputs) or inputs_are_read(parameters)):
+        own = origin.part("inputs")
+        expressions.append(parameter(inputs, store, permissive=permissive, origin=own))
+        lines.append(marked(lay_out(expressions[0], 1, "inputs = "), own))
+        lines.append(marked("    scope = {**shared, **inputs}", own))
         scope = Variables("scope")
     entries = []
     for p in parameters:
         if p is inputs and lines:
-            entries.append(Entry(p.key, Code("inputs")))
+            entries.append(PyEntry(p.key, PyName("inputs")))
             continue
-        value = parameter(p, store if p is inputs else scope, permissive=permissive)
-        spelled.append(value)
-        entries.append(Entry(p.key, value, written(p)))
-    lines.append(lay_out(Display(tuple(entries)), 1, "return "))
-    return "\n".join(lines), functions(*spelled)
+        made = parameter(p, store if p is inputs else scope, permissive=permissive, origin=origin.part(p.key))
+        expressions.append(made)
+        entries.append(PyEntry(p.key, made, written(p)))
+    lines.append(lay_out(PyDict(tuple(entries), origin), 1, "return "))
+    return "\n".join(lines), functions(*expressions)
 
 
 def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
@@ -162,32 +202,52 @@ def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
     entries = []
     for name, found in lowered.outputs:
         if isinstance(found, tree.Choice):
-            entries.append(Entry(name, Call("found_or", (choice(found, store, "peek"), Literal(None)))))
+            entries.append(PyEntry(name, PyCall("found_or", (choice(found, store, "peek"), PyLiteral(None)))))
         else:
-            entries.append(Entry(name, value(found, store, permissive=True)))
-    if not lowered.outputs:
+            entries.append(PyEntry(name, value(found, store, permissive=True)))
+    origin = Origin(("outputs",), "output") if entries else None
+    if not entries:
         left = {edge.source for edge in lowered.edges}
-        last = [step.id for step in lowered.steps if step.id not in left]
-        entries = [
-            Entry(i, Call("found_or", (Call("peek", (Code("shared"), Literal(i))), Literal(None)))) for i in last
-        ]
-    return lay_out(Display(tuple(entries)), 1, "return "), functions(*(entry.value for entry in entries))
+        for step in lowered.steps:
+            if step.id not in left:
+                last = PyCall("peek", (PyName("shared"), PyLiteral(step.id)))
+                entries.append(PyEntry(step.id, PyCall("found_or", (last, PyLiteral(None)))))
+    shown = lay_out(PyDict(tuple(entries), origin), 1, "return ")
+    return shown, functions(*(entry.value for entry in entries))
 
 
 def _edges(lowered: LoweredIR, variables: Mapping[str, str]) -> Iterable[str]:
-    for edge in lowered.edges:
+    for number, edge in enumerate(lowered.edges):
         start, end = variables[edge.source], variables[edge.target]
-        arguments = (Code(end),) if edge.name == "default" else (Code(end), Literal(edge.name))
-        yield lay_out(Call(f"{start}.next", arguments), 1)
+        arguments = (PyName(end),) if edge.name == "default" else (PyName(end), PyLiteral(edge.name))
+        yield marked(lay_out(PyCall(f"{start}.next", arguments), 1), Origin(("edges", number), "edge"))
 
 
-def _inputs(lowered: LoweredIR) -> Node:
-    return Display(tuple(Entry(name, Literal(dict(spec))) for name, spec in lowered.inputs.items()))
+def _inputs(lowered: LoweredIR) -> PyExpr:
+    origin = Origin(("inputs",), "input")
+    entries = (PyEntry(name, PyLiteral(dict(spec), origin.part(name))) for name, spec in lowered.inputs.items())
+    return PyDict(tuple(entries), origin)
 
 
-def _imports(batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
-    local = {MODULE: {batch.class_name for batch in batches}}
-    found: dict[str, set[str]] = {runtime: used}
+def _imports(
+    batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str, folders: Sequence[str]
+) -> list[str]:
+    """The runtime first: it says where the classes of steps are looked for. What stands beside `flow.py` comes last."""
+    local = {MODULE: [batch.class_name for batch in batches]} if batches else {}
+    theirs: dict[str, set[str]] = {}
     for module, name in classes.lines():
-        found.setdefault(module, set()).add(name)
-    return [*import_lines(found), "", *import_lines(local)] if batches else import_lines(found)
+        theirs.setdefault(module, set()).add(name)
+    used = used | ({"class_path"} if folders else set())
+    if runtime == RUNTIME and not folders:
+        theirs[RUNTIME] = used
+        lines = []
+    else:
+        lines = [*(import_lines if runtime == RUNTIME else beside_imports)({runtime: used}), ""]
+    if folders:
+        call = PyCall("class_path", (PyName("__file__"), *map(PyLiteral, folders)))
+        lines += [lay_out(call, 0, "sys.path[:] = "), ""]
+    if theirs:
+        lines += [*import_lines(theirs), ""]
+    if local:
+        lines += [*beside_imports(local), ""]
+    return lines[:-1]

@@ -4,75 +4,86 @@ Text from a workflow reaches generated code through three doors only: `literal`,
 `comment`. Whatever the text is, it comes out as a literal, as prose inside quotes, or as one comment
 line; it can never become code.
 
-Longer expressions are small trees (`Code`, `Literal`, `Call`, `Sequence`, `Mapping`, `Text`) that
-`lay_out` writes on one line if they fit and opens up, bracket by bracket, if they do not.
+Longer expressions are small trees (`PyName`, `PyLiteral`, `PyCall`, `PyList`, `PyDict`, `PyFString`) that
+`lay_out` writes on one line if they fit and opens up, bracket by bracket, if they do not. What comes from the
+workflow has its origin on the tree, and its lines get a mark of it.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Sequence as Many
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from .marks import Origin, mark, marked
 
 WIDTH = 88
 _INDENT = "    "
 
 
-class Code(NamedTuple):
+class PyName(NamedTuple):
     """A name or another piece of Python that the compiler itself made up; never workflow text."""
 
     text: str
 
 
-class Literal(NamedTuple):
+class PyLiteral(NamedTuple):
     """A value of the workflow."""
 
     value: Any
+    origin: Origin | None = None
 
 
-class Call(NamedTuple):
+class PyCall(NamedTuple):
     """`name(arguments)`."""
 
     name: str
-    arguments: tuple[Node, ...]
+    arguments: tuple[PyExpr, ...]
 
 
-class Keyword(NamedTuple):
+class PyKeyword(NamedTuple):
     """`name=value` among the arguments of a call."""
 
     name: str
-    value: Node
+    value: PyExpr
+    origin: Origin | None = None
 
 
-class Sequence(NamedTuple):
+class PyList(NamedTuple):
     """`[items]`."""
 
-    items: tuple[Node, ...]
+    items: tuple[PyExpr, ...]
+    origin: Origin | None = None
 
 
-class Mapping(NamedTuple):
+class PyDict(NamedTuple):
     """`{key: value}`. A comment, if there is one, stands on the line above its entry."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PyEntry, ...]
+    origin: Origin | None = None
 
 
-class Entry(NamedTuple):
-    """One entry of a `Mapping`."""
+class PyEntry(NamedTuple):
+    """One entry of a `PyDict`."""
 
     key: Any
-    value: Node
+    value: PyExpr
     comment: str = ""
 
 
-class Text(NamedTuple):
+class PyFString(NamedTuple):
     """Text with expressions in it: an f-string."""
 
-    parts: tuple[str | Node, ...]
+    parts: tuple[str | PyExpr, ...]
+    offsets: tuple[int, ...] = ()
+    """Where in the text at `origin` each part begins; then none of them goes on after the end of a line."""
+    origin: Origin | None = None
 
 
-Node = Code | Literal | Call | Keyword | Sequence | Mapping | Text
+PyExpr = PyName | PyLiteral | PyCall | PyKeyword | PyList | PyDict | PyFString
 
 
 # --- The three doors
@@ -117,86 +128,127 @@ def comment(text: str, width: int = WIDTH) -> str:
 # --- Layout
 
 
-def lay_out(node: Node, indent: int = 0, head: str = "", tail: str = "") -> str:
+def lay_out(node: PyExpr, indent: int = 0, head: str = "", tail: str = "") -> str:
     """`head` + `node` + `tail`, indented by `indent` levels, over as many lines as it takes.
 
-    The first line carries its indentation; there is no newline at the end.
+    The first line carries its indentation; there is no newline at the end. Marked are the parts of `node`, and the
+    parts of those that take several lines: what fits on one line has no parts worth telling apart.
     """
+    text = _laid_out(node, indent, head, tail)
+    return text if "\n" in text else _marks_of_parts(node) + text
+
+
+def _laid_out(node: PyExpr, indent: int, head: str = "", tail: str = "") -> str:
     pad = _INDENT * indent
-    if isinstance(node, Keyword):
-        return lay_out(node.value, indent, f"{head}{node.name}=", tail)
+    if isinstance(node, PyKeyword):
+        return marked(_laid_out(node.value, indent, f"{head}{node.name}=", tail), node.origin)
     flat = _flat(node)
     if flat is not None and columns(pad + head + flat + tail) <= WIDTH:
         return pad + head + flat + tail
-    if isinstance(node, Literal):
+    if isinstance(node, PyLiteral):
         node = _opened(node)
-    if isinstance(node, Text):
+    if isinstance(node, PyFString):
         room = WIDTH - len(pad) - len(_INDENT)
-        pieces = [flat] if flat is not None and columns(flat) <= room else _pieces(node)
-        if len(pieces) > 1 or columns(pieces[0]) <= room:
-            lines = [f"{pad}{_INDENT}{piece}" for piece in pieces]
-            return "\n".join([f"{pad}{head}(", *lines, f"{pad}){tail}"])
-    if isinstance(node, Call) and node.arguments:
+        pieces = [("", flat)] if flat is not None and columns(flat) <= room else [*_pieces(node)]
+        if len(pieces) > 1 or columns(pieces[0][1]) <= room:
+            lines = [f"{begin if len(pieces) > 1 else ''}{pad}{_INDENT}{piece}" for begin, piece in pieces]
+            return _open(pad, f"{head}(", f"){tail}", lines)
+    if isinstance(node, PyCall) and node.arguments:
         row = [_flat(argument) for argument in node.arguments]
         inside = f"{pad}{_INDENT}{', '.join(text for text in row if text is not None)}"
         if None not in row and columns(inside) <= WIDTH:
-            return _open(pad, f"{head}{node.name}(", f"){tail}", [inside])
-        return _open(pad, f"{head}{node.name}(", f"){tail}", [lay_out(a, indent + 1, tail=",") for a in node.arguments])
-    if isinstance(node, Sequence) and node.items:
-        return _open(pad, f"{head}[", f"]{tail}", [lay_out(item, indent + 1, tail=",") for item in node.items])
-    if isinstance(node, Mapping) and node.entries:
-        return _open(pad, f"{head}{{", f"}}{tail}", [_entry(entry, indent + 1) for entry in node.entries])
+            lines = [_marks_of_parts(node) + inside]
+        else:
+            lines = [_laid_out(argument, indent + 1, tail=",") for argument in node.arguments]
+        return _open(pad, f"{head}{node.name}(", f"){tail}", lines)
+    if isinstance(node, PyList) and node.items:
+        items = [
+            marked(_laid_out(item, indent + 1, tail=","), _part(node.origin, number))
+            for number, item in enumerate(node.items)
+        ]
+        return _open(pad, f"{head}[", f"]{tail}", items)
+    if isinstance(node, PyDict) and node.entries:
+        entries = [marked(_entry(entry, indent + 1), _part(node.origin, entry.key)) for entry in node.entries]
+        return _open(pad, f"{head}{{", f"}}{tail}", entries)
     return pad + head + (flat if flat is not None else _flat_anyway(node)) + tail
 
 
-def _open(pad: str, opening: str, closing: str, lines: Many[str]) -> str:
+def _open(pad: str, opening: str, closing: str, lines: Sequence[str]) -> str:
     return "\n".join([pad + opening, *lines, pad + closing])
 
 
-def _entry(entry: Entry, indent: int) -> str:
-    line = lay_out(entry.value, indent, head=f"{literal(entry.key)}: ", tail=",")
+def _entry(entry: PyEntry, indent: int) -> str:
+    line = _laid_out(entry.value, indent, head=f"{literal(entry.key)}: ", tail=",")
     if not entry.comment:
         return line
     pad = _INDENT * indent
     return f"{pad}{comment(entry.comment, WIDTH - len(pad))}\n{line}"
 
 
-def _flat(node: Node, quote: str | None = None) -> str | None:
+def _part(origin: Origin | None, step: str | int) -> Origin | None:
+    return None if origin is None else origin.part(step)
+
+
+def _marks_of_parts(node: PyExpr) -> str:
+    """The marks of the parts of a `node` that stands on one line, those inside a call included."""
+    marks = ""
+    while isinstance(node, PyCall) and node.arguments:
+        marks += "".join(mark(argument.origin) for argument in node.arguments if isinstance(argument, PyKeyword))
+        node = node.arguments[0]
+    if isinstance(node, PyLiteral):
+        node = _opened(node)
+    if isinstance(node, PyDict):
+        return marks + "".join(mark(_part(node.origin, entry.key)) for entry in node.entries)
+    if isinstance(node, PyList):
+        return marks + "".join(mark(_part(node.origin, number)) for number in range(len(node.items)))
+    return marks
+
+
+def _flat(node: PyExpr, quote: str | None = None) -> str | None:
     """`node` on one line; None if it must not stand on one, because it has comments."""
-    if isinstance(node, Mapping) and any(entry.comment for entry in node.entries):
+    if isinstance(node, PyDict) and any(entry.comment for entry in node.entries):
         return None
     return _flat_anyway(node, quote)
 
 
-def _flat_anyway(node: Node, quote: str | None = None) -> str:
-    if isinstance(node, Code):
+def _flat_anyway(node: PyExpr, quote: str | None = None) -> str:
+    if isinstance(node, PyName):
         return node.text
-    if isinstance(node, Literal):
+    if isinstance(node, PyLiteral):
         return literal(node.value, quote)
-    if isinstance(node, Call):
+    if isinstance(node, PyCall):
         return f"{node.name}({', '.join(_flat_anyway(a, quote) for a in node.arguments)})"
-    if isinstance(node, Keyword):
+    if isinstance(node, PyKeyword):
         return f"{node.name}={_flat_anyway(node.value, quote)}"
-    if isinstance(node, Sequence):
+    if isinstance(node, PyList):
         return f"[{', '.join(_flat_anyway(item, quote) for item in node.items)}]"
-    if isinstance(node, Mapping):
+    if isinstance(node, PyDict):
         entries = (f"{literal(e.key, quote)}: {_flat_anyway(e.value, quote)}" for e in node.entries)
         return f"{{{', '.join(entries)}}}"
     return _f_string(node.parts, quote)
 
 
-def _opened(node: Literal) -> Node:
+def _opened(node: PyLiteral) -> PyExpr:
     """A literal that does not fit on one line, as the tree of its parts."""
-    if isinstance(node.value, str):
-        return Text((node.value,))
-    if isinstance(node.value, list):
-        return Sequence(tuple(Literal(item) for item in node.value))
-    if isinstance(node.value, dict):
-        return Mapping(tuple(Entry(key, Literal(value)) for key, value in node.value.items()))
+    value, origin = node.value, node.origin
+    if isinstance(value, str):
+        lines = text_lines(value)
+        starts = itertools.accumulate((len(line) for line in lines[:-1]), initial=0)
+        return PyFString(tuple(lines), tuple(starts) if lines else (), origin)
+    if isinstance(value, list):
+        return PyList(tuple(PyLiteral(item, _part(origin, number)) for number, item in enumerate(value)), origin)
+    if isinstance(value, dict):
+        entries = (PyEntry(key, PyLiteral(member, _part(origin, key))) for key, member in value.items())
+        return PyDict(tuple(entries), origin)
     return node
 
 
-def _f_string(parts: Many[str | Node], quote: str | None = None) -> str:
+def text_lines(text: str) -> list[str]:
+    """The lines of `text`, each with the newline that ends it; none of an empty text."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
+
+
+def _f_string(parts: Sequence[str | PyExpr], quote: str | None = None) -> str:
     """`parts` as one string or f-string, quoted like ruff: the outer quotes that need fewer escapes."""
     static = "".join(part for part in parts if isinstance(part, str))
     if all(isinstance(part, str) for part in parts):
@@ -212,21 +264,23 @@ def _f_string(parts: Many[str | Node], quote: str | None = None) -> str:
     return f"f{outer}{body}{outer}"
 
 
-def _pieces(node: Text) -> list[str]:
-    """The strings, one a line, that make up a text of several lines: each line of the text is one of them.
+def _pieces(node: PyFString) -> Iterator[tuple[str, str]]:
+    """The strings, one a line, that make up a text of several lines, each with its mark: a line of the text each.
 
     However long it is: what is cut cannot be read as it was written, and a changed word would move all others.
     """
-    rows: list[list[str | Node]] = [[]]
-    for part in node.parts:
-        if not isinstance(part, str):
-            rows[-1].append(part)
-            continue
-        first, *others = re.split(r"(?<=\n)", part)
-        if first:
-            rows[-1].append(first)
-        rows.extend([line] if line else [] for line in others)
-    return [_f_string(row) for row in rows if row]
+    row: list[str | PyExpr] = []
+    begin = ""
+    for part, offset in itertools.zip_longest(node.parts, node.offsets):
+        for piece in text_lines(part) if isinstance(part, str) else [part]:
+            if not row and node.origin is not None and offset is not None:
+                begin = mark(node.origin._replace(offset=offset))
+            row.append(piece)
+            if isinstance(piece, str) and piece.endswith("\n"):
+                yield begin, _f_string(row)
+                row = []
+    if row:
+        yield begin, _f_string(row)
 
 
 def columns(text: str) -> int:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..ir import tree
 from ..ir.lowered import Declared, Parameter
 from ..ir.template import Field, Index, Issue
-from .python_text import Call, Code, Entry, Keyword, Literal, Mapping, Node, Sequence, Text
+from .marks import Origin
+from .python_text import PyCall, PyDict, PyEntry, PyExpr, PyFString, PyKeyword, PyList, PyLiteral, PyName, text_lines
 
 
 class Variables(NamedTuple):
@@ -42,7 +44,7 @@ class Variables(NamedTuple):
         return self.store, (Field(start.name),)
 
 
-def lookup(found: tree.Lookup, variables: Variables, function: str = "find") -> Node:
+def lookup(found: tree.Lookup, variables: Variables, function: str = "find") -> PyExpr:
     """`found` as a call of a function that takes a value and a path.
 
     `find` and `peek` are left out where nothing is left to look up, and nothing can be missing.
@@ -51,11 +53,11 @@ def lookup(found: tree.Lookup, variables: Variables, function: str = "find") -> 
     steps = (*first, *found.steps)
     if not steps:
         plain = function == "peek" or (function == "find" and not found.may_miss)
-        return Code(base) if plain else Call(function, (Code(base),))
-    return Call(function, (Code(base), *(_step(step, variables) for step in steps)))
+        return PyName(base) if plain else PyCall(function, (PyName(base),))
+    return PyCall(function, (PyName(base), *(_step(step, variables) for step in steps)))
 
 
-def choice(found: tree.Choice, variables: Variables, function: str = "find") -> Node:
+def choice(found: tree.Choice, variables: Variables, function: str = "find") -> PyExpr:
     """`found` as Python, the value handed to `function`: "peek" gives Missing, the others raise `Unresolved`."""
     operands = []
     for operand in found.operands:
@@ -66,13 +68,18 @@ def choice(found: tree.Choice, variables: Variables, function: str = "find") -> 
     if isinstance(only, tree.Lookup):
         return lookup(only, variables, function)
     made = [_operand(operand, variables) for operand in operands]
-    chain = made[0] if len(made) == 1 else Call("first", tuple(made))
-    return chain if function == "peek" or (function == "find" and not found.may_miss) else Call(function, (chain,))
+    chain = made[0] if len(made) == 1 else PyCall("first", tuple(made))
+    return chain if function == "peek" or (function == "find" and not found.may_miss) else PyCall(function, (chain,))
 
 
 def template(
-    source: tree.Template, variables: Variables, *, permissive: bool = False, parse_json: bool = False
-) -> Node:
+    source: tree.Template,
+    variables: Variables,
+    *,
+    permissive: bool = False,
+    parse_json: bool = False,
+    origin: Origin | None = None,
+) -> PyExpr:
     """A string: a whole reference keeps its type, anything else is text.
 
     With `permissive`, a reference that finds nothing stays as it is written. With `parse_json`, a
@@ -80,47 +87,82 @@ def template(
     """
     if source.unless_run:
         runs = (lookup(node, variables, "peek") for node in source.unless_run)
-        node: Node = Call("none_unless_run", (items(source, variables), *runs))
-        return Call("parsed", (node,)) if source.whole is not None and parse_json else node
+        node: PyExpr = PyCall("none_unless_run", (items(source, variables), *runs))
+        return PyCall("parsed", (node,)) if source.whole is not None and parse_json else node
     if source.whole is not None:
         return _whole(source, source.whole, variables, "parsed" if parse_json else "find", permissive)
-    parts: list[str | Node] = []
+    parts: list[str | PyExpr] = []
+    offsets: list[int] = []
+    for part, offset in _lines(source):
+        parts.append(_inside_text(part, variables, permissive) if isinstance(part, tree.Choice) else part)
+        offsets.append(offset)
+    if any(_is_hard_to_quote(part) for part in parts if not isinstance(part, str)):
+        whole = (
+            _inside_text(part, variables, permissive) if isinstance(part, tree.Choice) else PyLiteral(_text(part))
+            for part in source.parts
+        )
+        return PyCall("joined", tuple(whole))
+    return PyFString(tuple(parts), tuple(offsets), origin)
+
+
+def _text(part: str | Issue) -> str:
+    return part.raw if isinstance(part, Issue) else part
+
+
+def _lines(source: tree.Template) -> Iterator[tuple[str | tree.Choice, int]]:
+    """The parts of a text, line by line, and where in it each of them begins."""
+    at = 0
     for part in source.parts:
         if isinstance(part, tree.Choice):
-            parts.append(_inside_text(part, variables, permissive))
-        else:
-            parts.append(part.raw if isinstance(part, Issue) else part)
-    if any(_is_hard_to_quote(part) for part in parts if not isinstance(part, str)):
-        return Call("joined", tuple(Literal(part) if isinstance(part, str) else part for part in parts))
-    return Text(tuple(parts))
+            yield part, part.offset
+            at = part.offset + len(part.written)
+            continue
+        for line in text_lines(_text(part)):
+            yield line, at
+            for dollar in _DOLLAR.finditer(line):
+                at += source.source.startswith("$${", at + dollar.start())  # an escape: its first sign is not text
+            at += len(line)
 
 
-def _whole(source: tree.Template, whole: tree.Choice, variables: Variables, function: str, permissive: bool) -> Node:
+_DOLLAR = re.compile(r"\$")
+
+
+def _whole(source: tree.Template, whole: tree.Choice, variables: Variables, function: str, permissive: bool) -> PyExpr:
     """A whole reference, its value handed to `function`."""
     if function == "parsed" and _is_number(whole):
         function = "find"
     if not permissive:
         return choice(whole, variables, function)
     node = _found_or(whole, variables, source.source)
-    return node if function == "find" else Call(function, (node,))
+    return node if function == "find" else PyCall(function, (node,))
 
 
-def value(source: tree.Value, variables: Variables, *, permissive: bool = False, parse_json: bool = False) -> Node:
-    """Any value: templates inside it become code, everything else stays a literal."""
+def value(
+    source: tree.Value,
+    variables: Variables,
+    *,
+    permissive: bool = False,
+    parse_json: bool = False,
+    origin: Origin | None = None,
+) -> PyExpr:
+    """Any value: templates inside it become code, everything else stays a literal. `origin` is where it stands."""
     if isinstance(source, tree.Literal):
-        return Literal(source.value)
+        return PyLiteral(source.value, origin)
     if isinstance(source, tree.Template):
-        return template(source, variables, permissive=permissive, parse_json=parse_json)
+        return template(source, variables, permissive=permissive, parse_json=parse_json, origin=origin)
 
-    def made(part: tree.Value) -> Node:
-        return value(part, variables, permissive=permissive, parse_json=parse_json)
+    def made(part: tree.Value, step: str | int) -> PyExpr:
+        within = None if origin is None else origin.part(step)
+        return value(part, variables, permissive=permissive, parse_json=parse_json, origin=within)
 
     if isinstance(source, tree.Object):
-        return Mapping(tuple(Entry(key, made(member)) for key, member in source.entries))
-    return Sequence(tuple(made(item) for item in source.items))
+        return PyDict(tuple(PyEntry(key, made(member, key)) for key, member in source.entries), origin)
+    return PyList(tuple(made(item, number) for number, item in enumerate(source.items)), origin)
 
 
-def parameter(source: Parameter, variables: Variables, *, permissive: bool = False) -> Node:
+def parameter(
+    source: Parameter, variables: Variables, *, permissive: bool = False, origin: Origin | None = None
+) -> PyExpr:
     """The value of a node's parameter.
 
     Strings inside containers are read as JSON where they hold some (`parse_json`); a string of its own
@@ -129,12 +171,13 @@ def parameter(source: Parameter, variables: Variables, *, permissive: bool = Fal
     made, declared = source.value, source.declared
     is_text = declared in (Declared.TEXT, Declared.LENIENT_TEXT)
     if isinstance(made, tree.Literal):
-        return Call("as_json_text", (Literal(made.value),)) if is_text and _is_container(made) else Literal(made.value)
+        literal = PyLiteral(made.value, origin)
+        return PyCall("as_json_text", (literal,)) if is_text and _is_container(made) else literal
     if not isinstance(made, tree.Template):
-        node = value(made, variables, permissive=permissive, parse_json=source.parse_json)
-        return Call("as_json_text", (node,)) if is_text else node
+        node = value(made, variables, permissive=permissive, parse_json=source.parse_json, origin=origin)
+        return PyCall("as_json_text", (node,)) if is_text else node
     if made.whole is None or declared is None:
-        return template(made, variables, permissive=permissive)
+        return template(made, variables, permissive=permissive, origin=origin)
     return _whole(made, made.whole, variables, _MAKES[declared], permissive)
 
 
@@ -146,56 +189,56 @@ _MAKES = {
 }
 
 
-def items(source: tree.Value, variables: Variables) -> Node:
+def items(source: tree.Value, variables: Variables, origin: Origin | None = None) -> PyExpr:
     """The items of a batch: Missing where the reference finds nothing; inline references stay as text."""
     if not isinstance(source, tree.Template):
-        return value(source, variables, permissive=True, parse_json=True)
+        return value(source, variables, permissive=True, parse_json=True, origin=origin)
     if source.whole is not None:
         return choice(source.whole, variables, "peek")
     parts = (
-        choice(part, variables, "peek") if isinstance(part, tree.Choice) else Literal(part)
+        choice(part, variables, "peek") if isinstance(part, tree.Choice) else PyLiteral(part)
         for part in source.parts
         if not isinstance(part, Issue)
     )
-    return Call("joined", tuple(parts))
+    return PyCall("joined", tuple(parts))
 
 
-def words(node: Node | str) -> Iterable[str]:
+def names_used_in(node: PyExpr | str) -> Iterable[str]:
     """The functions that `node` calls and the pieces of code (variables) in it."""
-    if isinstance(node, Code):
+    if isinstance(node, PyName):
         yield node.text
-    elif isinstance(node, Call):
+    elif isinstance(node, PyCall):
         yield node.name
         for argument in node.arguments:
-            yield from words(argument)
-    elif isinstance(node, Keyword):
-        yield from words(node.value)
-    elif isinstance(node, Sequence):
+            yield from names_used_in(argument)
+    elif isinstance(node, PyKeyword):
+        yield from names_used_in(node.value)
+    elif isinstance(node, PyList):
         for item in node.items:
-            yield from words(item)
-    elif isinstance(node, Mapping):
+            yield from names_used_in(item)
+    elif isinstance(node, PyDict):
         for entry in node.entries:
-            yield from words(entry.value)
-    elif isinstance(node, Text):
+            yield from names_used_in(entry.value)
+    elif isinstance(node, PyFString):
         for part in node.parts:
-            yield from words(part)
+            yield from names_used_in(part)
 
 
 def _is_container(value: tree.Literal) -> bool:
     return isinstance(value.value, dict | list)
 
 
-def _step(step: Field | Index | tree.LookedUpIndex, variables: Variables) -> Node:
+def _step(step: Field | Index | tree.LookedUpIndex, variables: Variables) -> PyExpr:
     if isinstance(step, Field):
-        return Literal(step.name)
+        return PyLiteral(step.name)
     if isinstance(step, Index):
-        return Literal(step.value)
+        return PyLiteral(step.value)
     is_position = isinstance(step.lookup.start, tree.ItemIndex) and not step.lookup.steps
     return lookup(step.lookup, variables, "peek" if is_position else "position")
 
 
-def _operand(operand: tree.Lookup | tree.Literal, variables: Variables) -> Node:
-    return lookup(operand, variables, "peek") if isinstance(operand, tree.Lookup) else Literal(operand.value)
+def _operand(operand: tree.Lookup | tree.Literal, variables: Variables) -> PyExpr:
+    return lookup(operand, variables, "peek") if isinstance(operand, tree.Lookup) else PyLiteral(operand.value)
 
 
 def _is_number(found: tree.Choice) -> bool:
@@ -204,24 +247,24 @@ def _is_number(found: tree.Choice) -> bool:
     return isinstance(first, tree.Lookup) and first.is_number
 
 
-def _inside_text(found: tree.Choice, variables: Variables, permissive: bool) -> Node:
+def _inside_text(found: tree.Choice, variables: Variables, permissive: bool) -> PyExpr:
     if _is_number(found):
         return choice(found, variables)  # reads the same without `text`
     if permissive:
-        return Call("text", (_found_or(found, variables, found.written),))
+        return PyCall("text", (_found_or(found, variables, found.written),))
     return choice(found, variables, "text")
 
 
-def _found_or(found: tree.Choice, variables: Variables, written: str) -> Node:
+def _found_or(found: tree.Choice, variables: Variables, written: str) -> PyExpr:
     """`found`, but the reference as it is written where there is nothing."""
     node = choice(found, variables, "peek")
-    return Call("found_or", (node, Literal(written))) if found.may_miss else node
+    return PyCall("found_or", (node, PyLiteral(written))) if found.may_miss else node
 
 
-def _is_hard_to_quote(node: Node) -> bool:
+def _is_hard_to_quote(node: PyExpr) -> bool:
     """Whether `node` cannot stand inside an f-string: before Python 3.12 there is no room for its quotes."""
-    if isinstance(node, Call):
+    if isinstance(node, PyCall):
         return any(_is_hard_to_quote(argument) for argument in node.arguments)
-    if not isinstance(node, Literal):
+    if not isinstance(node, PyLiteral):
         return False
     return any(not c.isprintable() or c in "'\"\\#" for c in str(node.value))

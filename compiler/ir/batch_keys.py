@@ -46,6 +46,8 @@ class BatchKey(NamedTuple):
     """Whether pflow does not know it, so that its validator must not see it."""
     also: tuple[Any, ...] = ()
     """Values that only pflow-lower knows, beside those of `schema`."""
+    also_file: bool = False
+    """Whether pflow-lower takes a file, too: an object as in `FILE`."""
     no_concern: Mapping[str, str] = _NONE
     """Why a part of CONSUMERS has nothing to do with it."""
 
@@ -55,7 +57,13 @@ class BatchKey(NamedTuple):
 
     def schema_of_ours(self) -> dict[str, Any]:
         """The JSON Schema of its value, with the values that only pflow-lower knows."""
+        if self.also_file:
+            return {"oneOf": [*self.schema["oneOf"], dict(FILE)]}
         return {"anyOf": [dict(self.schema), {"enum": list(self.also)}]} if self.also else dict(self.schema)
+
+    def is_ours(self, value: Any) -> bool:
+        """Whether pflow does not know the key, or no such `value` of it."""
+        return self.ours or value in self.also or (self.also_file and isinstance(value, Mapping))
 
     def bounds(self) -> str:
         """What values it takes, where the schema gives bounds: "1 to 100", "0 or more"."""
@@ -79,6 +87,13 @@ class BatchKey(NamedTuple):
 
 _ITEMS: Mapping[str, Any] = {"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]}
 _ALIAS: Mapping[str, Any] = {"type": "string", "pattern": _NAME.pattern}
+FILE: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["file"],
+    "additionalProperties": False,
+    "properties": {"file": {"type": "string", "pattern": r"(\.(jsonl|csv|parquet)|\})$"}},
+}
+"""The schema of a file of items or of results. A path that ends in a reference is looked at when it is known."""
 DEEPEST = 5
 """How many batches may stand inside each other."""
 
@@ -97,10 +112,28 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         field="items",
         schema=_ITEMS,
         default=REQUIRED,
-        about="What to go through: one `${...}` reference to a list, or a list with references in it at any depth.",
+        about="What to go through: one `${...}` reference to a list, a list with references in it at any depth, or a "
+        "file that is read as it is needed: `{file: in.jsonl}` (also `.csv`, `.parquet`).",
         sample=["first", "second"],
         shown_at="prep",
-        editor={"examples": ["${list.stdout}", ["first", "second"]]},
+        editor={"examples": ["${list.stdout}", ["first", "second"], {"file": "items.jsonl"}]},
+        also_file=True,
+    ),
+    BatchKey(
+        key="results",
+        field="results",
+        schema=FILE,
+        default=None,
+        about="A file that results are written to as they finish, instead of the list `results`: `{file: out.jsonl}` "
+        "(also `.csv`, `.parquet`); other nodes read `${node.file}`.",
+        sample={"file": "out.jsonl"},
+        shown_at="attribute",
+        editor={"examples": [{"file": "results.jsonl"}]},
+        ours=True,
+        no_concern={
+            "lint": "one file is as good as another",
+            "plan": "where results go costs nothing",
+        },
     ),
     BatchKey(
         key="as",
@@ -267,10 +300,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         shown_at="prep",
         editor={"examples": [{"items": "${file.pages}", "as": "page"}]},
         ours=True,
-        no_concern={
-            "lint": "what the inner items are is known at run time only",
-            "source map": "its lines are those of the items",
-        },
+        no_concern={"lint": "what the inner items are is known at run time only"},
     ),
 )
 """Every key, in the order in which people are told of them."""
@@ -329,15 +359,19 @@ def name_like(alias: str) -> str:
 
 
 def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """An annotation as pflow's own validator may see it."""
+    """An annotation as pflow's own validator may see it.
+
+    pflow needs `items`: a path stands for those of a file, as the one item of a list, so that what the path refers to
+    is looked at.
+    """
     ours = ours_in(batch)
-    return {key: value for key, value in batch.items() if key not in ours}
+    seen = {key: value for key, value in batch.items() if key not in ours}
+    return {"items": [batch["items"].get("file", "")], **seen} if "items" in ours else seen
 
 
 def ours_in(batch: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys of an annotation that pflow does not know, or has no such value for."""
-    rows = (row for row in BATCH_KEYS if row.key in batch)
-    return tuple(row.key for row in rows if row.ours or (row.also and batch[row.key] in row.also))
+    return tuple(row.key for row in BATCH_KEYS if row.key in batch and row.is_ours(batch[row.key]))
 
 
 def markdown_table() -> str:

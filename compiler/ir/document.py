@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..diagnostics.diagnostic import Diagnostic, Position
@@ -28,10 +28,10 @@ class Positions(Protocol):
         """The position of the key that names the value at `path`; without a key, as `find`."""
         ...
 
-    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
-        """The position of the character `offset` of the string `value`, which stands at `path`.
+    def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
+        """The positions of the characters `offsets` of the string `value`, which stands at `path`.
 
-        Where the source spells the value in a way that hides it (a file that was read in), as `find`.
+        Where the source spells the value in a way that hides one (a file that was read in), as `find`.
         """
         ...
 
@@ -62,9 +62,9 @@ class NoPositions:
         """Always None: there is no source text."""
         return None
 
-    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+    def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
         """Always None: there is no source text."""
-        return None
+        return dict.fromkeys(offsets)
 
     def extent(self, path: Path) -> tuple[int, int] | None:
         """Always None: there is no source text."""

@@ -95,6 +95,13 @@ class Level(NamedTuple):
     items: Value
 
 
+class Budget(NamedTuple):
+    """What a named rate stands for: a limit that all nodes and processes share which name it."""
+
+    rate: str | None
+    max_concurrent: int | None
+
+
 class LoweredBatch(NamedTuple):
     """A batch node, closure-converted: what varies with the item, and what is captured before."""
 
@@ -105,18 +112,25 @@ class LoweredBatch(NamedTuple):
     shape: Shape
     spec: BatchSpec
     items: Value
+    """The items, or the path of the file that they are read from (`spec.items_file`)."""
+    results: Value | None
+    """The path of the file that the results go to, if there is one."""
     alias: str
     """The Python variable that holds the item."""
     captures: tuple[Capture, ...]
     parameters: tuple[Parameter, ...]
     levels: tuple[Level, ...]
     """The batches inside each other, from the outermost on; none where there is one batch only."""
+    retry: Retry | None
+    """The attempts that the inner node makes by itself."""
     item_name: Value | None
     """What an item is called, where the annotation says so."""
     permissive: bool
     namespaced: bool
     number: int
     """The node's place in the document's `nodes`."""
+    budget: Budget | None = None
+    """What the rate of the annotation stands for, if it is a name."""
 
 
 class LoweredStep(NamedTuple):
@@ -128,6 +142,8 @@ class LoweredStep(NamedTuple):
     path: Path
     runs: tuple[str, str] | None
     """The module and the name of the class that runs it (inside a batch: each item), where they are known."""
+    is_async: bool
+    """Whether that class is one of PocketFlow's asynchronous nodes."""
     retry: Retry | None
     parameters: tuple[Parameter, ...]
     """What the store gives it; none for a batch, which makes the parameters of each item by itself."""

@@ -19,6 +19,7 @@ from .batch_keys import BATCH_KEYS
 from .lowered import LoweredBatch, LoweredIR, LoweredStep, Parameter
 from .paths import address
 from .template import Field, Index, Issue
+from .workflow import Retry
 
 _WIDTH = 100
 _STARTS: Mapping[type[tree.Start], str] = {
@@ -54,17 +55,23 @@ def _lines(lowered: LoweredIR) -> Iterator[str]:
 
 def _step(step: LoweredStep) -> Iterator[str]:
     runs = f" -> {'.'.join(step.runs)}" if step.runs is not None else ""
-    yield f"step {step.id}: {step.type}{runs}"
-    if step.retry is not None:
-        yield f"  retry {', '.join(f'{key} {_json(getattr(step.retry, key))}' for key in step.retry.written)}"
+    yield f"step {step.id}: {step.type}{runs}{', asynchronous' if step.is_async else ''}"
+    yield from _retry(step.retry)
     for parameter in step.parameters:
         yield from _parameter(parameter)
+
+
+def _retry(retry: Retry | None) -> Iterator[str]:
+    if retry is not None:
+        yield f"  retry {', '.join(f'{key} {_json(getattr(retry, key))}' for key in retry.written)}"
 
 
 def _batch(batch: LoweredBatch) -> Iterator[str]:
     namespaced = "" if batch.namespaced else ", without namespaces"
     yield f"batch {batch.node_id}: {batch.type} -> {batch.class_name}, {batch.shape.value}{namespaced}"
-    yield f"  items = {_spread(batch.items, 1)}"
+    yield f"  items = {'' if batch.spec.items_file is None else 'file '}{_spread(batch.items, 1)}"
+    if batch.results is not None:
+        yield f"  results = file {_spread(batch.results, 1)}"
     for level in batch.levels:
         yield f"  level {level.name} = {_spread(level.items, 1)}"
     if not batch.levels:
@@ -72,11 +79,12 @@ def _batch(batch: LoweredBatch) -> Iterator[str]:
     for row in BATCH_KEYS:
         if (
             row.key in batch.spec.written
-            and row.field not in ("items", "alias", "inner")
+            and row.field not in ("items", "results", "alias", "inner")
             and row.field in batch.spec._fields
         ):
             found = getattr(batch.spec, row.field)
             yield f"  {row.key} {_json(getattr(found, 'value', found))}"
+    yield from _retry(batch.retry)
     for capture in batch.captures:
         place = f"{address(capture.path)}, character {capture.offset + 1}"
         yield f"  capture {capture.name} = {_lookup(capture.lookup)}  ({place})"

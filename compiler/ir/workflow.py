@@ -49,7 +49,9 @@ class BatchSpec(NamedTuple):
     """A batch annotation with its defaults filled in, a field per row of `BATCH_KEYS`; `written` names the keys
     the author wrote."""
 
-    items: str | list[Any]
+    items: str | list[Any] | dict[str, str]
+    """A reference, a list, or the file that they are read from."""
+    results: dict[str, str] | None = default("results")
     alias: str = default("as")
     parallel: bool = default("parallel")
     max_concurrent: int | str = default("max_concurrent")
@@ -68,10 +70,26 @@ class BatchSpec(NamedTuple):
     @property
     def levels(self) -> tuple[InnerBatch, ...]:
         """This batch and those inside it, from the outermost on; each as if it were an inner one."""
-        found = [InnerBatch(self.items, self.alias, self.inner)]
+        listed = self.items if isinstance(self.items, str | list) else []
+        found = [InnerBatch(listed, self.alias, self.inner)]
         while (inner := found[-1].inner) is not None:
             found.append(inner)
         return tuple(found)
+
+    @property
+    def names_a_budget(self) -> bool:
+        """Whether `rate` is a name, not a rate."""
+        return self.rate is not None and "/" not in self.rate
+
+    @property
+    def items_file(self) -> str | None:
+        """The path of the file that the items are read from, as it is written."""
+        return self.items.get("file", "") if isinstance(self.items, dict) else None
+
+    @property
+    def results_file(self) -> str | None:
+        """The path of the file that the results go to, as it is written."""
+        return self.results.get("file", "") if isinstance(self.results, dict) else None
 
     def named(self, item: Any) -> dict[str, Any]:
         """The names that stand for `item` in the parameters of its call, and what they stand for."""

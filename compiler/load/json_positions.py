@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Position
@@ -86,15 +86,17 @@ class JsonPositions:
         span, whole = self._span(path)
         return self.at(span.key if whole and span.key is not None else span.start)
 
-    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
+    def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
         """See `ir.Positions.find_inside`."""
         span, whole = self._span(path)
         raw = self._text[span.start : span.end]
-        if not whole or raw[:1] != '"':
-            return self.at(span.start)
-        said, offsets = spelled(raw[1:-1])
-        inside = said == value and offset < len(offsets)
-        return self.at(span.start + 1 + offsets[offset] if inside else span.start)
+        text, starts = spelled(raw[1:-1]) if whole and raw[:1] == '"' else ("", [])
+        if text != value:
+            starts = []
+        return {
+            offset: self.at(span.start + 1 + starts[offset] if offset < len(starts) else span.start)
+            for offset in offsets
+        }
 
     def extent(self, path: Path) -> tuple[int, int] | None:
         """See `ir.Positions.extent`."""

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import regular_files
+from .. import install_hints, regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.document import Document
 from .markdown_positions import MarkdownPositions
@@ -33,10 +33,10 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
         if (error.name or "").partition(".")[0] != "pflow":
             raise
         message = "a Markdown workflow is read by pflow, which is not installed"
-        raise refusal("PFL112", name, message, help='pip install "pflow-lower[pflow]"') from error
+        raise refusal("PFL112", name, message, help=install_hints.PFLOW) from error
     if find_spec("markdown_it") is None:  # imported only where somebody asks for a position
         message = "the places in a Markdown workflow are found by markdown-it-py, which is not installed"
-        raise refusal("PFL112", name, message, help='pip install "pflow-lower[pflow]", or markdown-it-py alone')
+        raise refusal("PFL112", name, message, help=install_hints.MARKDOWN_PLACES)
     with quiet():
         try:
             parsed = parse_markdown(text)

@@ -9,9 +9,10 @@ document stands at the heading of its source.
 
 from __future__ import annotations
 
+import collections
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
@@ -52,21 +53,32 @@ class MarkdownPositions:
         place = self._place(path)
         return self._at(place.key[0]) if place.whole and place.key is not None else self.find(path)
 
-    def find_inside(self, path: Path, value: str, offset: int) -> Position | None:
-        """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without."""
+    def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
+        """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without.
+
+        The lines are looked for one after the other, as far as they can be found.
+        """
         place = self._place(path)
         at = self._text.find(value, place.start, place.end)
         if at >= 0:
-            return self._at(at + offset)
-        before = value[:offset].split("\n")
-        whole = value.split("\n")[len(before) - 1].rstrip("\r")
-        same = sum(line.strip() == whole.strip() for line in before[:-1])
-        at = place.start - 1
-        for _ in range(same + 1):
-            at = self._text.find(whole, at + 1, place.end) if whole.strip() else -1
-            if at < 0:
-                return self.find(path)
-        return self._at(at + len(before[-1]))
+            return {offset: self._at(at + offset) for offset in offsets}
+        found: dict[int, Position | None] = dict.fromkeys(offsets, self.find(path))
+        wanted = collections.deque(sorted(offsets))
+        at, start = place.start, 0
+        for line in value.split("\n"):
+            end = start + len(line)
+            spelling = line.rstrip("\r")
+            if spelling.strip():
+                at = self._text.find(spelling, at, place.end)
+                if at < 0:
+                    break
+            while wanted and wanted[0] <= end:
+                offset = wanted.popleft()
+                if spelling.strip():
+                    found[offset] = self._at(at + offset - start)
+            at += len(spelling) if spelling.strip() else 0
+            start = end + 1
+        return found
 
     def extent(self, path: Path) -> tuple[int, int] | None:
         """See `ir.Positions.extent`."""

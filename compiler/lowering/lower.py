@@ -34,12 +34,14 @@ from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type
 from .bind import Bind, bound, in_call, in_prep, in_store, none_unless_run
-from .names import class_name, free, variable
+from .names import class_name, unused_name, variable
 
 _LINES = ("_source_line", "_source_lines")
 """Keys that say in which line of a Markdown file something stands."""
+_PROSE = "purpose"
+"""What Markdown says of a node for people. A sentence that is written better changes nothing that is generated."""
 
-_INTERPRETED = {
+_NOT_CARRIED_OVER = {
     "prompt_cache": (
         "prompt_cache is not carried over: the text that it names is missing from the calls of the generated class",
         "put that text into the prompt",
@@ -92,7 +94,8 @@ def _without_lines(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unmarked(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in value.items() if key not in _LINES}
+    left_out = {*_LINES, _PROSE} if _LINES[0] in value else set(_LINES)
+    return {key: part for key, part in value.items() if key not in left_out}
 
 
 def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | None) -> LoweredStep:
@@ -101,7 +104,17 @@ def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | No
         runs = node_type.module, node_type.class_name
     types = node_type.param_types if node_type is not None else {}
     parameters = () if batch is not None else _parameters(node, types, lambda key: in_store)
-    return LoweredStep(node.id, node.type, node.number, node.path, runs, node.retry, parameters, batch)
+    return LoweredStep(
+        id=node.id,
+        type=node.type,
+        number=node.number,
+        path=node.path,
+        runs=runs,
+        is_async=node_type is not None and node_type.is_async,
+        retry=node.retry,
+        parameters=parameters,
+        batch=batch,
+    )
 
 
 def _outputs(ir: SourceIR) -> Iterator[LoweredOutput]:
@@ -131,16 +144,25 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         class_name=class_name(node.id),
         shape=facts.shape,
         spec=spec,
-        items=bound(spec.items.strip() if isinstance(spec.items, str) else spec.items, in_store),
-        alias=free(spec.alias.strip()),  # pflow lets a newline stand at its end
+        items=bound(_source(spec.items), in_store),
+        results=None if spec.results_file is None else bound(spec.results_file, in_store),
+        alias=unused_name(spec.alias.strip()),  # pflow lets a newline stand at its end
         captures=tuple(captures),
         parameters=parameters,
         levels=_levels(spec),
+        retry=node.retry,
         item_name=item_name,
         permissive=ir.permissive,
         namespaced=ir.namespaced,
         number=node.number,
+        budget=facts.budget,
     )
+
+
+def _source(items: Any) -> Any:
+    """What says where the items are: a reference, a list, or the path of a file."""
+    found = items.get("file", "") if isinstance(items, dict) else items
+    return found.strip() if isinstance(items, str) else found
 
 
 def _levels(spec: BatchSpec) -> tuple[Level, ...]:
@@ -150,7 +172,7 @@ def _levels(spec: BatchSpec) -> tuple[Level, ...]:
     for level in spec.levels:
         source = level.items.strip() if isinstance(level.items, str) else level.items
         items = bound(source, in_prep([outer.name for outer in made]))
-        made.append(Level(level.alias, free(level.alias, [outer.variable for outer in made]), items))
+        made.append(Level(level.alias, unused_name(level.alias, [outer.variable for outer in made]), items))
     return tuple(made)
 
 
@@ -190,19 +212,21 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
         )
 
     whole = lowered.items.whole if isinstance(lowered.items, tree.Template) else None
-    if whole is not None and all(map(is_known, whole.lookups())):
+    is_whole = whole is not None and all(map(is_known, whole.lookups()))
+    if whole is not None and is_whole:
         sure = any(isinstance(operand, tree.Literal) for operand in whole.operands)
         params["items"] = whole.written if sure else _or_null(whole.written[2:-1])
-    else:
-        for name, lookup in _item_lookups(lowered):
-            if is_known(lookup):
-                params[name] = _or_null(lookup.written)
+    for name, lookup in read_in_prep(lowered):
+        if is_known(lookup) and not (whole is not None and is_whole and lookup in whole.lookups()):
+            params[name] = _or_null(lookup.written)
     for capture in lowered.captures:
         if is_known(capture.lookup):
             params[capture.name] = _or_null(capture.lookup.written)
     # An input that a name of the node hides is read by nobody now, and an engine refuses unused inputs.
     hidden = {lowered.spec.alias, *node.inputs} & set(ir.inputs)
-    for root in sorted((hidden & _roots([lowered.spec.items, dict(node.params)])) - _roots(params)):
+    for root in sorted(
+        (hidden & _roots([lowered.spec.items, lowered.spec.results, dict(node.params)])) - _roots(params)
+    ):
         params[variable(root, params)] = _or_null(root)
     changed = {"type": f"{MODULE}:{lowered.class_name}", "params": params}
     expanded: dict[str, Any] = {}
@@ -216,6 +240,8 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
 
 def _added(node: SourceNode) -> dict[str, Any]:
     """What an engine does with the original type by itself, and must be told of the generated one."""
+    if node.batch is not None and (node.batch.items_file is not None or node.batch.results_file is not None):
+        return {}  # what is in a file, or has to be written to one, is not known to an engine's cache
     return {"cache": True} if is_cached(node.type) and "cache" not in node.data else {}
 
 
@@ -229,11 +255,13 @@ def _or_null(reference: str) -> str:
     return f"${{{reference} ?? null}}"
 
 
-def _item_lookups(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
-    """What the templates in the items refer to, one parameter each, beside what is captured anyway."""
+def read_in_prep(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
+    """What the templates in the items and in the paths of files refer to, one parameter each, beside what is captured
+    anyway."""
     captured = {capture.lookup.written for capture in lowered.captures}
     taken = {"inner", "items", *(capture.name for capture in lowered.captures)}
-    for lookup in {lookup.written: lookup for lookup in tree.lookups(lowered.items)}.values():
+    found = [*tree.lookups(lowered.items), *(tree.lookups(lowered.results) if lowered.results is not None else ())]
+    for lookup in {lookup.written: lookup for lookup in found}.values():
         if lookup.written not in captured:
             name = variable(lookup.written, taken)
             taken.add(name)
@@ -242,7 +270,7 @@ def _item_lookups(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
 
 def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
     """Warn of what generated classes lack: the text that is sent from the prompt cache, and the cache itself."""
-    for key, (message, help) in _INTERPRETED.items():
+    for key, (message, help) in _NOT_CARRIED_OVER.items():
         if node.data.get(key):
             yield Diagnostic(
                 code="PFL401",

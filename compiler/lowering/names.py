@@ -10,7 +10,9 @@ import keyword
 import re
 from collections.abc import Iterable
 
-LONGEST = 57
+from ..ir.lowered import SHAPES
+
+MAX_CLASS_NAME = 57
 """How long the name of a class may be: `class NAME(SequentialBatchNode):` is one line."""
 
 # Words that start with a letter, joined by single hyphens or underscores.
@@ -18,15 +20,15 @@ _PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 RUNTIME = frozenset(
     """
-    Batch Call Capture ConcurrentBatchNode Engine InnerNode Items Missing ParameterError Params Result Results
-    SequentialBatchNode Shared Step ThreadedBatchNode Unresolved Workflow as_dict as_json_text as_list
-    as_text capture find first found_or items_of joined no_class none_unless_run parsed peek position retrying
+    AsyncStep AsyncWorkflow Batch Call Capture Engine InnerNode Items ItemsFile Missing ParameterError Params Result
+    Results ResultsFile Shared Step Unresolved Workflow as_dict as_json_text as_list as_text beside capture
+    class_path find first found_or items_of joined no_class none_unless_run parsed peek position retrying
     run_program text
     """.split()
-)
+) | {shape.base for shape in SHAPES.values()}
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
-RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any sys".split())
+RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any TYPE_CHECKING sys".split())
 """What generated code itself uses."""
 
 
@@ -41,11 +43,11 @@ def class_name(node_id: str) -> str:
         words = re.sub(r"_([a-z])", lambda m: "_" + m[1].upper(), words)
         words = re.sub(r"_([0-9])", r"__\1", words)
         name = re.sub(r"-([0-9])", r"_\1", words) + "Batch"
-        if len(name) <= LONGEST:
+        if len(name) <= MAX_CLASS_NAME:
             return name
     words = "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", node_id))
     end = f"Batch_{digest_of(node_id)}"
-    return (words if words[:1].isalpha() else f"Node{words}")[: LONGEST - len(end)] + end
+    return (words if words[:1].isalpha() else f"Node{words}")[: MAX_CLASS_NAME - len(end)] + end
 
 
 def digest_of(node_id: str) -> str:
@@ -60,10 +62,10 @@ def variable(text: str, taken: Iterable[str] = ()) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "value"
     if name[0].isdigit():
         name = f"value_{name}"
-    return free(name, taken)
+    return unused_name(name, taken)
 
 
-def free(name: str, taken: Iterable[str] = ()) -> str:
+def unused_name(name: str, taken: Iterable[str] = ()) -> str:
     """`name`, changed as little as it takes to be usable: `class_`, `style_2`."""
     if keyword.iskeyword(name) or name in RESERVED:
         name += "_"

@@ -9,15 +9,15 @@ from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 
 
-class BrokenPromise(AssertionError):
+class InvalidOutput(AssertionError):
     """The compiler made something that it must not make. Please report it, with the workflow."""
 
 
 def verify_lowered(lowered: LoweredIR) -> None:
-    """Check the lowered workflow. Raises: BrokenPromise."""
+    """Check the lowered workflow. Raises: InvalidOutput."""
     wrong = list(_wrong(lowered))
     if wrong:
-        raise BrokenPromise("generated invalid IR: " + "; ".join(wrong))
+        raise InvalidOutput("generated invalid IR: " + "; ".join(wrong))
 
 
 def _wrong(lowered: LoweredIR) -> Iterator[str]:
@@ -65,6 +65,11 @@ def _wrong_batch(batch: LoweredBatch, node: Mapping[str, Any]) -> Iterator[str]:
     if not batch.class_name.isidentifier() or not batch.alias.isidentifier():
         yield f"{batch.class_name!r} or {batch.alias!r} is not a name"
     yield from (f"items: {wrong}" for wrong in _not_in_store(tree.lookups(batch.items)))
+    if batch.results is not None:
+        yield from _wrong_templates("results", batch.results)
+        yield from (f"results: {wrong}" for wrong in _not_in_store(tree.lookups(batch.results)))
+    if (batch.results is None) is not (batch.spec.results_file is None):
+        yield "its results go somewhere else"
     yield from _wrong_levels(batch)
     yield from _wrong_captures(batch)
     for parameter in _read_in_a_call(batch):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +33,7 @@ ACTED_ON = frozenset({"str", "string", "dict", "object", "list", "array"})
 _IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
 
 
-class Origin(enum.Enum):
+class TypeSource(enum.Enum):
     """Where a node type was found."""
 
     IR = "ir"
@@ -55,7 +55,7 @@ class NodeType(NamedTuple):
     """Whether the class is one of PocketFlow's asynchronous nodes."""
     param_types: Mapping[str, str]
     """The declared types that an engine acts on (`ACTED_ON`), without element types."""
-    origin: Origin
+    origin: TypeSource
     looked: Looked | None = None
     """What looking at the class gave; None for pflow's own, which are known."""
 
@@ -93,6 +93,17 @@ class NodeTypes:
             found = self._found[type_name] = self._resolve(type_name)
         return found
 
+    def class_folders(self, type_names: Iterable[str]) -> list[Path]:
+        """The folders in which the classes of these types are looked for, first to last; none for pflow's own."""
+        found: list[Path] = []
+        for name in type_names:
+            node_type = self.resolve(name)
+            if node_type.module is None or node_type.module.partition(".")[0] == "pflow":
+                continue
+            entry = self._table.get(name)
+            found += [*self._folders[:1], *([entry.folder] if entry is not None else [])]
+        return list(dict.fromkeys(found))
+
     def names_a_class(self, type_name: str) -> bool:
         """Whether the author says which class a type is: in the type itself, or in the table."""
         return type_name in self._table or class_path(type_name) is not None
@@ -106,14 +117,14 @@ class NodeTypes:
             looked = self._look(entry.module, entry.class_name)
             if entry.is_async is not None:  # the author has settled what could not be found out
                 looked = looked._replace(is_async=entry.is_async, unknown="")
-            return _node_type(name, (entry.module, entry.class_name), entry.params, Origin.CONFIG, looked)
+            return _node_type(name, (entry.module, entry.class_name), entry.params, TypeSource.CONFIG, looked)
         if (path := class_path(name)) is not None:
-            return _node_type(name, path, {}, Origin.IR, self._look(*path))
+            return _node_type(name, path, {}, TypeSource.IR, self._look(*path))
         if name not in WORKFLOW_TYPES and (registered := self._registered().get(name)) is not None:
             return self._from_registry(name, registered)
         if (core := pflow_type(name)) is not None:
-            return _node_type(name, class_path(core.path), _outer(core.params), Origin.CORE)
-        return _node_type(name, None, {}, Origin.UNKNOWN)
+            return _node_type(name, class_path(core.path), _outer(core.params), TypeSource.CORE)
+        return _node_type(name, None, {}, TypeSource.UNKNOWN)
 
     def _from_registry(self, name: str, entry: Mapping[str, Any]) -> NodeType:
         module, class_name, file = entry["module"], entry["class_name"], entry.get("file_path")
@@ -127,7 +138,7 @@ class NodeTypes:
             looked = self._look(module, class_name, Path(file))
         elif path is not None and module.partition(".")[0] != "pflow":
             looked = self._look(*path)
-        return _node_type(name, path, types, Origin.REGISTRY, looked)
+        return _node_type(name, path, types, TypeSource.REGISTRY, looked)
 
     def _look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         if self._sources is None:
@@ -194,7 +205,7 @@ class NodeTypes:
 
 
 def _node_type(
-    name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: Origin, looked: Looked | None = None
+    name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: TypeSource, looked: Looked | None = None
 ) -> NodeType:
     module, class_name = path or (None, None)
     acted_on = {key: declared for key, declared in types.items() if declared.lower() in ACTED_ON}

@@ -14,6 +14,7 @@ from typing import Any
 from ..analyse.invariance import BATCH_NAMES, INDEX, PREVIOUS, Bindings, Bound, batch_names
 from ..ir.batch_keys import ours_in, without_ours
 from ..ir.template import parse, strings
+from .result_files import without_files
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"?|(?<![\w.-])([A-Za-z_]\w*)(?![\w-])')
 
@@ -76,7 +77,7 @@ def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
     declared = declared_names(ir, given)
     nodes = [_known_node(node, declared) for node in ir["nodes"]]
     same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
-    return without_our_keys(ir if same else {**ir, "nodes": nodes})
+    return without_our_keys(without_files(ir if same else {**ir, "nodes": nodes}))
 
 
 def without_our_keys(ir: Any) -> Any:

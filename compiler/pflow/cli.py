@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
+from .. import install_hints
 from ..exit_status import FAILED
+
+JSON_DOES_NOT_RUN = (
+    "pflow's command runs .pflow.md workflows only\n"
+    "  JSON workflows are for compiling, for programs (pflow-lower WORKFLOW -o DIR --program)"
+    " and for pflow as a library"
+)
 
 
 class PassedOn(click.Command):
-    """A command whose arguments are another program's, options and `--` included."""
+    """A command whose arguments are another program's, options and `--` included, but for options of its own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take all of them as they are; a first one that asks for help may mean this command."""
+        """Take its own options; leave all others as they are. A first one that asks for help may mean this command."""
         if args[:1] in (["-h"], ["--help"]) and self.add_help_option:
             return super().parse_args(ctx, args[:1])
-        ctx.args = list(args)
+        own, others = self._sorted(args)
+        super().parse_args(ctx, own)
+        ctx.args = others
         return []
+
+    def _sorted(self, args: list[str]) -> tuple[list[str], list[str]]:
+        """The arguments that are options of this command, and all others. After `--` nothing is."""
+        options = {name: option for option in self.params for name in option.opts if isinstance(option, click.Option)}
+        own: list[str] = []
+        others: list[str] = []
+        left = iter(args)
+        for arg in left:
+            option = options.get(arg.partition("=")[0])
+            if arg == "--":
+                others += [arg, *left]
+            elif option is None:
+                others.append(arg)
+            else:
+                own.append(arg)
+                if not option.is_flag and "=" not in arg:
+                    own += [value for value in [next(left, None)] if value is not None]
+        return own, others
+
+
+def _dollars(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """The value of --budget. Raises: click.BadParameter, if it is not an amount."""
+    if value is not None and not 0 < value < float("inf"):
+        raise click.BadParameter("an amount of dollars above 0, such as 2.50")
+    return value
+
+
+def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The value of --on."""
+    if value is not None and value.partition("=")[0] != "ray":
+        raise click.BadParameter(f"{value!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    return value
 
 
 @click.command("pflow", cls=PassedOn, add_help_option=False, options_metavar="ARGS...")
@@ -29,10 +71,38 @@ def run_pflow(ctx: click.Context) -> None:
     _pflow(ctx.args)
 
 
-@click.command("run", cls=PassedOn, options_metavar="WORKFLOW [KEY=VALUE]...")
+@click.command(
+    "run",
+    cls=PassedOn,
+    options_metavar="[OPTIONS] WORKFLOW [KEY=VALUE]...",
+    short_help="Run WORKFLOW in pflow; also --resume, --budget, --limit.",
+)
+@click.option("--resume", is_flag=True, help="Journal the items of every batch, and do only what is not done.")
+@click.option("--fresh", is_flag=True, help="Forget what an earlier run has journalled.")
+@click.option(
+    "--budget", type=float, callback=_dollars, help="Start no item once so many dollars are known to be spent."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Run only the first items of every batch.")
+@click.option("--on", metavar="ray[=ADDRESS]", callback=_place, help="Run parallel batches on a Ray cluster.")
 @click.pass_context
-def run_workflow(ctx: click.Context) -> None:
-    """Run WORKFLOW in pflow: short for `pflow-lower pflow run`."""
+def run_workflow(
+    ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None, on: str | None
+) -> None:
+    """Run WORKFLOW in pflow: `pflow-lower pflow run`, with options of its own.
+
+    WORKFLOW is a .pflow.md file, or the name of a workflow that pflow has saved. All other options are those
+    of `pflow run`, and so is the exit status. PFLOW_LOWER_RESUME=1 is --resume for a plain pflow.
+    """
+    for argument in ctx.args:
+        if argument.lower().endswith(".json") and "=" not in argument:
+            _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
+    from .asked import Asked, ask
+    from .enable import SWITCH, is_wanted
+
+    asked = Asked(True if resume else None, fresh, budget, limit, on)
+    if asked != Asked() and not is_wanted(True):
+        raise click.UsageError(f"{SWITCH}={os.environ[SWITCH]} switches pflow-lower off, and with it this option", ctx)
+    ask(asked)
     _pflow(["run", *ctx.args])
 
 
@@ -112,7 +182,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
         if (error.name or "").partition(".")[0] != "pflow":
             raise
         where = f"pflow is not installed in this Python ({sys.executable})"
-        raise Refused(f"{where}: pip install 'pflow-lower[pflow]'") from error
+        raise Refused(f"{where}: {install_hints.PFLOW}") from error
     cli_main()
     raise SystemExit(0)
 
@@ -126,6 +196,6 @@ def _pflow(arguments: Sequence[str]) -> NoReturn:
         _refuse(error)
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _refuse(error: object) -> NoReturn:
     click.echo(f"pflow-lower: {error}", err=True)
     raise SystemExit(FAILED)

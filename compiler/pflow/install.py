@@ -2,8 +2,10 @@
 
 compile     every batch node of a compiled workflow gets its generated class
 execute     a batch that has one runs it
+run         a run of a workflow, sub-workflows included, has one journal, budget and limit
 memo key    the key of a cached batch covers the values that it captures
-validate    does not see the names that pflow-lower adds to the template language
+validate    does not see the names and keys that pflow-lower adds
+schema      does not see those keys either, where pflow asks it alone
 
 Which functions these are in which version stands in `versions.py`. pflow validates the author's own workflow
 with its own messages; trace, cost, progress, `--dry-run`, `--only` and resume see the batch node that they
@@ -12,6 +14,7 @@ always saw.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -76,9 +79,11 @@ def _patch_targets(wrapped: Wrapped) -> list[_PatchTarget]:
     """Where pflow holds the function; the first place must."""
     first = wrapped.modules[0]
     try:
-        owners: list[Any] = [import_module(module) for module in wrapped.modules]
+        owners: list[Any] = [import_module(first)]
     except ImportError as error:
         raise Unsupported(f"{described()} has no {error.name or first}; {SUPPORTED}") from error
+    # One that is not imported yet will copy what it finds in the first by then.
+    owners += [module for name in wrapped.modules[1:] if (module := sys.modules.get(name)) is not None]
     if wrapped.owner:
         owners = [getattr(owner, wrapped.owner, None) for owner in owners]
     if wrapped.name not in getattr(owners[0], "__dict__", {}):

@@ -52,7 +52,18 @@ _ENGINE = (
     ),
     Wrapped("execute", "execute_batch", ("pflow.runtime.engine.batch_executor", "pflow.runtime.engine.engine")),
     Wrapped("key_with_captured", "_compute_memo_cache_key", ("pflow.runtime.engine.instrumentation",)),
+    Wrapped("run_of_workflow", "run", ("pflow.runtime.engine.engine",), "WorkflowEngine"),
     Wrapped("validated", "validate", ("pflow.core.workflow.validator",), "WorkflowValidator"),
+    Wrapped(
+        "known_to_schema",
+        "validate_ir",
+        (
+            "pflow.core.ir_schema",
+            "pflow.core",
+            "pflow.core.workflow.save_service",
+            "pflow.runtime.workflow_executor",
+        ),
+    ),
 )
 _DATA_FLOW = Wrapped("data_flow_of_known_names", "validate_data_flow", ("pflow.core.workflow.data_flow",))
 """What the compiler of 0.16 asks by itself, after the validator."""

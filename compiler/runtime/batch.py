@@ -7,19 +7,21 @@ takes a `Call` for each item and hands it to `exec`, and `post` writes the outco
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 from .controls import Controls, controls_of
-from .engine import Engine
+from .exceptions import message_of
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
+from .settings import BatchSettings
 from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty
 from .values import Capture, Missing, as_items
@@ -46,6 +48,9 @@ MOST_CONCURRENT = 100
 _OF_THE_ITEM = frozenset(("item", "original_index", "key"))
 """What a result has besides the outputs of its node."""
 
+LONGEST_VALUE, FIRST_CHARACTERS, MOST_KEYS = 500, 200, 10
+"""How many characters of a value a message shows whole, how many of a longer one, and how many of its keys."""
+
 enclosing_batch: ContextVar[Batch | None] = ContextVar("enclosing_batch", default=None)
 """In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
 
@@ -56,35 +61,6 @@ _BEFORE_THE_FIRST: Mapping[str, Any] = {}
 
 class EnclosingBatchStopped(BaseException):
     """Raised in a worker when the surrounding batch ends early; not an item's failure."""
-
-
-class BatchSettings(Protocol):
-    """What a batch reads off the generated class that it is a run of."""
-
-    node_id: str
-    alias: str
-    aliases: Sequence[str]
-    items: str | Mapping[str, str]
-    results: Mapping[str, str] | None
-    namespaced: bool
-    parallel: bool
-    max_concurrent: int | str
-    max_retries: int
-    wait: float
-    error_handling: str
-    rate: str | None
-    shared_rate: str | None
-    shared_max_concurrent: int | None
-    timeout: float | None
-    retry_backoff: str
-    tolerated_failures: int | str | None
-    resume: bool
-    key: str | None
-    inner: Any
-    engine: Engine
-
-    def name_item(self, call: Call, /) -> str:
-        """What `key` calls the item of `call`."""
 
 
 class Given(SimpleNamespace):
@@ -151,6 +127,8 @@ class Batch:
         self.stopped = threading.Event()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
         self.enclosing = enclosing_batch.get()
+        self.inner: Any = None
+        """The node that runs the items one after the other: the run's own. None where each has one of its own."""
         self.is_async = hasattr(node.inner, "_run_async")
         """Whether the inner node is one of PocketFlow's asynchronous nodes."""
         self.run_blocking: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
@@ -168,6 +146,7 @@ class Batch:
         self.has_keys = bool(node.key)
         """Whether the annotation names its items."""
         self._settings = node
+        self._counts = False  # whether cost or answers of items are kept
         self._own_run: Run | None = None
         self.previous: Any = Missing(_BEFORE_THE_FIRST, ("__previous__",))
         """The result of the last item that ended well, in order; Missing before there is one."""
@@ -228,19 +207,21 @@ class Batch:
         if call.error is None and not self.parallel:
             self.previous = result
         if call.error is not None:
-            record = self.engine.error_record(call)
+            record = self._record(call)
             self.errors.add(call.index, record)
             if self.fail_fast:
                 self.is_closed = True
                 self.engine.on_stopping()
             else:
                 self._end_if_too_many_failed()
-        if self.run is not None and result is not None and not call.restored:
+        store = call.store
+        if store is not None and isinstance(warnings := store.get("__warnings__"), dict) and warnings:
+            call.warned = _kinds(warnings)
+        if call.warned:
+            self.warned.add(call.index, call.warned)
+        if result is not None and self._counts and not call.restored:
             self._count(call, result)
         self.engine.finished(call, record)
-        store = call.store
-        if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
-            self.warned.add(call.index, _kinds(warnings))
         self.timing.add(call.seconds)
 
     def _write(self, call: Call, result: Result | None) -> None:
@@ -266,6 +247,19 @@ class Batch:
                 f"{self.errors.count} items failed, and tolerated_failures is "
                 f"{self.tolerated if isinstance(self.items, list) else declared}"
             )
+
+    def _record(self, call: Call) -> dict[str, Any]:
+        try:
+            return self.engine.error_record(call)
+        except Exception as instead:  # noqa: BLE001  items and exceptions may be of any class; this one failed anyway
+            summary = self.engine.summary(None) | {"summary": f"<not described: {type(instead).__name__}>"}
+            return {
+                "index": call.index,
+                "item": call.item,
+                "item_summary": summary,
+                "error": call.error,
+                "exception": call.exception,
+            }
 
     def _count(self, call: Call, result: Result) -> None:
         """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
@@ -301,10 +295,19 @@ class Batch:
         settings = self._settings
         wants_journal = self.run.wants_journal(settings.resume) if self.run is not None else settings.resume
         if self.run is None and (wants_journal or RESUME_VARIABLE in os.environ):
-            self.run = self._own_run = Run(f"{self.file}#{self.node_id}")
+            self.run = self._own_run = Run(self.engine.workflow(self) or f"{self.file}#{self.node_id}")
             wants_journal = self.run.wants_journal(settings.resume)
+        if self.run is not None:
+            self.run.has_batches = True
         journal = self.run.journal() if self.run is not None and wants_journal else None
         self.controls = controls_of(settings, self, journal)
+        self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
+        if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
+            known = left if self.total is None else min(left, self.total)
+            self.engine.tell(
+                f"{self.node_id}: {self.how_many(known)} are in the journal of "
+                f"{os.path.basename(self.run.workflow)} and are not run again, unless they have changed"
+            )
         self.tolerated = _tolerated(settings.tolerated_failures, self.total)
         if self.has_keys and isinstance(self.items, list):
             self._check_names(self.items)
@@ -366,6 +369,7 @@ class Batch:
 
     def end(self, *, ended_well: bool) -> None:
         """The batch is over: let go of what only it has opened. Raises: StreamError; JournalError."""
+        self.engine.ended(self)
         run, self._own_run = self._own_run, None
         writer, self._writer = self._writer, None
         try:
@@ -465,8 +469,10 @@ class Call:
     store: dict[str, Any] | None = None  # the item's private copy of the shared store, kept over its attempts
     engine_data: Any = None  # for the engine's own use
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
+    is_asked_only = False  # whether its parameters are made only to look for them in the journal
     throttles = 0  # how often a server told its calls to wait
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
+    warned: list[str] | None = None  # what kinds of warning its node gave
     restored = False  # whether the journal answered it
     _key: str | None = None
 
@@ -528,22 +534,23 @@ def open_batch(
         node.engine.open(batch)
         return batch
     items = as_items(items)
-    engine, source = node.engine, node.items if isinstance(node.items, str) else ""
+    engine = node.engine
     if isinstance(items, Missing) or items is None:
         raise ValueError(
             engine.items_error(
-                f"Node '{node.node_id}': batch items template '{source}' resolved to None. "
+                f"Node '{node.node_id}': batch items template '{node.items}' resolved to None. "
                 "Ensure the referenced node output exists.",
-                source,
+                node.items,
                 shared,
             )
         )
+    items = engine.as_items(items)
     if not isinstance(items, list):
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{source}' resolved to: {items!r}",
-                source,
+                f"Template '{node.items}' resolved to: {_described(items)}{_make_a_list(items)}",
+                node.items,
                 shared,
             )
         )
@@ -556,15 +563,21 @@ def open_batch(
     return batch
 
 
-def _check_path(node_id: str, key: str, path: Any, written: Any) -> None:
+def _check_path(node_id: str, key: str, path: Any, written: str | None) -> None:
     """Raises: ValueError, if what the path of a file refers to is not there; TypeError, if it is not text."""
-    shown = written["file"] if isinstance(written, Mapping) else ""
     if isinstance(path, Missing):
         missing = path.reference(lambda _: "")
-        raise ValueError(f"Node '{node_id}': the file of `{key}` is {shown}, and ${{{missing}}} was not found")
+        raise ValueError(f"Node '{node_id}': the file of `{key}` is {written}, and ${{{missing}}} was not found")
     if not isinstance(path, str) or not path:
         found = "empty" if path in ("", None) else f"a {type(path).__name__}"
-        raise TypeError(f"Node '{node_id}': the file of `{key}` is {shown}, and that must be a path, not {found}")
+        raise TypeError(f"Node '{node_id}': the file of `{key}` is {written}, and that must be a path, not {found}")
+
+
+def _make_a_list(items: Any) -> str:
+    """What to do about items that are many, but not a list."""
+    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, bytearray, Mapping)):
+        return ". Make a list of it: list(...)"
+    return ""
 
 
 def _tolerated(declared: int | str | None, items: int | None) -> int | None:
@@ -586,10 +599,29 @@ def _kinds(warnings: dict[str, Any]) -> list[str]:
     """What kinds of warning an item's store holds: each names its own, or is just a text."""
     kinds = []
     for warning in warnings.values():
-        fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
-        kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
+        try:
+            fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
+            kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
+        except Exception:  # noqa: BLE001  a warning may be of any class, and never decides about an item
+            kind = None
         kinds.append(kind or "runtime.warning")
     return list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str))) or ["runtime.warning"]
+
+
+def _described(value: Any) -> str:
+    """`value` for a message: the whole of it if it is short, else its type, its keys and how it begins."""
+    try:
+        text = repr(value)
+        if len(text) <= LONGEST_VALUE:
+            return text
+        kind = f"{type(value).__name__} of {len(text)} characters"
+        if isinstance(value, Mapping):
+            keys = ", ".join(reprlib.repr(key) for key in itertools.islice(value, MOST_KEYS))
+            more = f" (+{len(value) - MOST_KEYS} more)" if len(value) > MOST_KEYS else ""
+            kind += f", with the keys {keys}{more}"
+        return f"{text[:FIRST_CHARACTERS]}... ({kind})"
+    except Exception as instead:  # noqa: BLE001  it may have any __repr__
+        return f"<{type(value).__name__} that cannot be shown: {message_of(instead)[:FIRST_CHARACTERS]}>"
 
 
 def _short(value: Any) -> str:

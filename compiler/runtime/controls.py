@@ -10,18 +10,23 @@ import contextlib
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .journal import Journal, fingerprint
 from .pace import Pacer, SharedBudget
 from .run import pacer_of
 from .throttle import MOST_THROTTLES, AdaptiveLimit, Pushback, backoff, pushback_in, pushback_of
 from .timeout import AttemptTimeout, TimeLimit
+from .values import ParameterError
 
 if TYPE_CHECKING:
-    from .batch import Batch, BatchSettings, Call, Result
+    from .batch import Batch, Call, Result
+    from .settings import BatchSettings
 
 T = TypeVar("T")
+
+_WARNED = "__warned__"
+"""Beside the outputs of a journalled item: the kinds of warning that its node gave."""
 
 SLOT_INTERVAL = 0.02
 """Seconds after which a call asks again for a place among those of other processes."""
@@ -29,6 +34,24 @@ SLOT_INTERVAL = 0.02
 
 LEAST_ABANDONED = 10
 """How many blocking attempts may go on after their time, where fewer run at once."""
+
+
+class Memory(Protocol):
+    """Answers of earlier runs that an engine keeps by itself, besides the journal: pflow's cache, say."""
+
+    def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
+        """The outputs of an earlier call that asked the same."""
+
+    def keep(self, call: Call, asked: bytes, outputs: Mapping[str, Any]) -> None:
+        """`call`, which ended well, has given `outputs`."""
+
+
+class Asked(BaseException):
+    """Raised in the place of a call of the inner node, where only its parameters are wanted."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        self.params = params
 
 
 class NotStarted(BaseException):
@@ -50,6 +73,7 @@ class Controls:
         timeout: float | None = None,
         exponential: bool = False,
         journal: Journal | None = None,
+        memory: Memory | None = None,
         at_once: int = 1,
     ) -> None:
         """`timeout` is in seconds; `at_once` is how many calls the batch runs at a time."""
@@ -58,6 +82,7 @@ class Controls:
         self.timeout = timeout
         self.exponential = exponential
         self.journal = journal
+        self.memory = memory
         self.time_limit = TimeLimit(timeout, at_once, max(at_once, LEAST_ABANDONED)) if timeout is not None else None
         self.not_json = 0
         """How many answers could not be journalled, since JSON cannot hold them."""
@@ -171,30 +196,64 @@ class Controls:
     # The call itself.
 
     def restored(self, call: Call, params: dict[str, Any]) -> dict[str, Any] | None:
-        """The outputs that the journal has for `call`; None if it must be run.
+        """The outputs that an earlier run has left for `call`; None if it must be run.
 
-        Raises: JournalError; ParameterError, for parameters that JSON cannot hold.
+        Raises: JournalError; ParameterError, for parameters that JSON cannot hold and the journal must.
         """
-        if self.journal is None:
+        if self.journal is None and self.memory is None:
             return None
-        asked = fingerprint(call.batch.node_id, call.batch.inner_type, params)
+        batch = call.batch
+        try:
+            asked = fingerprint(batch.node_id, batch.inner_type, params, batch.engine.depends_on(call, params))
+        except ParameterError:
+            if self.journal is None:
+                return None
+            raise
         if asked == call.asked:
             return None  # not the first attempt
         call.asked = asked
-        answer = self.journal.find(asked)
-        if answer is None:
+        outputs = None
+        if self.journal is not None and (answer := self.journal.find(asked)) is not None:
+            outputs = answer.result
+        elif self.memory is not None:
+            outputs = self.memory.find(call, asked)
+        if outputs is not None:
+            call.restored = True
+            call.warned = outputs.pop(_WARNED, None)
+        return outputs
+
+    def restored_here(self, node: Any, call: Call) -> dict[str, Any] | None:
+        """`restored` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
+
+        Raises: JournalError; ParameterError, for parameters that JSON cannot hold.
+        """
+        call.is_asked_only = True
+        try:
+            if hasattr(node, "exec_async"):
+                node.exec_async(call).send(None)
+            else:
+                node.exec(call)
+        except Asked as asked:
+            return self.restored(call, asked.params)
+        except Exception:  # noqa: BLE001  whatever it is, it is raised again where the item runs
             return None
-        call.restored = True
-        return answer.result
+        finally:
+            call.is_asked_only = False
+        return None
 
     def keep(self, call: Call, outputs: Mapping[str, Any], cost: float | None) -> None:
-        """Journal what a call that has ended well has given. Raises: JournalError."""
-        if self.journal is None or call.asked is None or call.restored:
+        """Keep what a call that has ended well has given for another run. Raises: JournalError."""
+        if call.asked is None or call.restored:
             return
-        try:
-            self.journal.keep(call.asked, call.batch.node_id, call.key, outputs, seconds=call.seconds, cost=cost)
-        except (TypeError, ValueError, RecursionError):
-            self.not_json += 1
+        if call.warned:
+            outputs = {**outputs, _WARNED: call.warned}
+        if self.memory is not None:
+            self.memory.keep(call, call.asked, outputs)
+        if self.journal is not None:
+            try:
+                self.journal.keep(call.asked, call.batch.node_id, call.key, outputs, seconds=call.seconds, cost=cost)
+            except ValueError:
+                self.not_json += 1
 
     def run(self, call: Call, work: Callable[[Call], Result]) -> Result:
         """What `work` gives for `call`, once it may start.
@@ -290,16 +349,18 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def controls_of(settings: BatchSettings, batch: Batch, journal: Journal | None) -> Controls | None:
-    """What the settings of a generated class say; None if none of it is written.
+def controls_of(
+    settings: BatchSettings, batch: Batch, journal: Journal | None, pacer: Pacer | None = None
+) -> Controls | None:
+    """What the settings of a generated class say; None if none of it is written. `pacer` stands in for that of `rate`.
 
     Raises: ValueError, for a rate that is not one; OSError, if the file of a shared budget cannot be written.
     """
     exponential = settings.retry_backoff == "exponential"
-    if not (settings.rate or settings.timeout or exponential or batch.is_adaptive or journal):
+    memory = batch.engine.memory(batch)
+    if not (settings.rate or settings.timeout or exponential or batch.is_adaptive or journal or memory):
         return None
-    pacer = None
-    if settings.rate:
+    if settings.rate and pacer is None:
         is_shared = bool(settings.shared_rate or settings.shared_max_concurrent)
         pacer = pacer_of(
             (settings.shared_rate or "") if is_shared else settings.rate,
@@ -313,5 +374,6 @@ def controls_of(settings: BatchSettings, batch: Batch, journal: Journal | None) 
         timeout=settings.timeout,
         exponential=exponential,
         journal=journal,
+        memory=memory,
         at_once=batch.max_concurrent if batch.parallel else 1,
     )

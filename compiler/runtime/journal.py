@@ -12,6 +12,7 @@ At least once: an item that was under way when the process died starts again.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -20,37 +21,16 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .journal_file import JournalError, delete, digest, locked, opened, problems_of
 from .values import ParameterError
 
-FORMAT = 1
-"""The version of the tables below. A journal of another one is refused, never guessed at."""
-
-_APPLICATION = 0x70666C77  # "pflw", in SQLite's header: whose file this is
 _GROUP = 512  # rows in one transaction, at most
+_DEEPEST = 200  # levels of a value; Python's json gives up later, and not in every version at the same depth
 _WAITING = 4 * _GROUP  # rows that may wait for the writer; then items wait for the disk
-
-_TABLES = """
-CREATE TABLE run (id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, started REAL NOT NULL, pid INTEGER NOT NULL);
-CREATE TABLE answer (
-  id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, node TEXT NOT NULL,
-  key TEXT, seconds REAL NOT NULL, cost REAL, result TEXT NOT NULL, digest BLOB NOT NULL
-);
-CREATE INDEX answer_of ON answer (fingerprint, run);
-"""
-
-
-class JournalError(Exception):
-    """The journal cannot be used; the message says which file, why, and what to do."""
-
-    retriable = False  # of no item's doing: the batch ends at once
-
-
-class JournalInUse(JournalError):
-    """Another run is writing this journal."""
 
 
 class Answer(NamedTuple):
@@ -61,23 +41,15 @@ class Answer(NamedTuple):
     seconds: float
 
 
-class Row(NamedTuple):
-    """One journalled item, as `pflow-lower journal` shows it."""
-
-    node: str
-    key: str | None
-    seconds: float
-    cost: float | None
-    result: dict[str, Any]
-
-
-def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any]) -> bytes:
-    """What an answer depends on, in 16 bytes: the node, its type, and the item's resolved parameters.
+def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any], besides: Any = None) -> bytes:
+    """What an answer depends on, in 16 bytes: the node, its type, the item's resolved parameters, and what an engine
+    says that it depends on `besides`.
 
     Raises: ParameterError, naming the parameter, for a value that is not JSON.
     """
+    parts = [node_id, node_type, params] if besides is None else [node_id, node_type, params, besides]
     try:
-        text = json.dumps([node_id, node_type, params], sort_keys=True, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(parts, sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise ParameterError(_not_json(node_id, params)) from None
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
@@ -95,28 +67,37 @@ class Journal:
     def __init__(self, path: Path, workflow: str, *, fresh: bool = False) -> None:
         """`workflow` names the journal for people; `fresh` forgets what an earlier run has left."""
         self.path = path
-        with _said_of(path):
+        with problems_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path)
+            self._lock = locked(path)
         try:
-            with _said_of(path):
+            with problems_of(path):
                 if fresh:
                     delete(path)
-                self._db = _opened(path)
+                self._db = opened(path)
                 self._run = _begin_run(self._db, workflow)
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                self.found = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
-                """How many answers an earlier run has left here."""
+                self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
         except BaseException:
             self._lock.close()
             raise
-        self._claimed: set[int] = set()  # answers given out, whose rows do not say so yet
+        self._claimed: set[int] = set()  # answers given out, whose rows may not say so yet
+        self._marked: collections.deque[int] = collections.deque()  # those of them whose rows do
         self._reading = threading.Lock()
         self._inbox: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._room = threading.Semaphore(_WAITING)
         self._failure: JournalError | None = None
         self._writer = threading.Thread(target=self._write, name="pflow-lower-journal", daemon=True)
         self._writer.start()
+
+    @property
+    def found(self) -> int:
+        """How many answers an earlier run has left here."""
+        return sum(self._found.values())
+
+    def found_of(self, node_id: str) -> int:
+        """How many of them are the node's."""
+        return int(self._found.get(node_id, 0))
 
     def find(self, asked: bytes) -> Answer | None:
         """The answer to `asked`, if an earlier run has left one; each is given out once a run.
@@ -125,17 +106,20 @@ class Journal:
 
         Raises: JournalError, if the journal is corrupt.
         """
-        if not self.found:
+        if not self._found:
             return None
-        with self._reading, _said_of(self.path):
+        with self._reading, problems_of(self.path):
+            while self._marked:  # before the query: one that began earlier still sees them as they were
+                self._claimed.discard(self._marked.popleft())
             rows = self._reader.execute(
-                "SELECT id, node, key, seconds, cost, result, digest FROM answer WHERE fingerprint = ? AND run <> ?",
+                "SELECT id, node, key, seconds, cost, result, digest FROM answer WHERE fingerprint = ? AND run <> ? "
+                "ORDER BY id",
                 (asked, self._run),
             )
-            for number, node, key, seconds, cost, text, digest in rows:
+            for number, node, key, seconds, cost, text, checksum in rows:
                 if number in self._claimed:
                     continue
-                if _digest(asked, node, key, seconds, cost, text) != digest:
+                if digest(asked, node, key, seconds, cost, text) != checksum:
                     raise sqlite3.DatabaseError(f"row {number} is damaged")
                 self._claimed.add(number)
                 self._put(_Command("UPDATE answer SET run = ? WHERE id = ?", (self._run, number), claimed=number))
@@ -154,18 +138,18 @@ class Journal:
     ) -> None:
         """Have the answer to `asked` written soon; see `flush`.
 
-        Raises: JournalError, if an earlier write has failed (a full disk, say); TypeError or ValueError, if
-        `result` is not JSON.
+        Raises: JournalError, if an earlier write has failed (a full disk, say); ValueError, if `result` would not
+        be the same when it is read again.
         """
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = as_json(result)
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
         row = (asked, self._run, node_id, key, seconds, cost, text)
-        digest = _digest(asked, node_id, key, seconds, cost, text)
+        checksum = digest(asked, node_id, key, seconds, cost, text)
         self._put(
             _Command(
                 "INSERT INTO answer (fingerprint, run, node, key, seconds, cost, result, digest) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, digest),
+                (*row, checksum),
             )
         )
 
@@ -177,24 +161,36 @@ class Journal:
         if self._failure is not None:
             raise self._failure
 
-    def close(self, *, ended_well: bool) -> None:
-        """Write what waits and let go of the file. After a run that has ended well there is nothing to go on with,
-        so the file goes, too.
+    def close(self, *, ended_well: bool, in_part: bool = False) -> int:
+        """Write what waits and let go of the file; how many answers are left in it.
+
+        After a run that has ended well there is nothing to go on with, so its answers go; all of them, unless it ran
+        the workflow only `in_part`. A journal without answers goes, too.
 
         Raises: JournalError, if not everything could be written.
         """
         self._inbox.put(_Command(last=True))
         self._writer.join()
         self._reader.close()
-        self._db.close()
+        left = 0
         try:
-            if ended_well and self._failure is None:
-                with _said_of(self.path):
+            if self._failure is None:
+                with problems_of(self.path):
+                    if ended_well:
+                        self._db.execute(
+                            "DELETE FROM answer" + (" WHERE run = ?" if in_part else ""), (self._run,) * in_part
+                        )
+                    left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
+            self._db.close()
+            if self._failure is None and not left:
+                with problems_of(self.path):
                     delete(self.path)
         finally:
+            self._db.close()
             self._lock.close()
         if self._failure is not None:
             raise self._failure
+        return left
 
     def _put(self, command: _Command) -> None:
         if self._failure is not None:
@@ -211,17 +207,18 @@ class Journal:
             rows = [command for command in group if command.sql]
             if rows and self._failure is None:
                 try:
-                    with _said_of(self.path):
+                    with problems_of(self.path):
                         self._db.execute("BEGIN IMMEDIATE")
                         for command in rows:
                             self._db.execute(command.sql, command.values)
                         self._db.execute("COMMIT")
-                except JournalError as error:
-                    self._failure = error
+                except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+                    self._failure = error if isinstance(error, JournalError) else JournalError(f"{self.path}: {error}")
                     with contextlib.suppress(sqlite3.Error):  # the failure itself may have ended the transaction
                         self._db.execute("ROLLBACK")
             for command in group:
-                self._claimed.discard(command.claimed)
+                if command.claimed >= 0:
+                    self._marked.append(command.claimed)
                 if command.sql:
                     self._room.release()
                 if command.done is not None:
@@ -239,87 +236,6 @@ class _Command(NamedTuple):
     last: bool = False
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The answers in the journal at `path`, in the order of their writing, while a run may be writing it.
-
-    Raises: JournalError, if there is none or it cannot be read.
-    """
-    with _said_of(path):
-        if not path.is_file():
-            raise JournalError(f"{path}: there is no journal")
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-            _check_format(db)
-            query = "SELECT fingerprint, node, key, seconds, cost, result, digest FROM answer ORDER BY id"
-            for asked, node, key, seconds, cost, text, digest in db.execute(query):
-                if _digest(asked, node, key, seconds, cost, text) != digest:
-                    raise sqlite3.DatabaseError(f"an answer of {node} is damaged")
-                yield Row(node, key, seconds, cost, json.loads(text))
-
-
-def delete(path: Path) -> None:
-    """Remove the journal at `path`, whatever is in it; the caller holds its lock. Raises: OSError."""
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-
-
-def lock(path: Path) -> sqlite3.Connection:
-    """The lock of the journal at `path`, held until the connection is closed or the process ends.
-
-    Raises: JournalInUse; JournalError.
-    """
-    with _said_of(path):
-        return _locked(path)
-
-
-def _locked(path: Path) -> sqlite3.Connection:
-    held = sqlite3.connect(
-        path.with_name(f"{path.name}.lock"), timeout=0, isolation_level=None, check_same_thread=False
-    )
-    try:
-        held.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        held.close()
-        if "locked" not in str(error):
-            raise
-        raise JournalInUse(f"another run{_process(path)} is using the journal {path}; wait for it or stop it") from None
-    return held
-
-
-def _process(path: Path) -> str:
-    """Which process is writing, for the message: " (process 123)", or nothing where that cannot be read."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
-        (pid,) = db.execute("SELECT pid FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0,)
-        return f" (process {pid})" if pid else ""
-    return ""
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists() or path.stat().st_size == 0
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    if not is_new:
-        _check_format(db)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    if is_new:
-        db.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES.strip().split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {FORMAT}")
-        db.execute("COMMIT")
-    return db
-
-
-def _check_format(db: sqlite3.Connection) -> None:
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION:
-        raise sqlite3.DatabaseError("it is not a journal of pflow-lower")
-    if version != FORMAT:
-        raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
-
-
 def _begin_run(db: sqlite3.Connection, workflow: str) -> int:
     added = db.execute(
         "INSERT INTO run (workflow, started, pid) VALUES (?, ?, ?)", (workflow, time.time(), os.getpid())
@@ -327,27 +243,35 @@ def _begin_run(db: sqlite3.Connection, workflow: str) -> int:
     return int(added.lastrowid or 0)
 
 
-def _digest(*row: Any) -> bytes:
-    """Eight bytes that tell a row from one that the disk has damaged."""
-    return hashlib.blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+def as_json(value: Any) -> str:
+    """`value` as JSON text. Raises: ValueError, if that is not the same when it is read again."""
+    if not _is_plain(value):
+        raise ValueError("it is not the same when it is read again")
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half a pair of surrogates is no text that a file could hold; escaped it is.
+    return text if text.isascii() or _is_text(text) else json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
-@contextlib.contextmanager
-def _said_of(path: Path) -> Iterator[None]:
-    """Whatever keeps a journal from being used becomes a JournalError that says what to do."""
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether JSON gives back what it was given: a tuple becomes a list there, a key 1 becomes "1"."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return True
+    if kind is float:
+        return True  # json itself refuses those that are not numbers
+    if depth > _DEEPEST:
+        return False
+    if kind is dict:
+        return all(type(key) is str and _is_plain(inner, depth + 1) for key, inner in value.items())
+    return kind is list and all(_is_plain(inner, depth + 1) for inner in value)
+
+
+def _is_text(text: str) -> bool:
     try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise JournalError(
-            f"cannot write the journal {path}: {error}; make room or name another place "
-            "([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise JournalError(
-            f"cannot use the journal {path}: {error}; `pflow-lower journal clear` removes it, `--fresh` starts anew"
-        ) from error
-    except OSError as error:
-        raise JournalError(f"cannot write the journal {path}: {error.strerror or error}") from error
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_json(node_id: str, params: Mapping[str, Any]) -> str:

@@ -7,10 +7,11 @@ is a run of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from .pace import Pace, Pacer, SharedBudget, rate_of
 
 STATE_VARIABLE = "PFLOW_LOWER_STATE"
 """The environment variable that names the folder of journals and shared rates."""
+
+JOURNAL_VARIABLE = "PFLOW_LOWER_JOURNAL"
+"""The environment variable that names the folder of journals alone."""
 
 RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
@@ -40,13 +44,24 @@ class Run:
         fresh: bool = False,
         budget: float | None = None,
         limit: int | None = None,
-        journal_folder: Path | None = None,
+        journal_folder: Path | Callable[[], Path] | None = None,
+        in_part: bool = False,
+        on: str | None = None,
+        on_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """`workflow` is the path that names the journal. `resume` None leaves it to each batch; `fresh` forgets what
-        an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run.
+        an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run; a run `in_part`
+        does not run all of the workflow, so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS",
+        where parallel batches run on a cluster; `on_options` says what a node's items need there (`num_cpus`,
+        `num_gpus`, `memory`, `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
+        kind, _, self.on_address = (on or "").partition("=")
+        if kind not in ("", "ray"):
+            raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+        self.is_on_ray = kind == "ray"
+        self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
         self.resume = resume if resume is not None else _resume_of_environment()
         self.fresh = fresh
@@ -54,11 +69,22 @@ class Run:
         self.limit = limit
         self.is_incomplete = False
         """Whether items are left that failed or never ran, though the run may go on without them."""
+        self.has_batches = False
+        """Whether any batch has begun."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
-        self.journal_path = (journal_folder or state_folder() / "journals") / journal_name(workflow)
+        self.is_journalled = False
+        """Whether a batch of it has asked for the journal."""
+        self._in_part = in_part
+        self._folder = journal_folder
         self._journal: Journal | None = None
         self._lock = threading.Lock()
+
+    @functools.cached_property
+    def journal_path(self) -> Path:
+        """Where the run's journal stands, if there is one."""
+        folder = self._folder() if callable(self._folder) else self._folder
+        return (folder or journals_folder()) / journal_name(self.workflow)
 
     def wants_journal(self, declared: bool) -> bool:
         """Whether a batch whose annotation says `declared` is journalled."""
@@ -67,6 +93,7 @@ class Run:
     def journal(self) -> Journal:
         """The run's journal, opened when the first batch asks. Raises: JournalInUse; JournalError."""
         with self._lock:
+            self.is_journalled = True
             if self._journal is None:
                 self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
             return self._journal
@@ -80,15 +107,18 @@ class Run:
         """Whether no further item may start."""
         return self.budget is not None and self.spent >= self.budget
 
-    def close(self, *, ended_well: bool) -> None:
+    def close(self, *, ended_well: bool) -> int:
         """The run is over; a journal of a run in which all items have ended well is not needed any more.
+
+        Answers how many answers the journal still holds.
 
         Raises: JournalError, if not everything could be written.
         """
         with self._lock:
             journal, self._journal = self._journal, None
-        if journal is not None:
-            journal.close(ended_well=ended_well and not self.is_incomplete)
+        if journal is None:
+            return 0
+        return journal.close(ended_well=ended_well and not self.is_incomplete, in_part=self._in_part)
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)
@@ -114,6 +144,17 @@ def running(run: Run) -> Iterator[Run]:
         raise
     _current.reset(token)
     run.close(ended_well=True)
+
+
+def join(run: Run | None) -> None:
+    """What the calling thread does from now on is part of `run`: threads do not inherit that."""
+    _current.set(run)
+
+
+def journals_folder() -> Path:
+    """Where journals stand: PFLOW_LOWER_JOURNAL, or a folder of the state's."""
+    asked = os.environ.get(JOURNAL_VARIABLE)
+    return Path(asked) if asked else state_folder() / "journals"
 
 
 def state_folder() -> Path:

@@ -73,9 +73,9 @@ class ItemNames:
         self._db.execute("CREATE TABLE name (digest BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID")
         self._db.execute("BEGIN")
 
-    def first_with(self, name: str, number: int) -> int | None:
+    def first_with(self, name: Any, number: int) -> int | None:
         """The item that has had `name` before; None if that is the first one, item `number`."""
-        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = hashlib.blake2b(repr(name).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if self._db.execute("INSERT OR IGNORE INTO name VALUES (?, ?)", (digest, number)).rowcount:
             return None
         return int(self._db.execute("SELECT number FROM name WHERE digest = ?", (digest,)).fetchone()[0])
@@ -87,9 +87,12 @@ class ItemNames:
 
 def is_empty(result: dict[str, Any]) -> bool:
     """Whether an item's node gave nothing."""
-    for key, value in result.items():
-        if value is not None and value != "" and value != [] and value != {}:
-            if key in _NOT_OUTPUTS or key[:1] == "_":
-                continue
-            return False
+    try:
+        for key, value in result.items():
+            if value is not None and value != "" and value != [] and value != {}:
+                if key in _NOT_OUTPUTS or key[:1] == "_":
+                    continue
+                return False
+    except Exception:  # noqa: BLE001  a value that does not let itself be compared (an array of numpy) is something
+        return False
     return True

@@ -29,7 +29,7 @@ def check_rules(ir: SourceIR, report: DiagnosticCollector) -> None:
     _edges(ir, report)
     _names(ir, report)
     for node in ir.nodes:
-        _old_batch(node, report)
+        _check_batch_inside_params(node, report)
         _combinations(ir, node, report)
         _finite(node, report)
         _keys_together(node, report)
@@ -100,16 +100,16 @@ def _refused_name(name: object) -> str:
     return f"it contains {quoted(refused)}" if refused else ""
 
 
-def old_batch(node: SourceNode) -> dict[str, Any] | None:
+def batch_inside_params(node: SourceNode) -> dict[str, Any] | None:
     """A batch in its older spelling, inside `params`; None if there is no such thing."""
     old = node.params.get("batch")
     return old if isinstance(old, dict) and "items" in old and "batch" not in node.data else None
 
 
-def _old_batch(node: SourceNode, report: DiagnosticCollector) -> None:
+def _check_batch_inside_params(node: SourceNode, report: DiagnosticCollector) -> None:
     """pflow refuses the older spelling as an unknown parameter where a type declares its parameters;
     elsewhere it takes it for a parameter like any other, and no batch runs."""
-    old = old_batch(node)
+    old = batch_inside_params(node)
     if old is None:
         return
     path = (*node.path, "params", "batch")
@@ -182,6 +182,15 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
     if spec.retry_backoff == "exponential" and not spec.retry_wait:
         help = "write the first pause in seconds, for example 1; it doubles with each attempt"
         report.error("PFL219", (*path, "retry_backoff"), "exponential needs a `retry_wait` to grow from", help=help)
+    if spec.items_file is not None and spec.inner is not None:
+        help = "make one line of each inner item in a step before"
+        report.error("PFL219", (*path, "batch"), "items of a file cannot be gone through in turn", key=True, help=help)
+    if spec.results_file is not None and spec.results_file == spec.items_file:
+        help = "give the results a file of their own"
+        report.error("PFL219", (*path, "results"), "the results would replace the items", help=help)
+    if node.data.get("cache") is True and not (spec.items_file is None and spec.results_file is None):
+        message = "pflow's cache does not look into files, so the outcome of a batch with one is never taken from it"
+        report.error("PFL219", (*node.path, "cache"), message, key=True, help="take `cache` out; `resume` keeps items")
     if spec.tolerated_failures is not None and spec.error_handling is not ErrorHandling.CONTINUE:
         help = 'write "error_handling": "continue", or leave `tolerated_failures` out'
         message = "with `fail_fast`, the first failure ends the batch: none is tolerated"

@@ -26,17 +26,20 @@ _KINDS = {
 }
 _NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
 _ITEMS = 'a reference such as "${node.list}", or a list with at least one item'
+_FILES = (".jsonl", ".csv", ".parquet")
 _PATTERNS = {  # the last step of a path, and what its pattern asks for
     "as": "a name: letters, digits and _, with no digit first",
     "while": "a reference such as ${node.more}",
     "until": "a reference such as ${node.done}",
     "ir_version": 'a version such as "0.1.0"',
     "key": "a text with a reference such as ${item.id}",
+    "file": "a path that ends in .jsonl, .csv or .parquet",
     "rate": 'a rate such as "60/min" (s, min, h, day), or a name of small letters',
     "ttl": '"1m" to "60m", or "1h"',
 }
 _REQUIRED = {
     "items": f"`items` is {_ITEMS}",
+    "file": 'say which one: {"file": "results.jsonl"}',
     "id": "every node has an id of its own",
     "type": 'every node says what it is, for example "type": "shell"',
     "source": 'an output names the value that it returns, for example "source": "${node.output}"',
@@ -78,6 +81,8 @@ def _type(error: ValidationError, path: Path, report: DiagnosticCollector) -> No
     help = ""
     if path[-1:] == ("batch",) and isinstance(error.instance, str):
         help = 'write it out: {"items": ...}'
+    elif path[-2:] == ("batch", "results") and isinstance(error.instance, str):
+        help = f'write it out: {{"file": {shown(error.instance)}}}'
     elif path[-1:] == ("approval",):
         help = 'the only approval there is: "approval": "required"'
     elif wanted == "true or false" and isinstance(error.instance, (str, int)):
@@ -123,11 +128,20 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     if path[-1] == "tolerated_failures":
         message = f'must be a whole number, 0 or more, or a share such as "10%", not {shown(value)}'
         return report.error("PFL204", path, message)
+    if isinstance(value, dict) and "file" in value and len(error.validator_value) > 2:  # a file, of the outermost batch
+        for inner in error.context or ():
+            if inner.relative_schema_path[0] == len(error.validator_value) - 1:
+                explain(inner, report)
+        return None
     help = ""
-    if isinstance(value, str) and value.lstrip().startswith("["):
+    if isinstance(value, str) and value.endswith(_FILES):
+        help = f'for a file of items, write {{"file": {shown(value)}}}'
+    elif isinstance(value, str) and value.lstrip().startswith("["):
         help = "write the list itself, without quotes around it"
     elif isinstance(value, str) and "${" in value:
         help = "the reference must be the whole string"
+    elif isinstance(value, dict) and "file" in value:
+        help = "only the outermost batch can read a file"
     elif isinstance(value, dict):
         help = "for one item, write a list with one item"
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)

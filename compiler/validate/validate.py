@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Where a value of the wrong shape leaves the rest of the workflow readable. In a batch, every key is such a place
 # but the name of the item, unless it is text that is not a name.
-_HARMLESS_IN_NODE = frozenset({"purpose", "retry", "approval", "cache", "prewarm"})
+_STILL_READABLE_IN_NODE = frozenset({"purpose", "retry", "approval", "cache", "prewarm"})
 _NOTHING: Mapping[int, Collection[str]] = MappingProxyType({})
 
 
@@ -76,7 +76,7 @@ def _is_harmless(error: ValidationError) -> bool:
             if len(path) == 3:
                 return keyword == "required"
             return path[3] != "as" or keyword == "pattern"
-        return path[2] in _HARMLESS_IN_NODE
+        return path[2] in _STILL_READABLE_IN_NODE
     if path[0] in ("inputs", "outputs"):
         return len(path) > 2 or keyword == "required"
     return path[0] in ("ir_version", "template_resolution_mode", "mappings")

@@ -6,10 +6,26 @@ from typing import Any
 
 from pflow.runtime.engine.types import CompiledWorkflow
 
-from ..engine_0_16.adapter import Original, TemplateDialect, compile_for, execute, key_with_captured, validated
+from ..engine_0_16.adapter import (
+    Original,
+    TemplateDialect,
+    compile_for,
+    execute,
+    key_with_captured,
+    known_to_schema,
+    run_of_workflow,
+    validated,
+)
 from .templates import OlderEngine, why_different
 
-__all__ = ["compiled_with_classes", "execute", "key_with_captured", "validated"]
+__all__ = [
+    "compiled_with_classes",
+    "execute",
+    "key_with_captured",
+    "known_to_schema",
+    "run_of_workflow",
+    "validated",
+]
 
 DIALECT = TemplateDialect(OlderEngine, why_different)
 

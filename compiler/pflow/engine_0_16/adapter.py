@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
+from ...runtime.run import current_run
+from ...runtime.signals import ending_on_sigterm
+from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
     declared_names,
@@ -22,6 +25,17 @@ from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
+from .run_scope import run_of_workflow
+
+__all__ = [
+    "compiled_with_classes",
+    "data_flow_of_known_names",
+    "execute",
+    "key_with_captured",
+    "known_to_schema",
+    "run_of_workflow",
+    "validated",
+]
 
 Original = Callable[..., Any]
 
@@ -30,14 +44,23 @@ class LoweredBatchConfig(BatchConfig):  # type: ignore[misc]  # pflow is not typ
     """pflow's configuration of a batch, with the class that runs it."""
 
     def __init__(
-        self, config: BatchConfig, generated: type, names: tuple[str, ...], place: str, engine: type[PflowEngine]
+        self,
+        config: BatchConfig,
+        generated: type,
+        names: tuple[str, ...],
+        place: str,
+        engine: type[PflowEngine],
+        *,
+        has_files: bool,
     ) -> None:
-        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow."""
+        """`names` are those of ours that the node refers to; `place` is where it stands in its workflow; `has_files`
+        says whether items are read from a file, or results written to one."""
         super().__init__(**vars(config))
         self.engine = engine
         self.generated = generated
         self.names = names
         self.place = place
+        self.has_files = has_files
 
 
 class TemplateDialect(NamedTuple):
@@ -94,6 +117,11 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
     return original(ir, *arguments, **keywords)
 
 
+def known_to_schema(original: Original, data: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`validate_ir`, pflow's schema alone, which sub-workflows and saved ones meet: without our keys."""
+    return original(without_our_keys(as_data(data)), *arguments, **keywords)
+
+
 def data_flow_of_known_names(original: Original, ir: Any, *arguments: Any, **keywords: Any) -> Any:
     """`validate_data_flow`, to which our names in a batch look like pflow's own."""
     return original(as_pflow_knows_it(ir), *arguments, **keywords)
@@ -106,7 +134,8 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
     generated.engine = batch_config.engine(node, config, run_one)
-    return str(generated._run(shared))
+    with ending_on_sigterm():
+        return str(generated._run(shared))
 
 
 def key_with_captured(original: Original, config_hash: str, batch_config: Any, shared: Any, *rest: Any) -> Any:
@@ -115,10 +144,13 @@ def key_with_captured(original: Original, config_hash: str, batch_config: Any, s
     pflow's own key knows the template's text and the items, not what else the template reads.
     """
     if isinstance(batch_config, LoweredBatchConfig):
+        if batch_config.has_files:
+            return None  # what is in a file may change, and the results must be written anew
         captured = _captured(batch_config.generated, shared)
         if captured is None:
             return None
-        digest = hashlib.sha256(captured.encode("utf-8", "surrogatepass")).hexdigest()
+        ours = _of_the_outcome(batch_config.generated)
+        digest = hashlib.sha256(f"{captured}{ours}".encode("utf-8", "surrogatepass")).hexdigest()
         config_hash = f"{config_hash}:{digest}"
     return original(config_hash, batch_config, shared, *rest)
 
@@ -157,8 +189,14 @@ def _give_classes(
         if config is not None:
             names = used_names(node, declared)
             place = place_of(node, name)
+            spec = batches[node["id"]].spec
             config.batch_config = LoweredBatchConfig(
-                config.batch_config, generated[node["id"]], names, place, dialect.engine
+                config.batch_config,
+                generated[node["id"]],
+                names,
+                place,
+                dialect.engine,
+                has_files=spec.items_file is not None or spec.results_file is not None,
             )
 
 
@@ -198,6 +236,15 @@ def _refuse_ours(
         declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
         names = used_names(node, declared)
         keys = our_keys(node)
+        if not keys and (options := asked_for().options()):
+            reason = why or _why_interpreted(node, config, compiled, dialect)
+            raise CompilationError(
+                f"{options[0]} is known in lowered nodes only, and '{node['id']}' runs interpreted: {reason}",
+                phase="lowering",
+                node_id=node["id"],
+                node_type=node["type"],
+                suggestion=f"Leave {options[0]} away, or change what keeps the node from being lowered.",
+            )
         if keys:
             reason = why or _why_interpreted(node, config, compiled, dialect)
             raise CompilationError(
@@ -217,6 +264,14 @@ def _refuse_ours(
                 node_type=node["type"],
                 suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
             )
+
+
+def _of_the_outcome(generated: Any) -> str:
+    """What of ours changes the outcome of a batch: keys of its annotation, and that only its first items run."""
+    run = current_run()
+    limit = asked_for().limit if run is None else run.limit
+    written = (generated.key, generated.tolerated_failures, limit)
+    return "" if written == (None, None, None) else repr(written)
 
 
 def _captured(generated: Any, shared: Any) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import operator
 import threading
 from collections.abc import Callable, Iterable
@@ -19,16 +18,22 @@ from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
 from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Shared
-from ...runtime.engine import is_plain
+from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
+from ...runtime.outcome import how_far
 from ...runtime.store import NodeStore
+from ...runtime.values import index_lists_only
 from ..messages import say
+from .child import child_of
 from .events import Events
+from .item_memory import ItemMemory
 
 _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
 )
 """Outputs that pflow's trace shows in places of their own."""
+
+index_lists_only()
 
 
 class PflowStore(NodeStore):
@@ -48,6 +53,35 @@ class PflowStore(NodeStore):
 
     def __repr__(self) -> str:
         return repr(NamespacedSharedStore(self._root, self._name))
+
+
+class WorkerEngine(Engine):
+    """pflow's engine around an item on a worker of a cluster: how its node sees the store, and its parameters.
+
+    What the item gave to trace and display is told where the workflow runs. A parameter without a value is the
+    item's error in our words there, since pflow's own resolver stays where the workflow runs.
+    """
+
+    view = PflowStore
+    keys = ("_pflow_child_workflow_paths",)
+
+    def __init__(self, in_order: dict[str, Any], static: dict[str, Any], as_written: bool) -> None:
+        self._in_order = in_order
+        self._static = static
+        self._as_written = as_written
+
+    def for_worker(self) -> WorkerEngine:
+        """Itself."""
+        return self
+
+    def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
+        store["_pflow_child_workflow_paths"] = {}
+        return params if self._as_written else {**self._in_order, **params, **self._static}
+
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
+        """pflow's nodes are copied whole."""
+        return deep_copies(inner)
 
 
 class PflowEngine(Engine):
@@ -71,7 +105,12 @@ class PflowEngine(Engine):
         self.has_more = is_model_node_type(config.node_type_name) or hasattr(node, "_compile_sub_workflow")
         self.pairs = [(key, self.templates[key]) for key in self.order]
         self.events: Events | None = None
+        self.items: ItemMemory | None = None
         self.cancel = threading.Event()
+
+    def for_worker(self) -> WorkerEngine:
+        """What stands for pflow's engine where items run in other processes."""
+        return WorkerEngine(self.in_order, self.static, self.as_written)
 
     def open(self, batch: Batch) -> None:
         """Prepare what pflow's engine reads back after the run."""
@@ -90,9 +129,38 @@ class PflowEngine(Engine):
         """The workflow's file and the line of the node's heading."""
         return str(self.config.batch_config.place)
 
+    def workflow(self, batch: Batch) -> str:
+        """The file that the run was started with."""
+        return str(batch.shared.get("_pflow_workflow_file") or "")
+
+    def tell(self, text: str) -> None:
+        """On stderr."""
+        say(text)
+
+    def memory(self, batch: Batch) -> ItemMemory | None:
+        """pflow's cache, where the node uses it."""
+        shared = batch.shared
+        cache = shared.get("__memoization_cache__")
+        if not cache or not self.config.cache_enabled or hasattr(self.node, "_compile_sub_workflow"):
+            return None
+        visits = (shared.get("__execution__") or {}).get("node_visit_counts", {}).get(self.node_id, 0)
+        # As pflow itself: what a loop runs again is to be run again.
+        self.items = ItemMemory(cache, batch, reads=visits <= 1 and not shared.get("__loop_active__", 0))
+        return self.items
+
+    def depends_on(self, call: Call, params: dict[str, Any]) -> Any:
+        """What pflow's compiler injected; of a sub-workflow, what its file says."""
+        static = {key: value for key, value in self.static.items() if key not in params and not _is_no_concern(key)}
+        child = child_of(call.inner or self.node, params, call.batch.shared)
+        return [static, child] if static or child else None
+
     def aborts(self, exception: Exception) -> bool:
         """A broken workflow definition ends the batch as well."""
         return isinstance(exception, CompilationError) or super().aborts(exception)
+
+    def as_items(self, found: Any) -> Any:
+        """A list only, as pflow has it."""
+        return found
 
     def items_error(self, message: str, source: str, shared: Shared) -> str:
         """With what the node that the items come from said on stderr."""
@@ -158,7 +226,11 @@ class PflowEngine(Engine):
 
     def copy_factory(self, inner: Any) -> Callable[[], Any]:
         """pflow's nodes are copied whole: a sub-workflow's host brings its compiled child along."""
-        return super().copy_factory(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
+        return deep_copies(inner)
+
+    def inner_of_run(self, inner: Any) -> Any:
+        """The node itself, as in pflow, which compiles a workflow anew for each run."""
+        return inner
 
     def summary(self, item: Any) -> dict[str, Any]:
         """pflow's own."""
@@ -170,11 +242,11 @@ class PflowEngine(Engine):
 
     def interrupted(self, batch: Batch, outcome: dict[str, Any]) -> None:
         """Say how far it came: pflow says no more than that it was interrupted."""
-        done, failed = outcome["count"], outcome["error_count"]
-        say(
-            f"{self.place(batch)}{batch.node_id}: interrupted when {batch.how_many(done)} were done"
-            f"{f', {failed} of them failed' if failed else ''}"
-        )
+        say(f"{self.place(batch)}{batch.node_id}: {how_far(batch)}")
+
+    def waiting(self, batch: Batch, calls: int) -> None:
+        """The same line as on PocketFlow, where pflow's display lets it stand."""
+        say(f"{batch.node_id}: {waiting_for(calls)}")
 
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Keep the item's trace event, as pflow's executor does."""
@@ -184,8 +256,10 @@ class PflowEngine(Engine):
             return  # nobody reads the trace
         store = item_store(call) if call.store is None else call.store
         result = call.result
+        if call.restored:
+            store[self.node_id] = result
         written: Any = store.get(self.node_id)
-        ordinary = record is None and written is result is not None and not self.has_more
+        ordinary = not call.restored and record is None and written is result is not None and not self.has_more
         if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
                 self.events.keep(written, call.seconds, call.engine_data)
@@ -206,10 +280,25 @@ class PflowEngine(Engine):
             child_trace_events=getattr(call.inner, "_child_trace_events", None),
             child_workflow_path=path if isinstance(path, str) and path else None,
         )
+        if call.restored:
+            self._mark_restored(call)
+
+    def _mark_restored(self, call: Call) -> None:
+        """Tell the trace that the item cost nothing in this run."""
+        events = call.batch.shared["_batch_trace"][self.node_id]
+        event = list.__getitem__(events, -1)
+        event["status"] = "cached"
+        if self.items is not None and call.index in self.items.ages and isinstance(event.get("llm_call"), dict):
+            key, age = self.items.ages[call.index]
+            event["llm_call"] = {**event["llm_call"], "cache_source": "memo", "cache_key": key, "cache_age_sec": age}
 
     def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
         pairs = zip(self.pairs, values, strict=False)
         return {key: {"template": template, "resolved": value} for (key, template), value in pairs}
+
+    def shown_total(self, batch: Batch) -> int | str | None:
+        """pflow's display leaves a batch out whose total it is not told: then, it is a question mark."""
+        return "?" if batch.total is None else batch.total
 
     def reporter(self, batch: Batch) -> Callable[[Call, int], None] | None:
         """Progress, after the events of the item's own sub-workflow as one block."""
@@ -236,6 +325,11 @@ class PflowEngine(Engine):
             details = [{"index": index, "kinds": kinds} for index, kinds in sorted(batch.warned.kept.items())]
             shared.setdefault("__warnings__", {})
             batch_executor._store_batch_warning(shared, node_id, warnings, details)
+
+
+def _is_no_concern(key: str) -> bool:
+    """Whether a parameter that pflow's compiler injected changes no answer: where something stands, its registry."""
+    return key.startswith("__") or key.endswith(("_source_line", "_source_lines", "_source_files"))
 
 
 def _getter(keys: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:

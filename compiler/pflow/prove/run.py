@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import click
 
+from ... import install_hints
 from ...diagnostics.diagnostic import LowerError
 from ...exit_status import DONE, FAILED, FOUND
 from ...node_types.pflow_types import REFERENCE
@@ -26,7 +27,7 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     try:
         from .prove import prove
     except ImportError as error:
-        return _failed(f"this needs pflow {REFERENCE} (pip install 'pflow-lower[pflow]'): {error}")
+        return _failed(f"this needs pflow {REFERENCE} ({install_hints.PFLOW}): {error}")
     nodes = runs = differences = 0
     try:
         for proof in prove(workflow, given):

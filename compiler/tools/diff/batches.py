@@ -101,10 +101,29 @@ def _items(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
         elif more:
             found.append(BREAKING)
             sentence += ", and not at the end: results[i] belongs to another item now"
+    elif isinstance(old.items, dict) and isinstance(new.items, dict):
+        found.append(COST)
+        sentence = "Another file is worked through: it decides what is done and how many calls that takes"
     else:
         found.append(COST)
         sentence = "Another list is worked through: it decides what is done and how many calls that takes"
     yield pair.change(kinds(*found), "batch.items", f"{sentence}.", old.items, new.items, pair.readers())
+
+
+def _results(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
+    if canonical(old.results, pair.old_names) == canonical(new.results, pair.new_names):
+        return
+    found, sentence = BEHAVIOUR, "Results go to another file."
+    if old.results is None:
+        found = BREAKING
+        sentence = (
+            f"Results go to a file as they finish, in any order: ${{{pair.new.id}.results}} is gone, "
+            f"${{{pair.new.id}.file}} is the path, and `errors` has the first failures only."
+        )
+    elif new.results is None:
+        found = BREAKING
+        sentence = f"Results are not written to a file any more: ${{{pair.new.id}.file}} is gone."
+    yield pair.change(kinds(found), "batch.results", sentence, old.results, new.results, pair.readers())
 
 
 def _alias(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
@@ -294,6 +313,7 @@ def _inner(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
 
 MEANINGS: Mapping[str, Callable[[Pair, BatchSpec, BatchSpec], Iterator[Change]]] = {
     "items": _items,
+    "results": _results,
     "as": _alias,
     "parallel": _parallel,
     "max_concurrent": _max_concurrent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple
 
-from ...analyse.template_sites import surfaces
+from ...analyse.template_sites import SiteKind, template_sites
 from ...diagnostics.diagnostic import Diagnostic, Position
 from ...ir.paths import Path, where
 from ...ir.template import Field, Reference
@@ -118,12 +118,12 @@ def readers_of(ir: SourceIR) -> dict[str, tuple[Reader, ...]]:
     A name that a batch gives to its items is, in its parameters, nothing else.
     """
     found: dict[str, dict[tuple[Path, str], Reader]] = {}
-    for surface in surfaces(ir):
-        batch = surface.node.batch if surface.node is not None else None
-        hidden = batch.alias if batch is not None and surface.kind == "param" else None
-        for reference in surface.template.references():
+    for site in template_sites(ir):
+        batch = site.node.batch if site.node is not None else None
+        hidden = batch.alias if batch is not None and site.kind is SiteKind.PARAMETER else None
+        for reference in site.template.references():
             if reference.root != hidden:
-                place = ir.position(surface.path, reference.raw)
-                reader = Reader(where(ir.data, surface.path), reference, place)
-                found.setdefault(reference.root, {})[surface.path, reference.raw] = reader
+                place = ir.position(site.path, reference.raw)
+                reader = Reader(where(ir.data, site.path), reference, place)
+                found.setdefault(reference.root, {})[site.path, reference.raw] = reader
     return {root: tuple(theirs.values()) for root, theirs in found.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...analyse.template_sites import surfaces
+from ...analyse.template_sites import SiteKind, template_sites
 from ...ir.paths import Path
 from ...ir.template import Expression, Field, Literal, Reference, templates
 from ...ir.workflow import SourceNode
@@ -110,14 +110,14 @@ def _returns_container(code: str) -> bool:
 
 def _later_reader(context: LintContext, node: SourceNode, reference: Reference) -> str:
     """A node after `node`, or an output, that reads the same value; "" if there is none."""
-    for surface in surfaces(context.ir):
-        reads = any(_overlaps(other, reference) for other in surface.template.references())
-        if not reads or surface.node is node:
+    for site in template_sites(context.ir):
+        reads = any(_overlaps(other, reference) for other in site.template.references())
+        if not reads or site.node is node:
             continue
-        if surface.node is None:
-            return ".".join(map(str, surface.path[:2])) if surface.kind == "output" else ""
-        if surface.node.number > node.number:
-            return surface.node.id
+        if site.node is None:
+            return ".".join(map(str, site.path[:2])) if site.kind is SiteKind.OUTPUT else ""
+        if site.node.number > node.number:
+            return site.node.id
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ... import install_hints
 from ...cli import allow_outside
 from ...exit_status import FAILED
 
@@ -15,14 +16,14 @@ def lsp(stdio: bool) -> None:
     """Run the language server for `.pflow.md` and `.json` workflows on stdin/stdout.
 
     An editor starts it: findings while typing, what a reference resolves to, where it is declared, and the
-    generated code of a batch node. Needs pip install "pflow-lower[lsp]".
+    generated code of a batch node. Needs pygls.
     """
     try:
         import pygls.lsp.server  # noqa: F401  what the import below needs, so that its own errors are not hidden
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise
-        click.echo('pflow-lower: the language server needs pygls: pip install "pflow-lower[lsp]"', err=True)
+        click.echo(f"pflow-lower: the language server needs pygls: {install_hints.LANGUAGE_SERVER}", err=True)
         raise SystemExit(FAILED) from None
     from .server import start
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from ...analyse.invariance import Bindings
+from ...analyse.invariance import PREVIOUS, Bindings
+from ...analyse.known_outputs import outputs_of
 from ...analyse.sentences import names_nothing
+from ...analyse.template_sites import SiteKind
 from ...emit.emit import summary
 from ...ir.batch_keys import BATCH_KEYS, REQUIRED, BatchKey
 from ...ir.lowered import LoweredIR
@@ -18,6 +20,7 @@ from .text import Place
 
 OUTPUTS = {
     "results": "what each item gave, in the order of the items",
+    "file": "the path of the file that has what each item gave",
     "count": "how many items there were",
     "success_count": "how many items succeeded",
     "error_count": "how many items failed",
@@ -30,6 +33,7 @@ _COUNTERS = {
     "__index__": "the position of the item in this batch, from 0",
     "batch_index": "the position of the item in this batch, from 0 (pflow-lower's own name for `__index__`)",
     "batch_total": "how many items this batch has (pflow-lower's own)",
+    PREVIOUS: "the result of the item before, of the last one that succeeded (pflow-lower's own)",
     "__iteration__": "the number of the loop's round",
 }
 
@@ -54,8 +58,10 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
         return [f"{_code(symbol.name)}: {_COUNTERS[symbol.name]}"]
     owner = ir.nodes[symbol.owner]
     if symbol.kind == "item" and owner.batch is not None:
-        items = owner.batch.items
+        items = next((level.items for level in owner.batch.levels if level.alias == symbol.name), owner.batch.items)
         listed = _code(items) if isinstance(items, str) else f"a list of {len(items)} written in the workflow"
+        if owner.batch.items_file is not None:
+            listed = f"those in the file {_code(owner.batch.items_file)}"
         return [f"**item** {_code(symbol.name)} of the batch {_code(owner.id)}: one of {listed}"]
     if symbol.kind == "own":
         value = owner.params["inputs"][symbol.name]
@@ -66,11 +72,11 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
 def _input(ir: SourceIR, symbol: Symbol) -> list[str]:
     declared = ir.inputs[symbol.name]
     declared = declared if isinstance(declared, dict) else {}
-    said = [str(declared["type"])] if "type" in declared else []
-    said.append("optional" if declared.get("required") is False or "default" in declared else "required")
+    traits = [str(declared["type"])] if "type" in declared else []
+    traits.append("optional" if declared.get("required") is False or "default" in declared else "required")
     if "default" in declared:
-        said.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
-    words = [f"**input** {_code(symbol.name)}: {', '.join(said)}"]
+        traits.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
+    words = [f"**input** {_code(symbol.name)}: {', '.join(traits)}"]
     return [*words, _plain(declared["description"])] if declared.get("description") else words
 
 
@@ -82,30 +88,33 @@ def _node(node: SourceNode, found: Occurrence) -> list[str]:
     words = [f"{what} {_code(node.id)} ({_code(node.type)})"]
     if node.data.get("purpose"):
         words.append(_plain(node.data["purpose"]))
-    if node.batch is not None and output in OUTPUTS:
+    outputs = [name for name in OUTPUTS if node.batch is not None and name in outputs_of(node.batch)]
+    if node.batch is not None and output in outputs:
         only = ""
         if output == "results" and node.batch.error_handling is ErrorHandling.CONTINUE:
             only = "; with `error_handling: continue`, of those that succeeded"
         words.append(f"{_code(output)}: {OUTPUTS[output]}{only}")
     elif node.batch is not None and output is None:
-        words.append(f"It gives {', '.join(_code(name) for name in OUTPUTS)}.")
+        words.append(f"It gives {', '.join(_code(name) for name in outputs)}.")
     return words
 
 
 def _when(analysis: Analysis, found: Occurrence) -> list[str]:
     """For a reference in a batch node: whether it is the same for every item."""
-    surface, reference, ir = found.surface, found.reference, analysis.source
-    node = surface.node if surface is not None else None
-    if surface is None or reference is None or ir is None or node is None or node.batch is None:
+    site, reference, ir = found.site, found.reference, analysis.source
+    node = site.node if site is not None else None
+    if site is None or reference is None or ir is None or node is None or node.batch is None:
         return []
-    if surface.kind == "items":
+    if site.kind is SiteKind.FILE:
+        return [f"*Says which file {_code(node.id)} opens, once, before the loop.*"]
+    if site.kind is SiteKind.ITEMS:
         return [f"*Makes the items of {_code(node.id)}; read once, before the loop.*"]
-    if surface.kind != "param":
+    if site.kind is not SiteKind.PARAMETER:
         return []
     if found.symbol.kind == "own":
         value = node.params["inputs"][found.symbol.name]
         return ["*Filled in for every item.*"] if "${" in str(value) else []
-    bindings, key = Bindings.of(node, ir.names), str(surface.path[3])
+    bindings, key = Bindings.of(node, ir.names), str(site.path[3])
     part = None if bindings.is_open(key) else bindings.invariant_part(reference, key)
     if part is None:
         return ["*Different for every item: worked out inside the loop.*"]

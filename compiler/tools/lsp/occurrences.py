@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from ...analyse.invariance import ITEM_NAME, Bindings, Bound
 from ...analyse.references import COUNTERS
-from ...analyse.template_sites import Surface, surfaces
+from ...analyse.template_sites import SiteKind, TemplateSite, template_sites
 from ...ir.paths import Path
 from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
-from ...ir.workflow import SourceIR, SourceNode
+from ...ir.workflow import BatchSpec, SourceIR, SourceNode
 from .text import Place
 from .text_places import Places, Spelling
 
@@ -36,12 +36,12 @@ class Occurrence(NamedTuple):
     place: Place
     whole: Place
     reference: Reference | None = None
-    surface: Surface | None = None
+    site: TemplateSite | None = None
 
 
-def parameter_of(surface: Surface) -> str:
+def parameter_of(site: TemplateSite) -> str:
     """The parameter that a template of a node's stands in, as `Bindings` asks for it."""
-    return str(surface.path[3]) if surface.path[2] == "params" else ITEM_NAME
+    return str(site.path[3]) if site.path[2] == "params" else ITEM_NAME
 
 
 class Names:
@@ -53,14 +53,16 @@ class Names:
         self.declared = ir.names
         self._places = places
 
-    def symbol(self, root: str, node: SourceNode | None = None, surface: Surface | None = None) -> Symbol:
-        """What `root` stands for at `surface`, in `node`."""
-        if node is not None and surface is not None:
-            if surface.kind == "param":
-                bound = Bindings.of(node, self.declared).bound(root, parameter_of(surface))
+    def symbol(self, root: str, node: SourceNode | None = None, site: TemplateSite | None = None) -> Symbol:
+        """What `root` stands for at `site`, in `node`."""
+        if node is not None and site is not None:
+            if site.kind is SiteKind.PARAMETER:
+                bound = Bindings.of(node, self.declared).bound(root, parameter_of(site))
                 if bound is not Bound.OUTER:
-                    kind = {Bound.OWN: "own", Bound.ITEM: "item"}.get(bound, "counter")
+                    kind = {Bound.OWN: "own", Bound.ITEM: "item", Bound.PART: "item"}.get(bound, "counter")
                     return Symbol(kind, root, node.number)
+            if site.kind is SiteKind.INNER_ITEMS and node.batch is not None and root in node.batch.aliases:
+                return Symbol("item", root, node.number)
             if root in COUNTERS:
                 return Symbol("counter", root, node.number)
         if root in self.nodes:
@@ -79,39 +81,39 @@ class Names:
             node = self.ir.nodes[symbol.owner]
             if node.batch is None:
                 return None
-            path = (*node.path, "batch")
-            named = self._places.bare((*path, "as"), symbol.name) if "as" in node.batch.written else None
-            return named or self._places.value((*path, "items"))
+            path = _path_of_level(node, node.batch, symbol.name)
+            return self._places.bare((*path, "as"), symbol.name) or self._places.value((*path, "items"))
         return None
 
     def all(self) -> Iterator[Occurrence]:
         """Every reference, every end of an edge, and every declaration of a node, an input or an item."""
-        for surface in surfaces(self.ir):
-            if surface.kind == "chunk":
-                yield from self._bare(surface)
+        for site in template_sites(self.ir):
+            if site.kind is SiteKind.CHUNK:
+                yield from self._bare(site)
             else:
-                for expression, spelling in self._places.expressions(surface.path, surface.template):
-                    yield from self._of(surface, expression, spelling)
+                for expression, spelling in self._places.expressions(site.path, site.template):
+                    yield from self._of(site, expression, spelling)
         for name, source in self.ir.outputs:
             if "${" not in source:
-                yield from self._bare(Surface("output", None, ("outputs", name, "source"), parse(f"${{{source}}}")))
+                whole = parse(f"${{{source}}}")
+                yield from self._bare(TemplateSite(SiteKind.OUTPUT, None, ("outputs", name, "source"), whole))
         yield from self._edges()
         yield from self._declared()
 
-    def _bare(self, surface: Surface) -> Iterator[Occurrence]:
+    def _bare(self, site: TemplateSite) -> Iterator[Occurrence]:
         """The reference of a template that is written without its `${ }`."""
-        place = self._places.bare(surface.path, surface.template.source[2:-1])
-        if place is not None and surface.template.is_whole:
-            for found in self._of(surface, surface.template.expressions[0], Spelling(place.start - 2)):
+        place = self._places.bare(site.path, site.template.source[2:-1])
+        if place is not None and site.template.is_whole:
+            for found in self._of(site, site.template.expressions[0], Spelling(place.start - 2)):
                 yield found._replace(whole=place)
 
-    def _of(self, surface: Surface, expression: Expression, spelling: Spelling) -> Iterator[Occurrence]:
+    def _of(self, site: TemplateSite, expression: Expression, spelling: Spelling) -> Iterator[Occurrence]:
         whole = spelling.place(expression.start, expression.end)
         for reference, start in _located(expression):
             root = spelling.place(start, start + len(reference.root))
             place = spelling.place(start, start + len(reference.raw))
-            symbol = self.symbol(reference.root, surface.node, surface)
-            yield Occurrence(symbol, root, place, whole, reference, surface)
+            symbol = self.symbol(reference.root, site.node, site)
+            yield Occurrence(symbol, root, place, whole, reference, site)
 
     def _edges(self) -> Iterator[Occurrence]:
         paths: list[tuple[Path, str | None]] = [(("start_node",), self.ir.start_node)]
@@ -127,13 +129,19 @@ class Names:
         symbols += [Symbol("input", name) for name in self.ir.inputs if name not in self.nodes]
         places = [(symbol, self.declaration(symbol)) for symbol in symbols]
         for node in self.ir.nodes:
-            if node.batch is not None and "as" in node.batch.written:
-                alias = node.batch.alias
-                place = self._places.bare((*node.path, "batch", "as"), alias)
-                places.append((Symbol("item", alias, node.number), place))
+            if node.batch is not None:
+                for alias in node.batch.aliases:
+                    place = self._places.bare((*_path_of_level(node, node.batch, alias), "as"), alias)
+                    places.append((Symbol("item", alias, node.number), place))
         for symbol, place in places:
             if place is not None:
                 yield Occurrence(symbol, place, place, place)
+
+
+def _path_of_level(node: SourceNode, batch: BatchSpec, alias: str) -> Path:
+    """The place of the batch whose items are called `alias`; of the outermost for what is not an item."""
+    depth = batch.aliases.index(alias) if alias in batch.aliases else 0
+    return (*node.path, *["batch"] * (depth + 1))
 
 
 def at(found: list[Occurrence], offset: int) -> Occurrence | None:

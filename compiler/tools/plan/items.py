@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...ir.template import Field, parse
 from ...ir.workflow import BatchSpec, ErrorHandling, InnerBatch, SourceIR, SourceNode
+from ...runtime.streams import StreamError, read_items
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 
@@ -57,6 +59,8 @@ def _deeper(leaves: list[dict[str, Any]], level: InnerBatch, known: KnownValues)
 def _outer(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
     assert node.batch is not None
     written = node.batch.items
+    if isinstance(written, dict):
+        return _in_file(node.batch.items_file or "", path, known)
     if isinstance(written, list):
         values = [known.value(item, inline=True) for item in written]
         return Items(values, Range.of(len(values)), "written in the workflow")
@@ -79,6 +83,18 @@ def _outer(node: SourceNode, path: str, known: KnownValues, before: Mapping[str,
         return Items([], NOTHING, source, "the items are not a list: the run will fail here")
     note = "read from the file as it is now" if root in known.store and root not in ir.inputs else ""
     return Items(value, Range.of(len(value)), source, note)
+
+
+def _in_file(written: str, path: str, known: KnownValues) -> Items:
+    """The items of a file: how many, not what they are, since there may be any number of them."""
+    where, source = known.value(written), f"the file {written}"
+    if not isinstance(where, str):
+        return Items(None, _unknown(f"n({path})"), source)
+    try:
+        number = sum(1 for _ in read_items(Path(where).expanduser()))
+    except StreamError as error:
+        return Items(None, _unknown(f"n({path})"), source, str(error))
+    return Items(None, Range.of(number), source, "read from the file as it is now")
 
 
 def _of_batch(ir: SourceIR, root: str, path: Sequence[Any], items: Items) -> Range | None:

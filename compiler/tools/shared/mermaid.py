@@ -68,6 +68,8 @@ def _said(node: Mapping[str, Any]) -> Iterator[str]:
         source = inner.items if isinstance(inner.items, str) else f"{len(inner.items)} items"
         yield f"and each {inner.alias} in {source}"
     policy = [_side_by_side(spec)]
+    if spec.results is not None:
+        policy.append(f"results to {spec.results_file}")
     if spec.rate is not None:
         policy.append(f"at most {spec.rate}")
     if spec.max_retries > 1:

@@ -1,0 +1,67 @@
+"""pflow's memo cache, item by item: of 150 items with one changed, one is run.
+
+pflow keeps the outcome of a whole batch under what all of its items are. Beside that, each item's answer is kept
+under what that item is, in the same cache and by the cache's own methods: with its lifetime, and not read under
+`--no-cache`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ...runtime import Batch, Call
+from ...runtime.journal import as_json
+
+_KEY = "pflow-lower:item:{}:{}"
+
+
+class ItemMemory:
+    """What pflow's cache remembers of the items of one batch."""
+
+    def __init__(self, cache: Any, batch: Batch, *, reads: bool) -> None:
+        """`reads` is whether answers may come from the cache; they are kept in any case, as pflow does."""
+        self.ages: dict[int, tuple[str, float]] = {}
+        """Of the items whose answer came from the cache: its key there, and how old it is in seconds."""
+        self._cache = cache
+        self._reads = reads
+        # No node has such a name: pflow looks for the latest entry of a node by its own.
+        self._owner = f"{batch.node_id}[item]"
+        self._path = batch.shared.get("_pflow_workflow_file")
+        self._seen: Counter[bytes] = Counter()
+        self._keys: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
+        """What an earlier call that asked the same gave; the second of two equal items is another one's answer."""
+        with self._lock:
+            number = self._seen[asked]
+            self._seen[asked] += 1
+            key = self._keys[call.index] = _KEY.format(asked.hex(), number)
+        found = self._cache.get_with_age(key) if self._reads else None
+        if found is None:
+            return None
+        _, kept, created = found
+        try:
+            outputs = json.loads(kept["json"])
+        except (KeyError, TypeError, ValueError):
+            return None  # not of ours
+        if not isinstance(outputs, dict):
+            return None
+        self.ages[call.index] = (key, time.time() - created)
+        return outputs
+
+    def keep(self, call: Call, asked: bytes, outputs: Mapping[str, Any]) -> None:
+        """Keep what the call gave, if JSON can hold it."""
+        key = self._keys.pop(call.index, None)
+        if key is None:
+            return
+        try:
+            text = as_json(outputs)
+        except ValueError:
+            return  # it runs again next time, as it would have to
+        self._cache.put(key, self._owner, self._path, "default", {"json": text})

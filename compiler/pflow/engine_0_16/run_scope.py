@@ -1,0 +1,112 @@
+"""One `Run` around each run of a workflow in pflow, sub-workflows included: its journal, budget and limit.
+
+pflow's engine runs a sub-workflow as it runs a workflow, maybe in another thread; which run that is part of is known
+by the cache that pflow hands on to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ...journals import journal_folder_of
+from ...runtime.journal_file import JournalError, forget
+from ...runtime.run import Run, current_run, join
+from ..asked import Asked, asked_for
+from ..messages import say
+
+_CACHE = "__memoization_cache__"
+
+_runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+"""The run of each cache."""
+
+
+def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, shared: Any) -> str:
+    """`WorkflowEngine.run` as part of a run: the one around it, or one of its own, which ends with it.
+
+    Raises: JournalError, if the journal of the run cannot be used; whatever the workflow does.
+    """
+    run = _run_around(shared)
+    if run is not None:
+        with _part_of(run):
+            return original(engine, workflow, shared)
+    asked = asked_for()
+    run = _new_run(engine, shared, asked)
+    if (cache := shared.get(_CACHE)) is not None:
+        _runs[cache] = run
+    ended_well = False
+    try:
+        with _part_of(run):
+            if not engine.only_node:
+                _open_journal(run, workflow)
+            action = original(engine, workflow, shared)
+        ended_well = not str(action).startswith("error")
+    except BaseException:
+        try:
+            _end(run, ended_well=False, asked=asked)
+        except JournalError as error:  # what stopped the run says more
+            say(str(error))
+        raise
+    _end(run, ended_well=ended_well, asked=asked)
+    return action
+
+
+def _run_around(shared: Any) -> Run | None:
+    run = current_run()
+    if run is not None or not shared.get("_pflow_depth", 0):
+        return run
+    cache = shared.get(_CACHE)
+    return None if cache is None else _runs.get(cache)
+
+
+@contextlib.contextmanager
+def _part_of(run: Run) -> Iterator[None]:
+    before = current_run()
+    join(run)
+    try:
+        yield
+    finally:
+        join(before)
+
+
+def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
+    path = str(shared.get("_pflow_workflow_file") or engine.workflow_path or "workflow")
+    run = Run(
+        path,
+        journal_folder=lambda: journal_folder_of(path),
+        resume=asked.resume,
+        budget=asked.budget,
+        limit=asked.limit,
+        on=asked.on,
+        in_part=bool(engine.only_node),
+    )
+    if asked.fresh:
+        forget(run.journal_path)
+    is_resumed = engine.resume_from is not None or getattr(engine, "resume_after", None) is not None
+    if run.resume is None and is_resumed and run.journal_path.exists():
+        run.resume = True  # `pflow resume`: of the items that are left, too
+    return run
+
+
+def _open_journal(run: Run, workflow: Any) -> None:
+    """Have the journal now, if a batch will want it: that it cannot be had is said before anything runs."""
+    configs = (config.batch_config for config in workflow.node_configs.values())
+    classes = [generated for config in configs if (generated := getattr(config, "generated", None)) is not None]
+    if any(run.wants_journal(generated.resume) for generated in classes):
+        run.journal()
+
+
+def _end(run: Run, *, ended_well: bool, asked: Asked) -> None:
+    left = run.close(ended_well=ended_well)
+    name = os.path.basename(run.workflow)
+    if left and not (ended_well and not run.is_incomplete):
+        again = "run it again with --resume" if asked.resume else "run it again"
+        say(
+            f"{left} item{'s' if left > 1 else ''} of {name} that ended well {'are' if left > 1 else 'is'} in the "
+            f"journal; {again} to do only the others (`pflow-lower journal` shows them)"
+        )
+    if ended_well and not run.has_batches and (options := asked.options()):
+        say(f"no batch of {name} ran, so {' and '.join(options)} had no effect")

@@ -1,0 +1,162 @@
+"""Batches against a server as APIs are: it limits, stalls, resets and fails (tests/helpers/flaky_server.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.flaky_server import FlakyServer, most_in_a_window
+from pocketflow import Node
+
+from pflow_lower import lower
+from pflow_lower.runtime.pace import Pace
+from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
+
+
+class Ask(Node):  # type: ignore[misc]
+    """Asks the server for one item; its errors are urllib's."""
+
+    def prep(self, shared: Any) -> str:
+        return str(self.params["url"])
+
+    def exec(self, url: str) -> Any:
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:
+                return json.loads(answer.read())["label"]
+        except urllib.error.HTTPError as error:
+            error.close()  # what it holds would be complained of, since errors are kept
+            raise
+
+    def post(self, shared: Any, prep_res: str, exec_res: str) -> None:
+        shared["response"] = exec_res
+
+
+def batch_of(batch: dict[str, Any]) -> type:
+    node = {"id": "ask", "type": "ask", "params": {"url": "${url}/items/${n}"}}
+    node["batch"] = {"items": "${numbers}", "as": "n", "error_handling": "continue", "parallel": True, **batch}
+    inputs = {"url": {"type": "string"}, "numbers": {"type": "array"}}
+    made = lower({"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []})
+    return made.load()["ask"]
+
+
+def outcome(server: FlakyServer, items: int, batch: dict[str, Any]) -> dict[str, Any]:
+    shared: dict[str, Any] = {"url": server.url, "numbers": list(range(items))}
+    batch_of(batch)(Ask())._run(shared)  # type: ignore[call-arg]
+    found: dict[str, Any] = shared["ask"]
+    return found
+
+
+def assert_complete(found: dict[str, Any], items: int) -> None:
+    assert found["errors"] == []
+    assert [result["response"] for result in found["results"]] == [f"label {n}" for n in range(items)]
+
+
+@pytest.mark.parametrize("retry_after", ["seconds", "date", "none"])
+@pytest.mark.slow
+def test_auto_finishes_every_item_whatever_the_server_says_about_waiting(retry_after: Any) -> None:
+    with FlakyServer(per_second=60, retry_after=retry_after, seconds=0.02) as server:
+        found = outcome(server, 300, {"max_concurrent": "auto", "max_retries": 5, "retry_wait": 0.1})
+    assert_complete(found, 300)
+    assert sum(server.asked.values()) < 300 * 2  # it finds out how much is too much
+
+
+def test_a_declared_rate_is_never_told_to_slow_down() -> None:
+    with FlakyServer(per_second=120) as server:
+        found = outcome(server, 60, {"rate": "60/s", "max_concurrent": 20})
+    assert_complete(found, 60)
+    assert server.answered == {200: 60}
+
+
+def test_stalls_resets_and_errors_cost_attempts_and_nothing_else() -> None:
+    with FlakyServer(stalls=0.05, resets=0.1, errors=0.1, stall_seconds=20) as server:
+        settings = {"max_concurrent": 20, "max_retries": 8, "retry_wait": 0.01, "timeout": 1}
+        found = outcome(server, 120, {**settings, "retry_backoff": "exponential"})
+        assert_complete(found, 120)
+        assert max(server.asked.values()) <= 8
+        assert server.most_under_way <= 20 + 20  # those that are abandoned are bounded
+
+
+def test_grants_never_exceed_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    granted: list[float] = []
+    reserve = Pace.reserve
+
+    def recorded(self: Pace) -> float:
+        before = time.monotonic()
+        left = reserve(self)
+        granted.append(before + left)
+        return left
+
+    monkeypatch.setattr(Pace, "reserve", recorded)
+    with FlakyServer(errors=0.2) as server:
+        found = outcome(server, 80, {"rate": "100/s", "max_concurrent": 16, "max_retries": 10})
+    assert_complete(found, 80)
+    assert most_in_a_window(granted, 0.25) <= 25 + 2
+
+
+CHILD = """
+import json, os, sys, urllib.request
+sys.path.insert(0, sys.argv[1])
+import test_flaky_server as here
+from pflow_lower.runtime.run import Run, running
+url, items, batch = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
+shared = {"url": url, "numbers": list(range(items))}
+print("ready", flush=True)
+with running(Run("the same workflow", resume=True)):
+    here.batch_of(batch)(here.Ask())._run(shared)
+print(json.dumps([result["response"] for result in shared["ask"]["results"]]))
+"""
+
+
+def child(server: FlakyServer, items: int, batch: dict[str, Any]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), server.url, str(items), json.dumps(batch)]
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert started.stdout is not None and started.stdout.readline() == "ready\n"
+    return started
+
+
+@pytest.mark.slow
+def test_killed_three_times_and_resumed_it_ends_complete_and_nothing_is_paid_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    settings = {"rate": "200/s", "max_concurrent": 10, "max_retries": 8, "retry_wait": 0.05, "timeout": 5}
+    settings |= {"retry_backoff": "exponential", "tolerated_failures": 0}
+    with FlakyServer(per_second=220, resets=0.03, errors=0.05, seconds=0.01) as server:
+        for _ in range(3):
+            killed = child(server, 500, settings)
+            asked = sum(server.asked.values())
+            while sum(server.asked.values()) < asked + 90:
+                time.sleep(0.01)
+            killed.send_signal(signal.SIGKILL)
+            killed.communicate()
+        before = dict(server.asked)
+        last = child(server, 500, settings)
+        out = last.communicate()[0]
+    assert last.returncode == 0 and json.loads(out) == [f"label {n}" for n in range(500)]
+    # Of what was asked for before the last run, only what was under way at a kill or had failed is asked for again.
+    again = [path for path, times in before.items() if server.asked[path] > times]
+    assert len(again) <= 10 + server.answered[500] + server.answered[0]
+    assert most_in_a_window(server.granted, 1.0) <= 200 * 1.05 + 10 + 2
+    assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
+def test_a_shared_budget_holds_over_processes() -> None:
+    """The pacing itself is tested in test_pace.py; here two batches of one process name one budget."""
+    with FlakyServer() as server, running(Run("w")):
+        made = batch_of({"rate": "60/s"})
+        made.rate, made.shared_rate, made.shared_max_concurrent = "both", "400/s", 3  # type: ignore[attr-defined]
+        shared: dict[str, Any] = {"url": server.url, "numbers": list(range(60))}
+        made(Ask())._run(shared)  # type: ignore[call-arg]
+        assert_complete(shared["ask"], 60)
+        assert server.most_under_way <= 3
