@@ -6,7 +6,7 @@ This file is the table of contents of the compiler: what a stage does is in the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -62,11 +62,12 @@ def run(
     from .lowering import program
     from .lowering.verify_ir import verify_lowered
     from .node_types import lookup as node_types
+    from .node_types import run_tables
     from .validate import validate
 
     options = options or Options()
     on_stage = on_stage or (lambda stage, result: None)
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
 
     if isinstance(workflow, Document):
         document, workflow = workflow, workflow.name
@@ -74,40 +75,44 @@ def run(
         document = load.load(workflow, stdin=stdin)
     on_stage("load", document)
 
-    source, said = validate.validate(document)
-    found += said
+    source, findings = validate.validate(document)
+    diagnostics += findings
     if source is None:
-        raise LowerError(found)
+        raise LowerError(diagnostics)
     on_stage("validate", source)
 
     types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
     file = _file(workflow) if options.children else None
-    facts, said = analyse.analyse(source, types, program=options.program, file=file)
-    found += [*said, *types.warnings]
-    _stop_at_errors(found)
+    budgets = run_tables.budgets_for(_folder(workflow))
+    facts, findings = analyse.analyse(source, types, program=options.program, file=file, budgets=budgets)
+    diagnostics += [*findings, *types.warnings]
+    _stop_at_errors(diagnostics)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
         from .pflow.ask import ask_pflow
 
-        found += ask_pflow(source, types, _file(workflow))
-        _stop_at_errors(found)
+        diagnostics += ask_pflow(source, types, _file(workflow))
+        _stop_at_errors(diagnostics)
     on_stage("analyse", facts)
 
-    lowered, said = lowering.lower(source, facts)
-    found += said
-    if options.program and (refused := tuple(program.refusals(source, lowered, _runtime(options)))):
+    lowered, findings = lowering.lower(source, facts)
+    diagnostics += findings
+    if options.program and (refused := tuple(program.refusals(source))):
         raise LowerError(refused)
-    _stop_at_errors(found)
+    _stop_at_errors(diagnostics)
     verify_lowered(lowered)
     on_stage("lower", lowered)
 
-    files, marked = _emit(lowered, workflow, options)
+    folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
+    files, marked = _emit(lowered, workflow, options, folders)
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
-    return Compiled(source=source, lowered=lowered, files=files, marked=marked, diagnostics=by_position(found))
+    return Compiled(source=source, lowered=lowered, files=files, marked=marked, diagnostics=by_position(diagnostics))
 
 
-def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _emit(
+    lowered: LoweredIR, workflow: Workflow, options: Options, class_folders: Iterable[Path]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The generated files, and those of them that have a source map with their marks."""
     from .emit import emit
     from .emit.document_text import document_text
@@ -118,7 +123,7 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Map
         marked = {"lowered.json": document_text(lowered)}
         return plain_files(marked), marked
     runtime = _runtime(options)
-    source = source_header(workflow, options)
+    source = source_header(workflow, options, class_folders)
     marked = emit.emit(lowered, source, runtime=runtime)
     if options.program:
         from .emit.program import emit_program
@@ -134,7 +139,10 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Map
 
         files |= map_files(maps_of(lowered, marked), files, source.source)
     if options.standalone:
+        from .emit.requirements import emit_requirements
+
         files |= emit.runtime_copy()
+        files |= emit_requirements(lowered, source, program=options.program)
     return files, marked
 
 
@@ -160,6 +168,6 @@ def _file(workflow: Workflow) -> Path | None:
     return Path(workflow).absolute()
 
 
-def _stop_at_errors(found: list[Diagnostic]) -> None:
-    if any(finding.severity is Severity.ERROR for finding in found):
-        raise LowerError(found)
+def _stop_at_errors(diagnostics: list[Diagnostic]) -> None:
+    if any(finding.severity is Severity.ERROR for finding in diagnostics):
+        raise LowerError(diagnostics)

@@ -106,8 +106,10 @@ def _refuse_another_workflow(files: Mapping[str, str], folder: Path) -> None:
     if new is None or found is None:
         return
     module, there = found
-    said = read_header(new)
-    if said is not None and (said.source == there.source or _same_file(folder / said.source, folder / there.source)):
+    parsed = read_header(new)
+    if parsed is not None and (
+        parsed.source == there.source or _same_file(folder / parsed.source, folder / there.source)
+    ):
         return
     if not (folder / there.source).is_file():  # its workflow was moved or renamed: this may be it
         return

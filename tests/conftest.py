@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, lambda *_: None)
 
 
-LEFT_OUT = {"slow": "slow", "versions": "in other versions of pflow"}
+LEFT_OUT = {"ray": "on Ray", "slow": "slow", "versions": "in other versions of pflow"}
 """Marks of tests that a run without `-m` leaves out, unless it names them as file::test, and what they are."""
 _counts = pytest.StashKey[dict[str, int]]()
 

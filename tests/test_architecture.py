@@ -35,6 +35,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pflow": {"load", "pflow", "tools"},
     "platformdirs": {"runtime"},
     "pocketflow": {"pflow", "runtime"},
+    "ray": {"runtime"},  # where a batch runs on a cluster
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
     "pygments": {"", "tools"},

@@ -54,19 +54,20 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
     if kind == "markdown" or ".pflow.md" in example.text:
         pytest.importorskip("pflow")
     file = folder / ("workflow.pflow.md" if kind == "markdown" else "workflow.json")
-    file.write_text(TABLE_USER if kind == "toml" else example.text, encoding="utf-8")
+    user = TABLE_USER.replace("translate", "llm").replace("text", "prompt") if flags else TABLE_USER
+    file.write_text(user if kind == "toml" else example.text, encoding="utf-8")
     shutil.copy(CHILD, folder)
     for module, classes in APPLICATION.items():
         (folder / module).parent.mkdir(exist_ok=True)
         (folder / module).write_text("".join(f"class {name}: ...\n" for name in classes), encoding="utf-8")
     if kind == "toml":
-        folder.joinpath("nodes.toml").write_text(example.text, encoding="utf-8")
+        folder.joinpath("pyproject.toml" if flags else "nodes.toml").write_text(example.text, encoding="utf-8")
     if flags == ["lint"]:
         return said_by_lint(file)
     options = Options(
         out=folder / "out",
         program="--program" in flags,
-        nodes_file=folder / "nodes.toml" if kind == "toml" else None,
+        nodes_file=folder / "nodes.toml" if kind == "toml" and not flags else None,
     )
     try:
         return list(pipeline.run(str(file), options).diagnostics)

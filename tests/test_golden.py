@@ -19,7 +19,7 @@ from pflow_lower.ir.printer import printed
 from pflow_lower.options import Options
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "nodes.toml"}
+GIVEN = {"workflow.json", "workflow.pflow.md", "command.json", "nodes.toml", "pyproject.toml"}
 """The files of a case that are written by hand."""
 CHILD = ".pflow.md"
 """How the files of workflows are called that a case's workflow starts; they are written by hand, too."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pflow")
+pytestmark = pytest.mark.slow
 
 FLOW = """\
 # Two batches
@@ -350,3 +351,76 @@ def test_a_changed_sub_workflow_is_run_again(place: Place) -> None:
     (place.folder / "child.pflow.md").write_text(CHILD.replace("echo ${name}${item}", "echo new-${name}${item}"))
     _, result, _ = place.run("./flow.pflow.md")
     assert next(child["stdout"] for found in result["said"] for child in found["said"]) == "new-n0a"
+
+
+def test_a_named_rate_is_that_of_the_nearest_table(place: Place) -> None:
+    place.open_the_door()
+    place.write(first=["rate: disk"])
+    status, said, _ = place.run("./flow.pflow.md")
+    assert status == 1 and "no budget is called 'disk'; no [tool.pflow-lower.rates] has any" in json.dumps(said)
+    (place.folder / "pyproject.toml").write_text('[tool.pflow-lower.rates]\nother = "5/s"\n')
+    assert "the budgets are other" in json.dumps(place.run("./flow.pflow.md")[1])
+    (place.folder / "pflow-lower.toml").write_text('[rates]\ndisk = { rate = "1000/s", max_concurrent = 1 }\n')
+    assert place.run("./flow.pflow.md", PFLOW_LOWER_DUMP=str(place.folder / "dump"))[0] == 0
+    assert 'shared_rate = "1000/s"' in (place.folder / "dump" / "flow" / "nodes.py").read_text()
+    assert [path.name for path in place.state.rglob("*.budget")] == ["disk.budget"]
+
+
+def test_a_table_says_where_journals_stand(place: Place) -> None:
+    place.write(first=["resume: true"], second=["resume: true"])
+    (place.folder / "pyproject.toml").write_text('[tool.pflow-lower.journal]\ndir = "kept"\n')
+    assert place.run("./flow.pflow.md")[0] == 1
+    assert [path.name.partition("-")[0] for path in (place.folder / "kept").glob("*.db")] == ["flow"]
+    assert place.journals() == []
+    (place.folder / "pyproject.toml").write_text('[tool.pflow-lower.journal]\ndri = "kept"\n')
+    assert "did you mean dir?" in json.dumps(place.run("./flow.pflow.md")[1])
+
+
+MEMORY = FLOW.replace("- type: shell\n", "- type: shell\n- cache: true\n").replace(
+    'result: list = [f"n{number}" for number in range(10)]', 'import json\nresult: list = json.load(open("names"))'
+)
+
+
+def test_pflows_cache_knows_single_items(place: Place) -> None:
+    def changed(*new: str) -> tuple[Counter[str], Any]:
+        (place.folder / "names").write_text(json.dumps(new))
+        status, result, said = place.run("./flow.pflow.md", *flags)
+        assert status == 0, said
+        return place.new, result
+
+    flags: list[str] = []
+    place.write(MEMORY, second=["parallel: true"])
+    place.open_the_door()
+    changed("n0", "n1", "n1", "n2")
+    new, result = changed("n0", "n1", "n1", "x")
+    assert new == Counter({"first-x": 1, "second-x": 1})
+    new, result = changed("n1", "n1", "n1", "n0")  # equal items stay apart: two answers are there, the third is run
+    assert new == Counter({"first-n1": 1, "second-n1": 1})
+    assert [found["original_index"] for found in result["said"]] == [0, 1, 2, 3]
+    flags = ["--no-cache"]
+    assert sum(changed("n1", "n0")[0].values()) == 4
+    flags = []
+    trace = max((place.folder / "home" / ".pflow" / "debug").glob("*.json"), key=lambda file: file.stat().st_mtime)
+    changed("n0", "y")
+    trace = max((place.folder / "home" / ".pflow" / "debug").glob("*.json"), key=lambda file: file.stat().st_mtime)
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    items = [item["status"] for event in events for item in event.get("batch_items") or ()]
+    assert items.count("cached") == 2 and items.count("success") == 2
+    place.write(MEMORY.replace("- cache: true\n", ""))
+    changed("n0", "y")
+    assert sum(changed("n0", "y")[0].values()) == 4
+
+
+def test_what_a_failed_run_has_cached_is_not_run_again(place: Place) -> None:
+    place.write(FLOW.replace("- type: shell\n", "- type: shell\n- cache: true\n"))
+    assert place.run("./flow.pflow.md")[0] == 1
+    place.open_the_door()
+    assert place.run("./flow.pflow.md")[0] == 0
+    assert place.new == Counter(names("second", 6, 7, 8, 9))
+    # What changes the outcome is part of what the cache goes by.
+    assert place.run("./flow.pflow.md", "--limit", "2")[1]["said"][-1]["original_index"] == 1
+    assert len(place.run("./flow.pflow.md")[1]["said"]) == 10
+    assert place.new == Counter()
+    place.write(FLOW.replace("- type: shell\n", "- type: shell\n- cache: true\n"), second=['key: "#${item}"'])
+    assert place.run("./flow.pflow.md")[1]["said"][0]["key"] == "#n0"
+    assert place.new == Counter()

@@ -309,6 +309,33 @@ async def test_hover(client: LanguageClient, tmp_path: Path) -> None:
     assert not errors(client)
 
 
+SOUND = sorted(p for p in (GOLDEN / "ok").glob("*/workflow.*") if not (p.parent / "stderr.txt").exists())
+
+
+@pytest.mark.parametrize("path", SOUND, ids=lambda path: path.parent.name)
+def test_hover_knows_every_name_of_a_sound_workflow(path: Path) -> None:
+    if path.name.endswith(".md"):
+        pytest.importorskip("pflow")
+    analysis = Analysis(path.read_text("utf-8"), str(path))
+    for occurrence in analysis.occurrences:
+        found = hover(analysis, occurrence.root.start)
+        assert found is not None and "names no node or input" not in found[0], occurrence.symbol
+
+
+def test_batches_inside_each_other_have_an_item_each() -> None:
+    path = next(path for path in SOUND if path.parent.name == "nested-batches")
+    analysis = Analysis(path.read_text("utf-8"), str(path))
+    text = analysis.text.text
+    for alias, items in (("file", "${files}"), ("page", "${file.pages}")):
+        named = [found for found in analysis.occurrences if found.symbol.kind == "item" and found.symbol.name == alias]
+        assert len(named) == text.count(alias + ".") + 1  # where it is used, and where it gets its name
+        assert analysis.names is not None
+        declared = analysis.names.declaration(named[0].symbol)
+        assert declared is not None and text[declared.start - 7 : declared.end] == f'"as": "{alias}'
+        told = hover(analysis, named[-1].root.start)
+        assert told is not None and f"one of `{items}`" in told[0]
+
+
 @pytest.mark.asyncio
 async def test_hover_in_markdown(client: LanguageClient, tmp_path: Path) -> None:
     pytest.importorskip("pflow")

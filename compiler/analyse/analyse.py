@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from ..ir.lowered import Shape, shape_of
+from ..ir.lowered import Budget, Shape, shape_of
 from ..ir.report import nearest, quoted
-from ..ir.workflow import SourceIR, SourceNode
+from ..ir.workflow import BatchSpec, SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from .child_workflows import Children
 from .references import check_references
+
+_NO_BUDGETS: Mapping[str, Budget] = {}
 
 
 class BatchFacts(NamedTuple):
@@ -27,6 +29,8 @@ class BatchFacts(NamedTuple):
     node: SourceNode
     type: NodeType
     shape: Shape
+    budget: Budget | None = None
+    """What the rate of its annotation stands for, if it is a name."""
 
 
 class Facts(NamedTuple):
@@ -38,12 +42,17 @@ class Facts(NamedTuple):
 
 
 def analyse(
-    ir: SourceIR, types: NodeTypes, *, program: bool = False, file: Path | None = None
+    ir: SourceIR,
+    types: NodeTypes,
+    *,
+    program: bool = False,
+    file: Path | None = None,
+    budgets: Mapping[str, Budget] = _NO_BUDGETS,
 ) -> tuple[Facts, list[Diagnostic]]:
     """Look at every batch node of `ir`, for a `program` at the types of all nodes; changes nothing.
 
-    With the `file` that it came from, the workflows that its nodes start are looked at, too. Returns the facts and all
-    findings.
+    `budgets` are those that a rate may name. With the `file` that it came from, the workflows that its nodes start are
+    looked at, too. Returns the facts and all findings.
     """
 
     def check(workflow: SourceIR, children: Children) -> list[Diagnostic]:
@@ -58,12 +67,37 @@ def analyse(
             continue
         node_type = types.resolve(node.type)
         shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
-        batches.append(BatchFacts(node=node, type=node_type, shape=shape))
+        batches.append(BatchFacts(node=node, type=node_type, shape=shape, budget=budget_of(node.batch, budgets)))
+        if node.batch.names_a_budget and node.batch.rate not in budgets:
+            found.append(_unknown_budget(ir, node, budgets))
         if node_type.origin is TypeSource.UNKNOWN:
             found.append(_unknown_type(ir, node, types))
         found += _said_of_class(ir, node, node_type)
     known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}
     return Facts(batches=tuple(batches), types=known), found
+
+
+def budget_of(spec: BatchSpec, budgets: Mapping[str, Budget]) -> Budget | None:
+    """What the rate of an annotation stands for, if it is a name and there is such a one."""
+    return budgets.get(spec.rate) if spec.names_a_budget and spec.rate is not None else None
+
+
+def _unknown_budget(ir: SourceIR, node: SourceNode, budgets: Mapping[str, Budget]) -> Diagnostic:
+    assert node.batch is not None and node.batch.rate is not None
+    name = node.batch.rate
+    guess = nearest(name, budgets)
+    known = f"the budgets are {', '.join(sorted(budgets))}" if budgets else "no table has any"
+    return Diagnostic(
+        code="PFL335",
+        severity=Severity.ERROR,
+        message=f"no budget is called {quoted([name])}; {known}",
+        where=f"{node.id}.batch.rate",
+        file=ir.name,
+        position=ir.position((*node.path, "batch", "rate")),
+        help=(f'did you mean "{guess}"?\n' if guess else "")
+        + 'write a rate such as "60/min", or in pyproject.toml, at or above the workflow\n'
+        f'[tool.pflow-lower.rates]\n{name} = "60/min"',
+    )
 
 
 def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnostic:

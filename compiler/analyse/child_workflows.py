@@ -142,14 +142,14 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
             message = "which workflow to start is not said: every run that comes here fails"
             report.warn("PFL340", (*node.path, "params"), message, help='name it: "workflow": "./child.pflow.md"')
             continue
-        said = set()
+        reported = set()
         for call in _calls(node):
             _check_inputs_are_an_object(call, report)
             if children is None or call.name is None or not is_file_name(call.name):
                 continue
             keys = frozenset(call.inputs) if isinstance(call.inputs, dict) else None
-            if (call.name, keys) not in said:
-                said.add((call.name, keys))
+            if (call.name, keys) not in reported:
+                reported.add((call.name, keys))
                 _check_call(call, children.read(call.name, ir.name), report)
 
 

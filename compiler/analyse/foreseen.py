@@ -36,13 +36,13 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
     if all(ways.runs_at_all(node.id) for node in ir.nodes):
         return
     led_to = {edge.target for edge in ir.edges}
-    said: set[str] = set()
+    reported: set[str] = set()
     ways_in = tuple(_ways_in(ir, ways))
     lost = []
     for node in sorted(ir.nodes, key=lambda node: (node.id in led_to, node.number)):
-        if ways.runs_at_all(node.id) or node.id in said:
+        if ways.runs_at_all(node.id) or node.id in reported:
             continue
-        said |= ways.walk(node.id)
+        reported |= ways.walk(node.id)
         lost.append(node)
     for node in lost[:_MOST]:
         way = "no edge leads to it"

@@ -88,6 +88,8 @@ CODES: dict[str, str] = {
     "PFL332": "node class that its module does not have",
     "PFL333": "parameter that the node type does not have",
     "PFL334": "output that the node type does not have",
+    # analyse: named rates
+    "PFL335": "rate that names no budget",
     # analyse: workflows that nodes start
     "PFL340": "child workflow that cannot be started",
     "PFL341": "input that the child workflow does not have",
@@ -101,9 +103,9 @@ CODES: dict[str, str] = {
     "PFL410": "table of node types cannot be read",
     "PFL411": "wrong entry in the table of node types",
     "PFL412": "pflow's registry cannot be read",
+    "PFL413": "wrong entry in the table of rates or of journals",
     # lower: programs
     "PFL450": "step that needs an engine",
-    "PFL451": "node class in a module that a generated file hides",
     # lint: what can be proven and costs money
     "PFL501": "calls that are all the same",
     "PFL502": "one output file for all items",

@@ -95,6 +95,13 @@ class Level(NamedTuple):
     items: Value
 
 
+class Budget(NamedTuple):
+    """What a named rate stands for: a limit that all nodes and processes share which name it."""
+
+    rate: str | None
+    max_concurrent: int | None
+
+
 class LoweredBatch(NamedTuple):
     """A batch node, closure-converted: what varies with the item, and what is captured before."""
 
@@ -114,12 +121,16 @@ class LoweredBatch(NamedTuple):
     parameters: tuple[Parameter, ...]
     levels: tuple[Level, ...]
     """The batches inside each other, from the outermost on; none where there is one batch only."""
+    retry: Retry | None
+    """The attempts that the inner node makes by itself."""
     item_name: Value | None
     """What an item is called, where the annotation says so."""
     permissive: bool
     namespaced: bool
     number: int
     """The node's place in the document's `nodes`."""
+    budget: Budget | None = None
+    """What the rate of the annotation stands for, if it is a name."""
 
 
 class LoweredStep(NamedTuple):
@@ -131,6 +142,8 @@ class LoweredStep(NamedTuple):
     path: Path
     runs: tuple[str, str] | None
     """The module and the name of the class that runs it (inside a batch: each item), where they are known."""
+    is_async: bool
+    """Whether that class is one of PocketFlow's asynchronous nodes."""
     retry: Retry | None
     parameters: tuple[Parameter, ...]
     """What the store gives it; none for a batch, which makes the parameters of each item by itself."""

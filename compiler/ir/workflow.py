@@ -77,6 +77,11 @@ class BatchSpec(NamedTuple):
         return tuple(found)
 
     @property
+    def names_a_budget(self) -> bool:
+        """Whether `rate` is a name, not a rate."""
+        return self.rate is not None and "/" not in self.rate
+
+    @property
     def items_file(self) -> str | None:
         """The path of the file that the items are read from, as it is written."""
         return self.items.get("file", "") if isinstance(self.items, dict) else None

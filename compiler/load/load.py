@@ -199,9 +199,9 @@ def _reason(error: Exception) -> str:
 
 def _generated(name: str, message: str, header: str = "") -> LowerError:
     """The finding about a file that pflow-lower has written."""
-    said = read_header(header)
-    message = f"{message} from {said.source}" if said is not None else message
-    source = "the workflow" if said is None else os.path.normpath(os.path.join(os.path.dirname(name), said.source))
+    parsed = read_header(header)
+    message = f"{message} from {parsed.source}" if parsed is not None else message
+    source = "the workflow" if parsed is None else os.path.normpath(os.path.join(os.path.dirname(name), parsed.source))
     return refusal("PFL118", name, message, help=f"lower {source} instead")
 
 

@@ -17,7 +17,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"
-TABLES = ("lint", "lowerings", "nodes")
+TABLES = ("journal", "lint", "lowerings", "nodes", "rates")
 """What may stand under `[tool.pflow-lower]`."""
 
 _MUCH_LIKE = re.compile(rb"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ing)?", re.IGNORECASE)
@@ -75,7 +75,7 @@ def unknown_tables(data: Mapping[str, Any], file: Path, code: str) -> list[Diagn
     ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
     lint = ours.get("lint") if isinstance(ours, dict) else None
     return [
-        table_problem(file, f"{where}.{key}", f"unknown key {key!r}", _near(key, known), code=code)
+        table_problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, known), code=code)
         for where, table, known in (("tool.pflow-lower", ours, TABLES), ("tool.pflow-lower.lint", lint, ("ignore",)))
         for key in (table if isinstance(table, dict) else ())
         if key not in known
@@ -98,11 +98,12 @@ def misspelt_table(file: Path, code: str) -> list[Diagnostic]:
     ]
 
 
-def _near(key: str, known: Sequence[str]) -> str:
+def near(key: str, known: Sequence[str]) -> str:
+    """What to say of an unknown `key` where the `known` ones may stand."""
     from difflib import get_close_matches  # late: slow to import, and only needed here
 
-    near = get_close_matches(key, known, 1)
-    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+    found = get_close_matches(key, known, 1)
+    return f"did you mean {found[0]}?" if found else f"the keys are {', '.join(known)}"
 
 
 def read_toml(file: Path, code: str = "PFL410") -> dict[str, Any]:

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import write as output
-from ..analyse.analyse import BatchFacts, Facts
+from ..analyse.analyse import BatchFacts, Facts, budget_of
 from ..emit.emit import SourceHeader, emit
 from ..emit.marks import plain_files
 from ..emit.verify import verify_files
 from ..ir.document import Document
-from ..ir.lowered import shape_of
+from ..ir.lowered import Budget, shape_of
 from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType, TypeSource
+from ..node_types.run_tables import budgets_for
 from ..validate.validate import source_of
 from .messages import say
 
@@ -45,6 +46,21 @@ _made: dict[str, _Made] = {}
 _dumped: dict[str, str] = {}
 
 
+def _budgets(wanted: Mapping[str, Wanted], path: str) -> Mapping[str, Budget]:
+    """What the named rates stand for. Raises: LowerError; ValueError, for a name that no table has."""
+    names = {batch.spec.rate: node_id for node_id, batch in wanted.items() if batch.spec.names_a_budget}
+    if not names:
+        return {}
+    budgets = budgets_for(Path(path).parent if path else Path.cwd())
+    for name, node_id in names.items():
+        if name not in budgets:
+            known = (
+                f"the budgets are {', '.join(sorted(budgets))}" if budgets else "no [tool.pflow-lower.rates] has any"
+            )
+            raise ValueError(f"{node_id}: no budget is called {name!r}; {known}")
+    return budgets
+
+
 def classes_of(
     ir: Mapping[str, Any], wanted: Mapping[str, Wanted], name: str, path: str, by_hand: Collection[str]
 ) -> dict[str, type]:
@@ -55,18 +71,27 @@ def classes_of(
 
     Raises: anything; the caller leaves the workflow to pflow's interpreter then.
     """
-    key = hashlib.sha256(repr((ir, wanted, sorted(by_hand), name)).encode("utf-8", "surrogatepass")).hexdigest()
+    budgets = _budgets(wanted, path)
+    key = hashlib.sha256(
+        repr((ir, wanted, sorted(by_hand), name, budgets)).encode("utf-8", "surrogatepass")
+    ).hexdigest()
     made = _made.get(key)
     if made is None:
         if len(_made) >= _KEPT:
             _made.clear()
-        made = _made[key] = _make(ir, wanted, by_hand, name)
+        made = _made[key] = _make(ir, wanted, by_hand, name, budgets)
     if folder := os.environ.get(DUMP):
         _dump(made.files, Path(folder), name, path or key)
     return made.classes
 
 
-def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collection[str], name: str) -> _Made:
+def _make(
+    ir: Mapping[str, Any],
+    wanted: Mapping[str, Wanted],
+    by_hand: Collection[str],
+    name: str,
+    budgets: Mapping[str, Budget],
+) -> _Made:
     inputs = {**(ir.get("inputs") or {}), **{key: {} for key in by_hand}}
     # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
     data = {key: value for key, value in ir.items() if key != "template_resolution_mode"}
@@ -83,6 +108,7 @@ def _make(ir: Mapping[str, Any], wanted: Mapping[str, Wanted], by_hand: Collecti
                 origin=TypeSource.REGISTRY,
             ),
             shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
+            budget=budget_of(wanted[node.id].spec, budgets),
         )
         for node in source.nodes
         if node.id in wanted

@@ -10,16 +10,19 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
 
 from .batch import Batch, Call, Result, Results, Shared, open_batch
+from .controls import Asked
 from .engine import POCKETFLOW, Engine
 from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
 from .outcome import write_outcome
+from .run import current_run
 from .schedule import in_order, in_tasks, in_threads
 from .streams import ResultsFile
 from .values import Capture
@@ -30,6 +33,19 @@ class InnerNode(Protocol):
 
     def set_params(self, params: dict[str, Any], /) -> object:
         """Take the parameters of one item."""
+
+
+def retrying(inner: Any, **settings: Any) -> Any:
+    """`inner` with the attempts of a node's own `retry`: max_retries, wait (seconds), backoff."""
+    for name, value in settings.items():
+        if hasattr(inner, name):
+            setattr(inner, name, value)
+    return inner
+
+
+def is_batch(node: object) -> bool:
+    """Whether a step of a workflow is a generated batch."""
+    return isinstance(node, _Settings)
 
 
 class _Settings:
@@ -61,6 +77,10 @@ class _Settings:
     resume: bool = False
     key: str | None = None
     """The template of an item's name; `name_item` computes it."""
+    own_attempts: int | None = None
+    """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
+    own_wait: float | None = None
+    own_backoff: str | None = None
     namespaced: bool = True
     """Whether nodes see each other's outputs under their ids only."""
     parallel: bool = False
@@ -69,6 +89,10 @@ class _Settings:
     inner: InnerNode
     wait: float
     """PocketFlow's name for `retry_wait`, on the instance."""
+
+    def _wrap(self, inner: InnerNode) -> None:
+        found = {"max_retries": self.own_attempts, "wait": self.own_wait, "backoff": self.own_backoff}
+        self.inner = retrying(inner, **{name: value for name, value in found.items() if value is not None})
 
     def open(self, shared: Shared, items: Any, results: ResultsFile | None = None, /, **captures: Capture) -> Batch:
         """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
@@ -96,7 +120,7 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
     def __init__(self, inner: InnerNode) -> None:
         """A batch that runs the node `inner` for each item."""
         super().__init__(max_retries=self.max_retries, wait=self.retry_wait)
-        self.inner = inner
+        self._wrap(inner)
 
     def prep(self, shared: Shared) -> Batch:
         """Read the items, and what is the same for all of them. Generated classes say how.
@@ -127,14 +151,18 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
 
         Raises: whatever the inner node raises.
         """
-        controls = call.batch.controls
+        if call.is_asked_only:
+            raise Asked(params)
+        batch = call.batch
+        inner = self.inner if batch.inner is None else batch.inner
+        controls = batch.controls
         if controls is None:
-            return run_inner(self.inner, call, params)
+            return run_inner(inner, call, params)
         outputs = controls.restored(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return controls.run(call, lambda attempt: run_inner(_inner_of(self.inner, attempt), attempt, params))
+        return controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
 
 
 class SequentialBatchNode(_SynchronousBatchNode):
@@ -150,6 +178,10 @@ class ThreadedBatchNode(_SynchronousBatchNode):
     parallel = True
 
     def _exec(self, batch: Batch) -> Results:
+        if _is_on_ray(batch):
+            from .ray_batch import on_ray
+
+            return on_ray(self, batch)
         return in_threads(self, batch)
 
 
@@ -161,7 +193,7 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
     def __init__(self, inner: InnerNode) -> None:
         """A batch that runs the asynchronous node `inner` for each item."""
         super().__init__(max_retries=self.max_retries, wait=self.retry_wait)
-        self.inner = inner
+        self._wrap(inner)
 
     def prep(self, shared: Shared) -> Batch:
         """Read the items, and what is the same for all of them. Generated classes say how.
@@ -182,6 +214,10 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
         raise NotImplementedError
 
     async def _exec(self, batch: Batch) -> Results:
+        if _is_on_ray(batch):
+            from .ray_batch import on_ray
+
+            return await asyncio.to_thread(on_ray, self, batch)
         return await in_tasks(self, batch)
 
     async def post_async(self, shared: Shared, batch: Batch, results: Results) -> str:
@@ -200,6 +236,8 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
 
         Raises: whatever the inner node raises.
         """
+        if call.is_asked_only:
+            raise Asked(params)
         controls = call.batch.controls
         if controls is None:
             return await run_inner_async(self.inner, call, params)
@@ -210,6 +248,12 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
         return await controls.run_async(
             call, lambda attempt: run_inner_async(_inner_of(self.inner, attempt), attempt, params)
         )
+
+
+def _is_on_ray(batch: Batch) -> bool:
+    """Whether the run asks for a cluster. A batch inside an item of another one stays where that item runs."""
+    run = current_run()
+    return run is not None and run.is_on_ray and batch.enclosing is None
 
 
 def _inner_of(inner: InnerNode, call: Call) -> InnerNode:

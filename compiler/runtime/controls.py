@@ -45,6 +45,14 @@ class Memory(Protocol):
         """`call`, which ended well, has given `outputs`."""
 
 
+class Asked(BaseException):
+    """Raised in the place of a call of the inner node, where only its parameters are wanted."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        self.params = params
+
+
 class NotStarted(BaseException):
     """The batch ended while the item waited for its turn: it has no outcome."""
 
@@ -213,6 +221,25 @@ class Controls:
             call.warned = outputs.pop(_WARNED, None)
         return outputs
 
+    def restored_here(self, node: Any, call: Call) -> dict[str, Any] | None:
+        """`restored` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
+
+        Raises: JournalError; ParameterError, for parameters that JSON cannot hold.
+        """
+        call.is_asked_only = True
+        try:
+            if hasattr(node, "exec_async"):
+                node.exec_async(call).send(None)
+            else:
+                node.exec(call)
+        except Asked as asked:
+            return self.restored(call, asked.params)
+        except Exception:  # noqa: BLE001  whatever it is, it is raised again where the item runs
+            return None
+        finally:
+            call.is_asked_only = False
+        return None
+
     def keep(self, call: Call, outputs: Mapping[str, Any], cost: float | None) -> None:
         """Keep what a call that has ended well has given for another run. Raises: JournalError."""
         if call.asked is None or call.restored:
@@ -321,8 +348,10 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def controls_of(settings: BatchSettings, batch: Batch, journal: Journal | None) -> Controls | None:
-    """What the settings of a generated class say; None if none of it is written.
+def controls_of(
+    settings: BatchSettings, batch: Batch, journal: Journal | None, pacer: Pacer | None = None
+) -> Controls | None:
+    """What the settings of a generated class say; None if none of it is written. `pacer` stands in for that of `rate`.
 
     Raises: ValueError, for a rate that is not one; OSError, if the file of a shared budget cannot be written.
     """
@@ -330,8 +359,7 @@ def controls_of(settings: BatchSettings, batch: Batch, journal: Journal | None) 
     memory = batch.engine.memory(batch)
     if not (settings.rate or settings.timeout or exponential or batch.is_adaptive or journal or memory):
         return None
-    pacer = None
-    if settings.rate:
+    if settings.rate and pacer is None:
         is_shared = bool(settings.shared_rate or settings.shared_max_concurrent)
         pacer = pacer_of(
             (settings.shared_rate or "") if is_shared else settings.rate,

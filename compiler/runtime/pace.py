@@ -48,6 +48,8 @@ def rate_of(text: str) -> Rate:
 class Pacer(Protocol):
     """What the attempts of a batch ask before each call."""
 
+    rate: Rate | None
+
     def reserve(self) -> float:
         """Take the next free start; in how many seconds it is."""
         ...
@@ -61,6 +63,7 @@ class Pace:
     """The starts of one process."""
 
     def __init__(self, rate: Rate) -> None:
+        self.rate: Rate | None = rate
         self._apart = rate.apart
         self._free = float("-inf")
         self._lock = threading.Lock()
@@ -92,6 +95,7 @@ class SharedBudget:
     """
 
     def __init__(self, path: Path, rate: Rate | None, max_concurrent: int | None = None) -> None:
+        self.rate = rate
         self._apart = rate.apart if rate is not None else 0.0
         self._lock = threading.Lock()
         self._slots = set(range(max_concurrent or 0))  # those that this process does not hold

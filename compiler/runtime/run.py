@@ -11,7 +11,7 @@ import functools
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,24 @@ class Run:
         fresh: bool = False,
         budget: float | None = None,
         limit: int | None = None,
-        journal_folder: Path | None = None,
+        journal_folder: Path | Callable[[], Path] | None = None,
         in_part: bool = False,
+        on: str | None = None,
+        on_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """`workflow` is the path that names the journal. `resume` None leaves it to each batch; `fresh` forgets what
         an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run; a run `in_part`
-        does not run all of the workflow, so it leaves what others have journalled.
+        does not run all of the workflow, so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS",
+        where parallel batches run on a cluster; `on_options` says what a node's items need there (`num_cpus`,
+        `num_gpus`, `memory`, `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
+        kind, _, self.on_address = (on or "").partition("=")
+        if kind not in ("", "ray"):
+            raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+        self.is_on_ray = kind == "ray"
+        self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
         self.resume = resume if resume is not None else _resume_of_environment()
         self.fresh = fresh
@@ -64,6 +73,8 @@ class Run:
         """Whether any batch has begun."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
+        self.is_journalled = False
+        """Whether a batch of it has asked for the journal."""
         self._in_part = in_part
         self._folder = journal_folder
         self._journal: Journal | None = None
@@ -72,7 +83,8 @@ class Run:
     @functools.cached_property
     def journal_path(self) -> Path:
         """Where the run's journal stands, if there is one."""
-        return (self._folder or journals_folder()) / journal_name(self.workflow)
+        folder = self._folder() if callable(self._folder) else self._folder
+        return (folder or journals_folder()) / journal_name(self.workflow)
 
     def wants_journal(self, declared: bool) -> bool:
         """Whether a batch whose annotation says `declared` is journalled."""
@@ -81,6 +93,7 @@ class Run:
     def journal(self) -> Journal:
         """The run's journal, opened when the first batch asks. Raises: JournalInUse; JournalError."""
         with self._lock:
+            self.is_journalled = True
             if self._journal is None:
                 self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
             return self._journal

@@ -20,5 +20,5 @@ def workflow_schema(*, ours: bool = True) -> dict[str, Any]:
 
 def schema_descriptions() -> dict[str, dict[str, Any]]:
     """What editors are told of each part of the schema, by its address: `nodes.[].batch.items`."""
-    said: dict[str, dict[str, Any]] = json.loads((_HERE / "schema_descriptions.json").read_text(encoding="utf-8"))
-    return {**said, **descriptions()}
+    texts: dict[str, dict[str, Any]] = json.loads((_HERE / "schema_descriptions.json").read_text(encoding="utf-8"))
+    return {**texts, **descriptions()}

@@ -15,6 +15,7 @@ from typing import Any
 from ...runtime.journal import JournalError, forget
 from ...runtime.run import Run, current_run, join
 from ..asked import Asked, asked_for
+from ..journals import journal_folder_of
 from ..messages import say
 
 _CACHE = "__memoization_cache__"
@@ -72,8 +73,10 @@ def _part_of(run: Run) -> Iterator[None]:
 
 
 def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
+    path = str(shared.get("_pflow_workflow_file") or engine.workflow_path or "workflow")
     run = Run(
-        str(shared.get("_pflow_workflow_file") or engine.workflow_path or "workflow"),
+        path,
+        journal_folder=lambda: journal_folder_of(path),
         resume=asked.resume,
         budget=asked.budget,
         limit=asked.limit,

@@ -79,8 +79,8 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
             if not path.endswith(MAP):  # numbers, which nobody reads
                 differences.append(unified(shown(lowering.folder / path), content, wanted))
     if findings:  # perhaps only because a class is not here that was there when the files were made
-        unknown = (said for said in compiled.diagnostics if said.code == "PFL331")
-        findings += [said._replace(severity=Severity.ERROR) for said in unknown]
+        unknown = (finding for finding in compiled.diagnostics if finding.code == "PFL331")
+        findings += [finding._replace(severity=Severity.ERROR) for finding in unknown]
     findings += [_finding("PFL613", lowering, path, _why_extra(path)) for path in extra]
     outcome = outcome._replace(findings=tuple(findings), differences=tuple(text for text in differences if text))
     return _refresh(lowering, outcome, files, extra) if update and findings else outcome

@@ -39,14 +39,14 @@ def find(paths: Sequence[Path]) -> Found:
     problems: dict[Diagnostic, None] = {}
     passed_by: dict[Path, None] = {}
     for path in paths or (Path(),):
-        lowerings, said, passed = _at(path)
+        lowerings, findings, passed = _at(path)
         passed_by.update(dict.fromkeys(passed))
-        if paths and not lowerings and not said:
+        if paths and not lowerings and not findings:
             help = "it holds nothing that `pflow-lower WORKFLOW -o DIR` wrote, and no table lists anything in it"
             if empty := _empty_folders(path):
                 help += f"\nempty folders in it: {', '.join(empty)}"
-            said = [_problem("PFL117", path, "nothing to check is found here", help)]
-        problems.update(dict.fromkeys(said))
+            findings = [_problem("PFL117", path, "nothing to check is found here", help)]
+        problems.update(dict.fromkeys(findings))
         for lowering in lowerings:
             first = found.setdefault(os.path.abspath(lowering.folder), lowering)
             if first is not lowering:
@@ -110,15 +110,15 @@ def _below(root: Path, *, deep: bool = True) -> Found:
         problems.append(_problem("PFL615", Path(error.filename or root), f"cannot be read: {reason}"))
 
     for file in _tables_above(root):
-        lowerings, said = tables.read(file)
-        problems += said
+        lowerings, findings = tables.read(file)
+        problems += findings
         listed += [one for one in lowerings if _is_below(one.folder, root) or _is_below(one.workflow, root)]
     for folder in walk(root, unreadable, everywhere=True):
         for name in tables.TABLES if not folder.of_a_tool else ():
             if name in folder.files:
-                lowerings, said = tables.read(folder.path / name)
+                lowerings, findings = tables.read(folder.path / name)
                 listed += lowerings
-                problems += said
+                problems += findings
         found = remains(folder.path, folder.files | folder.folders)
         if found != Remains():
             (installed if folder.of_a_tool and _has_no_workflow(found) else generated)[folder.path] = found

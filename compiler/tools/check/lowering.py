@@ -35,16 +35,16 @@ class Lowering(NamedTuple):
         )
 
 
-def from_header(module: Path, said: Header) -> Lowering:
+def from_header(module: Path, header: Header) -> Lowering:
     """The lowering that the header of a generated module tells of."""
     return Lowering(
         folder=module.parent,
-        workflow=beside(module.parent, said.source),
+        workflow=beside(module.parent, header.source),
         said_by=module,
-        program=said.program,
-        standalone=said.standalone,
-        nodes_file=None if said.nodes_file is None else beside(module.parent, said.nodes_file),
-        maps=said.maps,
+        program=header.program,
+        standalone=header.standalone,
+        nodes_file=None if header.nodes_file is None else beside(module.parent, header.nodes_file),
+        maps=header.maps,
     )
 
 

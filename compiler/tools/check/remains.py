@@ -45,9 +45,9 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
             continue
         if header is None:
             continue
-        said = read_header(header)
-        if said is not None:
-            return Remains(from_header(folder / name, said))
+        parsed = read_header(header)
+        if parsed is not None:
+            return Remains(from_header(folder / name, parsed))
         problem = problem or _unclear(folder / name, header)
     if (lowering := _from_maps(folder, ours)) is not None:
         return Remains(lowering)

@@ -117,7 +117,7 @@ def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
 
     repository = Repository()
     old, new = repository.range(revision)
-    if nothing := [said for path in paths if (said := repository.nothing_at(path, old, new)) is not None]:
+    if nothing := [reason for path in paths if (reason := repository.nothing_at(path, old, new)) is not None]:
         raise LowerError(nothing)
     found = []
     for pair in repository.changed(old, new, paths):

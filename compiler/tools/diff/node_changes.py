@@ -119,9 +119,11 @@ def _captures(pair: Pair) -> Iterator[Change]:
     more = [text for meant, text in after.items() if meant not in before]
     less = [text for meant, text in before.items() if meant not in after]
     if more or less:
-        said = [f"The batch now depends on {_listed(more)}, read once before the loop."] if more else []
-        said += [f"It no longer depends on {_listed(less)}."] if less else []
-        yield pair.change(kinds(BEHAVIOUR), "params", " ".join(said), sorted(before.values()), sorted(after.values()))
+        sentences = [f"The batch now depends on {_listed(more)}, read once before the loop."] if more else []
+        sentences += [f"It no longer depends on {_listed(less)}."] if less else []
+        yield pair.change(
+            kinds(BEHAVIOUR), "params", " ".join(sentences), sorted(before.values()), sorted(after.values())
+        )
 
 
 def _identical_calls(pair: Pair) -> Iterator[Change]:

@@ -42,7 +42,7 @@ def _alikeness(old: SourceNode, new: SourceNode) -> float:
 def _parts(node: SourceNode) -> set[str]:
     """What a node says, one text for each part; whatever else is equal, it counts as one part more."""
     names = Names(Bindings.of(node, ()))
-    said = {f"params.{key} {canonical(value, names.of_parameter(key))!r}" for key, value in node.params.items()}
+    traits = {f"params.{key} {canonical(value, names.of_parameter(key))!r}" for key, value in node.params.items()}
     told = {f"batch.{key}": value for key, value in (node.data.get("batch") or {}).items() if key != "as"}
     told |= {key: node.data[key] for key in ("retry", "loop", "purpose") if key in node.data}
-    return said | {f"{key} {canonical(value, names)!r}" for key, value in told.items()}
+    return traits | {f"{key} {canonical(value, names)!r}" for key, value in told.items()}

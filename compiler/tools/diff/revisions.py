@@ -176,10 +176,10 @@ class Repository:
         except OSError as error:
             raise refusal("PFL711", "", "git cannot be run", help=error.strerror or str(error)) from error
         if run.returncode not in (0, none):
-            said = run.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
-            if arguments[0] == "rev-parse" and not said:
+            message = run.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+            if arguments[0] == "rev-parse" and not message:
                 name = arguments[-1].removesuffix("^{commit}")
                 help = "is it spelled right? in a shallow clone, fetch it first: git fetch --depth=1 origin REVISION"
                 raise refusal("PFL711", "", f"git knows no revision {name}", help=help)
-            raise refusal("PFL711", "", f"git {arguments[0]} failed", help=said)
+            raise refusal("PFL711", "", f"git {arguments[0]} failed", help=message)
         return run.stdout

@@ -49,8 +49,8 @@ def known_of(file: Path, text: str) -> GeneratedFile:
         raise CannotExplain(
             f"{printable(str(file))} {message}: no source map is beside it, and no header names a workflow"
         )
-    said = command or Header(source=str(workflow), program=name == "flow.py")
-    made, problem = _made_again(workflow, folder, said, name)
+    header = command or Header(source=str(workflow), program=name == "flow.py")
+    made, problem = _made_again(workflow, folder, header, name)
     if made is not None and made[0] == text:
         return GeneratedFile(made[1], workflow)
     why = problem or f"{name} is not what {shown(workflow)} is lowered to today"
@@ -65,15 +65,15 @@ def map_of(file: str) -> str:
     """The source map of a generated file, made anew; "" if it is not what its workflow is lowered to today."""
     path = Path(file)
     text = read(path)
-    said = _command(path, text)
-    if said is None:
+    header = _command(path, text)
+    if header is None:
         return ""
-    made, _ = _made_again(path.parent / said.source, path.parent, said, path.name)
-    return map_text(path.name, text, said.source, made[1]) if made is not None and made[0] == text else ""
+    made, _ = _made_again(path.parent / header.source, path.parent, header, path.name)
+    return map_text(path.name, text, header.source, made[1]) if made is not None and made[0] == text else ""
 
 
 def _made_again(
-    workflow: Path, folder: Path, said: Header, name: str
+    workflow: Path, folder: Path, header: Header, name: str
 ) -> tuple[tuple[str, Sequence[Mapped]] | None, str | None]:
     """The file as it would be generated today with its mapped lines, or why it cannot be."""
     from ... import pipeline
@@ -81,11 +81,11 @@ def _made_again(
     if not workflow.is_file():
         return None, f"{shown(workflow)} is not there any more"
     options = Options(
-        nodes_file=folder / said.nodes_file if said.nodes_file is not None else None,
+        nodes_file=folder / header.nodes_file if header.nodes_file is not None else None,
         out=folder,
-        program=said.program or name == "flow.py",
-        standalone=said.standalone,
-        maps=said.maps,
+        program=header.program or name == "flow.py",
+        standalone=header.standalone,
+        maps=header.maps,
     )
     try:
         compiled = pipeline.run(shown(workflow), options)

@@ -61,10 +61,12 @@ def is_linted(code: str) -> bool:
     return code.startswith(("PFL2", "PFL3", "PFL5")) and code not in _NOT_OF_THE_WORKFLOW
 
 
-def lint(ir: SourceIR, said: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008
-    """Every wanted finding about the workflow `ir`, by position. `said` is what the stages had to say about it."""
+def lint(ir: SourceIR, diagnostics: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008
+    """Every wanted finding about the workflow `ir`, by position. `diagnostics` are those of the stages."""
     context = LintContext.of(ir)
-    found = {finding: LintFinding(finding, _node_of(finding, context)) for finding in said if is_linted(finding.code)}
+    found = {
+        finding: LintFinding(finding, _node_of(finding, context)) for finding in diagnostics if is_linted(finding.code)
+    }
     for rule in RULES:
         if choice.wants(rule.code):
             for one in _run(rule, context):

@@ -51,8 +51,8 @@ class Analysis:
         except LowerError as error:
             self.findings = error.diagnostics
         else:
-            said = lint_findings(compiled.source, self.name)
-            self.findings, self.files = by_position([*compiled.diagnostics, *said]), dict(compiled.files)
+            findings = lint_findings(compiled.source, self.name)
+            self.findings, self.files = by_position([*compiled.diagnostics, *findings]), dict(compiled.files)
 
     def _watch(self, stage: str, result: Any) -> None:
         if stage == "load":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from ...analyse.invariance import Bindings
+from ...analyse.invariance import PREVIOUS, Bindings
 from ...analyse.known_outputs import outputs_of
 from ...analyse.sentences import names_nothing
 from ...analyse.template_sites import SiteKind
@@ -33,6 +33,7 @@ _COUNTERS = {
     "__index__": "the position of the item in this batch, from 0",
     "batch_index": "the position of the item in this batch, from 0 (pflow-lower's own name for `__index__`)",
     "batch_total": "how many items this batch has (pflow-lower's own)",
+    PREVIOUS: "the result of the item before, of the last one that succeeded (pflow-lower's own)",
     "__iteration__": "the number of the loop's round",
 }
 
@@ -57,7 +58,7 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
         return [f"{_code(symbol.name)}: {_COUNTERS[symbol.name]}"]
     owner = ir.nodes[symbol.owner]
     if symbol.kind == "item" and owner.batch is not None:
-        items = owner.batch.items
+        items = next((level.items for level in owner.batch.levels if level.alias == symbol.name), owner.batch.items)
         listed = _code(items) if isinstance(items, str) else f"a list of {len(items)} written in the workflow"
         if owner.batch.items_file is not None:
             listed = f"those in the file {_code(owner.batch.items_file)}"
@@ -71,11 +72,11 @@ def _symbol(ir: SourceIR, found: Occurrence) -> list[str]:
 def _input(ir: SourceIR, symbol: Symbol) -> list[str]:
     declared = ir.inputs[symbol.name]
     declared = declared if isinstance(declared, dict) else {}
-    said = [str(declared["type"])] if "type" in declared else []
-    said.append("optional" if declared.get("required") is False or "default" in declared else "required")
+    traits = [str(declared["type"])] if "type" in declared else []
+    traits.append("optional" if declared.get("required") is False or "default" in declared else "required")
     if "default" in declared:
-        said.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
-    words = [f"**input** {_code(symbol.name)}: {', '.join(said)}"]
+        traits.append(f"default {_code(json.dumps(declared['default'], ensure_ascii=False))}")
+    words = [f"**input** {_code(symbol.name)}: {', '.join(traits)}"]
     return [*words, _plain(declared["description"])] if declared.get("description") else words
 
 

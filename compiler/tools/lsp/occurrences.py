@@ -14,7 +14,7 @@ from ...analyse.references import COUNTERS
 from ...analyse.template_sites import SiteKind, TemplateSite, template_sites
 from ...ir.paths import Path
 from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
-from ...ir.workflow import SourceIR, SourceNode
+from ...ir.workflow import BatchSpec, SourceIR, SourceNode
 from .text import Place
 from .text_places import Places, Spelling
 
@@ -59,8 +59,10 @@ class Names:
             if site.kind is SiteKind.PARAMETER:
                 bound = Bindings.of(node, self.declared).bound(root, parameter_of(site))
                 if bound is not Bound.OUTER:
-                    kind = {Bound.OWN: "own", Bound.ITEM: "item"}.get(bound, "counter")
+                    kind = {Bound.OWN: "own", Bound.ITEM: "item", Bound.PART: "item"}.get(bound, "counter")
                     return Symbol(kind, root, node.number)
+            if site.kind is SiteKind.INNER_ITEMS and node.batch is not None and root in node.batch.aliases:
+                return Symbol("item", root, node.number)
             if root in COUNTERS:
                 return Symbol("counter", root, node.number)
         if root in self.nodes:
@@ -79,9 +81,8 @@ class Names:
             node = self.ir.nodes[symbol.owner]
             if node.batch is None:
                 return None
-            path = (*node.path, "batch")
-            named = self._places.bare((*path, "as"), symbol.name) if "as" in node.batch.written else None
-            return named or self._places.value((*path, "items"))
+            path = _path_of_level(node, node.batch, symbol.name)
+            return self._places.bare((*path, "as"), symbol.name) or self._places.value((*path, "items"))
         return None
 
     def all(self) -> Iterator[Occurrence]:
@@ -128,13 +129,19 @@ class Names:
         symbols += [Symbol("input", name) for name in self.ir.inputs if name not in self.nodes]
         places = [(symbol, self.declaration(symbol)) for symbol in symbols]
         for node in self.ir.nodes:
-            if node.batch is not None and "as" in node.batch.written:
-                alias = node.batch.alias
-                place = self._places.bare((*node.path, "batch", "as"), alias)
-                places.append((Symbol("item", alias, node.number), place))
+            if node.batch is not None:
+                for alias in node.batch.aliases:
+                    place = self._places.bare((*_path_of_level(node, node.batch, alias), "as"), alias)
+                    places.append((Symbol("item", alias, node.number), place))
         for symbol, place in places:
             if place is not None:
                 yield Occurrence(symbol, place, place, place)
+
+
+def _path_of_level(node: SourceNode, batch: BatchSpec, alias: str) -> Path:
+    """The place of the batch whose items are called `alias`; of the outermost for what is not an item."""
+    depth = batch.aliases.index(alias) if alias in batch.aliases else 0
+    return (*node.path, *["batch"] * (depth + 1))
 
 
 def at(found: list[Occurrence], offset: int) -> Occurrence | None:

@@ -142,10 +142,10 @@ class Server:
         if known is None:
             return None
         buffer, analysis, offset = known
-        said = hover(analysis, offset)
-        if said is None:
+        shown = hover(analysis, offset)
+        if shown is None:
             return None
-        return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, said[0]), self._range(buffer, said[1]))
+        return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, shown[0]), self._range(buffer, shown[1]))
 
     async def definition(self, params: types.DefinitionParams) -> types.Location | None:
         """Where the name under the cursor is declared."""

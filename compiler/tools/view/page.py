@@ -116,11 +116,11 @@ def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:
     batches = {batch.node_id: batch for batch in compiled.lowered.batches}
     facts: dict[int, list[tuple[str, str]]] = {}
     for node in compiled.source.nodes:
-        said = [("", f"{batches[node.id].class_name}: {summary(batches[node.id])}")] if node.id in batches else []
-        said += [(key, str(value)) for key, value in plan.get(node.id, {}).items()]
+        shown = [("", f"{batches[node.id].class_name}: {summary(batches[node.id])}")] if node.id in batches else []
+        shown += [(key, str(value)) for key, value in plan.get(node.id, {}).items()]
         position = compiled.source.position((*node.path, "id"))
-        if said and position is not None:
-            facts[position.line] = [(printable(key), printable(value)) for key, value in said]
+        if shown and position is not None:
+            facts[position.line] = [(printable(key), printable(value)) for key, value in shown]
     return facts
 
 
@@ -129,10 +129,10 @@ def _counts(explored: Explored) -> list[str]:
         return []
     nodes = explored.document.data.get("nodes")
     count = len(nodes) if isinstance(nodes, list) else 0
-    said = [_plural(count, "node", "nodes")]
+    shown = [_plural(count, "node", "nodes")]
     if explored.compiled is not None:
-        said.append(_plural(len(explored.compiled.lowered.batches), "batch", "batches"))
-    return said
+        shown.append(_plural(len(explored.compiled.lowered.batches), "batch", "batches"))
+    return shown
 
 
 def _tally(notes: Iterable[Note]) -> str:

@@ -1,0 +1,121 @@
+"""Tables that say how workflows are run: budgets that have a name, and where journals stand.
+
+[tool.pflow-lower.rates]
+openai = "500/min"
+local = { rate = "10/s", max_concurrent = 4 }
+
+[tool.pflow-lower.journal]
+dir = "state"
+
+They stand in pyproject.toml, or without `tool.pflow-lower` in a pflow-lower.toml; the nearest one counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import regular_files
+from ..diagnostics.diagnostic import Diagnostic, LowerError
+from ..ir.lowered import Budget
+from .project_file import PROJECT_FILE, Table, near, read_toml, table_in, table_problem
+
+OWN_FILE = "pflow-lower.toml"
+RATE = re.compile("[1-9][0-9]{0,8}/(s|min|h|day)")
+MOST_AT_ONCE = 1000
+_NAME = re.compile("[a-z][a-z0-9_-]*")
+_CODE = "PFL413"
+_KEYS = ("rate", "max_concurrent")
+
+
+def budgets_for(folder: Path | None) -> Mapping[str, Budget]:
+    """The budgets that a workflow in `folder` may name. Raises: LowerError (PFL410, PFL413)."""
+    table = None if folder is None else _nearest(folder, "rates")
+    if table is None:
+        return {}
+    section = _section(table, "rates")
+    if not isinstance(table.value, dict):
+        raise LowerError([_problem(table.file, section, "not a table of rates", f"write [{section}]")])
+    if found := [wrong for name, value in table.value.items() for wrong in _problems(name, value, table.file, section)]:
+        raise LowerError(found)
+    return {name: _budget(value) for name, value in table.value.items()}
+
+
+def journals_for(folder: Path | None) -> Path | None:
+    """Where the journals of workflows in `folder` stand; None if no table says so.
+
+    Raises: LowerError (PFL410, PFL413).
+    """
+    table = None if folder is None else _nearest(folder, "journal")
+    if table is None:
+        return None
+    section = _section(table, "journal")
+    if not isinstance(table.value, dict):
+        raise LowerError([_problem(table.file, section, "not a table", f'write [{section}] and dir = "..."')])
+    found = [
+        _problem(table.file, f"{section}.{key}", f"unknown key {key!r}", near(key, ("dir",)))
+        for key in table.value
+        if key != "dir"
+    ]
+    name = table.value.get("dir")
+    if not (isinstance(name, str) and name):
+        found.append(_problem(table.file, f"{section}.dir", "names no folder", 'write dir = "state"'))
+    if found:
+        raise LowerError(found)
+    return Path(os.path.abspath(table.file)).parent / str(name)
+
+
+def _nearest(folder: Path, key: str) -> Table | None:
+    """The table `key` at `folder` or above, within the repository."""
+    start = Path(os.path.abspath(folder))
+    repository = regular_files.repository_of(start)
+    for parent in (start, *start.parents):
+        for name in (OWN_FILE, PROJECT_FILE):
+            file = parent / name
+            if not file.is_file():
+                continue
+            if name == OWN_FILE and key in (data := read_toml(file)):
+                return Table(file, data[key])
+            if (table := table_in(file, key)) is not None:
+                return table
+        if parent == repository:
+            break
+    return None
+
+
+def _section(table: Table, key: str) -> str:
+    return key if table.file.name == OWN_FILE and key in read_toml(table.file) else f"tool.pflow-lower.{key}"
+
+
+def _budget(value: Any) -> Budget:
+    return Budget(value, None) if isinstance(value, str) else Budget(value.get("rate"), value.get("max_concurrent"))
+
+
+def _problems(name: str, value: object, file: Path, section: str) -> Iterator[Diagnostic]:
+    where = f"{section}.{name}"
+    example = '"500/min", or { rate = "500/min", max_concurrent = 20 }'
+    if _NAME.fullmatch(name) is None:
+        yield _problem(file, where, f"{name!r} is not a name of a rate", "write it in small letters, digits, - and _")
+    if not isinstance(value, (str, dict)):
+        yield _problem(file, where, "a budget is a rate or a table", f"write {example}")
+        return
+    entry: dict[str, Any] = {"rate": value} if isinstance(value, str) else value
+    for key in entry.keys() - set(_KEYS):
+        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, _KEYS))
+    rate, most = entry.get("rate"), entry.get("max_concurrent")
+    if rate is None and most is None:
+        yield _problem(file, where, "says no limit", f"write {example}")
+    if rate is not None and not (isinstance(rate, str) and RATE.fullmatch(rate)):
+        place = where if isinstance(value, str) else f"{where}.rate"
+        yield _problem(file, place, f"{rate!r} is not a rate", 'one is "60/min"; also s, h, day')
+    if most is not None and not (type(most) is int and 1 <= most <= MOST_AT_ONCE):
+        yield _problem(
+            file, f"{where}.max_concurrent", f"{most!r} is not a number of calls", f"write 1 to {MOST_AT_ONCE}"
+        )
+
+
+def _problem(file: Path, where: str, message: str, help: str = "") -> Diagnostic:
+    return table_problem(file, where, message, help, code=_CODE)
