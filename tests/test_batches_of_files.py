@@ -404,7 +404,7 @@ x: ${line.x}
 ```python code
 x: int
 import time
-time.sleep(0.002)
+time.sleep(0.01)
 open("calls", "a").write(f"{x}\\\\n")
 result: int = 2 * x
 ```
@@ -474,9 +474,9 @@ def kill_and_resume(command: list[str], here: Path, kills: int, number: int) -> 
     found = results(str(here / "out.jsonl"))
     assert [result["original_index"] for result in found] == list(range(number))
     assert [result["result"] for result in found] == [2 * n for n in range(number)]
-    twice = {n: times for n, times in Counter(calls(here)).items() if times > 1}
     assert set(calls(here)) == set(range(number))
-    assert sum(twice.values()) - len(twice) <= 8 * kills  # those under way at a kill, and what was not on the disk yet
+    # Those under way at a kill run again, and those that were not on the disk yet; not all that were done by then.
+    assert len(calls(here)) - number < before / 2
 
 
 def calls(here: Path) -> list[int]:
@@ -493,35 +493,31 @@ def test_killed_in_pflow_and_resumed(here: Path) -> None:
     kill_and_resume(command, here, 3, number)
 
 
-def test_in_pflow(here: Path) -> None:
-    pytest.importorskip("pflow")
-    items(range(30))
-    Path("wf.pflow.md").write_text(WORKFLOW)
+def in_pflow(here: Path) -> tuple[int, str]:
+    """The exit status of the workflow's run in pflow, and what was said."""
     done = subprocess.run(
         [sys.executable, "-m", "pflow_lower", "run", "wf.pflow.md", "folder=."],
         capture_output=True,
         text=True,
         env=environment(here),
+        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "30\n30" in done.stdout
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_in_pflow(here: Path) -> None:
+    pytest.importorskip("pflow")
+    items(range(30))
+    Path("wf.pflow.md").write_text(WORKFLOW)
+    status, said = in_pflow(here)
+    assert status == 0 and "30\n30" in said, said
     assert len(results()) == 30
     items([*range(10), "no number"])
-    again = subprocess.run(
-        [sys.executable, "-m", "pflow_lower", "run", "wf.pflow.md", "folder=."],
-        capture_output=True,
-        text=True,
-        env=environment(here),
-    )
-    assert again.returncode == 1
+    status, _ = in_pflow(here)
+    assert status == 1
     Path("in.jsonl").write_text('{"x": 1}\n{"x"\n')
-    again = subprocess.run(
-        [sys.executable, "-m", "pflow_lower", "run", "wf.pflow.md", "folder=."],
-        capture_output=True,
-        text=True,
-        env=environment(here),
-    )
-    assert again.returncode == 1 and "in.jsonl:2: the line is not JSON" in again.stdout + again.stderr
+    status, said = in_pflow(here)
+    assert status == 1 and "in.jsonl:2: the line is not JSON" in said
 
 
 def test_memory_does_not_grow(here: Path) -> None:
