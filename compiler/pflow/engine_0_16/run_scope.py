@@ -81,6 +81,7 @@ def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
         resume=asked.resume,
         budget=asked.budget,
         limit=asked.limit,
+        on=asked.on,
         in_part=bool(engine.only_node),
     )
     if asked.fresh:
