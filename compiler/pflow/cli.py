@@ -76,8 +76,11 @@ def run_pflow(ctx: click.Context) -> None:
     "--budget", type=float, callback=_dollars, help="Start no item once so many dollars are known to be spent."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first items of every batch.")
+@click.option("--quiet", is_flag=True, help="Show no progress: pflow's -p, which prints the result only.")
 @click.pass_context
-def run_workflow(ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None) -> None:
+def run_workflow(
+    ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None, quiet: bool
+) -> None:
     """Run WORKFLOW in pflow: `pflow-lower pflow run`, with options of its own.
 
     WORKFLOW is a .pflow.md file, or the name of a workflow that pflow has saved. All other options are those
@@ -93,7 +96,7 @@ def run_workflow(ctx: click.Context, resume: bool, fresh: bool, budget: float | 
     if asked != Asked() and not is_wanted(True):
         raise click.UsageError(f"{SWITCH}={os.environ[SWITCH]} switches pflow-lower off, and with it this option", ctx)
     ask(asked)
-    _pflow(["run", *ctx.args])
+    _pflow(["run", *(["-p"] if quiet else []), *ctx.args])
 
 
 @click.command()
