@@ -55,6 +55,35 @@ class PflowStore(NodeStore):
         return repr(NamespacedSharedStore(self._root, self._name))
 
 
+class WorkerEngine(Engine):
+    """pflow's engine around an item on a worker of a cluster: how its node sees the store, and its parameters.
+
+    What the item gave to trace and display is told where the workflow runs. A parameter without a value is the
+    item's error in our words there, since pflow's own resolver stays where the workflow runs.
+    """
+
+    view = PflowStore
+    keys = ("_pflow_child_workflow_paths",)
+
+    def __init__(self, in_order: dict[str, Any], static: dict[str, Any], as_written: bool) -> None:
+        self._in_order = in_order
+        self._static = static
+        self._as_written = as_written
+
+    def for_worker(self) -> WorkerEngine:
+        """Itself."""
+        return self
+
+    def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
+        store["_pflow_child_workflow_paths"] = {}
+        return params if self._as_written else {**self._in_order, **params, **self._static}
+
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
+        """pflow's nodes are copied whole."""
+        return deep_copies(inner)
+
+
 class PflowEngine(Engine):
     """pflow's engine around one run of one batch node."""
 
@@ -78,6 +107,10 @@ class PflowEngine(Engine):
         self.events: Events | None = None
         self.items: ItemMemory | None = None
         self.cancel = threading.Event()
+
+    def for_worker(self) -> WorkerEngine:
+        """What stands for pflow's engine where items run in other processes."""
+        return WorkerEngine(self.in_order, self.static, self.as_written)
 
     def open(self, batch: Batch) -> None:
         """Prepare what pflow's engine reads back after the run."""
