@@ -57,6 +57,7 @@ ELSEWHERE = {
     "enable": "pflow.cli",
     "explain": "tools.explain.command",
     "guide": "tools.guide.command",
+    "journal": "tools.journal.command",
     "lint": "tools.lint.command",
     "lsp": "tools.lsp.command",
     "pflow": "pflow.cli",

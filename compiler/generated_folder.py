@@ -21,7 +21,9 @@ MAP = ".map.json"
 
 MODULE = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py")
 """The modules that are generated: all of them say, in their header, what they were made from."""
-GENERATED = re.compile(rf"({MODULE.pattern}|lowered\.json)({re.escape(MAP)})?")
+REQUIREMENTS = "requirements.txt"
+"""What a program with a copy of the runtime needs to be installed."""
+GENERATED = re.compile(rf"({MODULE.pattern}|lowered\.json)({re.escape(MAP)})?|{re.escape(REQUIREMENTS)}")
 """Every name that a file of ours can have in a folder."""
 _TYPE = re.compile(r'"type": "nodes(_[0-9a-f]+)?:\w+"')
 _CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
@@ -120,7 +122,7 @@ def is_map(file: Path) -> bool:
 
 
 def _is_left_over(folder: Path, name: str) -> bool:
-    if name.endswith(".py"):
+    if name.endswith(".py") or name == REQUIREMENTS:
         return header_in(folder / name) is not None
     if name.endswith(LEFT_OVER):
         return True

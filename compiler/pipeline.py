@@ -6,7 +6,7 @@ This file is the table of contents of the compiler: what a stage does is in the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -96,20 +96,23 @@ def run(
 
     lowered, findings = lowering.lower(source, facts)
     diagnostics += findings
-    if options.program and (refused := tuple(program.refusals(source, lowered, _runtime(options)))):
+    if options.program and (refused := tuple(program.refusals(source))):
         raise LowerError(refused)
     _stop_at_errors(diagnostics)
     verify_lowered(lowered)
     on_stage("lower", lowered)
 
-    files, marked = _emit(lowered, workflow, options)
+    folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
+    files, marked = _emit(lowered, workflow, options, folders)
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
     return Compiled(source=source, lowered=lowered, files=files, marked=marked, diagnostics=by_position(diagnostics))
 
 
-def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _emit(
+    lowered: LoweredIR, workflow: Workflow, options: Options, class_folders: Iterable[Path]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The generated files, and those of them that have a source map with their marks."""
     from .emit import emit
     from .emit.document_text import document_text
@@ -120,7 +123,7 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Map
         marked = {"lowered.json": document_text(lowered)}
         return plain_files(marked), marked
     runtime = _runtime(options)
-    source = source_header(workflow, options)
+    source = source_header(workflow, options, class_folders)
     marked = emit.emit(lowered, source, runtime=runtime)
     if options.program:
         from .emit.program import emit_program
@@ -136,7 +139,10 @@ def _emit(lowered: LoweredIR, workflow: Workflow, options: Options) -> tuple[Map
 
         files |= map_files(maps_of(lowered, marked), files, source.source)
     if options.standalone:
+        from .emit.requirements import emit_requirements
+
         files |= emit.runtime_copy()
+        files |= emit_requirements(lowered, source, program=options.program)
     return files, marked
 
 

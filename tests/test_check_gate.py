@@ -272,7 +272,7 @@ def test_what_is_removed_is_not_called_refreshed(run: Run) -> None:
     run("wf.json", "-o", "out", "--program", "--standalone")
     shown = run("wf.json", "-o", "out")
     assert "are left from an earlier run" in shown.err
-    assert "out/flow.py, " in shown.err and ", out/pflow_lower_runtime are" in shown.err
+    assert "out/flow.py, out/pflow_lower_runtime, out/requirements.txt are" in shown.err
     shown = run("check", "--update", "out")
     assert shown.status == 0
     lines = shown.out.splitlines()

@@ -132,7 +132,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     there = set()
     for path in GENERATED:
         prefix = re.sub(r"\W", "_", path.parent.name)
-        text = path.read_text(encoding="utf-8").replace("\nfrom nodes import", f"\nfrom {prefix}_nodes import")
+        text = re.sub(r"(\n +from \.?)nodes import", rf"\1{prefix}_nodes import", path.read_text(encoding="utf-8"))
         folder.joinpath("project").mkdir(exist_ok=True)
         folder.joinpath("project", f"{prefix}_{path.name}").write_text(text, encoding="utf-8")
         there |= set(NODE_IMPORT.findall(text))
@@ -376,8 +376,10 @@ def load_program(name: str, store: Mapping[str, Any], monkeypatch: pytest.Monkey
         for n in range(1, len(parts) + 1):
             monkeypatch.setitem(sys.modules, ".".join(parts[:n]), types.ModuleType(".".join(parts[:n])))
         setattr(sys.modules[module], class_name, StandIn)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     for module in ("nodes", "flow"):
         loaded = types.ModuleType(module)
+        loaded.__file__ = str(GOLDEN / name / f"{module}.py")
         exec(compile((GOLDEN / name / f"{module}.py").read_bytes(), module, "exec"), loaded.__dict__)  # noqa: S102
         monkeypatch.setitem(sys.modules, module, loaded)
     return sys.modules["flow"]

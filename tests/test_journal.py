@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pflow_lower.runtime.journal import Journal, JournalError, JournalInUse, fingerprint, read_rows
+from pflow_lower.runtime.journal import Journal, fingerprint
+from pflow_lower.runtime.journal_file import JournalError, JournalInUse, read_rows
 from pflow_lower.runtime.values import ParameterError
 
 

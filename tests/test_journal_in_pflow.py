@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pflow")
+pytestmark = pytest.mark.slow
 
 FLOW = """\
 # Two batches

@@ -25,6 +25,7 @@ def run(home: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, env=home, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_batches_inside_each_other_and_the_item_before(home: dict[str, str]) -> None:
     pytest.importorskip("pflow")
     shown = run(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -191,3 +193,18 @@ def test_a_rate_holds_over_all_workers(tmp_path: Path) -> None:
     begun = time.monotonic()
     outcome(list(map(str, range(20))), {"rate": "20/s"})
     assert time.monotonic() - begun >= 0.9
+
+
+def test_one_word_on_pflow_s_command_line_changes_the_place_and_nothing_else(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    flow = Path(__file__).parent / "pflow_flows" / "on_ray.pflow.md"
+    home = {**os.environ, "HOME": str(tmp_path), STATE_VARIABLE: str(tmp_path / "state")}
+    results = []
+    for place in ([], ["--on", "ray"]):
+        command = [sys.executable, "-m", "pflow_lower", "run", *place, "--output-format", "json", str(flow)]
+        shown = subprocess.run(
+            [*command, 'words=["a", "b", "c", "dddd"]'], capture_output=True, text=True, env=home, check=False
+        )
+        assert shown.returncode == 0, shown.stderr
+        results.append(json.loads(shown.stdout)["result"])
+    assert results[0] == results[1]

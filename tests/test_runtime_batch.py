@@ -473,21 +473,54 @@ def test_a_copy_that_fails_is_the_items_failure(node: str) -> None:
         made._run(store([1, 2]))
 
 
-def test_concurrent_calls_have_state_of_their_own() -> None:
-    class Collecting(pocketflow.Node):
+@pytest.mark.parametrize("node", ["Scripted", "AsyncScripted"])
+def test_what_a_node_holds_is_there_once(node: str) -> None:
+    """As in PocketFlow's own flow, which makes a shallow copy of a node for every run of it."""
+
+    class Model:
+        def __copy__(self) -> Any:
+            raise AssertionError("copied")
+
+        def __deepcopy__(self, memo: object) -> Any:
+            raise AssertionError("copied")
+
+    class Holding(pocketflow.Node if node == "Scripted" else pocketflow.AsyncNode):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.seen: list[Any] = []
+            self.model = model
+            self.at = None
 
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-            self.seen.append(self.params["at"])
-            shared["seen"] = self.seen
+            shared["before"], shared["model"] = self.at, self.model is model
+            self.at = self.params["at"]
 
+        async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            self.post(shared, prep_res, exec_res)
+
+    model = Model()
     shared = store(list(range(8)))
-    inner = Collecting()
-    lowered_class(parallel=True, max_concurrent=3)(inner)._run(shared)
-    assert [result["seen"] for result in shared["b"]["results"]] == [[n] for n in range(8)]
-    assert inner.seen == []
+    lowered_class(node=node, parallel=True, max_concurrent=3)(Holding())._run(shared)
+    assert [(result["before"], result["model"]) for result in shared["b"]["results"]] == [(None, True)] * 8
+
+
+def test_a_node_s_own_semaphore_limits() -> None:
+    class Limited(pocketflow.AsyncNode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.room = asyncio.Semaphore(2)
+
+        async def exec_async(self, _: Any) -> None:
+            async with self.room:
+                under_way.append(1)
+                most.append(len(under_way))
+                await asyncio.sleep(0.001)
+                under_way.pop()
+
+    under_way: list[int] = []
+    most: list[int] = []
+    lowered_class(node="AsyncScripted", parallel=True, max_concurrent=8)(Limited())._run(store(list(range(20))))
+    assert max(most) == 2
+    assert len(most) == 20
 
 
 def test_an_async_node_keeps_its_event_loop_from_item_to_item() -> None:

@@ -74,7 +74,7 @@ def test_find(value: Any, path: tuple[Any, ...], found: Any) -> None:
         ([1, 2], ("a",), "no 'a' in a list of 2"),
         ([1, 2], (MISSING,), "the index is not a whole number"),
         ({0: "x"}, (0,), "no [0] among 0"),
-        ((1, 2), (0,), "no [0] in a tuple"),
+        ({1, 2}, (0,), "no [0] in a set"),
         ("text", (0,), "no [0] in a str"),
         ("text", ("a",), "no 'a' in a str"),
         ('{"b": 1}', ("a",), "no 'a' among b"),

@@ -438,7 +438,7 @@ def test_a_cancelled_caller_cancels_what_is_under_way() -> None:
             await task
         if sys.version_info >= (3, 11):
             notes = getattr(caught.value, "__notes__", [])
-            assert notes in ([], ["b: interrupted when 5 of 100 items were done; their outcome is in shared['b']"])
+            assert notes in ([], ["b: interrupted when 5 of 100 items were done"])
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     node = lowered_class(node="AsyncScripted", parallel=True, max_concurrent=3)(Slow())
@@ -607,10 +607,10 @@ def test_ctrl_c(options: dict[str, Any], run: str, progress: bool, seconds: str)
     else:
         assert 3 <= count < 1000
     assert count == found["outcome"]["success_count"] + found["outcome"]["error_count"]
-    if sys.version_info >= (3, 11) and run == "direct":
-        assert found["notes"] == [
-            f"b: interrupted when {count} of 1000 items were done; their outcome is in shared['b']"
-        ]
+    if sys.version_info >= (3, 11) and run != "async flow":
+        errors = found["outcome"]["error_count"]
+        failed = f" ({errors} of them failed)" if errors else ""
+        assert found["notes"] == [f"b: interrupted when {count} of 1000 items were done{failed}"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
@@ -703,7 +703,9 @@ def test_no_items_no_threads() -> None:
     assert shared["b"]["count"] == 0
 
 
-def test_threads_that_cannot_start() -> None:
+@pytest.mark.parametrize("error_handling", ["fail_fast", "continue"])
+def test_threads_that_cannot_start(error_handling: str) -> None:
+    """Those that could start run the items of the others."""
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
@@ -714,9 +716,30 @@ def test_threads_that_cannot_start() -> None:
         start(thread)
 
     shared: Any = store(list(range(10)))
-    with (
-        mock.patch.object(threading.Thread, "start", start_two),
-        pytest.raises(RuntimeError, match="can't start new thread"),
-    ):
-        lowered_class(parallel=True, max_concurrent=5)(Scripted(Script([["ok"]] * 10)))._run(shared)
+    node = lowered_class(parallel=True, max_concurrent=5, error_handling=error_handling)
+    with mock.patch.object(threading.Thread, "start", start_two):
+        node(Scripted(Script([["ok"]] * 10)))._run(shared)
+    assert [result["original_index"] for result in shared["b"]["results"]] == list(range(10))
     assert quiet()
+
+
+def test_no_thread_can_start() -> None:
+    shared: Any = store(list(range(10)))
+    node = lowered_class(parallel=True, max_concurrent=5, error_handling="continue")
+    with (
+        mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")),
+        pytest.raises(RuntimeError, match=r"all 10 items failed.* can't start new thread"),
+    ):
+        node(Scripted(Script([["ok"]] * 10)))._run(shared)
+    assert shared["b"]["error_count"] == 10
+
+
+def test_the_loop_s_thread_cannot_start() -> None:
+    shared: Any = store(list(range(3)))
+    node = lowered_class(node="AsyncScripted", error_handling="continue")(AsyncScripted(Script([["ok"]] * 3)))
+    with (
+        mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")),
+        pytest.raises(RuntimeError, match=r"all 3 items failed.* can't start new thread"),
+    ):
+        node._run(shared)
+    assert shared["b"]["error_count"] == 3

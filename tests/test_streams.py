@@ -111,6 +111,7 @@ print(index + 1, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB there")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_items(tmp_path: Path) -> None:
     assert resource.RUSAGE_SELF == 0
     source = tmp_path / "in.jsonl"

@@ -51,8 +51,8 @@ ITEMS = 'must be a reference such as "${node.list}", or a list with at least one
         ({"items": [1], "parallel": "true"}, 'error[PFL203] b.batch.parallel: must be true or false, not "true"'),
         ({"items": [1], "parallel": 1}, "b.batch.parallel: must be true or false, not 1"),
         ({"items": [1], "max_concurrent": 0}, "error[PFL204] b.batch.max_concurrent: must be between 1 and 100, not 0"),
-        ({"items": [1], "max_concurrent": True}, "must be a whole number, not true"),
-        ({"items": [1], "max_concurrent": "5"}, 'must be a whole number, not "5"\n  without quotes'),
+        ({"items": [1], "max_concurrent": True}, 'must be a whole number or "auto", not true'),
+        ({"items": [1], "max_concurrent": "5"}, 'must be a whole number or "auto", not "5"\n  without quotes'),
         (
             {"items": [1], "max_retries": 11},
             "must be between 1 and 10, not 11\n  it counts the attempts; 1 means no retry",

@@ -68,7 +68,7 @@ def test_a_module_of_another_shape(compiled: pipeline.Compiled, before: str, aft
         ("one.next(two)", "one.next(os)", "uses os"),
         ("one.next(two)", "one.x(two)", "reads .x"),
         ("one.next(two)", "[n for n in two]", "has a ListComp"),
-        ("raise SystemExit", "pass\n    raise SystemExit", "begin or end"),
+        ("    sys.exit(start(", "    pass\n    sys.exit(start(", "does not begin"),
     ],
 )
 def test_a_program_of_another_shape(compiled: pipeline.Compiled, before: str, after: str, said: str) -> None:

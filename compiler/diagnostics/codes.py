@@ -106,7 +106,6 @@ CODES: dict[str, str] = {
     "PFL413": "wrong entry in the table of rates or of journals",
     # lower: programs
     "PFL450": "step that needs an engine",
-    "PFL451": "node class in a module that a generated file hides",
     # lint: what can be proven and costs money
     "PFL501": "calls that are all the same",
     "PFL502": "one output file for all items",

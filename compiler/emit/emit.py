@@ -34,6 +34,12 @@ class SourceHeader(NamedTuple):
     """The workflow's path, relative to the output folder; "" if it did not come from a file."""
     command: str
     """The command that regenerates the files, run in the output folder."""
+    class_folders: tuple[str, ...] = ()
+    """Where the classes of a program's steps are looked for, relative to the output folder."""
+
+
+OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backoff"}
+"""What a generated class calls what the node's `retry` says: `max_retries` and its like are those of the batch."""
 
 
 def emit(lowered: LoweredIR, source: SourceHeader, *, runtime: str = RUNTIME) -> dict[str, str]:
@@ -81,10 +87,30 @@ def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str)
         .render(
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=about,
-            imports=import_lines({runtime: used}),
+            imports=runtime_imports(runtime, used),
             classes=[_class_text(batch, view) for batch, view in zip(batches, views, strict=True)],
         )
     )
+
+
+IN_A_PACKAGE = "if __package__ and not TYPE_CHECKING:"
+"""What is beside a module is imported as a part of the same package, if the module is part of one. Type checkers look
+at the other imports: they find what is beside a module whether its folder is a package or not."""
+
+
+def runtime_imports(runtime: str, used: set[str]) -> list[str]:
+    """The import of what a module uses of the runtime, be it installed or a copy beside the module."""
+    if runtime == RUNTIME or not used:
+        return import_lines({runtime: used})
+    return ["from typing import TYPE_CHECKING", "", *beside_imports({runtime: used})]
+
+
+def beside_imports(wanted: Mapping[str, Iterable[str]]) -> list[str]:
+    """The imports of modules that stand beside the one that imports them, in a package or not."""
+    names = {module: sorted(found) for module, found in wanted.items()}
+    inside = [f"    {line}" for line in import_lines({f".{module}": found for module, found in names.items()}, 4)]
+    outside = [f"    {line}" for line in import_lines(names, 4)]
+    return [IN_A_PACKAGE, *inside, "else:", *outside]
 
 
 def _class_text(batch: LoweredBatch, view: Mapping[str, Any]) -> str:
@@ -126,15 +152,17 @@ def header(source: SourceHeader) -> list[str]:
     ]
 
 
-def import_lines(wanted: Mapping[str, Iterable[str]]) -> list[str]:
-    """Import lines for the names of each module, sorted, opened up where they are too long."""
+def import_lines(wanted: Mapping[str, Iterable[str]], indent: int = 0) -> list[str]:
+    """Import lines for the names of each module, sorted, opened up where they are too long after `indent` blanks."""
     lines = []
     for module in sorted(wanted, key=_natural):
         names = sorted(wanted[module], key=_import_order)
         if not names:
             continue
         line = f"from {module} import {', '.join(names)}"
-        lines.append(line if len(line) <= 88 else f"from {module} import (\n    " + ",\n    ".join(names) + ",\n)")
+        pad = " " * indent
+        spread = f"from {module} import (\n{pad}    " + f",\n{pad}    ".join(names) + f",\n{pad})"
+        lines.append(line if len(line) <= 88 - indent else spread)
     return lines
 
 
@@ -195,6 +223,10 @@ def _attributes(batch: LoweredBatch) -> list[str]:
     source = spec.items_file if spec.items_file is not None else spec.items
     if isinstance(source, str):
         found.append(("items", source, Origin((*node_path(batch), "batch", "items"), "items")))
+    if batch.retry is not None:
+        for part in batch.retry.written:
+            origin = Origin((*node_path(batch), "retry", part), "attempts")
+            found.append((OWN_ATTEMPTS[part], getattr(batch.retry, part), origin))
     for key in BATCH_KEYS:
         value = getattr(spec, key.field, key.default)
         value = value.value if isinstance(value, ErrorHandling) else value

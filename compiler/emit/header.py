@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..diagnostics.diagnostic import is_utf_8, refusal
@@ -16,10 +16,11 @@ from ..options import Options
 from .emit import SourceHeader
 
 
-def source_header(workflow: Workflow, options: Options) -> SourceHeader:
+def source_header(workflow: Workflow, options: Options, class_folders: Iterable[Path] = ()) -> SourceHeader:
     """What the header says of files made from `workflow`: its path relative to the output folder, and a command.
 
-    Files made from data or from standard input have no source to go back to.
+    Files made from data or from standard input have no source to go back to. A program looks for the classes of its
+    steps in `class_folders`.
     """
     if isinstance(workflow, Mapping) or os.fspath(workflow) == "-":
         return SourceHeader(source="", command="")
@@ -28,11 +29,16 @@ def source_header(workflow: Workflow, options: Options) -> SourceHeader:
         if not is_utf_8(os.path.abspath(name)):
             message = "a name on the way to it is not UTF-8 (in this locale), and could not be written into a header"
             raise refusal("PFL602", str(name), message, help="rename the file, or the folder")
-    source = _relative(path, options.out if options.out is not None else path.parent)
+    out = options.out if options.out is not None else path.parent
+    source = _relative(path, out)
     flags = [f"--{flag}" for flag in ("program", "standalone", "maps") if getattr(options, flag)]
     if options.nodes_file is not None:
-        flags += ["--nodes", _relative(options.nodes_file, options.out if options.out is not None else path.parent)]
-    return SourceHeader(source=source, command=shlex.join(["pflow-lower", source, "-o", ".", *flags]))
+        flags += ["--nodes", _relative(options.nodes_file, out)]
+    return SourceHeader(
+        source=source,
+        command=shlex.join(["pflow-lower", source, "-o", ".", *flags]),
+        class_folders=tuple(_relative(folder, out) for folder in class_folders),
+    )
 
 
 def _relative(path: Path, folder: Path) -> str:

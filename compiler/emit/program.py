@@ -9,7 +9,7 @@ from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
 from .class_body import functions, inputs_are_read, is_reference, written
-from .emit import HEADER, SourceHeader, header, import_lines, jinja
+from .emit import HEADER, RUNTIME, SourceHeader, beside_imports, header, import_lines, jinja
 from .marks import Origin, mark, marked
 from .python_text import (
     WIDTH,
@@ -24,6 +24,7 @@ from .python_text import (
     docstring,
     lay_out,
 )
+from .requirements import FILE as REQUIREMENTS
 from .template_to_python import Variables, choice, parameter, value
 
 _TOP_LEVEL_NAMES = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})
@@ -36,8 +37,12 @@ _BUILTINS = frozenset(
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
 
 
-_UNTYPED_IMPORTS = ('# mypy: disable-error-code="import-untyped"', "# pyright: reportMissingTypeStubs=false")
-"""The classes of nodes come from packages that need not be typed: pflow is not."""
+_UNTYPED_IMPORTS = (
+    '# mypy: disable-error-code="import-untyped,import-not-found"',
+    "# pyright: reportMissingTypeStubs=false",
+)
+"""The classes of nodes come from packages that need not be typed: pflow is not. And what stands beside the program is
+found by mypy in one way where the folder is a package for it, and in another where it is not."""
 
 
 class _Names:
@@ -59,14 +64,16 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
         names.take(batch.class_name)
     classes = _Classes(names)
     variables = {step.id: names.take(_step_name(step.id)) for step in lowered.steps}
-    steps, makers, used = [], [], {"run_program", "Shared", "Params", "Workflow"}
+    flow = "AsyncWorkflow" if any(step.is_async for step in lowered.steps) else "Workflow"
+    steps, makers, used = [], [], {"run_program", "Shared", "Params", flow}
     for step in lowered.steps:
         inner, uses = _inner(step, classes)
         used |= uses
         if step.batch is not None:
             built: PyExpr = PyCall(step.batch.class_name, (inner,))
         else:
-            used.add("Step")
+            kind = "AsyncStep" if step.is_async else "Step"
+            used.add(kind)
             maker = None
             if step.parameters:
                 maker = names.take(f"{variables[step.id].rstrip('_')}_params")
@@ -77,10 +84,12 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
                 length = "\n".join((first, about, lines)).count("\n")
                 makers.append({"head": mark(origin, length) + first, "docstring": about, "body": lines})
             arguments = (PyLiteral(step.id), inner, *([PyName(maker)] if maker else []))
-            built = PyCall("Step", arguments)
+            built = PyCall(kind, arguments)
         steps.append(marked(_assigned(variables[step.id], built), Origin((*step.path, "id"), "step")))
     shown, uses = _outputs(lowered)
     used |= uses
+    if source.source:
+        used.add("beside")
     head = [*header(source), *_UNTYPED_IMPORTS]
     text = (
         jinja()
@@ -88,11 +97,15 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
         .render(
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=docstring(f"The workflow of {source.source or 'a file'} as a PocketFlow program."),
-            imports=_imports(lowered.batches, classes, used, runtime),
+            imports=_imports(lowered.batches, classes, used, runtime, source.class_folders),
+            runtime=runtime,
+            standalone=runtime != RUNTIME,
+            missing="pflow-lower" if runtime == RUNTIME else f"-r {REQUIREMENTS}",
+            flow=flow,
             makers=makers,
             steps=steps,
             edges=list(_edges(lowered, variables)),
-            start=_start(lowered, variables),
+            start=_start(lowered, variables, flow, source),
             inputs=lay_out(_inputs(lowered), 0, "INPUTS: dict[str, dict[str, Any]] = "),
             outputs=shown,
         )
@@ -100,8 +113,11 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
     return {"flow.py": text}
 
 
-def _start(lowered: LoweredIR, variables: Mapping[str, str]) -> str:
-    built = PyCall("Workflow", (PyKeyword("start", PyName(variables[lowered.start])),))
+def _start(lowered: LoweredIR, variables: Mapping[str, str], flow: str, source: SourceHeader) -> str:
+    arguments = [PyKeyword("start", PyName(variables[lowered.start]))]
+    if source.source:
+        arguments.append(PyKeyword("file", PyCall("beside", (PyName("__file__"), PyLiteral(source.source)))))
+    built = PyCall(flow, tuple(arguments))
     path: Path = ("start_node",) if "start_node" in lowered.document else ("nodes", 0, "id")
     return marked(lay_out(built, 1, "return "), Origin(path, "start"))
 
@@ -134,7 +150,7 @@ def _inner(step: LoweredStep, classes: _Classes) -> tuple[PyExpr, set[str]]:
     if step.runs is None:
         return PyCall("no_class", (PyLiteral(step.id), PyLiteral(step.type))), {"no_class"}
     built: PyExpr = PyCall(classes.name(*step.runs), ())
-    if step.retry is None:
+    if step.retry is None or step.batch is not None:  # a batch's class says it itself
         return built, set()
     known = {"max": step.retry.max, "wait": step.retry.wait, "backoff": step.retry.backoff}
     words = {"max": "max_retries", "wait": "wait", "backoff": "backoff"}
@@ -213,9 +229,25 @@ def _inputs(lowered: LoweredIR) -> PyExpr:
     return PyDict(tuple(entries), origin)
 
 
-def _imports(batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str) -> list[str]:
-    local = {MODULE: {batch.class_name for batch in batches}}
-    found: dict[str, set[str]] = {runtime: used}
+def _imports(
+    batches: Sequence[LoweredBatch], classes: _Classes, used: set[str], runtime: str, folders: Sequence[str]
+) -> list[str]:
+    """The runtime first: it says where the classes of steps are looked for. What stands beside `flow.py` comes last."""
+    local = {MODULE: [batch.class_name for batch in batches]} if batches else {}
+    theirs: dict[str, set[str]] = {}
     for module, name in classes.lines():
-        found.setdefault(module, set()).add(name)
-    return [*import_lines(found), "", *import_lines(local)] if batches else import_lines(found)
+        theirs.setdefault(module, set()).add(name)
+    used = used | ({"class_path"} if folders else set())
+    if runtime == RUNTIME and not folders:
+        theirs[RUNTIME] = used
+        lines = []
+    else:
+        lines = [*(import_lines if runtime == RUNTIME else beside_imports)({runtime: used}), ""]
+    if folders:
+        call = PyCall("class_path", (PyName("__file__"), *map(PyLiteral, folders)))
+        lines += [lay_out(call, 0, "sys.path[:] = "), ""]
+    if theirs:
+        lines += [*import_lines(theirs), ""]
+    if local:
+        lines += [*beside_imports(local), ""]
+    return lines[:-1]

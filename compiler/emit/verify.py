@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,15 @@ from ..lowering.verify_ir import InvalidOutput
 
 _OWNERS = frozenset({"self", "given", "call"})
 _NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "results", "scope", "float"}
-_START = "if __name__ == '__main__':\n    raise SystemExit(main(sys.argv[1:]))"
+_START = re.compile(
+    r"""if __name__ == '__main__':
+(    sys\.path\.insert\(0, __file__\.rpartition\('flow\.py'\)\[0\]\)
+)?    try:
+        from [\w.]+\.start import start
+    except ModuleNotFoundError as error:
+        sys\.exit\(f'error: \{error\}: pip install [-\w. ]+'\)
+    sys\.exit\(start\(__file__, __package__\)\)"""
+)
 _ALLOWED = frozenset({
     ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr, ast.Call, ast.keyword, ast.Attribute, ast.Name,
     ast.Load, ast.Store, ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.Dict, ast.List, ast.Tuple,
@@ -43,12 +52,12 @@ def verify_program(text: str) -> None:
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
-    docstring, *body, start = tree.body
-    if not _is_docstring(docstring) or ast.unparse(start) != _START:
-        yield "it does not begin or end as it must"
-    known = {"dict", "str", "list", "int"}
+    docstring, first, second, start, *body = tree.body
+    if not _is_docstring(docstring) or not _START.fullmatch(ast.unparse(start)):
+        yield "it does not begin as it must"
+    known = {"dict", "str", "list", "int", "__file__"}
     functions = []
-    for statement in body:
+    for statement in _with_imports_beside([first, second, *body]):
         if isinstance(statement, ast.ImportFrom | ast.Import):
             known |= {name.asname or name.name for name in statement.names}
         elif isinstance(statement, ast.FunctionDef):
@@ -57,7 +66,7 @@ def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
         elif isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "INPUTS" and statement.value:
             ast.literal_eval(statement.value)
             known.add("INPUTS")
-        else:
+        elif not (isinstance(statement, ast.Assign) and _is_class_path(statement)):
             yield f"has a {type(statement).__name__}"
     for function in functions:
         local = known | {argument.arg for argument in function.args.args}
@@ -72,10 +81,38 @@ def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
                 yield f"{function.name} reads .{node.attr}"
 
 
+def _is_class_path(statement: ast.Assign) -> bool:
+    """Whether it is `sys.path[:] = class_path(__file__, ...)`, with nothing but texts."""
+    call = statement.value
+    return (
+        ast.unparse(statement.targets[0]) == "sys.path[:]"
+        and isinstance(call, ast.Call)
+        and ast.unparse(call.func) == "class_path"
+        and ast.unparse(call.args[0]) == "__file__"
+        and all(isinstance(folder, ast.Constant) for folder in call.args[1:])
+        and not call.keywords
+    )
+
+
+def _with_imports_beside(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """`body`; in place of an `if` between imports of what stands beside, one of them, if both are the same names."""
+    for statement in body:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) == "__package__ and (not TYPE_CHECKING)":
+            inside = [part for part in statement.body if isinstance(part, ast.ImportFrom) and part.level == 1]
+            outside = [part for part in statement.orelse if _is_import(part)]
+            for part in inside:
+                part.level = 0
+            whole = len(inside) == len(statement.body) and len(outside) == len(statement.orelse)
+            if whole and list(map(ast.unparse, inside)) == list(map(ast.unparse, outside)):
+                yield from outside
+                continue
+        yield statement
+
+
 def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str]:
     body = ast.parse(text).body
     classes = [statement for statement in body if isinstance(statement, ast.ClassDef)]
-    head = body[: len(body) - len(classes)]
+    head = list(_with_imports_beside(body[: len(body) - len(classes)]))
     if not _is_docstring(head[0]) or not all(_is_import(statement) for statement in head[1:]):
         yield "the head is not a docstring and imports"
     if [cls.name for cls in classes] != [batch.class_name for batch in batches]:

@@ -121,6 +121,8 @@ class LoweredBatch(NamedTuple):
     parameters: tuple[Parameter, ...]
     levels: tuple[Level, ...]
     """The batches inside each other, from the outermost on; none where there is one batch only."""
+    retry: Retry | None
+    """The attempts that the inner node makes by itself."""
     item_name: Value | None
     """What an item is called, where the annotation says so."""
     permissive: bool
@@ -140,6 +142,8 @@ class LoweredStep(NamedTuple):
     path: Path
     runs: tuple[str, str] | None
     """The module and the name of the class that runs it (inside a batch: each item), where they are known."""
+    is_async: bool
+    """Whether that class is one of PocketFlow's asynchronous nodes."""
     retry: Retry | None
     parameters: tuple[Parameter, ...]
     """What the store gives it; none for a batch, which makes the parameters of each item by itself."""

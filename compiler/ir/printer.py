@@ -19,6 +19,7 @@ from .batch_keys import BATCH_KEYS
 from .lowered import LoweredBatch, LoweredIR, LoweredStep, Parameter
 from .paths import address
 from .template import Field, Index, Issue
+from .workflow import Retry
 
 _WIDTH = 100
 _STARTS: Mapping[type[tree.Start], str] = {
@@ -54,11 +55,15 @@ def _lines(lowered: LoweredIR) -> Iterator[str]:
 
 def _step(step: LoweredStep) -> Iterator[str]:
     runs = f" -> {'.'.join(step.runs)}" if step.runs is not None else ""
-    yield f"step {step.id}: {step.type}{runs}"
-    if step.retry is not None:
-        yield f"  retry {', '.join(f'{key} {_json(getattr(step.retry, key))}' for key in step.retry.written)}"
+    yield f"step {step.id}: {step.type}{runs}{', asynchronous' if step.is_async else ''}"
+    yield from _retry(step.retry)
     for parameter in step.parameters:
         yield from _parameter(parameter)
+
+
+def _retry(retry: Retry | None) -> Iterator[str]:
+    if retry is not None:
+        yield f"  retry {', '.join(f'{key} {_json(getattr(retry, key))}' for key in retry.written)}"
 
 
 def _batch(batch: LoweredBatch) -> Iterator[str]:
@@ -79,6 +84,7 @@ def _batch(batch: LoweredBatch) -> Iterator[str]:
         ):
             found = getattr(batch.spec, row.field)
             yield f"  {row.key} {_json(getattr(found, 'value', found))}"
+    yield from _retry(batch.retry)
     for capture in batch.captures:
         place = f"{address(capture.path)}, character {capture.offset + 1}"
         yield f"  capture {capture.name} = {_lookup(capture.lookup)}  ({place})"

@@ -104,7 +104,17 @@ def _step(node: SourceNode, node_type: NodeType | None, batch: LoweredBatch | No
         runs = node_type.module, node_type.class_name
     types = node_type.param_types if node_type is not None else {}
     parameters = () if batch is not None else _parameters(node, types, lambda key: in_store)
-    return LoweredStep(node.id, node.type, node.number, node.path, runs, node.retry, parameters, batch)
+    return LoweredStep(
+        id=node.id,
+        type=node.type,
+        number=node.number,
+        path=node.path,
+        runs=runs,
+        is_async=node_type is not None and node_type.is_async,
+        retry=node.retry,
+        parameters=parameters,
+        batch=batch,
+    )
 
 
 def _outputs(ir: SourceIR) -> Iterator[LoweredOutput]:
@@ -140,6 +150,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         captures=tuple(captures),
         parameters=parameters,
         levels=_levels(spec),
+        retry=node.retry,
         item_name=item_name,
         permissive=ir.permissive,
         namespaced=ir.namespaced,

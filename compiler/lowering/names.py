@@ -18,15 +18,15 @@ _PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 RUNTIME = frozenset(
     """
-    Batch Call Capture ConcurrentBatchNode Engine InnerNode Items ItemsFile Missing ParameterError Params Result Results
-    ResultsFile SequentialBatchNode Shared Step ThreadedBatchNode Unresolved Workflow as_dict as_json_text as_list
-    as_text capture find first found_or items_of joined no_class none_unless_run parsed peek position retrying
-    run_program text
+    AsyncStep AsyncWorkflow Batch Call Capture ConcurrentBatchNode Engine InnerNode Items ItemsFile Missing
+    ParameterError Params Result Results ResultsFile SequentialBatchNode Shared Step ThreadedBatchNode Unresolved
+    Workflow as_dict as_json_text as_list as_text beside capture class_path find first found_or items_of joined
+    no_class none_unless_run parsed peek position retrying run_program text
     """.split()
 )
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
-RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any sys".split())
+RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any TYPE_CHECKING sys".split())
 """What generated code itself uses."""
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,6 +92,17 @@ class NodeTypes:
         if found is None:
             found = self._found[type_name] = self._resolve(type_name)
         return found
+
+    def class_folders(self, type_names: Iterable[str]) -> list[Path]:
+        """The folders in which the classes of these types are looked for, first to last; none for pflow's own."""
+        found: list[Path] = []
+        for name in type_names:
+            node_type = self.resolve(name)
+            if node_type.module is None or node_type.module.partition(".")[0] == "pflow":
+                continue
+            entry = self._table.get(name)
+            found += [*self._folders[:1], *([entry.folder] if entry is not None else [])]
+        return list(dict.fromkeys(found))
 
     def names_a_class(self, type_name: str) -> bool:
         """Whether the author says which class a type is: in the type itself, or in the table."""

@@ -16,6 +16,8 @@ class Asked(NamedTuple):
     """Dollars of known cost at which no further item starts."""
     limit: int | None = None
     """How many items of every batch run."""
+    on: str | None = None
+    """Where parallel batches run: "ray", "ray=ADDRESS", or here."""
 
     def options(self) -> list[str]:
         """The options that lowered nodes alone honour, as they are typed."""
@@ -23,6 +25,7 @@ class Asked(NamedTuple):
             *(["--resume"] if self.resume else []),
             *(["--budget"] if self.budget is not None else []),
             *(["--limit"] if self.limit is not None else []),
+            *(["--on"] if self.on is not None else []),
         ]
 
 

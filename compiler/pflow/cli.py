@@ -57,6 +57,13 @@ def _dollars(_context: click.Context, _parameter: click.Parameter, value: float 
     return value
 
 
+def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The value of --on."""
+    if value is not None and value.partition("=")[0] != "ray":
+        raise click.BadParameter(f"{value!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    return value
+
+
 @click.command("pflow", cls=PassedOn, add_help_option=False, options_metavar="ARGS...")
 @click.pass_context
 def run_pflow(ctx: click.Context) -> None:
@@ -76,8 +83,11 @@ def run_pflow(ctx: click.Context) -> None:
     "--budget", type=float, callback=_dollars, help="Start no item once so many dollars are known to be spent."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first items of every batch.")
+@click.option("--on", metavar="ray[=ADDRESS]", callback=_place, help="Run parallel batches on a Ray cluster.")
 @click.pass_context
-def run_workflow(ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None) -> None:
+def run_workflow(
+    ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None, on: str | None
+) -> None:
     """Run WORKFLOW in pflow: `pflow-lower pflow run`, with options of its own.
 
     WORKFLOW is a .pflow.md file, or the name of a workflow that pflow has saved. All other options are those
@@ -89,7 +99,7 @@ def run_workflow(ctx: click.Context, resume: bool, fresh: bool, budget: float | 
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
 
-    asked = Asked(True if resume else None, fresh, budget, limit)
+    asked = Asked(True if resume else None, fresh, budget, limit, on)
     if asked != Asked() and not is_wanted(True):
         raise click.UsageError(f"{SWITCH}={os.environ[SWITCH]} switches pflow-lower off, and with it this option", ctx)
     ask(asked)

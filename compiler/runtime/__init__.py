@@ -5,9 +5,11 @@ generated files.
 """
 
 from .batch import Batch, Call, Items, Params, Result, Results, Shared
-from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode
+from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode, retrying
 from .engine import Engine
-from .program import Step, Workflow, no_class, retrying, run_program
+from .program import AsyncStep, AsyncWorkflow, Step, Workflow, no_class
+from .program_run import run_program
+from .start import beside, class_path
 from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
@@ -32,6 +34,8 @@ from .values import (
 )
 
 __all__ = [
+    "AsyncStep",
+    "AsyncWorkflow",
     "Batch",
     "Call",
     "Capture",
@@ -56,7 +60,9 @@ __all__ = [
     "as_json_text",
     "as_list",
     "as_text",
+    "beside",
     "capture",
+    "class_path",
     "find",
     "first",
     "found_or",

@@ -6,11 +6,11 @@ PocketFlow's own retry loops are not used: they count on the node, which concurr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from time import perf_counter
 from typing import Any
 
 from .batch import Call, Result
+from .exceptions import add_note, is_a, is_set, message_of, notes_of
 from .inner import result_of, shaped
 from .places import place_of
 from .values import ParameterError, Unresolved
@@ -38,7 +38,7 @@ def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
     """What becomes of a call whose first attempt raised `exc`. Apart from `attempt`, which is every item's way."""
     while True:
         try:
-            if isinstance(exc, ParameterError):
+            if is_a(exc, ParameterError):
                 return call.batch.engine.unresolved(node, call, exc)
         except Exception as instead:  # noqa: BLE001  as in `attempt`
             exc = instead
@@ -68,15 +68,17 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
                 if not _is_worth_another(call, exc):
                     return await _fall_back_async(node, call, exc)
                 await asyncio.sleep(call.batch.seconds_after(call, exc))
+                if call.batch.is_stopped():  # while it waited, or in an attempt that did not let itself be cancelled
+                    return await _fall_back_async(node, call, exc)
     finally:
         call.seconds = perf_counter() - begun
 
 
 def fail(call: Call, exc: Exception, message: str | None = None) -> None:
     """Note on `call` that `exc` is its outcome, and on `exc` where it comes from."""
-    if isinstance(exc, Unresolved) and exc.missing is not None:
+    if is_a(exc, Unresolved) and exc.missing is not None:
         exc.prefix_with(call.batch.written(exc.missing, call.item))
-    call.error = str(exc) if message is None else message
+    call.error = message_of(exc) if message is None else message
     call.exception = exc
     _note(call, exc)
 
@@ -88,7 +90,7 @@ def _is_worth_another(call: Call, exc: Exception) -> bool:
         raise exc
     if call.attempt >= call.batch.max_retries:
         return False
-    return getattr(exc, "retriable", True) and not getattr(exc, "cancelled", False)
+    return is_set(exc, "retriable", default=True) and not is_set(exc, "cancelled")
 
 
 def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
@@ -113,8 +115,5 @@ def _note(call: Call, exc: Exception) -> None:
     batch = call.batch
     named = f" {call.key!r}" if call.key is not None else ""
     where = f"{batch.engine.place(batch) or place_of(batch.file, exc.__traceback__)}{batch.node_id}: item ["
-    if hasattr(exc, "add_note") and not any(  # Python 3.11
-        str(note).startswith(where) for note in getattr(exc, "__notes__", ())
-    ):
-        with contextlib.suppress(TypeError, AttributeError):  # a class that forbids notes keeps its own text
-            exc.add_note(f"{where}{call.index}]{named}, attempt {call.attempt} of {batch.max_retries}")
+    if not any(note.startswith(where) for note in notes_of(exc)):
+        add_note(exc, f"{where}{call.index}]{named}, attempt {call.attempt} of {batch.max_retries}")

@@ -7,17 +7,19 @@ takes a `Call` for each item and hands it to `exec`, and `post` writes the outco
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 from .controls import Controls, controls_of
 from .engine import Engine
+from .exceptions import message_of
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
 from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
@@ -45,6 +47,9 @@ MOST_CONCURRENT = 100
 
 _OF_THE_ITEM = frozenset(("item", "original_index", "key"))
 """What a result has besides the outputs of its node."""
+
+LONGEST_VALUE, FIRST_CHARACTERS, MOST_KEYS = 500, 200, 10
+"""How many characters of a value a message shows whole, how many of a longer one, and how many of its keys."""
 
 enclosing_batch: ContextVar[Batch | None] = ContextVar("enclosing_batch", default=None)
 """In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
@@ -151,6 +156,8 @@ class Batch:
         self.stopped = threading.Event()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
         self.enclosing = enclosing_batch.get()
+        self.inner: Any = None
+        """The node that runs the items one after the other: the run's own. None where each has one of its own."""
         self.is_async = hasattr(node.inner, "_run_async")
         """Whether the inner node is one of PocketFlow's asynchronous nodes."""
         self.run_blocking: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
@@ -229,7 +236,7 @@ class Batch:
         if call.error is None and not self.parallel:
             self.previous = result
         if call.error is not None:
-            record = self.engine.error_record(call)
+            record = self._record(call)
             self.errors.add(call.index, record)
             if self.fail_fast:
                 self.is_closed = True
@@ -237,7 +244,7 @@ class Batch:
             else:
                 self._end_if_too_many_failed()
         store = call.store
-        if store is not None and (warnings := store.get("__warnings__")) and isinstance(warnings, dict):
+        if store is not None and isinstance(warnings := store.get("__warnings__"), dict) and warnings:
             call.warned = _kinds(warnings)
         if call.warned:
             self.warned.add(call.index, call.warned)
@@ -269,6 +276,19 @@ class Batch:
                 f"{self.errors.count} items failed, and tolerated_failures is "
                 f"{self.tolerated if isinstance(self.items, list) else declared}"
             )
+
+    def _record(self, call: Call) -> dict[str, Any]:
+        try:
+            return self.engine.error_record(call)
+        except Exception as instead:  # noqa: BLE001  items and exceptions may be of any class; this one failed anyway
+            summary = self.engine.summary(None) | {"summary": f"<not described: {type(instead).__name__}>"}
+            return {
+                "index": call.index,
+                "item": call.item,
+                "item_summary": summary,
+                "error": call.error,
+                "exception": call.exception,
+            }
 
     def _count(self, call: Call, result: Result) -> None:
         """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
@@ -378,6 +398,7 @@ class Batch:
 
     def end(self, *, ended_well: bool) -> None:
         """The batch is over: let go of what only it has opened. Raises: StreamError; JournalError."""
+        self.engine.ended(self)
         run, self._own_run = self._own_run, None
         writer, self._writer = self._writer, None
         try:
@@ -552,11 +573,12 @@ def open_batch(
                 shared,
             )
         )
+    items = engine.as_items(items)
     if not isinstance(items, list):
         raise TypeError(
             engine.items_error(
                 f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{node.items}' resolved to: {items!r}",
+                f"Template '{node.items}' resolved to: {_described(items)}{_make_a_list(items)}",
                 node.items,
                 shared,
             )
@@ -580,6 +602,13 @@ def _check_path(node_id: str, key: str, path: Any, written: str | None) -> None:
         raise TypeError(f"Node '{node_id}': the file of `{key}` is {written}, and that must be a path, not {found}")
 
 
+def _make_a_list(items: Any) -> str:
+    """What to do about items that are many, but not a list."""
+    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, bytearray, Mapping)):
+        return ". Make a list of it: list(...)"
+    return ""
+
+
 def _tolerated(declared: int | str | None, items: int | None) -> int | None:
     """How many of so many items may fail: a number, or a share as in "10%"; None as long as that is not known."""
     if isinstance(declared, str):
@@ -599,10 +628,29 @@ def _kinds(warnings: dict[str, Any]) -> list[str]:
     """What kinds of warning an item's store holds: each names its own, or is just a text."""
     kinds = []
     for warning in warnings.values():
-        fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
-        kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
+        try:
+            fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
+            kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
+        except Exception:  # noqa: BLE001  a warning may be of any class, and never decides about an item
+            kind = None
         kinds.append(kind or "runtime.warning")
     return list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str))) or ["runtime.warning"]
+
+
+def _described(value: Any) -> str:
+    """`value` for a message: the whole of it if it is short, else its type, its keys and how it begins."""
+    try:
+        text = repr(value)
+        if len(text) <= LONGEST_VALUE:
+            return text
+        kind = f"{type(value).__name__} of {len(text)} characters"
+        if isinstance(value, Mapping):
+            keys = ", ".join(reprlib.repr(key) for key in itertools.islice(value, MOST_KEYS))
+            more = f" (+{len(value) - MOST_KEYS} more)" if len(value) > MOST_KEYS else ""
+            kind += f", with the keys {keys}{more}"
+        return f"{text[:FIRST_CHARACTERS]}... ({kind})"
+    except Exception as instead:  # noqa: BLE001  it may have any __repr__
+        return f"<{type(value).__name__} that cannot be shown: {message_of(instead)[:FIRST_CHARACTERS]}>"
 
 
 def _short(value: Any) -> str:

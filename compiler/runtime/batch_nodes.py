@@ -35,6 +35,19 @@ class InnerNode(Protocol):
         """Take the parameters of one item."""
 
 
+def retrying(inner: Any, **settings: Any) -> Any:
+    """`inner` with the attempts of a node's own `retry`: max_retries, wait (seconds), backoff."""
+    for name, value in settings.items():
+        if hasattr(inner, name):
+            setattr(inner, name, value)
+    return inner
+
+
+def is_batch(node: object) -> bool:
+    """Whether a step of a workflow is a generated batch."""
+    return isinstance(node, _Settings)
+
+
 class _Settings:
     """What a batch annotation can say, and what holds where it says nothing."""
 
@@ -64,6 +77,10 @@ class _Settings:
     resume: bool = False
     key: str | None = None
     """The template of an item's name; `name_item` computes it."""
+    own_attempts: int | None = None
+    """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
+    own_wait: float | None = None
+    own_backoff: str | None = None
     namespaced: bool = True
     """Whether nodes see each other's outputs under their ids only."""
     parallel: bool = False
@@ -72,6 +89,10 @@ class _Settings:
     inner: InnerNode
     wait: float
     """PocketFlow's name for `retry_wait`, on the instance."""
+
+    def _wrap(self, inner: InnerNode) -> None:
+        found = {"max_retries": self.own_attempts, "wait": self.own_wait, "backoff": self.own_backoff}
+        self.inner = retrying(inner, **{name: value for name, value in found.items() if value is not None})
 
     def open(self, shared: Shared, items: Any, results: ResultsFile | None = None, /, **captures: Capture) -> Batch:
         """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
@@ -99,7 +120,7 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
     def __init__(self, inner: InnerNode) -> None:
         """A batch that runs the node `inner` for each item."""
         super().__init__(max_retries=self.max_retries, wait=self.retry_wait)
-        self.inner = inner
+        self._wrap(inner)
 
     def prep(self, shared: Shared) -> Batch:
         """Read the items, and what is the same for all of them. Generated classes say how.
@@ -132,14 +153,16 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
         """
         if call.is_asked_only:
             raise Asked(params)
-        controls = call.batch.controls
+        batch = call.batch
+        inner = self.inner if batch.inner is None else batch.inner
+        controls = batch.controls
         if controls is None:
-            return run_inner(self.inner, call, params)
+            return run_inner(inner, call, params)
         outputs = controls.restored(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return controls.run(call, lambda attempt: run_inner(_inner_of(self.inner, attempt), attempt, params))
+        return controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
 
 
 class SequentialBatchNode(_SynchronousBatchNode):
@@ -170,7 +193,7 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
     def __init__(self, inner: InnerNode) -> None:
         """A batch that runs the asynchronous node `inner` for each item."""
         super().__init__(max_retries=self.max_retries, wait=self.retry_wait)
-        self.inner = inner
+        self._wrap(inner)
 
     def prep(self, shared: Shared) -> Batch:
         """Read the items, and what is the same for all of them. Generated classes say how.

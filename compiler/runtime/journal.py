@@ -21,38 +21,16 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .journal_file import JournalError, delete, digest, locked, opened, problems_of
 from .values import ParameterError
 
-FORMAT = 1
-"""The version of the tables below. A journal of another one is refused, never guessed at."""
-
-_APPLICATION = 0x70666C77  # "pflw", in SQLite's header: whose file this is
 _GROUP = 512  # rows in one transaction, at most
 _DEEPEST = 200  # levels of a value; Python's json gives up later, and not in every version at the same depth
 _WAITING = 4 * _GROUP  # rows that may wait for the writer; then items wait for the disk
-
-_TABLES = """
-CREATE TABLE run (id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, started REAL NOT NULL, pid INTEGER NOT NULL);
-CREATE TABLE answer (
-  id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, node TEXT NOT NULL,
-  key TEXT, seconds REAL NOT NULL, cost REAL, result TEXT NOT NULL, digest BLOB NOT NULL
-);
-CREATE INDEX answer_of ON answer (fingerprint, run);
-"""
-
-
-class JournalError(Exception):
-    """The journal cannot be used; the message says which file, why, and what to do."""
-
-    retriable = False  # of no item's doing: the batch ends at once
-
-
-class JournalInUse(JournalError):
-    """Another run is writing this journal."""
 
 
 class Answer(NamedTuple):
@@ -61,16 +39,6 @@ class Answer(NamedTuple):
     id: int
     result: dict[str, Any]
     seconds: float
-
-
-class Row(NamedTuple):
-    """One journalled item, as `pflow-lower journal` shows it."""
-
-    node: str
-    key: str | None
-    seconds: float
-    cost: float | None
-    result: dict[str, Any]
 
 
 def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any], besides: Any = None) -> bytes:
@@ -99,14 +67,14 @@ class Journal:
     def __init__(self, path: Path, workflow: str, *, fresh: bool = False) -> None:
         """`workflow` names the journal for people; `fresh` forgets what an earlier run has left."""
         self.path = path
-        with _said_of(path):
+        with problems_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path)
+            self._lock = locked(path)
         try:
-            with _said_of(path):
+            with problems_of(path):
                 if fresh:
                     delete(path)
-                self._db = _opened(path)
+                self._db = opened(path)
                 self._run = _begin_run(self._db, workflow)
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
@@ -140,7 +108,7 @@ class Journal:
         """
         if not self._found:
             return None
-        with self._reading, _said_of(self.path):
+        with self._reading, problems_of(self.path):
             while self._marked:  # before the query: one that began earlier still sees them as they were
                 self._claimed.discard(self._marked.popleft())
             rows = self._reader.execute(
@@ -148,10 +116,10 @@ class Journal:
                 "ORDER BY id",
                 (asked, self._run),
             )
-            for number, node, key, seconds, cost, text, digest in rows:
+            for number, node, key, seconds, cost, text, checksum in rows:
                 if number in self._claimed:
                     continue
-                if _digest(asked, node, key, seconds, cost, text) != digest:
+                if digest(asked, node, key, seconds, cost, text) != checksum:
                     raise sqlite3.DatabaseError(f"row {number} is damaged")
                 self._claimed.add(number)
                 self._put(_Command("UPDATE answer SET run = ? WHERE id = ?", (self._run, number), claimed=number))
@@ -176,12 +144,12 @@ class Journal:
         text = as_json(result)
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
         row = (asked, self._run, node_id, key, seconds, cost, text)
-        digest = _digest(asked, node_id, key, seconds, cost, text)
+        checksum = digest(asked, node_id, key, seconds, cost, text)
         self._put(
             _Command(
                 "INSERT INTO answer (fingerprint, run, node, key, seconds, cost, result, digest) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, digest),
+                (*row, checksum),
             )
         )
 
@@ -207,7 +175,7 @@ class Journal:
         left = 0
         try:
             if self._failure is None:
-                with _said_of(self.path):
+                with problems_of(self.path):
                     if ended_well:
                         self._db.execute(
                             "DELETE FROM answer" + (" WHERE run = ?" if in_part else ""), (self._run,) * in_part
@@ -215,7 +183,7 @@ class Journal:
                     left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
             self._db.close()
             if self._failure is None and not left:
-                with _said_of(self.path):
+                with problems_of(self.path):
                     delete(self.path)
         finally:
             self._db.close()
@@ -239,7 +207,7 @@ class Journal:
             rows = [command for command in group if command.sql]
             if rows and self._failure is None:
                 try:
-                    with _said_of(self.path):
+                    with problems_of(self.path):
                         self._db.execute("BEGIN IMMEDIATE")
                         for command in rows:
                             self._db.execute(command.sql, command.values)
@@ -268,124 +236,11 @@ class _Command(NamedTuple):
     last: bool = False
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The answers in the journal at `path`, in the order of their writing, while a run may be writing it.
-
-    Raises: JournalError, if there is none or it cannot be read.
-    """
-    with _said_of(path):
-        if not path.is_file():
-            raise JournalError(f"{path}: there is no journal")
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-            _check_format(db)
-            query = "SELECT fingerprint, node, key, seconds, cost, result, digest FROM answer ORDER BY id"
-            for asked, node, key, seconds, cost, text, digest in db.execute(query):
-                if _digest(asked, node, key, seconds, cost, text) != digest:
-                    raise sqlite3.DatabaseError(f"an answer of {node} is damaged")
-                yield Row(node, key, seconds, cost, json.loads(text))
-
-
-def delete(path: Path) -> None:
-    """Remove the journal at `path`, whatever is in it; the caller holds its lock. Raises: OSError."""
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-
-
-def lock(path: Path) -> sqlite3.Connection:
-    """The lock of the journal at `path`, held until the connection is closed or the process ends.
-
-    Raises: JournalInUse; JournalError.
-    """
-    with _said_of(path):
-        return _locked(path)
-
-
-def forget(path: Path) -> bool:
-    """Remove the journal at `path`; False if there is none. Raises: JournalInUse; JournalError."""
-    if not path.exists():
-        return False
-    with _said_of(path), contextlib.closing(_locked(path)):
-        delete(path)
-    return True
-
-
-def _locked(path: Path) -> sqlite3.Connection:
-    held = sqlite3.connect(
-        path.with_name(f"{path.name}.lock"), timeout=0, isolation_level=None, check_same_thread=False
-    )
-    try:
-        held.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        held.close()
-        if "locked" not in str(error):
-            raise
-        raise JournalInUse(f"another run{_process(path)} is using the journal {path}; wait for it or stop it") from None
-    return held
-
-
-def _process(path: Path) -> str:
-    """Which process is writing, for the message: " (process 123)", or nothing where that cannot be read."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
-        (pid,) = db.execute("SELECT pid FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0,)
-        return f" (process {pid})" if pid else ""
-    return ""
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists() or path.stat().st_size == 0
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    if not is_new:
-        _check_format(db)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    if is_new:
-        db.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES.strip().split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {FORMAT}")
-        db.execute("COMMIT")
-    return db
-
-
-def _check_format(db: sqlite3.Connection) -> None:
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION:
-        raise sqlite3.DatabaseError("it is not a journal of pflow-lower")
-    if version != FORMAT:
-        raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
-
-
 def _begin_run(db: sqlite3.Connection, workflow: str) -> int:
     added = db.execute(
         "INSERT INTO run (workflow, started, pid) VALUES (?, ?, ?)", (workflow, time.time(), os.getpid())
     )
     return int(added.lastrowid or 0)
-
-
-def _digest(*row: Any) -> bytes:
-    """Eight bytes that tell a row from one that the disk has damaged."""
-    return hashlib.blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-@contextlib.contextmanager
-def _said_of(path: Path) -> Iterator[None]:
-    """Whatever keeps a journal from being used becomes a JournalError that says what to do."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise JournalError(
-            f"cannot write the journal {path}: {error}; make room or name another place "
-            "([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise JournalError(
-            f"cannot use the journal {path}: {error}; `pflow-lower journal clear` removes it, `--fresh` starts anew"
-        ) from error
-    except OSError as error:
-        raise JournalError(f"cannot write the journal {path}: {error.strerror or error}") from error
 
 
 def as_json(value: Any) -> str:

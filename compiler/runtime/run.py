@@ -73,6 +73,8 @@ class Run:
         """Whether any batch has begun."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
+        self.is_journalled = False
+        """Whether a batch of it has asked for the journal."""
         self._in_part = in_part
         self._folder = journal_folder
         self._journal: Journal | None = None
@@ -91,6 +93,7 @@ class Run:
     def journal(self) -> Journal:
         """The run's journal, opened when the first batch asks. Raises: JournalInUse; JournalError."""
         with self._lock:
+            self.is_journalled = True
             if self._journal is None:
                 self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
             return self._journal

@@ -9,7 +9,8 @@ lowest index is always the same one. Attempts are counted per call, never on the
 the node, and concurrent items would take each other's attempts.
 
 An exception that aborts the batch (`Engine.aborts`) leaves no outcome and nothing running. An interrupt (Ctrl-C, a
-cancelled task) leaves nothing running either, and writes what was done by then. Either also ends the batches that
+cancelled task, a `SystemExit` of an item) leaves nothing running either, and writes what was done by then; a second
+one does not wait for what is under way. Either also ends the batches that
 the items' own nodes run: those in other threads hear of it through `EnclosingBatchStopped`.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import threading
 from collections import deque
@@ -25,9 +27,11 @@ from typing import Any
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch, Call, EnclosingBatchStopped, Result, Results, enclosing_batch
 from .controls import NotStarted
+from .exceptions import message_of
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
 from .run import join
+from .signals import is_attended
 
 PROGRESS_INTERVAL = 0.05
 """Seconds after which threads' progress is shown."""
@@ -42,8 +46,10 @@ def in_order(node: Any, batch: Batch) -> Results:
     inside_a_loop = is_loop_running()
     with contextlib.ExitStack() as stack:
         if batch.is_async:
-            batch.run_blocking = stack.enter_context(LoopThread()).run
+            loop = LoopThread(on_waiting=lambda: batch.engine.waiting(batch, 1))
+            batch.run_blocking = stack.enter_context(loop).run
         try:
+            batch.inner = batch.engine.inner_of_run(node.inner)
             while True:
                 if inside_a_loop:
                     raise_if_cancelled()
@@ -71,7 +77,8 @@ def in_threads(node: Any, batch: Batch) -> Results:
     """Run the items on at most `max_concurrent` threads, each call on its own copy of the inner node.
 
     Progress is reported in the caller's thread. After Ctrl-C no item and no further attempt starts, but
-    the calls under way end, since a thread cannot be stopped; a second Ctrl-C does not wait for them.
+    the calls under way end, since a thread cannot be stopped; a second Ctrl-C does not wait for them, and what was done
+    until then is the outcome.
 
     Raises: an exception that aborts the batch, once the calls under way are done; an interrupt.
     """
@@ -79,17 +86,24 @@ def in_threads(node: Any, batch: Batch) -> Results:
     try:
         workers.start()
         workers.wait_and_report()
-    except BaseException as exc:
-        workers.stop()
         workers.join()
-        if not isinstance(exc, Exception):
-            write_interrupted_outcome(batch, exc)
+    except BaseException as exc:  # noqa: BLE001  raised again below
+        ended_by: BaseException | None = exc
+        workers.stop()
+        try:
+            if _is_ctrl_c(exc):
+                workers.say_waiting()
+            workers.join()
+        except BaseException as again:  # noqa: BLE001  a second interrupt: what is under way is left alone
+            ended_by = again
+            workers.leave()
+    else:
+        ended_by = min(workers.aborts, key=lambda found: found[0])[1] if workers.aborts else None
+    if ended_by is not None:
+        if not isinstance(ended_by, Exception):
+            write_interrupted_outcome(batch, ended_by)
         batch.end(ended_well=False)
-        raise
-    workers.join()
-    if workers.aborts:
-        batch.end(ended_well=False)
-        raise min(workers.aborts, key=lambda found: found[0])[1]
+        raise ended_by
     return batch.results
 
 
@@ -107,23 +121,43 @@ class _WorkerThreads:
         self._batch = batch
         self._copy_inner = batch.engine.copy_factory(node.inner)
         self._report = batch.engine.reporter(batch)
+        self._context = contextvars.copy_context()
+        self._context.run(enclosing_batch.set, batch)
         self._lock = threading.Lock()
         self._finished: deque[Call] = deque()
         self._done = 0
         # The first items are given out here: how fast threads start must not decide which items run.
-        first: list[Call] = []
-        while len(first) < batch.max_concurrent and (call := batch.next_call()) is not None:
-            first.append(call)
-        self._threads = [
-            threading.Thread(target=self._work, args=(call,), name=f"{batch.node_id}-{call.index}", daemon=True)
-            for call in first
-        ]
-        self._running = len(first)
+        self._first: deque[Call] = deque()
+        while len(self._first) < batch.max_concurrent and (call := batch.next_call()) is not None:
+            self._first.append(call)
+        self._context.run(join, batch.run)
+        self._threads: list[threading.Thread] = []
+        self._running = 0
+        self._is_short = False
+        self._is_left = False
+        self._all_started = threading.Event()
         self._over = threading.Event()
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        """Start a thread for each of the first items. Where one cannot start, those that could take its item as well;
+        if none could, every item fails of that."""
+        try:
+            for number in range(len(self._first)):
+                thread = threading.Thread(target=self._work, name=f"{self._batch.node_id}-{number}", daemon=True)
+                with self._lock:
+                    self._running += 1
+                try:
+                    thread.start()
+                except (RuntimeError, MemoryError) as exc:
+                    with self._lock:
+                        self._running -= 1
+                        self._is_short = True
+                    if not self._threads:
+                        self._fail_all(exc)
+                    break
+                self._threads.append(thread)
+        finally:
+            self._all_started.set()
 
     def wait_and_report(self) -> None:
         """Report what is finished, until every worker has ended."""
@@ -142,31 +176,37 @@ class _WorkerThreads:
         self._batch.stopped.set()
         self._batch.engine.on_stopping()
 
+    def say_waiting(self) -> None:
+        """Say what is waited for, unless it ends at once."""
+        if self._running and not self._over.wait(PROGRESS_INTERVAL):
+            self._batch.engine.waiting(self._batch, self._running)
+
     def join(self) -> None:
         for thread in self._threads:
-            if thread.ident is not None:  # was started
-                thread.join()
+            thread.join()
+
+    def leave(self) -> None:
+        """What is under way goes on, and nobody wants to know any more what becomes of it."""
+        with self._lock:
+            self._is_left = True
 
     def _report_finished(self) -> None:
         while self._report is not None and self._finished:
             self._done += 1
             self._report(self._finished.popleft(), self._done)
 
-    def _work(self, first: Call) -> None:
-        enclosing_batch.set(self._batch)
-        join(self._batch.run)
-        own = copy.copy(self._node)
-        call = None if self._batch.is_stopped() else first
+    def _work(self) -> None:
+        call: Call | None = None
         try:
+            own = copy.copy(self._node)
+            call = self._begin()
             while call is not None:
-                result = None
-                try:
-                    own.inner = self._copy_inner()
-                except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
-                    fail(call, exc, f"Executor error: {exc}")
-                else:
-                    result = attempt(own, call)
+                # Each item has a context of its own, a copy of the caller's.
+                result = self._context.copy().run(self._run_item, own, call)
                 call = self._next(call, result)
+                if call is None and not self._all_started.is_set():
+                    self._all_started.wait()  # an item may be left whose thread cannot start
+                    call = self._next()
         except (NotStarted, EnclosingBatchStopped):  # by this batch or one around it, and the caller's thread knows why
             pass
         except BaseException as exc:  # noqa: BLE001  raised again in the caller's thread
@@ -175,17 +215,44 @@ class _WorkerThreads:
         finally:
             with self._lock:
                 self._running -= 1
-                if not self._running:
+                if not self._running and self._all_started.is_set():
                     self._over.set()
 
-    def _next(self, call: Call, result: Result | None) -> Call | None:
-        """Keep the outcome of `call`; the next one, unless there is none."""
+    def _run_item(self, own: Any, call: Call) -> Result | None:
+        try:
+            own.inner = self._copy_inner()
+        except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
+            fail(call, exc, f"Executor error: {message_of(exc)}")
+            return None
+        return attempt(own, call)
+
+    def _begin(self) -> Call | None:
+        """The first item of a thread: one that was given out before any could fail."""
         with self._lock:
-            self._batch.finish(call, result)
-            if self._report is not None:
-                call.store = None  # may wait there until long after
-                self._finished.append(call)
+            if not self._first:
+                return self._batch.next_call()
+            return None if self._batch.is_stopped() else self._first.popleft()
+
+    def _next(self, call: Call | None = None, result: Result | None = None) -> Call | None:
+        """Keep the outcome of `call`, if there is one; the next one, unless there is none."""
+        with self._lock:
+            if self._is_left:
+                return None
+            if call is not None:
+                self._batch.finish(call, result)
+                if self._report is not None:
+                    call.store = None  # may wait there until long after
+                    self._finished.append(call)
+            if self._first and self._is_short:
+                return None if self._batch.is_closed or self._batch.is_stopped() else self._first.popleft()
             return self._batch.next_call()
+
+    def _fail_all(self, exc: Exception) -> None:
+        """No thread can be started: that is what became of the items."""
+        call = self._begin()
+        while call is not None:
+            fail(call, exc)
+            call = self._next(call)
 
 
 async def in_tasks(node: Any, batch: Batch) -> Results:
@@ -194,6 +261,7 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
     Raises: an exception that aborts the batch, or an interrupt, once the calls under way are cancelled.
     """
     copy_inner, report = batch.engine.copy_factory(node.inner), batch.engine.reporter(batch)
+    exits: list[BaseException] = []
 
     async def work() -> None:
         own = copy.copy(node)
@@ -202,26 +270,57 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
             try:
                 own.inner = copy_inner()
             except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
-                fail(call, exc, f"Executor error: {exc}")
+                fail(call, exc, f"Executor error: {message_of(exc)}")
             else:
                 try:
                     result = await attempt_async(own, call)
                 except NotStarted:
                     return
+                except BaseException as exc:
+                    if isinstance(exc, Exception) or batch.is_stopped():
+                        raise
+                    exits.append(exc)
+                    raise _Exits from exc
             batch.finish(call, result)
             if report is not None:
                 report(call, batch.done)
 
     most = batch.max_concurrent if batch.total is None else min(batch.max_concurrent, batch.total)
     tasks = [asyncio.ensure_future(work()) for _ in range(max(most, 1))]
+    ended_by: BaseException | None
     try:
-        await asyncio.gather(*tasks)
-    except BaseException as exc:
-        for task in tasks:
-            task.cancel()
+        # Not `gather`: where this task is cancelled, that waits for tasks that do not let themselves be.
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = (task.exception() for task in tasks if task in ended)
+        ended_by = exits[0] if exits else next((exc for exc in failed if exc is not None), None)
+    except BaseException as exc:  # noqa: BLE001  raised again below
+        ended_by = exc
+    if ended_by is None:
+        return batch.results
+    batch.close()
+    batch.stopped.set()  # a node may not let itself be cancelled, and must not be tried again
+    batch.engine.on_stopping()
+    for task in tasks:
+        task.cancel()
+    try:
+        _, going_on = await asyncio.wait(tasks, timeout=PROGRESS_INTERVAL)
+        if going_on and _is_ctrl_c(ended_by):
+            batch.engine.waiting(batch, len(going_on))
         await asyncio.gather(*tasks, return_exceptions=True)
-        if not isinstance(exc, Exception):
-            write_interrupted_outcome(batch, exc)
-        batch.end(ended_well=False)
-        raise
-    return batch.results
+    except BaseException as again:  # noqa: BLE001  a second interrupt: what is under way is left alone
+        ended_by = again
+    if not isinstance(ended_by, Exception):
+        write_interrupted_outcome(batch, ended_by)
+    batch.end(ended_well=False)
+    raise ended_by
+
+
+class _Exits(Exception):
+    """An item has raised what ends a program: an event loop would let that fall through, past everybody."""
+
+
+def _is_ctrl_c(exc: BaseException) -> bool:
+    """Whether somebody may be waiting at a keyboard: `asyncio.run` makes a cancellation of Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return isinstance(exc, KeyboardInterrupt) or (is_attended() and isinstance(exc, asyncio.CancelledError))

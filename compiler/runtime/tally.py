@@ -87,9 +87,12 @@ class ItemNames:
 
 def is_empty(result: dict[str, Any]) -> bool:
     """Whether an item's node gave nothing."""
-    for key, value in result.items():
-        if value is not None and value != "" and value != [] and value != {}:
-            if key in _NOT_OUTPUTS or key[:1] == "_":
-                continue
-            return False
+    try:
+        for key, value in result.items():
+            if value is not None and value != "" and value != [] and value != {}:
+                if key in _NOT_OUTPUTS or key[:1] == "_":
+                    continue
+                return False
+    except Exception:  # noqa: BLE001  a value that does not let itself be compared (an array of numpy) is something
+        return False
     return True

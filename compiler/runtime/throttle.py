@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from .exceptions import attribute_of
+
 MOST_THROTTLES = 10
 """How often one item may be told to wait before that counts as its failure."""
 
@@ -41,12 +43,20 @@ def pushback_of(exc: BaseException) -> Pushback | None:
     HTTP clients differ; what they have in common is looked at: `status_code`, `status` or `code`, on the exception
     or on its `response`, and the `headers` beside it. Timeouts are known by `TimeoutError` or by their class's name.
     """
+    try:
+        return _pushback_of(exc)
+    except Exception:  # noqa: BLE001  exceptions may be of any class: this one says nothing that can be understood
+        return None
+
+
+def _pushback_of(exc: BaseException) -> Pushback | None:
     for link in _chain(exc):
         status = _status(link)
-        if status in _THROTTLED or getattr(link, "kind", None) == "rate_limit":
+        kind = attribute_of(link, "kind")
+        if status in _THROTTLED or (isinstance(kind, str) and kind == "rate_limit"):
             return Pushback(True, _retry_after(link))
         is_timeout = isinstance(link, TimeoutError) or "Timeout" in type(link).__name__
-        if status in _TIMED_OUT or is_timeout or getattr(link, "kind", None) == "timeout":
+        if status in _TIMED_OUT or is_timeout or (isinstance(kind, str) and kind == "timeout"):
             return Pushback(False, _retry_after(link))
     return None
 
@@ -54,6 +64,7 @@ def pushback_of(exc: BaseException) -> Pushback | None:
 def pushback_in(outputs: Mapping[str, Any]) -> Pushback | None:
     """The same of a node that answers failures: pflow's `http` writes `status_code` and `response_headers`."""
     status = outputs.get("status_code")
+    status = status if isinstance(status, int) else None
     if status in _THROTTLED or status in _TIMED_OUT:
         headers = outputs.get("response_headers")
         return Pushback(status in _THROTTLED, _seconds(headers) if isinstance(headers, Mapping) else None)
@@ -116,25 +127,26 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
         if link is None:
             return
         yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        is_raised_from = link.__cause__ is not None or link.__suppress_context__
+        link = link.__cause__ if is_raised_from else link.__context__
 
 
 def _status(exc: BaseException) -> int | None:
-    for owner in (exc, getattr(exc, "response", None)):
+    for owner in (exc, attribute_of(exc, "response")):
         for name in ("status_code", "status", "code"):
-            value = getattr(owner, name, None)
+            value = attribute_of(owner, name)
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
     return None
 
 
 def _retry_after(exc: BaseException) -> float | None:
-    seconds = getattr(exc, "retry_after", None)
+    seconds = attribute_of(exc, "retry_after")
     if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
         return _bounded(float(seconds))
-    for owner in (exc, getattr(exc, "response", None)):
-        headers = getattr(owner, "headers", None)
-        if isinstance(headers, Mapping) or hasattr(headers, "get"):
+    for owner in (exc, attribute_of(exc, "response")):
+        headers = attribute_of(owner, "headers")
+        if isinstance(headers, Mapping) or attribute_of(headers, "get") is not None:
             found = _seconds(headers)
             if found is not None:
                 return found
@@ -143,15 +155,17 @@ def _retry_after(exc: BaseException) -> float | None:
 
 def _seconds(headers: Any) -> float | None:
     """What Retry-After says: seconds or a date (RFC 9110, 10.2.3); None if it is not there, or neither."""
-    text = next((headers.get(name) for name in ("retry-after", "Retry-After") if headers.get(name)), None)
-    if text is None:
+    try:
+        text = next((headers.get(name) for name in ("retry-after", "Retry-After") if headers.get(name)), None)
+        said = "" if text is None else str(text)
+    except Exception:  # noqa: BLE001  any object that has a `get`, of any client
         return None
     try:
-        return _bounded(float(str(text)))
+        return _bounded(float(said))
     except ValueError:
         pass
     try:
-        return _bounded(email.utils.parsedate_to_datetime(str(text)).timestamp() - time.time())
+        return _bounded(email.utils.parsedate_to_datetime(said).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
 

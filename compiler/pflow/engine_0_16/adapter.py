@@ -11,6 +11,7 @@ from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
 from ...runtime.run import current_run
+from ...runtime.signals import ending_on_sigterm
 from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
@@ -133,7 +134,8 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
     generated.engine = batch_config.engine(node, config, run_one)
-    return str(generated._run(shared))
+    with ending_on_sigterm():
+        return str(generated._run(shared))
 
 
 def key_with_captured(original: Original, config_hash: str, batch_config: Any, shared: Any, *rest: Any) -> Any:

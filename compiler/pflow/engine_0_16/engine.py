@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import operator
 import threading
 from collections.abc import Callable, Iterable
@@ -19,9 +18,11 @@ from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
 from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Shared
-from ...runtime.engine import is_plain
+from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
+from ...runtime.outcome import how_far
 from ...runtime.store import NodeStore
+from ...runtime.values import index_lists_only
 from ..messages import say
 from .child import child_of
 from .events import Events
@@ -31,6 +32,8 @@ _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
 )
 """Outputs that pflow's trace shows in places of their own."""
+
+index_lists_only()
 
 
 class PflowStore(NodeStore):
@@ -50,6 +53,35 @@ class PflowStore(NodeStore):
 
     def __repr__(self) -> str:
         return repr(NamespacedSharedStore(self._root, self._name))
+
+
+class WorkerEngine(Engine):
+    """pflow's engine around an item on a worker of a cluster: how its node sees the store, and its parameters.
+
+    What the item gave to trace and display is told where the workflow runs. A parameter without a value is the
+    item's error in our words there, since pflow's own resolver stays where the workflow runs.
+    """
+
+    view = PflowStore
+    keys = ("_pflow_child_workflow_paths",)
+
+    def __init__(self, in_order: dict[str, Any], static: dict[str, Any], as_written: bool) -> None:
+        self._in_order = in_order
+        self._static = static
+        self._as_written = as_written
+
+    def for_worker(self) -> WorkerEngine:
+        """Itself."""
+        return self
+
+    def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
+        store["_pflow_child_workflow_paths"] = {}
+        return params if self._as_written else {**self._in_order, **params, **self._static}
+
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
+        """pflow's nodes are copied whole."""
+        return deep_copies(inner)
 
 
 class PflowEngine(Engine):
@@ -75,6 +107,10 @@ class PflowEngine(Engine):
         self.events: Events | None = None
         self.items: ItemMemory | None = None
         self.cancel = threading.Event()
+
+    def for_worker(self) -> WorkerEngine:
+        """What stands for pflow's engine where items run in other processes."""
+        return WorkerEngine(self.in_order, self.static, self.as_written)
 
     def open(self, batch: Batch) -> None:
         """Prepare what pflow's engine reads back after the run."""
@@ -121,6 +157,10 @@ class PflowEngine(Engine):
     def aborts(self, exception: Exception) -> bool:
         """A broken workflow definition ends the batch as well."""
         return isinstance(exception, CompilationError) or super().aborts(exception)
+
+    def as_items(self, found: Any) -> Any:
+        """A list only, as pflow has it."""
+        return found
 
     def items_error(self, message: str, source: str, shared: Shared) -> str:
         """With what the node that the items come from said on stderr."""
@@ -186,7 +226,11 @@ class PflowEngine(Engine):
 
     def copy_factory(self, inner: Any) -> Callable[[], Any]:
         """pflow's nodes are copied whole: a sub-workflow's host brings its compiled child along."""
-        return super().copy_factory(inner) if is_plain(inner) else lambda: copy.deepcopy(inner)
+        return deep_copies(inner)
+
+    def inner_of_run(self, inner: Any) -> Any:
+        """The node itself, as in pflow, which compiles a workflow anew for each run."""
+        return inner
 
     def summary(self, item: Any) -> dict[str, Any]:
         """pflow's own."""
@@ -198,11 +242,11 @@ class PflowEngine(Engine):
 
     def interrupted(self, batch: Batch, outcome: dict[str, Any]) -> None:
         """Say how far it came: pflow says no more than that it was interrupted."""
-        done, failed = outcome["count"], outcome["error_count"]
-        say(
-            f"{self.place(batch)}{batch.node_id}: interrupted when {batch.how_many(done)} were done"
-            f"{f', {failed} of them failed' if failed else ''}"
-        )
+        say(f"{self.place(batch)}{batch.node_id}: {how_far(batch)}")
+
+    def waiting(self, batch: Batch, calls: int) -> None:
+        """The same line as on PocketFlow, where pflow's display lets it stand."""
+        say(f"{batch.node_id}: {waiting_for(calls)}")
 
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Keep the item's trace event, as pflow's executor does."""

@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...runtime.journal import JournalError, forget
+from ...journals import journal_folder_of
+from ...runtime.journal_file import JournalError, forget
 from ...runtime.run import Run, current_run, join
 from ..asked import Asked, asked_for
-from ..journals import journal_folder_of
 from ..messages import say
 
 _CACHE = "__memoization_cache__"
@@ -80,6 +80,7 @@ def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
         resume=asked.resume,
         budget=asked.budget,
         limit=asked.limit,
+        on=asked.on,
         in_part=bool(engine.only_node),
     )
     if asked.fresh:

@@ -16,6 +16,7 @@ from pflow.runtime.compiler import CompilationError
 from pflow.runtime.namespaced_wrapper import NamespacedNodeWrapper
 from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 
+from ...runtime.signals import ending_on_sigterm
 from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
 from ..malformed import why_malformed
 from ..messages import new_run, say
@@ -82,7 +83,8 @@ class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us
         seen: dict[str, Any] = {**self.chain.inputs, **dict(shared)}
         before, params = seen.get(node_id), node.params
         try:
-            return str(generated._run(seen))
+            with ending_on_sigterm():
+                return str(generated._run(seen))
         finally:
             node.params = params  # pflow compares them to know whether a node has changed
             outcome = seen.get(node_id)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pflow.runtime.error_context import get_upstream_stderr
 
 from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
+from ...runtime.engine import deep_copies
 from ...runtime.inner import item_store, run_inner
+from ...runtime.values import index_lists_only
 
 _CALLS, _WARNINGS, _TEMPLATES = "__llm_calls__", "__warnings__", "__template_errors__"
+
+index_lists_only()
 
 
 class WrappedEngine(Engine):
@@ -32,9 +37,21 @@ class WrappedEngine(Engine):
         """The workflow's file and the line of the node's heading, where pflow says so."""
         return self.file
 
+    def as_items(self, found: Any) -> Any:
+        """A list only, as pflow has it."""
+        return found
+
     def items_error(self, message: str, source: str, shared: Shared) -> str:
         """With what the node that the items come from said on stderr."""
         return message + (get_upstream_stderr(source, dict(shared)) or "") if source else message
+
+    def copy_factory(self, inner: Any) -> Callable[[], Any]:
+        """As pflow's executor copies the node for every item."""
+        return deep_copies(inner)
+
+    def inner_of_run(self, inner: Any) -> Any:
+        """The node itself, as in pflow."""
+        return inner
 
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as pflow's node gets them: with what its compiler injected."""

@@ -15,7 +15,7 @@ from ...load.load import MAX_BYTES
 from ...options import Options
 from ...pipeline import Compiled, run
 
-_NO_PROGRAM = frozenset({"PFL450", "PFL451"})
+_NO_PROGRAM = frozenset({"PFL450"})
 """The codes that say why there is no `flow.py`; everything else can still be made."""
 
 

@@ -4,17 +4,39 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pflow_lower.runtime import Params, Shared, Workflow, found_or, peek, run_program
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
+
+from pflow_lower.runtime import (
+    Params,
+    Shared,
+    Workflow,
+    beside,
+    class_path,
+    found_or,
+    peek,
+    run_program,
+)
+
+sys.path[:] = class_path(__file__, ".")
+
 from weather.nodes import Forecast
 
-from nodes import ForecastBatch
+if __package__ and not TYPE_CHECKING:
+    from .nodes import ForecastBatch
+else:
+    from nodes import ForecastBatch
 
 INPUTS: dict[str, dict[str, Any]] = {
     "cities": {"type": "array", "description": "names"},
@@ -24,7 +46,7 @@ INPUTS: dict[str, dict[str, Any]] = {
 def build_flow() -> Workflow:
     """The steps and the edges between them."""
     forecast = ForecastBatch(Forecast())
-    return Workflow(start=forecast)
+    return Workflow(start=forecast, file=beside(__file__, "workflow.json"))
 
 
 def outputs(shared: Shared) -> Params:
@@ -35,7 +57,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

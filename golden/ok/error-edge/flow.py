@@ -4,12 +4,19 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
 
 from pflow.nodes.shell.shell import ShellNode
 from pflow_lower.runtime import (
@@ -17,13 +24,17 @@ from pflow_lower.runtime import (
     Shared,
     Step,
     Workflow,
+    beside,
     found_or,
     peek,
     run_program,
     text,
 )
 
-from nodes import ScanBatch
+if __package__ and not TYPE_CHECKING:
+    from .nodes import ScanBatch
+else:
+    from nodes import ScanBatch
 
 INPUTS: dict[str, dict[str, Any]] = {
     "invoices": {"type": "array", "description": "file names"},
@@ -40,7 +51,7 @@ def build_flow() -> Workflow:
     check.next(alarm, "error")
     scan.next(done)
     scan.next(alarm, "error")
-    return Workflow(start=check)
+    return Workflow(start=check, file=beside(__file__, "workflow.json"))
 
 
 def check_params(shared: Shared) -> Params:
@@ -69,7 +80,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

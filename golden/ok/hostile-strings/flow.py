@@ -4,24 +4,35 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
 
 from pflow_lower.runtime import (
     Params,
     Shared,
     Workflow,
+    beside,
     found_or,
     no_class,
     peek,
     run_program,
 )
 
-from nodes import InlineBatch, ItS77RawBatch_950a197f
+if __package__ and not TYPE_CHECKING:
+    from .nodes import InlineBatch, ItS77RawBatch_950a197f
+else:
+    from nodes import InlineBatch, ItS77RawBatch_950a197f
 
 INPUTS: dict[str, dict[str, Any]] = {
     "who": {
@@ -52,7 +63,7 @@ def build_flow() -> Workflow:
     inline = InlineBatch(no_class("inline", 'it\'s "one"'))
     it_s_7_7_raw.next(inline)
     it_s_7_7_raw.next(inline, 'it\'s "not"\ndefault {{ }}')
-    return Workflow(start=it_s_7_7_raw)
+    return Workflow(start=it_s_7_7_raw, file=beside(__file__, "workflow.json"))
 
 
 def outputs(shared: Shared) -> Params:
@@ -63,7 +74,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -4,26 +4,52 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
 
 from pflow.nodes.http.http import HttpNode
 from pflow.nodes.shell.shell import ShellNode
-from pflow_lower.runtime import Params, Shared, Workflow, found_or, peek, run_program
-
-from nodes import (
-    ClassBatch,
-    Fetch_PageBatch,
-    FetchPageBatch,
-    FetchPageBatch_95ddc2fb,
-    Node2ndBatch_c21365c7,
-    Step_2Batch,
-    Step_10Batch,
+from pflow_lower.runtime import (
+    Params,
+    Shared,
+    Workflow,
+    beside,
+    found_or,
+    peek,
+    run_program,
 )
+
+if __package__ and not TYPE_CHECKING:
+    from .nodes import (
+        ClassBatch,
+        Fetch_PageBatch,
+        FetchPageBatch,
+        FetchPageBatch_95ddc2fb,
+        Node2ndBatch_c21365c7,
+        Step_2Batch,
+        Step_10Batch,
+    )
+else:
+    from nodes import (
+        ClassBatch,
+        Fetch_PageBatch,
+        FetchPageBatch,
+        FetchPageBatch_95ddc2fb,
+        Node2ndBatch_c21365c7,
+        Step_2Batch,
+        Step_10Batch,
+    )
 
 INPUTS: dict[str, dict[str, Any]] = {
     "page-urls": {"type": "array", "description": "pages"},
@@ -46,7 +72,7 @@ def build_flow() -> Workflow:
     class_.next(FetchPage)
     FetchPage.next(step_2)
     step_2.next(step_10)
-    return Workflow(start=fetch_page)
+    return Workflow(start=fetch_page, file=beside(__file__, "workflow.json"))
 
 
 def outputs(shared: Shared) -> Params:
@@ -57,7 +83,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -23,6 +23,9 @@ class FetchBatch(SequentialBatchNode):
     node_id = "fetch"
     alias = "doi"
     items = "${papers}"
+    own_attempts = 3
+    own_wait = 2
+    own_backoff = "exponential"
 
     def prep(self, shared: Shared) -> Batch:
         items = peek(shared, "papers")

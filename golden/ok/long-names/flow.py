@@ -4,12 +4,19 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
 
 from pflow.nodes.llm.llm import LLMNode
 from pflow_lower.runtime import (
@@ -17,15 +24,22 @@ from pflow_lower.runtime import (
     Shared,
     Step,
     Workflow,
+    beside,
     found_or,
     peek,
     run_program,
 )
 
-from nodes import (
-    CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch,
-    ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5,
-)
+if __package__ and not TYPE_CHECKING:
+    from .nodes import (
+        CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch,
+        ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5,
+    )
+else:
+    from nodes import (
+        CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch,
+        ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5,
+    )
 
 INPUTS: dict[str, dict[str, Any]] = {"quarterly_reports": {"type": "array"}}
 
@@ -56,7 +70,10 @@ def build_flow() -> Workflow:
         explain_that_some_regions_are_missing_from_the_reports,
         "some regions of the reports could not be compared",
     )
-    return Workflow(start=extract_revenue_figures_of_every_region_from_the_reports)
+    return Workflow(
+        start=extract_revenue_figures_of_every_region_from_the_reports,
+        file=beside(__file__, "workflow.json"),
+    )
 
 
 def explain_that_some_regions_are_missing_from_the_reports_params(
@@ -78,7 +95,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -4,12 +4,19 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
 
 from pflow.nodes.http.http import HttpNode
 from pflow.nodes.llm.llm import LLMNode
@@ -18,13 +25,17 @@ from pflow_lower.runtime import (
     Shared,
     Step,
     Workflow,
+    beside,
     found_or,
     peek,
     run_program,
     text,
 )
 
-from nodes import ClassifyBatch
+if __package__ and not TYPE_CHECKING:
+    from .nodes import ClassifyBatch
+else:
+    from nodes import ClassifyBatch
 
 INPUTS: dict[str, dict[str, Any]] = {
     "repo": {"type": "string", "description": "owner/name on GitHub"},
@@ -44,7 +55,7 @@ def build_flow() -> Workflow:
     report = Step("report", LLMNode(), report_params)
     list_issues.next(classify)
     classify.next(report)
-    return Workflow(start=list_issues)
+    return Workflow(start=list_issues, file=beside(__file__, "workflow.json"))
 
 
 def list_issues_params(shared: Shared) -> Params:
@@ -76,7 +87,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

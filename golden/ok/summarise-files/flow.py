@@ -4,12 +4,19 @@
 #
 # ruff: noqa
 # fmt: off
-# mypy: disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped,import-not-found"
 # pyright: reportMissingTypeStubs=false
 """The workflow of workflow.json as a PocketFlow program."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run it as a module of the package that its folder is
+    try:
+        from pflow_lower.runtime.start import start
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: pip install pflow-lower")
+    sys.exit(start(__file__, __package__))
 
 from pflow.nodes.file.read_file import ReadFileNode
 from pflow.nodes.file.write_file import WriteFileNode
@@ -21,13 +28,17 @@ from pflow_lower.runtime import (
     Step,
     Workflow,
     as_text,
+    beside,
     found_or,
     peek,
     run_program,
     text,
 )
 
-from nodes import ReadBatch, SummariseBatch
+if __package__ and not TYPE_CHECKING:
+    from .nodes import ReadBatch, SummariseBatch
+else:
+    from nodes import ReadBatch, SummariseBatch
 
 INPUTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "string", "description": "where the notes are"},
@@ -51,7 +62,7 @@ def build_flow() -> Workflow:
     read.next(summarise)
     summarise.next(combine)
     combine.next(save)
-    return Workflow(start=list_)
+    return Workflow(start=list_, file=beside(__file__, "workflow.json"))
 
 
 def list_params(shared: Shared) -> Params:
@@ -92,7 +103,3 @@ def outputs(shared: Shared) -> Params:
 def main(arguments: list[str]) -> int:
     """Run the workflow with `key=value` arguments; returns the exit status."""
     return run_program(build_flow, INPUTS, outputs, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

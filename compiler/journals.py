@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..diagnostics.diagnostic import LowerError
-from ..node_types.run_tables import journals_for
-from ..runtime.journal import JournalError
-from ..runtime.run import JOURNAL_VARIABLE, journals_folder
+from .diagnostics.diagnostic import LowerError
+from .node_types.run_tables import journals_for
+from .runtime.journal_file import JournalError
+from .runtime.run import JOURNAL_VARIABLE, journals_folder
 
 
 def journal_folder_of(workflow: str) -> Path:

@@ -1,0 +1,159 @@
+"""The command line of a generated program: the inputs of its workflow, and what holds for the whole run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+
+Inputs = Mapping[str, Mapping[str, Any]]
+"""The declared inputs of a workflow by name."""
+
+
+class Asked(NamedTuple):
+    """What a command line asks for."""
+
+    given: list[str]
+    """The arguments that are inputs, `key=value`."""
+    help: str
+    """The text to print instead of a run; "" if it was not asked for."""
+    resume: bool | None
+    fresh: bool
+    budget: float | None
+    limit: int | None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (--help shows how the program is called)")
+
+
+def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str]) -> Asked:
+    """What `arguments` ask of `program`, which is said to do what `about` says.
+
+    Raises: ValueError, if an option is unknown or its value is wrong.
+    """
+    parser = _Parser(
+        prog=program,
+        description=about,
+        epilog=_epilog(inputs),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("inputs", nargs="*", metavar="NAME=VALUE", help="the inputs of the workflow, see below")
+    parser.add_argument("-h", "--help", action="store_true", help="show this and do nothing")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what every item gives; after a failure, run only what is not done"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run has left, and begin again")
+    parser.add_argument(
+        "--budget", type=_dollars, metavar="DOLLARS", help="start no item once the known cost has reached this"
+    )
+    parser.add_argument("--limit", type=_count, metavar="N", help="run the first N items of every batch only")
+    found = parser.parse_intermixed_args(arguments)
+    return Asked(
+        given=found.inputs,
+        help=parser.format_help() if found.help else "",
+        resume=True if found.resume else None,
+        fresh=found.fresh,
+        budget=found.budget,
+        limit=found.limit,
+    )
+
+
+def read_inputs(inputs: Inputs, arguments: list[str]) -> dict[str, Any]:
+    """The declared inputs with their values from `key=value` arguments, piped text, or defaults.
+
+    Raises: ValueError, if one is unknown, missing, or not of its declared type.
+    """
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals and name in inputs:
+            raise ValueError(f"the input {name} needs a value: {name}=...")
+        if not equals or name not in inputs:
+            known = ", ".join(f"{name}=..." for name in inputs) or "none"
+            raise ValueError(f"{argument!r} is not an input of this workflow; its inputs: {known}")
+        given[name] = value
+    for name, spec in inputs.items():
+        if name not in given and spec.get("stdin") and not sys.stdin.isatty():
+            given[name] = sys.stdin.read()
+        if name in given:
+            given[name] = _typed(name, given[name], spec.get("type"))
+        elif _is_required(spec):
+            raise ValueError(f"the input {name} is missing: {spec.get('description') or name}; give it as {name}=...")
+        else:
+            given[name] = spec.get("default")
+    return given
+
+
+def _is_required(spec: Mapping[str, Any]) -> bool:
+    return bool(spec.get("required", True)) and "default" not in spec
+
+
+def _typed(name: str, text: str, declared: str | None) -> Any:
+    """`text` as a value of a declared input type."""
+    if text == "" and declared not in (None, "string", "any"):
+        raise ValueError(f"the input {name} needs a value of type {declared}: {name}=...")
+    try:
+        if declared == "integer":
+            return int(text)
+        if declared == "number":
+            return float(text)
+        if declared == "boolean":
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+        if declared in ("array", "object"):
+            value = json.loads(text)
+            if not isinstance(value, list if declared == "array" else dict):
+                raise ValueError(text)
+            return value
+    except (ValueError, KeyError, RecursionError):
+        raise ValueError(f"the input {name} must be of type {declared}, not {text[:200]!r}") from None
+    return text
+
+
+def _epilog(inputs: Inputs) -> str:
+    """The inputs as `--help` lists them."""
+    if not inputs:
+        return "The workflow has no inputs."
+    rows = [
+        (f"{name}=...", ", ".join(_facts(spec)), str(spec.get("description") or "")) for name, spec in inputs.items()
+    ]
+    width = min(max(len(name) for name, _, _ in rows), 24)
+    lines = []
+    for name, facts, description in rows:
+        lines.append(f"  {name:<{width}}  {facts}")
+        lines += [f"  {'':<{width}}  {line.strip()}" for line in description.splitlines() if line.strip()]
+    return "\n".join(["inputs:", *lines, "", "Lists and objects are written as JSON."])
+
+
+def _facts(spec: Mapping[str, Any]) -> list[str]:
+    facts = [str(spec.get("type") or "any")]
+    if "default" in spec:
+        text = json.dumps(spec["default"], ensure_ascii=False, default=str)
+        facts.append(f"default {text if len(text) <= 200 else text[:197] + '...'}")
+    else:
+        facts.append("required" if _is_required(spec) else "optional")
+    if spec.get("stdin"):
+        facts.append("or piped text")
+    return facts
+
+
+def _dollars(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        value = float(text.removeprefix("$"))
+        if math.isfinite(value) and value >= 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not an amount of dollars, such as 2.50")
+
+
+def _count(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if (value := int(text)) >= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of items, 1 or more")

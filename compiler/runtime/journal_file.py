@@ -1,0 +1,214 @@
+"""The file of a journal: its form, its lock, and what is in it for those who only look.
+
+A journal is written by `Journal` alone; everything here may be done while a run writes one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FORMAT = 1
+"""The version of the tables below. A journal of another one is refused, never guessed at."""
+
+_APPLICATION = 0x70666C77  # "pflw", in SQLite's header: whose file this is
+_PATIENCE = 0.2  # seconds that a lock is waited for, which somebody who only looks may hold for a moment
+
+_TABLES = """
+CREATE TABLE run (id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, started REAL NOT NULL, pid INTEGER NOT NULL);
+CREATE TABLE answer (
+  id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, node TEXT NOT NULL,
+  key TEXT, seconds REAL NOT NULL, cost REAL, result TEXT NOT NULL, digest BLOB NOT NULL
+);
+CREATE INDEX answer_of ON answer (fingerprint, run);
+"""
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the message says which file, why, and what to do."""
+
+    retriable = False  # of no item's doing: the batch ends at once
+
+
+class JournalInUse(JournalError):
+    """Another run is writing this journal."""
+
+
+class Row(NamedTuple):
+    """One journalled item, as `pflow-lower journal` shows it."""
+
+    node: str
+    key: str | None
+    seconds: float
+    cost: float | None
+    result: dict[str, Any]
+
+
+class Described(NamedTuple):
+    """What a journal is, to those who only look."""
+
+    path: Path
+    workflow: str
+    started: float
+    """When its last run began, in seconds since the epoch."""
+    size: int
+    """In bytes."""
+    nodes: Mapping[str, int]
+    """How many finished items of each node it holds."""
+    is_in_use: bool
+
+
+def describe(path: Path) -> Described:
+    """What the journal at `path` is. Raises: JournalError, if there is none or it cannot be read."""
+    with problems_of(path), _reader(path) as db:
+        workflow, started = db.execute("SELECT workflow, started FROM run ORDER BY id DESC LIMIT 1").fetchone() or (
+            "",
+            0,
+        )
+        nodes = dict(db.execute("SELECT node, count(*) FROM answer GROUP BY node ORDER BY min(id)").fetchall())
+    return Described(path, workflow, started, _size(path), nodes, is_in_use(path))
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a run is writing the journal at `path`."""
+    lock = _lock_of(path)
+    if not lock.is_file():
+        return False
+    with contextlib.closing(sqlite3.connect(f"{lock.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as db:
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            return "locked" in str(error)
+    return False
+
+
+def _size(path: Path) -> int:
+    files = (path.with_name(path.name + end) for end in ("", "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+@contextlib.contextmanager
+def _reader(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise JournalError(f"{path}: there is no journal")
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        check_format(db)
+        yield db
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The answers in the journal at `path`, in the order of their writing, while a run may be writing it.
+
+    Raises: JournalError, if there is none or it cannot be read.
+    """
+    with problems_of(path), _reader(path) as db:
+        query = "SELECT fingerprint, node, key, seconds, cost, result, digest FROM answer ORDER BY id"
+        for asked, node, key, seconds, cost, text, checksum in db.execute(query):
+            if digest(asked, node, key, seconds, cost, text) != checksum:
+                raise sqlite3.DatabaseError(f"an answer of {node} is damaged")
+            yield Row(node, key, seconds, cost, json.loads(text))
+
+
+def delete(path: Path) -> None:
+    """Remove the journal at `path`, whatever is in it; the caller holds its lock. Raises: OSError."""
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def lock(path: Path) -> sqlite3.Connection:
+    """The lock of the journal at `path`, held until the connection is closed or the process ends.
+
+    Raises: JournalInUse; JournalError.
+    """
+    with problems_of(path):
+        return locked(path)
+
+
+def forget(path: Path) -> bool:
+    """Remove the journal at `path`; False if there is none. Raises: JournalInUse; JournalError."""
+    if not path.exists():
+        return False
+    with problems_of(path), contextlib.closing(locked(path)):
+        delete(path)
+    return True
+
+
+def locked(path: Path) -> sqlite3.Connection:
+    """`lock`, for whoever has `problems_of` around it. Raises: JournalInUse; sqlite3.Error; OSError."""
+    held = sqlite3.connect(_lock_of(path), timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        held.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        held.close()
+        if "locked" not in str(error):
+            raise
+        raise JournalInUse(f"another run{_process(path)} is using the journal {path}; wait for it or stop it") from None
+    return held
+
+
+def _process(path: Path) -> str:
+    """Which process is writing, for the message: " (process 123)", or nothing where that cannot be read."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
+        (pid,) = db.execute("SELECT pid FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0,)
+        return f" (process {pid})" if pid else ""
+    return ""
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """The journal at `path`, to be written, made where there is none. Raises: sqlite3.Error; OSError."""
+    is_new = not path.exists() or path.stat().st_size == 0
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    if not is_new:
+        check_format(db)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    if is_new:
+        db.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES.strip().split(";\n"):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        db.execute("COMMIT")
+    return db
+
+
+def check_format(db: sqlite3.Connection) -> None:
+    """Raises: sqlite3.DatabaseError, if it is not a journal, or one of another version."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if application != _APPLICATION:
+        raise sqlite3.DatabaseError("it is not a journal of pflow-lower")
+    if version != FORMAT:
+        raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
+
+
+def digest(*row: Any) -> bytes:
+    """Eight bytes that tell a row from one that the disk has damaged."""
+    return hashlib.blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+@contextlib.contextmanager
+def problems_of(path: Path) -> Iterator[None]:
+    """Whatever keeps a journal from being used becomes a JournalError that says what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise JournalError(
+            f"cannot write the journal {path}: {error}; make room or name another place "
+            "([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise JournalError(
+            f"cannot use the journal {path}: {error}; `pflow-lower journal clear` removes it, `--fresh` starts anew"
+        ) from error
+    except OSError as error:
+        raise JournalError(f"cannot write the journal {path}: {error.strerror or error}") from error

@@ -1,0 +1,145 @@
+"""One run of a generated program: arguments in, JSON out, and what there is to say about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .arguments import Inputs, read_arguments, read_inputs
+from .batch import Params, Shared
+from .batch_nodes import is_batch
+from .journal_file import JournalError
+from .json_text import json_text, say, write_out
+from .program import AsyncWorkflow, Workflow, visited_steps
+from .run import Run, running
+from .start import Terminated
+
+_MOST_ITEMS = 10
+"""So many failed items of a batch are named."""
+_LONGEST_LINE = 300
+
+
+def run_program(
+    build_flow: Callable[[], Workflow | AsyncWorkflow],
+    inputs: Inputs,
+    outputs: Callable[[Shared], Params],
+    arguments: list[str],
+) -> int:
+    """Run a flow with `key=value` arguments and print its outputs as JSON.
+
+    Returns the exit status: 0 done; 1 the workflow failed, or ended before all items ran; 2 the arguments are wrong,
+    the journal cannot be used, or the outputs cannot be written; 130 interrupted, 143 terminated.
+    """
+    module = sys.modules.get(build_flow.__module__)
+    program = os.path.basename(build_flow.__code__.co_filename)
+    try:
+        asked = read_arguments(program, getattr(module, "__doc__", None) or "", inputs, arguments)
+        if asked.help:
+            return write_out(asked.help.rstrip("\n"))
+        shared: Shared = read_inputs(inputs, asked.given)
+    except ValueError as error:
+        say(f"error: {error}")
+        return 2
+    if "pflow" in sys.modules:
+        import http.client  # noqa: F401  or pflow's first registry scan hides it, and keeps a registry without `http`
+    run: Run | None = None
+    with visited_steps() as visited:
+        try:
+            flow = build_flow()
+            file = getattr(flow, "file", None)
+            name = file if file and os.path.exists(file) else build_flow.__code__.co_filename
+            try:
+                run = Run(name, resume=asked.resume, fresh=asked.fresh, budget=asked.budget, limit=asked.limit)
+            except ValueError as error:
+                say(f"error: {error}")
+                return 2
+            with warnings.catch_warnings():
+                # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
+                warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)
+                with running(run):
+                    _run(flow, shared)
+            text, changes = json_text(outputs(shared))
+        except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
+            if os.environ.get("TRACEBACK"):
+                raise
+            return _failed(error, run, visited, shared)
+    status = write_out(text)
+    say(*(f"warning: {warning}" for warning in _warnings(shared)))
+    say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
+    return status
+
+
+def _run(flow: Any, shared: Shared) -> None:
+    if isinstance(flow, AsyncWorkflow):
+        asyncio.run(flow.run_async(shared))
+    else:
+        flow.run(shared)
+
+
+def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: Shared) -> int:
+    """Say what `error` has ended the run, and what is left; the exit status."""
+    status = 2 if isinstance(error, JournalError) else 1
+    if isinstance(error, KeyboardInterrupt):
+        status = 143 if isinstance(error, Terminated) else 130
+        message = "terminated" if isinstance(error, Terminated) else "interrupted"
+    else:
+        message = f"error: {_named(_text_of(error), visited)}"
+    notes = getattr(error, "__notes__", ())
+    say(message, *(str(note) for note in notes if isinstance(note, str)))
+    say(*_failed_items(visited, shared), *_left(run), "(set TRACEBACK=1 to see where)")
+    return status
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001  it may have any __str__
+        return type(error).__name__
+
+
+def _named(message: str, visited: list[Any]) -> str:
+    """`message` with the step that has failed, unless it says so itself."""
+    step = getattr(visited[-1], "node_id", "") if visited else ""
+    if not step or f"'{step}'" in message.partition("\n")[0]:
+        return message
+    return f"step '{step}': {message}"
+
+
+def _warnings(shared: Shared) -> Iterator[str]:
+    found = shared.get("__warnings__")
+    if isinstance(found, Mapping):
+        yield from map(str, found.values())
+
+
+def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
+    """The failed items of every batch that ran, the first ones."""
+    for node in {getattr(node, "node_id", ""): node for node in visited if is_batch(node)}.values():
+        outcome = shared.get(node.node_id)
+        if not isinstance(outcome, Mapping):
+            continue
+        errors = outcome.get("errors")
+        if not isinstance(errors, list) or not errors:
+            continue
+        yield f"{node.node_id}: {len(errors)} of {outcome.get('count')} items that ran failed:"
+        for error in errors[:_MOST_ITEMS]:
+            name = error.get("key") or error["item_summary"]["summary"]
+            yield f"  [{error['index']}] {_line(name)}: {_line(error['error'])}"
+        if len(errors) > _MOST_ITEMS:
+            yield f"  ... and {len(errors) - _MOST_ITEMS} more"
+
+
+def _left(run: Run | None) -> Iterator[str]:
+    """How to go on, where a journal holds what is done."""
+    if run is not None and run.is_journalled and run.journal_path.exists():
+        yield "what is done is kept: run the same command again, and only what is not done runs (--fresh begins again)"
+
+
+def _line(text: Any) -> str:
+    """The first line of a text that says anything, without what would steer a terminal."""
+    line = next((line.strip() for line in str(text).splitlines() if line.strip()), "")
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:_LONGEST_LINE])
+    return f"{shown}..." if len(line) > _LONGEST_LINE else shown

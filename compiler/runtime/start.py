@@ -1,0 +1,104 @@
+"""How a generated `flow.py` starts as a program: as a module of the package that its folder is.
+
+Whether it is run by its path (`python gen/wf/flow.py`) or by its name (`python -m gen.wf.flow`), what it generates
+beside itself is imported from its own folder only, and a module `nodes` of the user's is that of the user.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+PACKAGE = "pflow_lower_program"
+"""The name of the package that the folder of a program is, if it was run by its path."""
+
+_DISTRIBUTIONS = {"pflow": "pflow-cli", "pflow_lower": "pflow-lower", "pocketflow": "pocketflow"}
+"""What to install for a module that generated code imports."""
+
+_owns_the_process = False
+
+
+class Terminated(KeyboardInterrupt):
+    """The program was asked to end (SIGTERM); it ends as after Ctrl-C."""
+
+
+def start(file: str, package: str | None) -> int:
+    """Run the program in `file`, which is a module of `package`, if Python knows that already.
+
+    Returns the exit status: what the program's `main` says; 1 if something that it imports is not there.
+    """
+    global _owns_the_process
+    _owns_the_process = True
+    folder, name = os.path.split(os.path.abspath(file))
+    here = os.path.realpath(folder)
+    # Last: what the folder holds is known by the name of its package, and hides nothing that others call `nodes`.
+    sys.path[:] = [*(entry for entry in sys.path if os.path.realpath(entry) != here), folder]
+    if not package:
+        package = _package_of(folder)
+    _share_the_runtime(package)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        program: Any = importlib.import_module(f"{package}.{os.path.splitext(name)[0]}")
+    except ImportError as error:
+        if os.environ.get("TRACEBACK"):
+            raise
+        sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder)))
+        return 1
+    status: int = program.main(sys.argv[1:])
+    return status
+
+
+def beside(file: str, path: str) -> str:
+    """The path of what stands at `path`, seen from the folder of the module `file`; links are not followed."""
+    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(file)), path))
+
+
+def class_path(file: str, *folders: str) -> list[str]:
+    """`sys.path` with the folders in which the classes of a program's steps are looked for, too.
+
+    `folders` are seen from the folder of the program `file`. They come first if the program was started as such;
+    where another program imports it, they come last, and hide nothing of that.
+    """
+    own = beside(file, ".")
+    wanted = [folder for folder in dict.fromkeys(beside(file, folder) for folder in folders) if folder != own]
+    rest = [entry for entry in sys.path if entry not in wanted]
+    found = [*wanted, *rest] if _owns_the_process else [*rest, *wanted]
+    return found if own in found else [*found, own]
+
+
+def _package_of(folder: str) -> str:
+    """Make `folder` a package; its name."""
+    spec = ModuleSpec(PACKAGE, None, is_package=True)
+    spec.submodule_search_locations = [folder]
+    sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+    return PACKAGE
+
+
+def _share_the_runtime(package: str) -> None:
+    """Have the program use this very runtime, where it is a copy beside the program: not the same copy once more."""
+    copy = __name__.partition(".")[0]
+    if __name__ == f"{copy}.start":
+        for name in [name for name in sys.modules if name == copy or name.startswith(f"{copy}.")]:
+            sys.modules[f"{package}.{name}"] = sys.modules[name]
+
+
+def _missing(error: ImportError, folder: str) -> list[str]:
+    """What to say of an import that has failed."""
+    lines = [f"error: {error}"]
+    distribution = _DISTRIBUTIONS.get((error.name or "").partition(".")[0])
+    requirements = os.path.join(folder, "requirements.txt")
+    if isinstance(error, ModuleNotFoundError) and distribution is not None:
+        wanted = f"-r {os.path.relpath(requirements)}" if os.path.exists(requirements) else distribution
+        lines.append(f"install it: pip install {wanted}")
+    elif isinstance(error, ModuleNotFoundError):
+        lines.append("put the module beside the workflow, where PYTHONPATH leads, or install it")
+    return [*lines, "(set TRACEBACK=1 to see where)"]
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated

@@ -1,0 +1,1 @@
+"""`pflow-lower journal`: what earlier runs have left for the next ones."""

@@ -1,0 +1,87 @@
+"""`pflow-lower journal`: what is there, what is in it, and how it goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.command import Run
+
+from pflow_lower.runtime.journal import Journal, fingerprint
+from pflow_lower.runtime.run import JOURNAL_VARIABLE, STATE_VARIABLE, journal_name
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    monkeypatch.delenv(JOURNAL_VARIABLE, raising=False)
+    return tmp_path / "state" / "journals"
+
+
+def write(folder: Path, workflow: str = "flow.pflow.md", items: int = 3) -> Path:
+    path = folder / journal_name(workflow)
+    journal = Journal(path, workflow)
+    for number in range(items):
+        asked = fingerprint("classify", "llm", {"prompt": str(number)})
+        journal.keep(asked, "classify", f"#{number}", {"response": f"größe {number}"}, seconds=1.5, cost=0.25)
+    journal.keep(fingerprint("sum", "llm", {}), "sum", None, {"response": "x" * 200}, seconds=2)
+    journal.close(ended_well=False)
+    return path
+
+
+def test_nothing_there_is_said(run: Run, folder: Path) -> None:
+    for command in (["list"], ["show", "flow.pflow.md"], ["export", "x"], ["clear", "x"], ["clear", "--all"]):
+        done = run("journal", *command)
+        assert done.status == 1 and not done.out.strip("[]\n") and "no journal" in done.err
+    assert run("journal", "clear").status == 2
+    assert run("journal", "clear", "--all", "flow.pflow.md").status == 2
+
+
+def test_list_and_show(run: Run, folder: Path) -> None:
+    path = write(folder)
+    write(folder, "other.pflow.md", 1)
+    listed = run("journal", "list")
+    assert listed.status == 0
+    assert listed.out.splitlines()[0].startswith(f"{path.stem}  flow.pflow.md  classify 3, sum 1  20")
+    first, _ = json.loads(run("journal", "list", "--format", "json").out)
+    assert (first["nodes"], first["items"], first["in_use"]) == ({"classify": 3, "sum": 1}, 4, False)
+    shown = run("journal", "show", "flow.pflow.md").out.splitlines()
+    assert shown[0] == 'classify \'#0\'  1.50 s  0.25 $  {"response": "größe 0"}'
+    assert shown[3].startswith("sum  2.00 s  {") and shown[3].endswith("x…")
+    assert (
+        run("journal", "show", path.stem, "--format", "json").out
+        == run("journal", "show", str(path), "--format", "json").out
+    )
+    rows = [json.loads(line) for line in run("journal", "export", "flow.pflow.md").out.splitlines()]
+    assert rows[1] == {
+        "node": "classify", "key": "#1", "seconds": 1.5, "cost": 0.25, "result": {"response": "größe 1"},
+    }  # fmt: skip
+    assert "there are" in run("journal", "show", "flwo").err
+
+
+def test_clear_forgets_and_refuses_what_is_in_use(run: Run, folder: Path) -> None:
+    path, other = write(folder), write(folder, "other.pflow.md")
+    writing = Journal(path, "flow.pflow.md")
+    assert "in use" in run("journal", "list").out.splitlines()[0]
+    refused = run("journal", "clear", "--all")
+    assert refused.status == 2 and "is using the journal" in refused.err and not other.exists() and path.exists()
+    writing.close(ended_well=False)
+    cleared = run("journal", "clear", "flow.pflow.md")
+    assert (cleared.status, cleared.out) == (0, f"cleared {path.stem}\n") and not path.exists()
+
+
+def test_what_is_not_a_journal_is_said_and_the_others_are_shown(run: Run, folder: Path) -> None:
+    write(folder)
+    (folder / "broken.db").write_bytes(b"no database" * 100)
+    listed = run("journal", "list")
+    assert listed.status == 2 and "broken.db" in listed.err and "classify 3" in listed.out
+    assert run("journal", "show", "broken").status == 2
+    assert run("journal", "clear", "broken").status == 0
+
+
+def test_a_table_here_names_the_place(run: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "pflow-lower.toml").write_text('[journal]\ndir = "kept"\n')
+    write(tmp_path / "kept", str(tmp_path / "flow.pflow.md"))
+    assert run("journal", "list").status == 0
+    assert run("journal", "show", "flow.pflow.md").status == 0
