@@ -10,6 +10,8 @@ import keyword
 import re
 from collections.abc import Iterable
 
+from ..ir.lowered import SHAPES
+
 MAX_CLASS_NAME = 57
 """How long the name of a class may be: `class NAME(SequentialBatchNode):` is one line."""
 
@@ -18,12 +20,12 @@ _PLAIN_ID = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 RUNTIME = frozenset(
     """
-    AsyncStep AsyncWorkflow Batch Call Capture ConcurrentBatchNode Engine InnerNode Items ItemsFile Missing
-    ParameterError Params Result Results ResultsFile SequentialBatchNode Shared Step ThreadedBatchNode Unresolved
-    Workflow as_dict as_json_text as_list as_text beside capture class_path find first found_or items_of joined
-    no_class none_unless_run parsed peek position retrying run_program text
+    AsyncStep AsyncWorkflow Batch Call Capture Engine InnerNode Items ItemsFile Missing ParameterError Params Result
+    Results ResultsFile Shared Step Unresolved Workflow as_dict as_json_text as_list as_text beside capture
+    class_path find first found_or items_of joined no_class none_unless_run parsed peek position retrying
+    run_program text
     """.split()
-)
+) | {shape.base for shape in SHAPES.values()}
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
 RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any TYPE_CHECKING sys".split())

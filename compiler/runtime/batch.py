@@ -12,16 +12,16 @@ import os
 import reprlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 from .controls import Controls, controls_of
-from .engine import Engine
 from .exceptions import message_of
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
+from .settings import BatchSettings
 from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty
 from .values import Capture, Missing, as_items
@@ -61,35 +61,6 @@ _BEFORE_THE_FIRST: Mapping[str, Any] = {}
 
 class EnclosingBatchStopped(BaseException):
     """Raised in a worker when the surrounding batch ends early; not an item's failure."""
-
-
-class BatchSettings(Protocol):
-    """What a batch reads off the generated class that it is a run of."""
-
-    node_id: str
-    alias: str
-    aliases: Sequence[str]
-    items: str
-    results: str | None
-    namespaced: bool
-    parallel: bool
-    max_concurrent: int | str
-    max_retries: int
-    wait: float
-    error_handling: str
-    rate: str | None
-    shared_rate: str | None
-    shared_max_concurrent: int | None
-    timeout: float | None
-    retry_backoff: str
-    tolerated_failures: int | str | None
-    resume: bool
-    key: str | None
-    inner: Any
-    engine: Engine
-
-    def name_item(self, call: Call, /) -> str:
-        """What `key` calls the item of `call`."""
 
 
 class Given(SimpleNamespace):

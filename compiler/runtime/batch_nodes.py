@@ -11,19 +11,18 @@ private `_exec`, and are the only place that does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
 
 from .batch import Batch, Call, Result, Results, Shared, open_batch
 from .controls import Asked
-from .engine import POCKETFLOW, Engine
 from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
 from .outcome import write_outcome
 from .run import current_run
 from .schedule import in_order, in_tasks, in_threads
+from .settings import BatchSettings
 from .streams import ResultsFile
 from .values import Capture
 
@@ -48,47 +47,8 @@ def is_batch(node: object) -> bool:
     return isinstance(node, _Settings)
 
 
-class _Settings:
-    """What a batch annotation can say, and what holds where it says nothing."""
-
-    node_id: str = ""
-    """The node's id: its outcome is written to `shared[node_id]`."""
-    alias: str = "item"
-    """What the annotation calls an item (`as`)."""
-    aliases: Sequence[str] = ()
-    """Where batches stand inside each other: what the item of each is called; `items` are objects of them."""
-    items: str = ""
-    """The reference that the items come from, or the path of their file, for messages; "" if they are written out."""
-    results: str | None = None
-    """The path of the file that the results go to, as the annotation says it; `prep` says where that is."""
-    max_concurrent: int | str = 10
-    max_retries: int = 1
-    retry_wait: float = 0
-    error_handling: str = "fail_fast"
-    rate: str | None = None
-    """How often calls start, "60/min", or the name of a budget that all processes share."""
-    shared_rate: str | None = None
-    """The rate of that budget."""
-    shared_max_concurrent: int | None = None
-    """How many calls under that budget run at once."""
-    timeout: float | None = None
-    retry_backoff: str = "fixed"
-    tolerated_failures: int | str | None = None
-    resume: bool = False
-    key: str | None = None
-    """The template of an item's name; `name_item` computes it."""
-    own_attempts: int | None = None
-    """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
-    own_wait: float | None = None
-    own_backoff: str | None = None
-    namespaced: bool = True
-    """Whether nodes see each other's outputs under their ids only."""
-    parallel: bool = False
-    engine: Engine = POCKETFLOW
-    """What runs the batch around it."""
-    inner: InnerNode
-    wait: float
-    """PocketFlow's name for `retry_wait`, on the instance."""
+class _Settings(BatchSettings):
+    """What batches of every shape have in common."""
 
     def _wrap(self, inner: InnerNode) -> None:
         found = {"max_retries": self.own_attempts, "wait": self.own_wait, "backoff": self.own_backoff}
@@ -103,10 +63,6 @@ class _Settings:
         not text.
         """
         return open_batch(self, shared, items, captures, results)
-
-    def name_item(self, call: Call) -> str:
-        """What `key` calls the item of `call`. Generated classes with a `key` say how."""
-        raise NotImplementedError
 
     def with_inputs(self, call: Call, inputs: Any, /) -> dict[str, Any]:
         """The names that an item's parameters may refer to, where `inputs` adds its own keys to them."""

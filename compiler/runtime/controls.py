@@ -20,7 +20,8 @@ from .timeout import AttemptTimeout, TimeLimit
 from .values import ParameterError
 
 if TYPE_CHECKING:
-    from .batch import Batch, BatchSettings, Call, Result
+    from .batch import Batch, Call, Result
+    from .settings import BatchSettings
 
 T = TypeVar("T")
 

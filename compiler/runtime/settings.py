@@ -1,0 +1,58 @@
+"""What a batch annotation can say, as a generated class says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .engine import POCKETFLOW, Engine
+
+if TYPE_CHECKING:
+    from .batch import Call
+
+
+class BatchSettings:
+    """What a batch annotation can say, and what holds where it says nothing."""
+
+    node_id: str = ""
+    """The node's id: its outcome is written to `shared[node_id]`."""
+    alias: str = "item"
+    """What the annotation calls an item (`as`)."""
+    aliases: Sequence[str] = ()
+    """Where batches stand inside each other: what the item of each is called; `items` are objects of them."""
+    items: str = ""
+    """The reference that the items come from, or the path of their file, for messages; "" if they are written out."""
+    results: str | None = None
+    """The path of the file that the results go to, as the annotation says it; `prep` says where that is."""
+    max_concurrent: int | str = 10
+    max_retries: int = 1
+    retry_wait: float = 0
+    error_handling: str = "fail_fast"
+    rate: str | None = None
+    """How often calls start, "60/min", or the name of a budget that all processes share."""
+    shared_rate: str | None = None
+    """The rate of that budget."""
+    shared_max_concurrent: int | None = None
+    """How many calls under that budget run at once."""
+    timeout: float | None = None
+    retry_backoff: str = "fixed"
+    tolerated_failures: int | str | None = None
+    resume: bool = False
+    key: str | None = None
+    """The template of an item's name; `name_item` computes it."""
+    own_attempts: int | None = None
+    """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
+    own_wait: float | None = None
+    own_backoff: str | None = None
+    namespaced: bool = True
+    """Whether nodes see each other's outputs under their ids only."""
+    parallel: bool = False
+    engine: Engine = POCKETFLOW
+    """What runs the batch around it."""
+    inner: Any
+    wait: float
+    """PocketFlow's name for `retry_wait`, on the instance."""
+
+    def name_item(self, call: Call) -> str:
+        """What `key` calls the item of `call`. Generated classes with a `key` say how."""
+        raise NotImplementedError
