@@ -25,6 +25,7 @@ class Asked(NamedTuple):
     fresh: bool
     budget: float | None
     limit: int | None
+    on: str | None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,6 +56,7 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
         "--budget", type=_dollars, metavar="DOLLARS", help="start no item once the known cost has reached this"
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="run the first N items of every batch only")
+    parser.add_argument("--on", metavar="ray[=ADDRESS]", help="run parallel batches on a Ray cluster")
     found = parser.parse_intermixed_args(arguments)
     return Asked(
         given=found.inputs,
@@ -63,6 +65,7 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
         fresh=found.fresh,
         budget=found.budget,
         limit=found.limit,
+        on=found.on,
     )
 
 

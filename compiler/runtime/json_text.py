@@ -60,8 +60,9 @@ def say(*lines: str) -> None:
 
 def let_go(stream: TextIO | None) -> None:
     """Write no more to a stream that takes nothing more, or Python complains when it flushes at its end."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        assert stream is not None
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

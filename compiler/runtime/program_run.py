@@ -14,6 +14,7 @@ from .batch import Params, Shared
 from .batch_nodes import is_batch
 from .journal_file import JournalError
 from .json_text import json_text, say, write_out
+from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, visited_steps
 from .run import Run, running
 from .start import Terminated
@@ -53,7 +54,14 @@ def run_program(
             file = getattr(flow, "file", None)
             name = file if file and os.path.exists(file) else build_flow.__code__.co_filename
             try:
-                run = Run(name, resume=asked.resume, fresh=asked.fresh, budget=asked.budget, limit=asked.limit)
+                run = Run(
+                    name,
+                    resume=asked.resume,
+                    fresh=asked.fresh,
+                    budget=asked.budget,
+                    limit=asked.limit,
+                    on=asked.on,
+                )
             except ValueError as error:
                 say(f"error: {error}")
                 return 2
@@ -90,7 +98,7 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
         message = f"error: {_named(_text_of(error), visited)}"
     notes = getattr(error, "__notes__", ())
     say(message, *(str(note) for note in notes if isinstance(note, str)))
-    say(*_failed_items(visited, shared), *_left(run), "(set TRACEBACK=1 to see where)")
+    say(*_failed_items(visited, shared), *_left(run, error), "(set TRACEBACK=1 to see where)")
     return status
 
 
@@ -132,10 +140,12 @@ def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
             yield f"  ... and {len(errors) - _MOST_ITEMS} more"
 
 
-def _left(run: Run | None) -> Iterator[str]:
-    """How to go on, where a journal holds what is done."""
+def _left(run: Run | None, error: BaseException | None = None) -> Iterator[str]:
+    """How to go on, where a journal holds what is done; or how it would have been kept, where a budget was reached."""
     if run is not None and run.is_journalled and run.journal_path.exists():
         yield "what is done is kept: run the same command again, and only what is not done runs (--fresh begins again)"
+    elif isinstance(error, BatchEndedEarly):
+        yield "nothing is kept; with --resume, the next run would go on from there"
 
 
 def _line(text: Any) -> str:

@@ -15,11 +15,14 @@ import contextlib
 import contextvars
 import copy
 import pickle
+import sys
 import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from importlib.machinery import PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .attempts import attempt, attempt_async, fail
@@ -286,6 +289,8 @@ def _shipped(node: Any, batch: Batch, pacer: Any) -> _Shipped:
         kept = value.without_start() if isinstance(value, Missing) else value
         check(kept, f"the captured value ${{{reference.reference(lambda _: '')}}} (a {type(kept).__name__})")
         captures[name] = Capture(kept, reference)
+    for module in _only_here(type(node), type(node.inner)):
+        cloudpickle.register_pickle_by_value(module)
     worker = copy.copy(node)
     worker.engine = node.engine.for_worker()
     worker.successors = {}
@@ -305,6 +310,18 @@ def _shipped(node: Any, batch: Batch, pacer: Any) -> _Shipped:
         else:
             shared[name] = value
     return _Shipped(worker, shared, captures, batch.total, pacer)
+
+
+def _only_here(*classes: type) -> Iterator[ModuleType]:
+    """The modules of `classes` that a worker, which has this process's import path, would not find by their names."""
+    for name in {base.__module__ for cls in classes for base in cls.__mro__}:
+        module, found = sys.modules.get(name), None
+        with contextlib.suppress(ImportError, ValueError, AttributeError):  # no parent, or one that is made up
+            parent, _, _ = name.rpartition(".")
+            path = sys.modules[parent].__path__ if parent else None
+            found = PathFinder.find_spec(name, path) if PathFinder.find_spec(name.partition(".")[0]) else None
+        if module is not None and found is None and name not in sys.builtin_module_names:
+            yield module
 
 
 # On the workers.

@@ -196,7 +196,7 @@ def _give_classes(
                 names,
                 place,
                 dialect.engine,
-                has_files=spec.items_file is not None or spec.results_file is not None,
+                has_files=spec.has_files,
             )
 
 

@@ -1,0 +1,692 @@
+"""Programs as one deploys them: real processes, run in every way, from several folders, with classes of the user's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pocketflow
+import pytest
+import tomllib
+
+import pflow_lower
+
+CLASSES = """
+import asyncio
+import os
+import time
+
+from pocketflow import AsyncNode, Node
+
+
+class Shout(Node):
+    def prep(self, shared):
+        return self.params["say"]
+
+    def exec(self, word):
+        if os.environ.get("CALLS"):
+            with open(os.environ["CALLS"], "a") as file:
+                file.write(f"{word}\\\\n")
+        if str(word) == os.environ.get("FAILS"):
+            raise RuntimeError(f"no word {word}\\\\nand a second line")
+        time.sleep(float(os.environ.get("SECONDS", "0")))
+        return str(word).upper()
+
+    def post(self, shared, word, loud):
+        shared["said"] = loud
+        shared["llm_usage"] = {"cost_usd": 1.0}
+
+
+class AsyncShout(AsyncNode):
+    async def prep_async(self, shared):
+        return self.params["say"]
+
+    async def exec_async(self, word):
+        await asyncio.sleep(0.01)
+        return str(word).upper()
+
+    async def post_async(self, shared, word, loud):
+        shared["said"] = loud
+
+
+class Odd(Node):
+    def exec(self, prepared):
+        return eval(self.params["value"])
+
+    def post(self, shared, prepared, value):
+        shared["value"] = value
+
+
+class Flaky(Node):
+    tries = 0
+
+    def exec(self, prepared):
+        Flaky.tries += 1
+        if Flaky.tries < 3:
+            raise RuntimeError("not yet")
+        return Flaky.tries
+
+    def post(self, shared, prepared, tries):
+        shared["tries"] = tries
+"""
+
+WORDS: dict[str, Any] = {
+    "ir_version": "0.1.0",
+    "inputs": {
+        "words": {"type": "array", "description": "What to say"},
+        "times": {"type": "integer", "required": False, "default": 4711, "description": "How often"},
+    },
+    "nodes": [
+        {"id": "first", "type": "nodes:Shout", "params": {"say": "${times}"}},
+        {
+            "id": "shout",
+            "type": "nodes:Shout",
+            "params": {"say": "${word}"},
+            "batch": {"items": "${words}", "as": "word"},
+        },
+    ],
+    "edges": [{"from": "first", "to": "shout"}],
+    "outputs": {"said": {"source": "${shout.results}"}, "times": {"source": "${first.said}"}},
+}
+
+Ended = subprocess.CompletedProcess[str]
+
+
+def workflow(*nodes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    edges = [{"from": a["id"], "to": b["id"]} for a, b in itertools.pairwise(nodes)]
+    return {"ir_version": "0.1.0", "nodes": list(nodes), "edges": edges, **more}
+
+
+def lower(ir: dict[str, Any], folder: Path, out: str, *, standalone: bool = False) -> Path:
+    """The program of `ir`, which stands in `folder`/flows/wf.json, in `folder`/`out`."""
+    (folder / "flows").mkdir(exist_ok=True)
+    file = folder / "flows" / "wf.json"
+    file.write_text(json.dumps(ir), encoding="utf-8")
+    pflow_lower.lower(file, out=folder / out, program=True, standalone=standalone).write(folder / out)
+    return folder / out / "flow.py"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A user's repository; its own module `nodes` stands beside the workflow."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "nodes.py").write_text(CLASSES.replace("\\\\n", "\\n"), encoding="utf-8")
+    return tmp_path
+
+
+def run(*arguments: object, cwd: Path, **environment: str) -> Ended:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PFLOW", "TRACEBACK"))}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        cwd=cwd,
+        env={**kept, "PFLOW_LOWER_STATE": str(cwd / "state"), **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+def outputs(ended: Ended) -> Any:
+    assert ended.returncode == 0, ended.stderr
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    return json.loads(ended.stdout, parse_constant=refuse)
+
+
+# --- Every way to run one
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+def test_a_program_runs_in_every_way(project: Path, tmp_path_factory: Any, standalone: bool, elsewhere: bool) -> None:
+    flow = lower(WORDS, project, "gen/wf", standalone=standalone)
+    cwd = tmp_path_factory.mktemp("elsewhere") if elsewhere else project
+    on_path = {"PYTHONPATH": str(project)} if elsewhere else {}
+    said = {"said": ["A", "B"], "times": "4711"}
+    importing = "import json, sys; from gen.wf import flow; assert flow.INPUTS; sys.exit(flow.main(sys.argv[1:]))"
+    for way, path in (
+        ((os.path.relpath(flow, cwd),), {}),
+        ((flow,), {}),
+        (("-I", flow), {}),
+        (("-m", "gen.wf.flow"), on_path),
+        (("-c", importing), on_path),
+        (("-c", importing.replace("from gen.wf import", "import")), {"PYTHONPATH": str(flow.parent)}),
+    ):
+        if "import flow" in str(way[-1]) and "from gen" not in str(way[-1]):
+            continue  # there is one `nodes` then; see below
+        found = outputs(run(*way, 'words=["a", "b"]', cwd=cwd, **path))
+        assert [result["said"] for result in found["said"]] == said["said"] and found["times"] == said["times"], way
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_the_folder_itself_may_be_on_the_path(project: Path, standalone: bool) -> None:
+    (project / "flows" / "nodes.py").rename(project / "flows" / "loud.py")
+    ir = json.loads(json.dumps(WORDS).replace("nodes:Shout", "loud:Shout"))
+    flow = lower(ir, project, "gen/wf", standalone=standalone)
+    code = "import sys, flow, nodes; assert nodes.ShoutBatch is flow.ShoutBatch; sys.exit(flow.main(sys.argv[1:]))"
+    found = outputs(run("-c", code, 'words=["a"]', cwd=project, PYTHONPATH=str(flow.parent)))
+    assert found["said"][0]["said"] == "A"
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_several_in_one_process(project: Path, standalone: bool) -> None:
+    lower(WORDS, project, "gen/one", standalone=standalone)
+    other = workflow({"id": "shout", "type": "nodes:Shout", "params": {"say": "x ${item}"}, "batch": {"items": ["y"]}})
+    lower(other, project, "gen/two", standalone=standalone)
+    code = """if True:
+        from gen.one import flow as one
+        from gen.two import flow as two
+        import nodes
+        first, second = {"words": ["a"], "times": 1}, {}
+        one.build_flow().run(first)
+        two.build_flow().run(second)
+        print(first["shout"]["results"][0]["said"], second["shout"]["results"][0]["said"], nodes.Shout.__name__)
+    """
+    ended = run("-c", code, cwd=project)
+    assert ended.stdout == "A X Y Shout\n", ended.stderr
+
+
+def test_the_application_s_own_modules_come_first_where_it_imports_a_program(project: Path) -> None:
+    (project / "json_tools.py").write_text("here = True\n")
+    (project / "flows" / "json_tools.py").write_text("here = False\n")
+    lower(WORDS, project, "gen/wf")
+    ended = run("-c", "from gen.wf import flow; import json_tools; print(json_tools.here)", cwd=project)
+    assert ended.stdout == "True\n", ended.stderr
+
+
+@pytest.mark.parametrize("name", ["my-folder", "json", "nodes", "v1.2", "ünï"])
+def test_the_folder_may_have_any_name(project: Path, name: str) -> None:
+    flow = lower(WORDS, project, name, standalone=True)
+    assert outputs(run(flow, "words=[]", cwd=project))["said"] == []
+
+
+def test_a_deployed_folder_runs_without_its_workflow(project: Path, tmp_path_factory: Any) -> None:
+    flow = lower(WORDS, project, "gen", standalone=True)
+    deployed = tmp_path_factory.mktemp("deployed") / "app"
+    shutil.copytree(flow.parent, deployed)
+    (project / "flows" / "nodes.py").rename(deployed.parent / "nodes.py")
+    found = outputs(run(deployed / "flow.py", 'words=["a"]', cwd=deployed.parent, PYTHONPATH=str(deployed.parent)))
+    assert found["said"][0]["said"] == "A"
+
+
+def test_classes_where_the_table_stands_are_found(project: Path) -> None:
+    (project / "app").mkdir()
+    (project / "flows" / "nodes.py").rename(project / "app" / "loud.py")
+    (project / "pyproject.toml").write_text('[tool.pflow-lower.nodes]\nshout = "app.loud:Shout"\n')
+    ir = json.loads(json.dumps(WORDS).replace("nodes:Shout", "shout"))
+    flow = lower(ir, project, "gen/deep/down")
+    assert outputs(run(flow, 'words=["a"]', cwd=project / "app"))["said"][0]["said"] == "A"
+
+
+CHILD = """# Child
+
+## Inputs
+
+### w
+
+A word.
+
+- type: string
+
+## Steps
+
+### upper
+
+Upper case.
+
+- type: code
+- inputs:
+    w: ${w}
+
+```python code
+w: str
+result: str = w.upper()
+```
+
+## Outputs
+
+### out
+
+The word.
+
+- source: ${upper.result}
+"""
+
+
+def test_a_child_workflow_stands_beside_its_parent(project: Path) -> None:
+    pytest.importorskip("pflow")
+    (project / "flows" / "child.pflow.md").write_text(CHILD, encoding="utf-8")
+    parent = workflow(
+        {"id": "one", "type": "workflow", "params": {"workflow": "./child.pflow.md", "inputs": {"w": "solo"}}},
+        {
+            "id": "all",
+            "type": "workflow",
+            "params": {"workflow": "./child.pflow.md", "inputs": {"w": "${item}"}},
+            "batch": {"items": ["a", "b"]},
+        },
+        outputs={"one": {"source": "${one.out}"}, "all": {"source": "${all.results}"}},
+    )
+    flow = lower(parent, project, "gen")
+    found = outputs(run(flow, cwd=project / "gen", HOME=str(project)))
+    assert found["one"] == "SOLO" and [result["out"] for result in found["all"]] == ["A", "B"]
+
+
+# --- What is not there
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: Any) -> Path:
+    """A Python with nothing installed."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=False)
+    return next(path for path in folder.glob("*/python*") if path.stem == "python")
+
+
+def bare(python: Path, flow: Path, *arguments: str, way: tuple[str, ...] = ()) -> Ended:
+    command = [str(python), *(way or (str(flow),)), *arguments]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PFLOW", "TRACEBACK"))}
+    return subprocess.run(command, capture_output=True, text=True, cwd=flow.parent.parent, env=kept, check=False)
+
+
+def test_a_missing_package_is_a_message(project: Path, bare_python: Path) -> None:
+    shell = {"id": "say", "type": "shell", "params": {"command": "echo ${item}"}, "batch": {"items": ["a"]}}
+    flow = lower(workflow(shell), project, "out", standalone=True)
+    for way in ((), ("-m", "out.flow")):
+        ended = bare(bare_python, flow, way=way)
+        assert ended.returncode == 1 and "Traceback" not in ended.stderr
+        assert "No module named 'pocketflow': pip install -r requirements.txt" in ended.stderr
+    site = next(bare_python.parents[1].glob("**/site-packages"))
+    shutil.copytree(Path(pocketflow.__file__).parent, site / "pocketflow", dirs_exist_ok=True)
+    try:
+        for way in ((), ("-m", "out.flow")):
+            ended = bare(bare_python, flow, way=way)
+            assert ended.returncode == 1 and "Traceback" not in ended.stderr
+            requirements = Path("out", "requirements.txt")
+            assert ended.stderr.startswith(f"error: No module named 'pflow'\ninstall it: pip install -r {requirements}")
+        installed = lower(workflow(shell), project, "installed")
+        ended = bare(bare_python, installed)
+        assert (ended.returncode, ended.stderr) == (
+            1,
+            "error: No module named 'pflow_lower': pip install pflow-lower\n",
+        )
+    finally:
+        shutil.rmtree(site / "pocketflow")
+
+
+def test_requirements_are_those_of_the_package(project: Path) -> None:
+    shell = {"id": "say", "type": "shell", "params": {"command": "echo"}}
+    lower(workflow(shell, {"id": "x", "type": "nodes:Shout", "params": {"say": 1}}), project, "out", standalone=True)
+    text = (project / "out" / "requirements.txt").read_text()
+    assert text.startswith("# Generated by pflow-lower from ../flows/wf.json.")
+    assert "\n# Besides: what has the modules nodes.\n" in text
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    settings = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert lines == ["pflow-cli==0.16.*", *(line for line in settings["dependencies"] if line.startswith("pocketflow"))]
+    assert "pflow-cli>=0.16,<0.17" in settings["optional-dependencies"]["pflow"]
+    lower(workflow({"id": "x", "type": "nodes:Shout", "params": {"say": 1}}), project, "other", standalone=True)
+    assert "pflow-cli" not in (project / "other" / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("class Shout", "class Other", "error: cannot import name 'Shout' from 'nodes'"),
+        ("import asyncio", "import no_such_module", "error: No module named 'no_such_module'\nput the module beside"),
+    ],
+)
+def test_a_class_that_cannot_be_imported_is_a_message(project: Path, before: str, after: str, said: str) -> None:
+    flow = lower(WORDS, project, "gen")
+    file = project / "flows" / "nodes.py"
+    file.write_text(file.read_text().replace(before, after))
+    ended = run(flow, "words=[]", cwd=project)
+    assert ended.returncode == 1 and ended.stderr.startswith(said), ended.stderr
+    assert "Traceback" in run(flow, "words=[]", cwd=project, TRACEBACK="1").stderr
+
+
+# --- The command line
+
+
+def test_help_lists_the_inputs(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    for way in ("--help", "-h"):
+        ended = run(flow, way, cwd=project)
+        assert ended.returncode == 0 and ended.stderr == ""
+        assert ended.stdout.startswith("usage: flow.py [-h] [--resume] [--fresh] [--budget DOLLARS] [--limit N]")
+        for said in ("words=...  array, required", "What to say", "times=...  integer, default 4711", "How often"):
+            assert said in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["words"], "the input words needs a value: words=..."),
+        (["words="], "the input words needs a value of type array: words=..."),
+        (["word=[]"], "'word=[]' is not an input of this workflow; its inputs: words=..., times=..."),
+        (["words=[]", "x"], "'x' is not an input of this workflow"),
+        ([], "the input words is missing: What to say; give it as words=..."),
+        (["words=[]", "--limt", "3"], "unrecognized arguments: --limt"),
+        (["--limit", "0", "words=[]"], "argument --limit: '0' is not a number of items, 1 or more"),
+        (["words=[]", "--budget=nan"], "argument --budget: 'nan' is not an amount of dollars"),
+        (["words=[]", "--limit"], "argument --limit: expected one argument"),
+    ],
+)
+def test_wrong_arguments(project: Path, arguments: list[str], said: str) -> None:
+    ended = run(lower(WORDS, project, "gen"), *arguments, cwd=project)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.startswith(f"error: {said}"), ended.stderr
+
+
+# --- How it ends
+
+
+def test_failing_steps_and_items_are_named(project: Path) -> None:
+    ir = json.loads(json.dumps(WORDS))
+    ir["nodes"][1]["batch"] |= {"error_handling": "continue", "key": "${word}"}
+    flow = lower(ir, project, "gen")
+    words = json.dumps(["a", *["b"] * 0, "c"])
+    ended = run(flow, f"words={words}", cwd=project, FAILS="c")
+    assert [result["said"] for result in outputs(ended)["said"]] == ["A"]
+    assert ended.stderr == (
+        "warning: Batch 'shout': 1 error(s) out of 2 items\nshout: 1 of 2 items that ran failed:\n  [1] c: no word c\n"
+    )
+    ended = run(flow, "words=[]", "times=13", cwd=project, FAILS="13")
+    assert ended.returncode == 1 and ended.stderr.startswith("error: step 'first': no word 13\n")
+
+
+def test_at_most_ten_items_are_named(project: Path) -> None:
+    ir = json.loads(json.dumps(WORDS))
+    ir["nodes"][1]["batch"] |= {"error_handling": "continue"}
+    words = json.dumps([*["c"] * 12, "a"])
+    ended = run(lower(ir, project, "gen"), f"words={words}", cwd=project, FAILS="c")
+    assert ended.stderr.count("no word c") == 10 and ended.stderr.endswith("  ... and 2 more\n")
+    ended = run(project / "gen" / "flow.py", 'words=["c", "c"]', cwd=project, FAILS="c")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: Batch 'shout': all 2 items failed")
+    assert "\n  [1] 'c': no word c\n" in ended.stderr
+
+
+ODD = {
+    "[float('nan'), float('inf'), 1.5]": [None, None, 1.5],
+    "{(1, 2): 'a', '(1, 2)': 'b'}": {"(1, 2)": "a", "(1, 2)'": "b"},
+    "(lambda x: x.append(x) or x)([1])": [1, None],
+    "{1, }": "{1}",
+    "'\\ud800 \\u00e9'": "\ud800 \u00e9",
+    "type('Bad', (), {'__str__': lambda self: 1 / 0})()": "<Bad>",
+    "{'a': {None: 1, True: 2, 3: float('nan')}}": {"a": {"null": 1, "true": 2, "3": None}},
+    "[10 ** 5000]": [hex(10**5000)],
+}
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_what_it_prints_is_json(project: Path, value: str) -> None:
+    odd = {"id": "odd", "type": "nodes:Odd", "params": {"value": value}}
+    ended = run(lower(workflow(odd), project, "gen"), cwd=project, PYTHONIOENCODING="utf-8")
+    assert outputs(ended) == {"odd": {"value": ODD[value]}}
+    assert ended.stderr.startswith("warning: ") == (value not in ("{1, }", "'\\ud800 \\u00e9'"))
+
+
+def test_data_of_any_depth_is_printed(project: Path) -> None:
+    code = "__import__('functools').reduce(lambda x, _: [x], range(20000), 1)"
+    odd = {"id": "odd", "type": "nodes:Odd", "params": {"value": code}}
+    ended = run(lower(workflow(odd), project, "gen"), cwd=project)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("[") == ended.stdout.count("]") == 20000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_outputs_that_cannot_be_written_are_kept(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, flow, 'words=["a"]'], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr
+    kept = Path(ended.stderr.rpartition(" ")[2].strip())
+    assert json.loads(kept.read_text())["said"][0]["said"] == "A"
+    kept.unlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+def test_a_reader_that_has_enough(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    words = json.dumps(["a"] * 2000)
+    for pipe in ("| head -1", "| true", "2>&1 | true", ">&-"):
+        command = f"{sys.executable} {flow} 'words={words}' {pipe}"
+        ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr, (pipe, ended.stderr)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    ("number", "status", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_a_signal_ends_it_with_the_count(project: Path, number: int, status: int, said: str, standalone: bool) -> None:
+    flow = lower(WORDS, project, "gen", standalone=standalone)
+    calls = project / "calls"
+    made = subprocess.Popen(
+        [sys.executable, flow, f"words={json.dumps(list('abcdefgh'))}"],
+        env={**os.environ, "SECONDS": "0.2", "CALLS": str(calls)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509  one thread
+    )
+    wait_until(lambda: calls.exists() and calls.read_text().count("\n") > 2)
+    made.send_signal(number)
+    _, err = made.communicate(timeout=30)
+    assert made.returncode == status and err.startswith(f"{said}\n"), err
+    if sys.version_info >= (3, 11):
+        assert "of 8 items were done" in err
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# --- Resume, budget, limit
+
+
+@pytest.mark.parametrize("asked", ["--resume", "PFLOW_LOWER_RESUME"])
+def test_a_run_goes_on_where_it_failed(project: Path, asked: str) -> None:
+    flow = lower(WORDS, project, "gen")
+    calls = project / "calls"
+    flags = [asked] if asked.startswith("-") else []
+    environment = {"CALLS": str(calls), **({} if flags else {asked: "1"})}
+    words = 'words=["a", "b", "c"]'
+    ended = run(flow, *flags, words, cwd=project, FAILS="c", **environment)
+    assert ended.returncode == 1 and "what is done is kept" in ended.stderr
+    calls.unlink()
+    ended = run(flow, words, *flags, cwd=project, **environment)
+    assert [result["said"] for result in outputs(ended)["said"]] == ["A", "B", "C"]
+    assert calls.read_text().split() == ["4711", "c"]
+    calls.unlink()
+    outputs(run(flow, words, *flags, cwd=project, **environment))
+    assert calls.read_text().split() == ["4711", "a", "b", "c"]  # what has ended well begins afresh
+
+
+def test_fresh_forgets(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    words, calls = 'words=["a", "b"]', project / "calls"
+    assert run(flow, "--resume", words, cwd=project, FAILS="b").returncode == 1
+    outputs(run(flow, "--resume", "--fresh", words, cwd=project, CALLS=str(calls)))
+    assert calls.read_text().split() == ["4711", "a", "b"]
+
+
+def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    words, calls = 'words=["a", "b", "c"]', project / "calls"
+    ended = run(flow, "--budget", "2.00", words, cwd=project, CALLS=str(calls))
+    assert ended.returncode == 1 and ended.stdout == ""
+    assert "Batch 'shout' ended early: the budget of 2 $ is reached" in ended.stderr
+    assert calls.read_text().split() == ["4711", "a", "b"]
+    assert "--resume" in ended.stderr  # nothing is kept without it
+    ended = run(flow, "--resume", "--budget", "2.00", words, cwd=project)
+    assert ended.returncode == 1 and "what is done is kept" in ended.stderr
+    assert len(outputs(run(flow, "--resume", "--budget", "2.00", words, cwd=project))["said"]) == 3
+
+
+def test_a_limit_is_said(project: Path) -> None:
+    ended = run(lower(WORDS, project, "gen"), "--limit=2", 'words=["a", "b", "c"]', cwd=project)
+    assert len(outputs(ended)["said"]) == 2
+    assert "only the first 2 of 3 items ran" in ended.stderr
+
+
+def test_two_runs_at_once_with_one_journal(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    calls = project / "calls"
+    environment = {"CALLS": str(calls), "SECONDS": "1", "PFLOW_LOWER_STATE": str(project / "state")}
+    first = subprocess.Popen(
+        [sys.executable, flow, "--resume", 'words=["a"]'],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: calls.exists() and "a" in calls.read_text().split())
+    ended = run(flow, "--resume", 'words=["b"]', cwd=project, CALLS=str(project / "others"))
+    first.communicate(timeout=30)
+    assert ended.returncode == 2 and "b" not in (project / "others").read_text().split(), ended.stderr
+
+
+# --- What build_flow gives
+
+
+ASYNC = workflow(
+    {"id": "one", "type": "nodes:AsyncShout", "params": {"say": "x"}},
+    {
+        "id": "many",
+        "type": "nodes:AsyncShout",
+        "params": {"say": "${item}"},
+        "batch": {"items": ["a", "b"], "parallel": True},
+    },
+    {"id": "last", "type": "nodes:Shout", "params": {"say": "${one.said}${many.count}"}},
+    outputs={
+        "one": {"source": "${one.said}"},
+        "many": {"source": "${many.results}"},
+        "last": {"source": "${last.said}"},
+    },
+)
+
+
+def test_an_asynchronous_workflow_can_be_awaited(project: Path) -> None:
+    flow = lower(ASYNC, project, "gen")
+    found = outputs(run(flow, cwd=project))
+    assert found["one"] == "X" and found["last"] == "X2" and [r["said"] for r in found["many"]] == ["A", "B"]
+    code = """if True:
+        import asyncio
+        from pocketflow import AsyncFlow
+        from gen import flow
+
+        async def main():
+            ticks = 0
+
+            async def tick():
+                nonlocal ticks
+                while True:
+                    ticks += 1
+                    await asyncio.sleep(0.001)
+
+            ticking = asyncio.create_task(tick())
+            built = flow.build_flow()
+            assert isinstance(built, AsyncFlow)
+            shared = {}
+            await built.run_async(shared)
+            ticking.cancel()
+            assert ticks > 3, ticks
+            print(flow.outputs(shared)["last"])
+
+        asyncio.run(main())
+        shared = {}
+        flow.build_flow().run(shared)
+        print(flow.outputs(shared)["last"])
+    """
+    ended = run("-c", code, cwd=project)
+    assert ended.stdout == "X2\nX2\n", ended.stderr
+
+
+def test_retry_of_a_node_is_that_of_its_class(project: Path) -> None:
+    retry = {"max": 4, "wait": 0}
+    batch = {"id": "try_it", "type": "nodes:Flaky", "retry": retry, "params": {}, "batch": {"items": ["a"]}}
+    flow = lower(workflow(batch), project, "gen")
+    assert outputs(run(flow, cwd=project))["try_it"]["results"][0]["tries"] == 3
+    code = """if True:
+        import sys
+        sys.path.insert(0, "flows")
+        from gen.nodes import Try_ItBatch
+        import nodes
+        shared = {}
+        Try_ItBatch(nodes.Flaky()).run(shared)
+        print(shared["try_it"]["results"][0]["tries"])
+    """
+    ended = run("-c", code, cwd=project)
+    assert ended.stdout == "3\n", ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("(('a', 1), ('b', 2))", ["A", "B"]),
+        ("(pair for pair in [('a', 1), ('b', 2)])", ["A", "B"]),
+        ("{'a': 1, 'b': 2}.items()", ["A", "B"]),
+        ("__import__('collections').deque([['a'], ['b']])", ["A", "B"]),
+    ],
+)
+def test_items_may_be_any_iterable(project: Path, value: str, said: list[str]) -> None:
+    source = {"id": "src", "type": "nodes:Odd", "params": {"value": value}}
+    shout = {
+        "id": "shout",
+        "type": "nodes:Shout",
+        "params": {"say": "${item[0]}"},
+        "batch": {"items": "${src.value}"},
+    }
+    found = outputs(run(lower(workflow(source, shout), project, "gen"), cwd=project))
+    assert [result["said"] for result in found["shout"]["results"]] == said
+
+
+@pytest.mark.parametrize("value", ["{'a': 1}", "5", "b'ab'"])
+def test_what_cannot_be_gone_through_is_refused(project: Path, value: str) -> None:
+    source = {"id": "src", "type": "nodes:Odd", "params": {"value": value}}
+    shout = {"id": "shout", "type": "nodes:Shout", "params": {"say": "x"}, "batch": {"items": "${src.value}"}}
+    ended = run(lower(workflow(source, shout), project, "gen"), cwd=project)
+    assert ended.returncode == 1 and "batch items must be an array" in ended.stderr
+
+
+def test_one_flow_from_several_threads(project: Path) -> None:
+    lower(workflow({"id": "x", "type": "nodes:Shout", "params": {"say": "${who}"}}, inputs={"who": {}}), project, "gen")
+    code = """if True:
+        import threading
+        from gen import flow
+        built = flow.build_flow()
+        wrong = []
+
+        def go(who):
+            for _ in range(50):
+                shared = {"who": who}
+                built.run(shared)
+                if shared["x"]["said"] != who.upper():
+                    wrong.append(shared)
+
+        threads = [threading.Thread(target=go, args=(c,)) for c in "abcd"]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        print(len(wrong))
+    """
+    ended = run("-c", code, cwd=project, SECONDS="0.001")
+    assert ended.stdout == "0\n", ended.stderr + ended.stdout
