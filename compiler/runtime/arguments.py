@@ -27,6 +27,11 @@ class Asked(NamedTuple):
     limit: int | None
     on: str | None
 
+    def options(self) -> list[str]:
+        """What is asked of batches, as it was written."""
+        names = ("resume", "budget", "limit", "on")
+        return [f"--{name}" for name in names if getattr(self, name) not in (None, False)]
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
