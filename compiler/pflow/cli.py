@@ -175,11 +175,13 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
 
     Raises: Refused, if pflow is not installed.
     """
+    from .asked import ask, asked_for
     from .enable import Refused, is_wanted
     from .lazy_install import install_when_imported
 
     if is_wanted(True):
         install_when_imported()
+    ask(asked_for()._replace(until_exit=True))
     sys.argv = ["pflow", *arguments]
     # Usage lines name the program; under `python -m pflow_lower` click would make that the module.
     sys.modules["__main__"].__package__ = None
