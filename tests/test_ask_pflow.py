@@ -67,13 +67,13 @@ echo "$NAME"
 """
 
 
-def ask(folder: Path, text: str, command: str = "lower", name: str = "wf.pflow.md") -> tuple[int, str]:
+def ask(folder: Path, text: str, command: str = "lower", name: str = "wf.pflow.md", *more: str) -> tuple[int, str]:
     home = folder / "a home"
     home.mkdir(exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pflow_lower", command, name],
+        [sys.executable, "-m", "pflow_lower", command, *(more or [name])],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -125,3 +125,10 @@ def test_a_workflow_that_a_node_starts_is_looked_at(inputs: str | None, refused:
     status, said = ask(tmp_path, workflow(then="workflow", more=more))
     assert (status != 0) == bool(refused), said
     assert not refused or ("error[PFL34" in said and refused in said)
+
+
+def test_check_refuses_what_lower_refuses(tmp_path: Path) -> None:
+    assert ask(tmp_path, workflow(), "lower", "wf.pflow.md", "wf.pflow.md", "-o", "gen")[0] == 0
+    assert ask(tmp_path, workflow(), "check", "wf.pflow.md", "gen")[0] == 0
+    status, said = ask(tmp_path, workflow(kind="shel"), "check", "wf.pflow.md", "gen")
+    assert (status, "PFL390" in said) == (2, True), said

@@ -225,3 +225,41 @@ def test_what_stands_in_the_workflow_has_its_place_there(tmp_path: Path) -> None
         lower(workflow)
     (finding,) = refused.value.diagnostics
     assert finding.file == str(workflow) and finding.via is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch", "action", "said"),
+    [
+        ("shell", False, "done", 'gives no action "done"'),
+        ("shell", False, "defualt", 'did you mean "default"?'),
+        ("shell", True, "done", "and a run fails after `a`: a batch"),
+        ("mine", True, "done", "a batch gives no action"),
+        ("shell", False, "error", ""),
+        ("shell", False, "default", ""),
+        ("mine", False, "done", ""),
+        ("code", False, "done", ""),
+        ("workflow", False, "done", ""),
+    ],
+)
+def test_an_edge_that_is_never_taken(kind: str, batch: bool, action: str, said: str) -> None:
+    first = {"id": "a", "type": kind, "params": {}, **({"batch": {"items": ["x"]}} if batch else {})}
+    ir = {"nodes": [first, *nodes("b")], "edges": edges(f"a>b!{action}")}
+    found = [one.render() for one in lower(ir).diagnostics if one.code == "PFL328"]
+    assert bool(found) == bool(said)
+    assert all(said in text for text in found)
+
+
+def test_an_edge_beside_another_one_that_goes_on() -> None:
+    ir = {"nodes": nodes("a", "b", "c"), "edges": edges("a>b", "b>c", "a>c!done")}
+    (found,) = (one for one in lower(ir).diagnostics if one.code == "PFL328")
+    assert "a run fails" not in found.message
+
+
+@pytest.mark.parametrize(("kind", "code"), [("shel", "PFL336"), ("llm-call", "PFL330"), ("shell", None)])
+@pytest.mark.parametrize("batch", [True, False])
+def test_types_that_nobody_knows(kind: str, code: str | None, batch: bool) -> None:
+    node = {"id": "a", "type": kind, "params": {"command": "${item}" if batch else "date"}}
+    found = [
+        one.code for one in lower({"nodes": [{**node, **({"batch": {"items": ["x"]}} if batch else {})}]}).diagnostics
+    ]
+    assert found == ([code] if code else [])

@@ -57,6 +57,8 @@ ON_EXAMPLES = {
     "no-params": ["PFL501 tick.batch"],
     "retries": ["PFL507 fetch.batch.max_retries"],
     "source-maps": ["PFL514 classify.batch.max_retries"],
+    "hostile-strings": ["PFL328 edges[1].action"],
+    "long-names": ["PFL328 edges[3].action"],
     "warnings": [
         *("PFL320 fetch.batch.as", "PFL320 judge.batch.as", "PFL512 count.params.command"),
         *("PFL321 count.batch.items[1]", "PFL321 last.params.command", "PFL210 old.params.batch"),
@@ -64,6 +66,7 @@ ON_EXAMPLES = {
     "without-namespaces": ["PFL513 compress.params.command"],
 }
 ON_RECORDED = {
+    "item_custom_action": ["PFL328 edges[1].action"],
     "alias_item_vs_input_item": ["PFL320 b.batch"],
     "alias_null_literal": ["PFL320 b.batch.as"],
     "alias_same_as_input": ["PFL320 b.batch.as"],

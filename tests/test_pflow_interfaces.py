@@ -85,6 +85,18 @@ def test_outputs_are_refused_where_pflow_refuses_them(kind: str, where: str, pfl
             assert ("PFL334" in codes(reading(kind, name, where))) == theirs, (name, said)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in WORKFLOW_TYPES])
+def test_outputs_of_an_item_are_refused_where_pflow_refuses_them(kind: str, pflows: Any) -> None:
+    for name in [*TYPES[kind].outputs, *OTHERS, "item"]:
+        ir = reading(kind, f"results[0].{name}", "param")
+        ir["nodes"][0] |= {"batch": {"items": ["x"]}}
+        said = pflows(ir)
+        theirs = any("does not output 'results[0]'" in text or f"results[0].{name}" in text for text in said)
+        ours = "PFL334" in codes(ir)
+        assert ours <= theirs, (name, "refused by us alone", said)
+        assert not TYPES[kind].known_outputs or ours == theirs, (name, said)
+
+
 def test_a_type_of_the_authors_takes_what_it_likes(tmp_path: Path) -> None:
     table = tmp_path / "nodes.toml"
     table.write_text('[nodes]\nshell = "mine.nodes:Shell"\n', encoding="utf-8")

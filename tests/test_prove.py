@@ -172,13 +172,38 @@ def test_what_cannot_be_compared(prove: Prove) -> None:
     status, out, err = prove(str(OK / "batch-index-and-total" / "workflow.json"))
     assert (status, err) == (2, "nothing was compared\n")
     assert out == "proofread: nothing to compare, it uses ${batch_index}, which pflow does not have\n"
-    status, out, err = prove(one(node_type="no-such-type"))
-    assert (status, out) == (2, "")
-    assert "Node type 'no-such-type' not found in registry" in err
+    status, out, err = prove(str(OK / "durable-keys" / "workflow.json"))
+    assert (status, err) == (2, "nothing was compared\n")
+    assert "nothing to compare, pflow does not know `" in out
     assert prove("no-such-file.json")[0] == 2
     assert prove({"ir_version": "0.1.0", "nodes": [{"id": "a", "type": "shell", "params": {}}], "edges": []}) == (
         0, "no batch nodes\n", ""
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("node_type", ["no-such-type", "weather.nodes:Forecast", "mcp-mail-send", 'a\n"type"'])
+def test_types_that_pflow_does_not_know_are_stood_in_for(prove: Prove, node_type: str) -> None:
+    workflow = one({"x": "${item}"}, node_type)
+    del workflow["edges"]
+    status, out, err = prove(workflow)
+    assert (status, err) == (0, "")
+    assert out.endswith("all agree\n")
+
+
+FLOWS = Path(__file__).parent / "pflow_flows"
+EVERY = [*sorted(OK.glob("*/workflow.*")), *sorted(FLOWS.glob("*.pflow.md")), *sorted(FLOWS.glob("nodes/*.pflow.md"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workflow", EVERY, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_golden_agrees_without_key_and_registry(
+    workflow: Path, prove: Prove, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    status, out, err = prove(str(workflow))
+    assert "DIFFER" not in out
+    assert (status, err) == (0, "") or (status == 2 and "nothing to compare" in out and err == "nothing was compared\n")
 
 
 def test_a_required_input_has_its_default(prove: Prove) -> None:

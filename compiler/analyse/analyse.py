@@ -21,6 +21,8 @@ from .child_workflows import Children
 from .references import check_references
 
 _NO_BUDGETS: Mapping[str, Budget] = {}
+_MISSPELT = 0.75
+"""How like the name of a known type an unknown one is that is taken for a misspelling of it."""
 
 
 class BatchFacts(NamedTuple):
@@ -64,6 +66,8 @@ def analyse(
         if node.batch is None:
             if types.names_a_class(node.type):
                 found += _said_of_class(ir, node, types.resolve(node.type))
+            elif types.resolve(node.type).origin is TypeSource.UNKNOWN:
+                found.append(_unknown_type(ir, node, types))
             continue
         node_type = types.resolve(node.type)
         shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
@@ -101,16 +105,17 @@ def _unknown_budget(ir: SourceIR, node: SourceNode, budgets: Mapping[str, Budget
 
 
 def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnostic:
-    guess = nearest(node.type, types.names())
+    guess = nearest(node.type, types.names(), alike=_MISSPELT)
     help = f'did you mean "{guess}"?\n' if guess else ""
+    taken = "the generated class takes any node" if node.batch is not None else "no class is known to run it"
     return Diagnostic(
-        code="PFL330",
+        code="PFL336" if guess else "PFL330",
         severity=Severity.WARNING,
         message=f"nothing is known of the node type {quoted([node.type])}",
         where=f"{node.id}.type",
         file=ir.name,
         position=ir.position((*node.path, "type")),
-        help=f"{help}the generated class takes any node; to name its class, write in pyproject.toml\n"
+        help=f"{help}{taken}; to name its class, write in pyproject.toml\n"
         f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = "package.module:Class"',
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from ..ir.report import DiagnosticCollector
+from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .known_outputs import known_type
 from .node_order import Order
+from .pflow_interfaces import Interfaces
 from .reachability import Reachability
 
 _KINDS = {
@@ -83,3 +84,22 @@ def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, S
             declared = operand.root in ir.inputs and not operand.path
             help = f'declare the input "{operand.root}" as "array"' if declared else "refer to a list"
             report.warn("PFL324", path, message, text=f"${{{operand.raw}}}", help=help)
+
+
+def check_actions(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
+    """Warn of edges for an action that the node before them never gives."""
+    nodes = {node.id: node for node in ir.nodes}
+    goes_on = {edge.source for edge in ir.edges if edge.name == "default"}
+    for index, edge in enumerate(ir.edges):
+        node = nodes.get(edge.source)
+        if node is None or edge.name == "default" or edge.name.startswith("error") or node.approval:
+            continue
+        known = interfaces.of(node.type)
+        if node.batch is None and (known is None or known.chooses_action):
+            continue
+        what = "a batch" if node.batch is not None else f"the type {node.type}"
+        fails = "" if edge.source in goes_on else f", and a run fails after `{edge.source}`"
+        message = f"this edge is never taken{fails}: {what} gives no action {json.dumps(edge.name, ensure_ascii=False)}"
+        near = nearest(edge.name, ("default", "error"))
+        help = f'did you mean "{near}"?' if near else 'it gives "default", or "error" where it fails'
+        report.warn("PFL328", ("edges", index, "action"), message, help=help)

@@ -56,16 +56,28 @@ def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Inte
 
 
 def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference) -> Finding | None:
-    """What is wrong with a path into the outputs of a node without a batch, if anything."""
+    """What is wrong with a path into the outputs of a node, or of one item of a batch node, if anything."""
     known = interfaces.of(node.type)
-    first = reference.path[0]
-    if known is None or not known.known_outputs or not isinstance(first, Field):
+    at = 0
+    if node.batch is not None:
+        at = 2
+        if reference.path[0] != Field("results") or node.batch.inner is not None:
+            return None
+    step = reference.path[at] if len(reference.path) > at else None
+    if known is None or not known.known_outputs or not isinstance(step, Field):
         return None
-    names: Mapping[str, object] = {**known.outputs, **({"loop_stopped": ""} if node.data.get("loop") else {})}
-    if first.name in names:
+    names: Mapping[str, object] = {
+        **known.outputs,
+        **({"item": ""} if node.batch is not None else {}),
+        **({"loop_stopped": ""} if node.data.get("loop") else {}),
+    }
+    if step.name in names:
         return None
-    guess = nearest(first.name, names)
-    rest = reference.raw[len(reference.root) + 1 + len(first.name) :]
+    guess = nearest(step.name, names)
     listed = ", ".join(name for name in names if not name.startswith("_"))
-    help = f"did you mean ${{{node.id}.{guess}{rest}}}?" if guess else f"it gives: {listed}"
-    return Finding("PFL334", f"${{{reference.raw}}} is not an output of `{node.id}` ({node.type})", help)
+    help = f"did you mean `{guess}`?" if guess else f"it gives: {listed}"
+    if guess and node.batch is None:
+        rest = reference.raw[len(reference.root) + 1 + len(step.name) :]
+        help = f"did you mean ${{{node.id}.{guess}{rest}}}?"
+    what = f"an item of `{node.id}`" if node.batch is not None else f"`{node.id}`"
+    return Finding("PFL334", f"${{{reference.raw}}} is not an output of {what} ({node.type})", help)

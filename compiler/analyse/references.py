@@ -21,7 +21,7 @@ from ..validate.rules import batch_inside_params
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
-from .foreseen import check_items, check_unreachable
+from .foreseen import check_actions, check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX, PREVIOUS, Bound
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
@@ -91,6 +91,7 @@ class _Checker:
         check_cycle(self.ir, self.report, self.order)
         check_unreachable(self.ir, self.report, self.order)
         check_items(self.ir, self.report, self.nodes)
+        check_actions(self.ir, self.report, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
 
@@ -197,8 +198,8 @@ class _Checker:
         if not reference.path or not isinstance(reference.path[0], Field):
             self._bare_node(site, expression, reference)
         else:
-            batch = node.batch is not None
-            finding = check_output_key(node, reference) if batch else check_output(self.interfaces, node, reference)
+            finding = check_output_key(node, reference) if node.batch is not None else None
+            finding = finding or check_output(self.interfaces, node, reference)
             finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
                 self._error(finding.code, site, expression, reference, finding.message, finding.help)

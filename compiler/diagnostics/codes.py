@@ -82,6 +82,7 @@ CODES: dict[str, str] = {
     "PFL325": "result of an item before that there is not",
     "PFL326": "first item without a result before it",
     "PFL327": "item of an inner batch that is not there yet",
+    "PFL328": "edge that is never taken",
     # analyse: node types
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",
@@ -90,6 +91,8 @@ CODES: dict[str, str] = {
     "PFL334": "output that the node type does not have",
     # analyse: named rates
     "PFL335": "rate that names no budget",
+    # analyse: names that are probably misspelt
+    "PFL336": "unknown node type that is nearly called as another",
     # analyse: workflows that nodes start
     "PFL340": "child workflow that cannot be started",
     "PFL341": "input that the child workflow does not have",
@@ -122,6 +125,7 @@ CODES: dict[str, str] = {
     "PFL513": "item in single quotes that an apostrophe ends",
     "PFL514": "retries that never happen",
     "PFL515": "effect that a resumed run repeats",
+    "PFL516": "key or name that only pflow-lower knows",
     "PFL590": "suppression that suppresses nothing",
     "PFL591": "wrong entry in the table of suppressions",
     # write

@@ -92,14 +92,14 @@ class DiagnosticCollector:
         return posixpath.normpath(posixpath.join(folder, reference)), Position(line, column)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `name`: the same but for case, `_` and `-`, or spelled alike."""
+def nearest(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """The known name closest to `name`: the same but for case, `_` and `-`, or spelled `alike` (1: the same)."""
     import difflib  # only when something is wrong
 
     candidates = sorted(set(known) - {name})
     folded = _folded(name)
     same = [candidate for candidate in candidates if _folded(candidate) == folded]
-    return next(iter(same or difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)), None)
+    return next(iter(same or difflib.get_close_matches(name, candidates, n=1, cutoff=alike)), None)
 
 
 def quoted(names: Iterable[object], limit: int = 12) -> str:

@@ -61,6 +61,8 @@ class PflowType(NamedTuple):
     """Outputs that are lists and objects themselves. Others are text, which is read as JSON anew for each reader."""
     structured_output: str = ""
     """The output that is such a value where the node has an `output_schema`."""
+    chooses_action: bool = False
+    """Whether it may give an action of its own; others give `default`, or `error` where they fail."""
     known_outputs: bool = True
     """Whether the type says what it writes."""
     reads_file: str = ""
@@ -83,6 +85,7 @@ _WORKFLOW = PflowType(
     _NONE,
     "sub-workflow",
     Attempts(heeds_retry=False),
+    chooses_action=True,
     known_outputs=False,
 )
 _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", declares_params=False, known_outputs=False)
@@ -114,6 +117,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("result:any stdout:str stderr:str error:str"),
         "run of the code",
         data_outputs=("result",),
+        chooses_action=True,
     ),
     "copy-file": PflowType(
         "pflow.nodes.file.copy_file:CopyFileNode",

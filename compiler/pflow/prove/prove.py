@@ -19,10 +19,12 @@ from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
 from ... import pipeline, regular_files
+from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
+from ..batch_names import as_pflow_knows_it, our_keys
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
 from .sample_data import store_for, values_for
-from .scripted_node import Scenario, Script, ScriptedNode, scripts
+from .scripted_node import Scenario, Script, ScriptedNode, StandIn, scripts
 from .virtual_time import virtual_time
 
 FACETS = ("calls", "attempts", "order", "in flight", "outputs", "progress", "trace", "warnings", "raised error")
@@ -89,10 +91,11 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
     # Every stage first: pflow's compiler runs many a batch that pflow's validator refuses.
     with regular_files.outside_allowed():  # pflow reads them, too
         ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
+    ir.setdefault("edges", [])
     inputs = ir.get("inputs") or {}
     values = {name: _value(name, text, inputs) for name, text in given.items()}
     compiled = compiled_with_classes(
-        compile_workflow, copy.deepcopy(ir), registry=Registry(), initial_params=values_for(inputs, values)
+        _compiled, copy.deepcopy(ir), registry=StandIns(ir), initial_params=values_for(inputs, values)
     )
     ids = [node["id"] for node in ir["nodes"]]
     nodes = _nodes(compiled.start_node)
@@ -103,6 +106,9 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
         if not isinstance(config.batch_config, LoweredBatchConfig) or written["id"] not in nodes:
             yield Proof(written["id"], why="it runs interpreted")
             continue
+        if keys := our_keys(written):
+            yield Proof(written["id"], why=f"pflow does not know `{keys[0]}` as its annotation says it")
+            continue
         if config.batch_config.names:
             yield Proof(written["id"], why=f"it uses ${{{config.batch_config.names[0]}}}, which pflow does not have")
             continue
@@ -112,6 +118,52 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
             if store not in stores:
                 stores.append(store)
         yield _proof(nodes[written["id"]], config, stores)
+
+
+_PREFIX = "stand-in for "
+
+
+def _compiled(ir: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`compile_workflow`, which is shown names, types and models that it knows."""
+    nodes = []
+    for node in as_pflow_knows_it(ir)["nodes"]:
+        params = node.get("params") or {}
+        if asks_a_model(node["type"]) and not params.get("model"):
+            params = {**params, "model": "openai/none"}  # pflow would look for a key, to choose one
+        name = node["type"] if _is_pflows(node["type"]) else f"{_PREFIX}{node['type']}"
+        nodes.append({**node, "type": name, "params": params})
+    return compile_workflow({**as_pflow_knows_it(ir), "nodes": nodes}, *arguments, **keywords)
+
+
+def _is_pflows(name: str) -> bool:
+    return pflow_type(name) is not None and not is_mcp(name)
+
+
+class StandIns(Registry):  # type: ignore[misc]  # pflow is not typed for us
+    """pflow's registry, in which every type of a workflow is known: what is not pflow's own is stood in for.
+
+    Inner nodes are scripted, so that the author's class is neither needed nor imported, and no server either.
+    """
+
+    def __init__(self, ir: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._types = {node["type"] for node in ir["nodes"] if not _is_pflows(node["type"])}
+
+    def load(self, include_filtered: bool = False) -> dict[str, dict[str, Any]]:
+        """pflow's types as they are, and a class of ours for the workflow's others."""
+        known = dict(super().load(include_filtered))
+        for name in self._types:
+            known[f"{_PREFIX}{name}"] = {**_STAND_IN, "interface": known.get(name, _STAND_IN).get("interface", {})}
+        return known
+
+
+_STAND_IN: dict[str, Any] = {
+    "module": StandIn.__module__,
+    "class_name": StandIn.__name__,
+    "type": "core",
+    "file_path": "",
+    "interface": {},
+}
 
 
 def _short(value: Any) -> str:

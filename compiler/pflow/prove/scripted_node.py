@@ -98,6 +98,10 @@ class Scenario:
         return step
 
 
+class StandIn(Node):  # type: ignore[misc]  # pflow is not typed for us
+    """The class of a type that pflow does not know here; it never runs."""
+
+
 class ScriptedNode(Node):  # type: ignore[misc]  # pflow is not typed for us
     """The inner node on stage: its parameters and its own `retry`, with the results of a script."""
 

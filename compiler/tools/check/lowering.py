@@ -32,6 +32,7 @@ class Lowering(NamedTuple):
             standalone=self.standalone,
             maps=self.maps,
             code=True,
+            ask_pflow=True,
         )
 
 
