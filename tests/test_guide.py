@@ -63,10 +63,10 @@ def test_topics_begin_alike(name: str) -> None:
 def test_what_a_page_refers_to_is_there(file: Path) -> None:
     text = file.read_text("utf-8")
     assert set(re.findall(r"`pflow-lower guide ([\w-]+)`", text)) <= set(TOPICS)
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert (file.parent / link).exists() or (link.startswith("compiler/") and not (ROOT / "compiler").exists()), (
-            link
-        )
+    if file == README and not (ROOT / "compiler").exists():
+        return  # runs away from the repository, without most of what the front page links to
+    missing = [link for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text) if not (file.parent / link).exists()]
+    assert missing == []
 
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)

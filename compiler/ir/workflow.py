@@ -91,6 +91,11 @@ class BatchSpec(NamedTuple):
         """The path of the file that the results go to, as it is written."""
         return self.results.get("file", "") if isinstance(self.results, dict) else None
 
+    @property
+    def has_files(self) -> bool:
+        """Whether items are read from a file, or results written to one."""
+        return self.items_file is not None or self.results_file is not None
+
     def named(self, item: Any) -> dict[str, Any]:
         """The names that stand for `item` in the parameters of its call, and what they stand for."""
         return {self.alias: item} if self.inner is None or not isinstance(item, dict) else dict(item)

@@ -235,13 +235,15 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
             expanded[key] = changed.get(key, value)
         if key == "type" and "params" not in node.data:
             expanded["params"] = params
+    if lowered.spec.has_files and node.data.get("cache"):
+        expanded["cache"] = False  # an engine's cache does not look into files: the class has to run
     return {**expanded, **_added(node)}
 
 
 def _added(node: SourceNode) -> dict[str, Any]:
     """What an engine does with the original type by itself, and must be told of the generated one."""
-    if node.batch is not None and (node.batch.items_file is not None or node.batch.results_file is not None):
-        return {}  # what is in a file, or has to be written to one, is not known to an engine's cache
+    if node.batch is not None and node.batch.has_files:
+        return {}
     return {"cache": True} if is_cached(node.type) and "cache" not in node.data else {}
 
 

@@ -66,7 +66,7 @@ _ENGINE = (
     ),
 )
 _DATA_FLOW = Wrapped("data_flow_of_known_names", "validate_data_flow", ("pflow.core.workflow.data_flow",))
-"""What the compiler of 0.16 asks by itself, after the validator."""
+"""What the compiler of the reference version asks by itself, after the validator."""
 _WRAPPERS = (
     Wrapped(
         "compiled_with_classes",

@@ -232,7 +232,7 @@ class Batch:
         if call.error is not None or result is None or self._writer is None:
             return
         try:
-            self._writer.write(result)
+            self._writer.write(self.engine.for_file(result))
         except (TypeError, ValueError, RecursionError) as error:
             call.exception = error
             call.error = f"the result cannot be written to {self._writer.path}: {why_not_json(result)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import warnings
@@ -14,10 +13,12 @@ from .batch import Params, Shared
 from .batch_nodes import is_batch
 from .journal_file import JournalError
 from .json_text import json_text, say, write_out
+from .loops import run_blocking
 from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, visited_steps
+from .progress import showing
 from .run import Run, running
-from .start import Terminated
+from .signals import Terminated, ending_on_sigterm
 
 _MOST_ITEMS = 10
 """So many failed items of a batch are named."""
@@ -68,7 +69,7 @@ def run_program(
             with warnings.catch_warnings():
                 # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
                 warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)
-                with running(run):
+                with ending_on_sigterm(), running(run), showing(quiet=asked.quiet):
                     _run(flow, shared)
             text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
@@ -83,7 +84,7 @@ def run_program(
 
 def _run(flow: Any, shared: Shared) -> None:
     if isinstance(flow, AsyncWorkflow):
-        asyncio.run(flow.run_async(shared))
+        run_blocking(flow.run_async(shared))
     else:
         flow.run(shared)
 

@@ -63,26 +63,49 @@ class FirstFew:
         return ", ".join(map(str, shown)) + (f" (+{more} more)" if more else "")
 
 
-class ItemNames:
-    """The names that items have had, on disk: there may be millions of them."""
+class _OnDisk:
+    """A number for each of a set of digests, on disk: there may be millions of them."""
 
     def __init__(self) -> None:
         # A private temporary file, which SQLite makes when its cache is full and removes by itself.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute(f"PRAGMA cache_size = -{_CACHE}")
-        self._db.execute("CREATE TABLE name (digest BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE known (digest BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID")
         self._db.execute("BEGIN")
 
-    def first_with(self, name: Any, number: int) -> int | None:
-        """The item that has had `name` before; None if that is the first one, item `number`."""
-        digest = hashlib.blake2b(repr(name).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if self._db.execute("INSERT OR IGNORE INTO name VALUES (?, ?)", (digest, number)).rowcount:
+    def _number_or(self, digest: bytes, number: int) -> int | None:
+        """The number of `digest`; None if it had none, and has `number` now."""
+        if self._db.execute("INSERT OR IGNORE INTO known VALUES (?, ?)", (digest, number)).rowcount:
             return None
-        return int(self._db.execute("SELECT number FROM name WHERE digest = ?", (digest,)).fetchone()[0])
+        return int(self._db.execute("SELECT number FROM known WHERE digest = ?", (digest,)).fetchone()[0])
 
     def close(self) -> None:
         """Forget them."""
         self._db.close()
+
+    def __del__(self) -> None:
+        self._db.close()  # of a batch whose end nobody tells
+
+
+class Repeats(_OnDisk):
+    """How often each of many digests has been seen."""
+
+    def seen_before(self, digest: bytes) -> int:
+        """How often `digest` was seen before this time."""
+        before = self._number_or(digest, 1)
+        if before is None:
+            return 0
+        self._db.execute("UPDATE known SET number = number + 1 WHERE digest = ?", (digest,))
+        return before
+
+
+class ItemNames(_OnDisk):
+    """The names that items have had."""
+
+    def first_with(self, name: Any, number: int) -> int | None:
+        """The item that has had `name` before; None if that is the first one, item `number`."""
+        digest = hashlib.blake2b(repr(name).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return self._number_or(digest, number)
 
 
 def is_empty(result: dict[str, Any]) -> bool:

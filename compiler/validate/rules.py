@@ -188,9 +188,6 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
     if spec.results_file is not None and spec.results_file == spec.items_file:
         help = "give the results a file of their own"
         report.error("PFL219", (*path, "results"), "the results would replace the items", help=help)
-    if node.data.get("cache") is True and not (spec.items_file is None and spec.results_file is None):
-        message = "pflow's cache does not look into files, so the outcome of a batch with one is never taken from it"
-        report.error("PFL219", (*node.path, "cache"), message, key=True, help="take `cache` out; `resume` keeps items")
     if spec.tolerated_failures is not None and spec.error_handling is not ErrorHandling.CONTINUE:
         help = 'write "error_handling": "continue", or leave `tolerated_failures` out'
         message = "with `fail_fast`, the first failure ends the batch: none is tolerated"

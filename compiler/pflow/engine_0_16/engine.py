@@ -22,6 +22,7 @@ from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
 from ...runtime.outcome import how_far
 from ...runtime.store import NodeStore
+from ...runtime.tally import MOST_KEPT
 from ...runtime.values import index_lists_only
 from ..messages import say
 from .child import child_of
@@ -248,12 +249,21 @@ class PflowEngine(Engine):
         """The same line as on PocketFlow, where pflow's display lets it stand."""
         say(f"{batch.node_id}: {waiting_for(calls)}")
 
+    def for_file(self, result: Result) -> Result:
+        """Without what pflow itself takes out of a result once its trace has it."""
+        return {name: value for name, value in result.items() if name != "user_message_blocks"}
+
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Keep the item's trace event, as pflow's executor does."""
+        age = self.items.ages.pop(call.index, None) if self.items is not None else None
         if not call.attempt:
             return  # there was no copy of the node to run: pflow's executor does not get as far as an event
         if record is None and self.events is None and not self.has_more:
             return  # nobody reads the trace
+        events = call.batch.shared["_batch_trace"][self.node_id]
+        is_enough = call.batch.results_file is not None and len(events) >= MOST_KEPT
+        if is_enough and not self.has_more:
+            return  # as with errors: the first ones, since there may be millions
         store = item_store(call) if call.store is None else call.store
         result = call.result
         if call.restored:
@@ -280,17 +290,24 @@ class PflowEngine(Engine):
             child_trace_events=getattr(call.inner, "_child_trace_events", None),
             child_workflow_path=path if isinstance(path, str) and path else None,
         )
+        if is_enough and len(events) > MOST_KEPT:
+            events.keep_cost_only()
         if call.restored:
-            self._mark_restored(call)
+            self._mark_restored(call, age)
 
-    def _mark_restored(self, call: Call) -> None:
-        """Tell the trace that the item cost nothing in this run."""
+    def _mark_restored(self, call: Call, age: tuple[str, float] | None) -> None:
+        """Tell the trace that the item cost nothing in this run; `age` is that of an answer from the cache."""
         events = call.batch.shared["_batch_trace"][self.node_id]
         event = list.__getitem__(events, -1)
         event["status"] = "cached"
-        if self.items is not None and call.index in self.items.ages and isinstance(event.get("llm_call"), dict):
-            key, age = self.items.ages[call.index]
-            event["llm_call"] = {**event["llm_call"], "cache_source": "memo", "cache_key": key, "cache_age_sec": age}
+        if age is not None and isinstance(event.get("llm_call"), dict):
+            key, seconds = age
+            event["llm_call"] = {
+                **event["llm_call"],
+                "cache_source": "memo",
+                "cache_key": key,
+                "cache_age_sec": seconds,
+            }
 
     def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
         pairs = zip(self.pairs, values, strict=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_ADDED_UP = ("index", "status", "duration_ms", "llm_call", "events")
+
 
 class Events(list[Any]):
     """A list of events that makes those of ordinary items when they are read.
@@ -26,6 +28,11 @@ class Events(list[Any]):
         list.append(self, result)
         self._seconds.append(seconds)
         self._values += values
+
+    def keep_cost_only(self) -> None:
+        """Of the last event, keep what pflow adds up: what it cost, and what its own nodes did."""
+        event = super().__getitem__(-1)
+        super().__setitem__(-1, {key: event[key] for key in _ADDED_UP if key in event})
 
     def append(self, event: dict[str, Any]) -> None:
         """Append an event that is not ordinary."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ...runtime import Batch, Call
 from ...runtime.journal import as_json
+from ...runtime.tally import Repeats
 
 _KEY = "pflow-lower:item:{}:{}"
 
@@ -26,21 +26,20 @@ class ItemMemory:
     def __init__(self, cache: Any, batch: Batch, *, reads: bool) -> None:
         """`reads` is whether answers may come from the cache; they are kept in any case, as pflow does."""
         self.ages: dict[int, tuple[str, float]] = {}
-        """Of the items whose answer came from the cache: its key there, and how old it is in seconds."""
+        """Of items whose answer has just come from the cache: its key there, and how old it is in seconds."""
         self._cache = cache
         self._reads = reads
         # No node has such a name: pflow looks for the latest entry of a node by its own.
         self._owner = f"{batch.node_id}[item]"
         self._path = batch.shared.get("_pflow_workflow_file")
-        self._seen: Counter[bytes] = Counter()
+        self._seen = Repeats()
         self._keys: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
         """What an earlier call that asked the same gave; the second of two equal items is another one's answer."""
         with self._lock:
-            number = self._seen[asked]
-            self._seen[asked] += 1
+            number = self._seen.seen_before(asked)
             key = self._keys[call.index] = _KEY.format(asked.hex(), number)
         found = self._cache.get_with_age(key) if self._reads else None
         if found is None:
@@ -52,6 +51,7 @@ class ItemMemory:
             return None  # not of ours
         if not isinstance(outputs, dict):
             return None
+        self._keys.pop(call.index, None)
         self.ages[call.index] = (key, time.time() - created)
         return outputs
 

@@ -1,0 +1,530 @@
+"""Batches whose items come from a file and whose results go to one: in order, on threads, as tasks, and in pflow."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pocketflow import AsyncNode, Node
+
+from pflow_lower import lower
+from pflow_lower.runtime.outcome import BatchEndedEarly
+from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
+from pflow_lower.runtime.streams import StreamError
+from pflow_lower.runtime.tally import MOST_KEPT
+
+MANY = 5000
+"""More items than threads do while one of them fails."""
+
+CALLS: Counter[Any] = Counter()
+
+
+def answer(x: Any) -> Any:
+    """What the node under test makes of an item."""
+    CALLS[str(x)] += 1
+    if x == "bad":
+        raise RuntimeError("no such item")
+    if x == "set":
+        return {1, 2}
+    if x == "interrupt":
+        raise KeyboardInterrupt
+    return {"twice": x * 2} if isinstance(x, int) else x
+
+
+class Blocking(Node):  # type: ignore[misc]
+    def prep(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    def exec(self, x: Any) -> Any:
+        return answer(x)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["response"] = exec_res
+
+
+class Asynchronous(AsyncNode):  # type: ignore[misc]
+    async def prep_async(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    async def exec_async(self, x: Any) -> Any:
+        await asyncio.sleep(0)
+        return answer(x)
+
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["response"] = exec_res
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    CALLS.clear()
+    return tmp_path
+
+
+SHAPES = ["in order", "threads", "tasks"]
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+def node_of(shape: str, batch: dict[str, Any]) -> Any:
+    """The generated class around a node of the test; a key that is None is left out."""
+    parallel = {} if shape == "in order" else {"parallel": True, "max_concurrent": 4}
+    kind = "Asynchronous" if shape == "tasks" else "Blocking"
+    files = {"items": {"file": "in.jsonl"}, "results": {"file": "out.jsonl"}}
+    written = {key: value for key, value in {**files, **parallel, **batch}.items() if value is not None}
+    node = {"id": "say", "type": "test", "params": {"x": "${item.x}"}, "batch": written}
+    inputs = {"folder": {"type": "string", "required": False}} if "folder" in str(batch) else {}
+    table = Path("nodes.toml")
+    table.write_text(f'test = {{ class = "{__name__}:{kind}", async = {"true" if shape == "tasks" else "false"} }}\n')
+    made = lower({"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []}, nodes=table)
+    return made.load()["say"](globals()[kind]())
+
+
+def run(shape: str, batch: dict[str, Any], *, asked: dict[str, Any] | None = None, **store: Any) -> dict[str, Any]:
+    """What the batch writes to the store."""
+    shared = {**store}
+    try:
+        with running(Run("workflow.json", **(asked or {}))):
+            node_of(shape, batch)._run(shared)
+    finally:
+        run.outcome = shared.get("say")  # type: ignore[attr-defined]
+    found: dict[str, Any] = shared["say"]
+    return found
+
+
+def items(values: Iterable[Any], path: str = "in.jsonl") -> None:
+    Path(path).write_text("".join(json.dumps({"x": value}) + "\n" for value in values))
+
+
+def results(path: str = "out.jsonl") -> list[dict[str, Any]]:
+    """The results in the file, by index; every line must be whole."""
+    text = Path(path).read_text()
+    assert not text or text.endswith("\n")
+    return sorted(map(json.loads, text.splitlines()), key=lambda found: found["original_index"])
+
+
+@every_shape
+def test_items_are_read_and_results_written(shape: str) -> None:
+    items(range(50))
+    outcome = run(shape, {"key": "n${item.x}"})
+    assert list(outcome) == ["file", "count", "success_count", "error_count", "errors", "batch_metadata"]
+    assert outcome["file"] == "out.jsonl"
+    assert (outcome["count"], outcome["success_count"], outcome["error_count"], outcome["errors"]) == (50, 50, 0, [])
+    assert results() == [
+        {"response": {"twice": 2 * n}, "item": {"x": n}, "original_index": n, "key": f"n{n}"} for n in range(50)
+    ]
+    timing = outcome["batch_metadata"]["timing"]
+    assert timing["min_item_ms"] <= timing["avg_item_ms"] <= timing["max_item_ms"] <= timing["total_items_ms"]
+
+
+@every_shape
+@pytest.mark.parametrize(("source", "sink"), [(True, False), (False, True)], ids=["items", "results"])
+def test_either_file_works_without_the_other(shape: str, source: bool, sink: bool) -> None:
+    items([1, "bad", 3])
+    batch: dict[str, Any] = {"error_handling": "continue"}
+    batch["items"] = {"file": "in.jsonl"} if source else [{"x": 1}, {"x": "bad"}, {"x": 3}]
+    batch["results"] = {"file": "new/out.jsonl"} if sink else None
+    outcome = run(shape, batch)
+    assert ("results" in outcome) is not sink and ("file" in outcome) is sink
+    found = results("new/out.jsonl") if sink else outcome["results"]
+    assert [result["response"]["twice"] for result in found] == [2, 6]
+    assert [error["index"] for error in outcome["errors"]] == [1]
+    assert (outcome["count"], outcome["success_count"], outcome["error_count"]) == (3, 2, 1)
+
+
+@every_shape
+def test_an_empty_file_is_an_empty_batch_and_the_results_of_an_earlier_run_are_gone(shape: str) -> None:
+    items([])
+    Path("out.jsonl").write_text("old\n")
+    assert run(shape, {})["count"] == 0
+    assert results() == []
+
+
+@every_shape
+def test_fail_fast_keeps_what_was_done(shape: str) -> None:
+    items([1, 2, "bad", *range(MANY)])
+    with pytest.raises(RuntimeError, match="no such item"):
+        run(shape, {})
+    outcome = run.outcome  # type: ignore[attr-defined]
+    assert outcome["error_count"] == 1 and outcome["count"] < MANY
+    assert len(results()) == outcome["success_count"] >= 2
+
+
+@every_shape
+def test_errors_are_bounded_and_counted(shape: str) -> None:
+    items([1, *["bad"] * 250, 2])
+    outcome = run(shape, {"error_handling": "continue"})
+    assert (outcome["count"], outcome["success_count"], outcome["error_count"]) == (252, 2, 250)
+    assert [error["index"] for error in outcome["errors"]] == list(range(1, MOST_KEPT + 1))
+
+
+def test_what_is_left_out_of_errors_is_said() -> None:
+    items([1, *["bad"] * 250])
+    shared: dict[str, Any] = {}
+    node_of("threads", {"error_handling": "continue"})._run(shared)
+    assert "250 error(s) out of 251 items; `errors` has the first 100" in shared["__warnings__"]["say"]
+
+
+@every_shape
+def test_a_line_that_cannot_be_read_ends_the_batch_and_keeps_what_was_done(shape: str) -> None:
+    Path("in.jsonl").write_text('{"x": 1}\n{"x": 2}\n{"x": \n{"x": 4}\n')
+    with pytest.raises(StreamError, match=r"in\.jsonl:3: the line is not JSON.*; 2 items were done$"):
+        run(shape, {})
+    assert [result["item"]["x"] for result in results()] == [1, 2]
+    assert run.outcome["count"] == 2  # type: ignore[attr-defined]
+    items([1, 2, 3, 4])
+    assert run(shape, {"resume": True})["count"] == 4
+
+
+@every_shape
+def test_what_is_not_there_is_said_before_the_first_call(shape: str) -> None:
+    with pytest.raises(StreamError, match=r"cannot read in\.jsonl: No such file"):
+        run(shape, {})
+    items([1])
+    Path("file").write_text("")
+    with pytest.raises(StreamError, match=r"cannot write file/out\.jsonl"):
+        run(shape, {"results": {"file": "file/out.jsonl"}})
+    Path("out.txt").write_text("")
+    with pytest.raises(StreamError, match=r"out\.txt: a file of items or results is called"):
+        run(shape, {"results": {"file": "${folder}"}}, folder="out.txt")
+    with pytest.raises(ValueError, match=r"the file of `items` is \$\{folder\}/in\.jsonl, and \$\{folder\} was not"):
+        run(shape, {"items": {"file": "${folder}/in.jsonl"}})
+    with pytest.raises(TypeError, match=r"the file of `results` is \$\{folder\}, and that must be a path, not a list"):
+        run(shape, {"results": {"file": "${folder}"}}, folder=["a"])
+    assert not CALLS
+
+
+def test_results_never_replace_the_items(here: Path) -> None:
+    items([1])
+    os.link("in.jsonl", "also.jsonl")
+    with pytest.raises(StreamError, match="the results would replace the items"):
+        run("threads", {"results": {"file": "also.jsonl"}})
+    assert Path("in.jsonl").read_text() == '{"x": 1}\n'
+
+
+def test_paths_start_at_the_working_directory_or_at_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here / "home"))
+    (here / "home").mkdir()
+    items([1], "home/in.jsonl")
+    run("in order", {"items": {"file": "~/in.jsonl"}, "results": {"file": "${folder}/a/out.jsonl"}}, folder="sub")
+    assert len(results("sub/a/out.jsonl")) == 1
+
+
+@every_shape
+def test_a_result_that_json_cannot_hold_is_that_item_s_error(shape: str) -> None:
+    items([1, "set", 2])
+    outcome = run(shape, {"error_handling": "continue", "resume": True})
+    (error,) = outcome["errors"]
+    assert error["error"] == (
+        "the result cannot be written to out.jsonl: `response` is a set that JSON cannot hold; make it plain data"
+    )
+    assert [result["original_index"] for result in results()] == [0, 2]
+
+
+@every_shape
+def test_a_share_of_failures_is_judged_once_the_total_is_known(shape: str) -> None:
+    items([1, "bad", *range(18)])
+    assert run(shape, {"error_handling": "continue", "tolerated_failures": "5%"})["error_count"] == 1
+    items([1, "bad", *range(17)])
+    with pytest.raises(BatchEndedEarly, match=r"1 items failed, and tolerated_failures is 5%; 19 of 19 items"):
+        run(shape, {"error_handling": "continue", "tolerated_failures": "5%"})
+    items([1, "bad", *range(MANY)])
+    with pytest.raises(BatchEndedEarly):
+        run(shape, {"error_handling": "continue", "tolerated_failures": "0%"})
+    assert run.outcome["count"] < MANY  # type: ignore[attr-defined]  # certain at once
+    items([1, "bad", "bad", "bad", *range(MANY)])
+    with pytest.raises(BatchEndedEarly):
+        run(shape, {"error_handling": "continue", "tolerated_failures": 2})
+    assert run.outcome["count"] < MANY  # type: ignore[attr-defined]
+
+
+@every_shape
+def test_limit_takes_the_first_items_and_the_journal_stays(shape: str) -> None:
+    items(range(10))
+    outcome = run(shape, {"resume": True}, asked={"limit": 3})
+    assert outcome["count"] == 3 and [result["original_index"] for result in results()] == [0, 1, 2]
+    assert sum(CALLS.values()) == 3
+    assert run(shape, {"resume": True})["count"] == 10
+    assert sum(CALLS.values()) == 10
+    CALLS.clear()
+    assert run(shape, {}, asked={"limit": 10})["count"] == 10
+    assert run(shape, {}, asked={"limit": 99})["count"] == 10
+
+
+def test_limit_is_said() -> None:
+    items(range(10))
+    shared: dict[str, Any] = {}
+    with running(Run("workflow.json", limit=3)):
+        node_of("in order", {})._run(shared)
+    assert "only the first 3 items ran (limit)" in shared["__warnings__"]["say"]
+
+
+@every_shape
+def test_two_items_with_one_name_end_the_batch_with_both_places(shape: str) -> None:
+    items([5, 6, 7, 5, 8])
+    with pytest.raises(StreamError, match=r"the items \[0\] and \[3\] have one name, '5'.*; 3 items were done$"):
+        run(shape, {"key": "${item.x}"})
+    assert len(results()) == 3
+    Path("in.jsonl").write_text('{"x": 1}\n{"y": 2}\n')
+    with pytest.raises(StreamError, match="no 'x' among y"):
+        run(shape, {"key": "${item.x}"})
+
+
+@every_shape
+def test_a_run_goes_on_from_the_journal_and_its_file_is_complete(shape: str) -> None:
+    items([0, 1, 2, "bad", 4, 5])
+    with pytest.raises(RuntimeError):
+        run(shape, {"resume": True})
+    first = Counter(CALLS)
+    assert first["bad"] == 1
+    items([0, 1, 2, 3, 4, 5])
+    CALLS.clear()
+    outcome = run(shape, {"resume": True})
+    assert outcome["count"] == 6
+    assert [result["response"]["twice"] for result in results()] == [0, 2, 4, 6, 8, 10]
+    assert not CALLS.keys() & (first.keys() - {"bad"})  # nothing that had ended well ran again
+
+
+def test_an_interrupt_leaves_whole_lines_and_the_count() -> None:
+    items([1, 2, "interrupt", 4])
+    with pytest.raises(KeyboardInterrupt):
+        run("in order", {"resume": True})
+    assert [result["item"]["x"] for result in results()] == [1, 2]
+    assert run.outcome["count"] == 2  # type: ignore[attr-defined]
+
+
+def test_a_second_run_does_not_touch_the_results_of_the_first(here: Path) -> None:
+    items([1, 2])
+    run("in order", {"resume": True}, asked={"limit": 1})
+    before = Path("out.jsonl").read_text()
+    busy = Run("workflow.json")
+    busy.journal()
+    with pytest.raises(Exception, match="another run"):
+        run("in order", {"resume": True})
+    assert Path("out.jsonl").read_text() == before
+    busy.close(ended_well=False)
+
+
+def test_a_full_disk_leaves_whole_lines() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    items([1, 2, 3])
+    os.symlink("/dev/full", "out.jsonl")
+    with pytest.raises(StreamError, match=r"cannot write out\.jsonl: No space left on device"):
+        run("threads", {})
+
+
+def test_a_write_that_fails_in_the_middle_is_taken_back(here: Path) -> None:
+    code = """
+import json, resource, sys
+from pathlib import Path
+from pflow_lower.runtime.streams import results_file, StreamError
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for name in ("a.jsonl", "a.csv"):
+    file = results_file(Path(name))
+    try:
+        for number in range(1000):
+            file.write({"n": number, "text": "x" * 50})
+    except StreamError as error:
+        assert "File too large" in str(error)
+    else:
+        raise AssertionError("all written")
+    file.close()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in ("a.jsonl", "a.csv"):
+        text = Path(name).read_text()
+        assert text.endswith("\n") and 900 < len(text) <= 1000
+    assert [json.loads(line)["n"] for line in Path("a.jsonl").read_text().splitlines()] == list(
+        range(len(Path("a.jsonl").read_text().splitlines()))
+    )
+
+
+@every_shape
+def test_csv(shape: str) -> None:
+    with open("in.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["x", "y"], ["a", "1"], ['b "q"\nz', "2"]])
+    run(shape, {"items": {"file": "in.csv"}, "results": {"file": "out.csv"}})
+    with open("out.csv", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["original_index"])
+    assert [row["response"] for row in rows] == ["a", 'b "q"\nz']
+    assert [json.loads(row["item"])["y"] for row in rows] == ["1", "2"]
+
+
+@every_shape
+def test_parquet(shape: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"x": list(range(30))}), "in.parquet")
+    run(shape, {"items": {"file": "in.parquet"}, "results": {"file": "out.parquet"}})
+    rows = parquet.read_table("out.parquet").to_pylist()
+    assert sorted(row["original_index"] for row in rows) == list(range(30))
+
+
+WORKFLOW = """# Files
+
+Doubles numbers.
+
+## Inputs
+
+### folder
+
+Where the files are.
+
+- type: string
+- required: true
+
+## Steps
+
+### double
+
+Double them.
+
+- type: code
+
+```yaml inputs
+x: ${line.x}
+```
+
+```python code
+x: int
+import time
+time.sleep(0.01)
+open("calls", "a").write(f"{x}\\\\n")
+result: int = 2 * x
+```
+
+```yaml batch
+items:
+  file: ${folder}/in.jsonl
+results:
+  file: ${folder}/out.jsonl
+as: line
+parallel: true
+max_concurrent: 4
+resume: true
+```
+
+### show
+
+Show how many.
+
+- type: shell
+
+```shell command
+wc -l < '${double.file}'; echo ${double.count}
+```
+
+## Outputs
+
+### file
+
+The file.
+
+- source: ${double.file}
+
+### shown
+
+What was shown.
+
+- stdout: true
+- source: ${show.stdout}
+""".replace("\\\\n", "\\n")
+
+
+def environment(here: Path) -> dict[str, str]:
+    return {**os.environ, "HOME": str(here), "PFLOW_LOWER_RESUME": "", STATE_VARIABLE: str(here / "state")}
+
+
+def kill_and_resume(command: list[str], here: Path, kills: int, number: int) -> None:
+    """Run `command` until it ends by itself, after so many SIGKILLs at random moments: complete and right."""
+    chance = random.Random(5)
+    killed = 0
+    for _ in range(200):
+        before = len(calls(here))
+        with (
+            open("said", "w") as said,
+            subprocess.Popen(command, cwd=here, env=environment(here), stdout=said, stderr=said) as process,
+        ):
+            until = before + chance.randint(5, number // (kills + 1))
+            while killed < kills and process.poll() is None and len(calls(here)) < until:
+                time.sleep(0.01)
+            if killed < kills and process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+                continue
+        assert process.returncode == 0, Path("said").read_text()
+        break
+    assert killed == kills
+    found = results(str(here / "out.jsonl"))
+    assert [result["original_index"] for result in found] == list(range(number))
+    assert [result["result"] for result in found] == [2 * n for n in range(number)]
+    assert set(calls(here)) == set(range(number))
+    # Those under way at a kill run again, and those that were not on the disk yet; not all that were done by then.
+    assert len(calls(here)) - number < before / 2
+
+
+def calls(here: Path) -> list[int]:
+    file = here / "calls"
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def test_killed_in_pflow_and_resumed(here: Path) -> None:
+    pytest.importorskip("pflow")
+    number = 400
+    items(range(number))
+    Path("wf.pflow.md").write_text(WORKFLOW)
+    command = [sys.executable, "-m", "pflow_lower", "run", "wf.pflow.md", f"folder={here}"]
+    kill_and_resume(command, here, 3, number)
+
+
+def in_pflow(here: Path) -> tuple[int, str]:
+    """The exit status of the workflow's run in pflow, and what was said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", "run", "wf.pflow.md", "folder=."],
+        capture_output=True,
+        text=True,
+        env=environment(here),
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_in_pflow(here: Path) -> None:
+    pytest.importorskip("pflow")
+    items(range(30))
+    Path("wf.pflow.md").write_text(WORKFLOW)
+    status, said = in_pflow(here)
+    assert status == 0 and "30\n30" in said, said
+    assert len(results()) == 30
+    items([*range(10), "no number"])
+    status, _ = in_pflow(here)
+    assert status == 1
+    Path("in.jsonl").write_text('{"x": 1}\n{"x"\n')
+    status, said = in_pflow(here)
+    assert status == 1 and "in.jsonl:2: the line is not JSON" in said
+
+
+def test_memory_does_not_grow(here: Path) -> None:
+    number = 40_000
+    items(["bad" if n % 2 else n for n in range(number)])
+    node = node_of("threads", {"key": "${batch_index}", "error_handling": "continue"})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    node._run({})
+    assert len(results()) == number / 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kilobytes
