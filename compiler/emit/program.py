@@ -100,7 +100,9 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
             imports=_imports(lowered.batches, classes, used, runtime, source.class_folders),
             runtime=runtime,
             standalone=runtime != RUNTIME,
-            missing="pflow-lower" if runtime == RUNTIME else f"-r {REQUIREMENTS}",
+            remedy="install pflow-lower, or use --standalone"
+            if runtime == RUNTIME
+            else f"pip install -r {REQUIREMENTS}",
             flow=flow,
             makers=makers,
             steps=steps,

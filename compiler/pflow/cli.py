@@ -84,9 +84,16 @@ def run_pflow(ctx: click.Context) -> None:
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first items of every batch.")
 @click.option("--on", metavar="ray[=ADDRESS]", callback=_place, help="Run parallel batches on a Ray cluster.")
+@click.option("--quiet", is_flag=True, help="Show no progress: pflow's -p, which prints the result only.")
 @click.pass_context
 def run_workflow(
-    ctx: click.Context, resume: bool, fresh: bool, budget: float | None, limit: int | None, on: str | None
+    ctx: click.Context,
+    resume: bool,
+    fresh: bool,
+    budget: float | None,
+    limit: int | None,
+    on: str | None,
+    quiet: bool,
 ) -> None:
     """Run WORKFLOW in pflow: `pflow-lower pflow run`, with options of its own.
 
@@ -103,7 +110,7 @@ def run_workflow(
     if asked != Asked() and not is_wanted(True):
         raise click.UsageError(f"{SWITCH}={os.environ[SWITCH]} switches pflow-lower off, and with it this option", ctx)
     ask(asked)
-    _pflow(["run", *ctx.args])
+    _pflow(["run", *(["-p"] if quiet else []), *ctx.args])
 
 
 @click.command()
@@ -168,11 +175,13 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
 
     Raises: Refused, if pflow is not installed.
     """
+    from .asked import ask, asked_for
     from .enable import Refused, is_wanted
     from .lazy_install import install_when_imported
 
     if is_wanted(True):
         install_when_imported()
+    ask(asked_for()._replace(until_exit=True))
     sys.argv = ["pflow", *arguments]
     # Usage lines name the program; under `python -m pflow_lower` click would make that the module.
     sys.modules["__main__"].__package__ = None

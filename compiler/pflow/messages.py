@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 
 _said: set[str] = set()
@@ -22,8 +23,30 @@ def _write_once(line: str) -> None:
     if line in _said or sys.stderr is None:
         return
     _said.add(line)
+    write_line(line.removesuffix("\n"))
+
+
+def write_line(text: str) -> None:
+    """Write a line to stderr, where there is one: on a line of its own, whatever pflow's display has begun there."""
+    if sys.stderr is None:
+        return
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
-        sys.stderr.write(line)
+        _end_pflow_line()
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def _end_pflow_line() -> None:
+    """Have pflow's display end the line `  say...` that it goes on with when the node is done.
+
+    It does so before each log record, in a filter of the handlers that write to stderr.
+    """
+    record = logging.makeLogRecord({})
+    for handler in logging.getLogger().handlers:
+        if getattr(handler, "stream", None) is sys.stderr:
+            for found in handler.filters:
+                if isinstance(found, logging.Filter) and type(found).__module__.startswith("pflow."):
+                    found.filter(record)
 
 
 def new_run() -> None:

@@ -26,6 +26,12 @@ class Asked(NamedTuple):
     budget: float | None
     limit: int | None
     on: str | None
+    quiet: bool = False
+
+    def options(self) -> list[str]:
+        """What is asked of batches, as it was written."""
+        names = ("resume", "budget", "limit", "on")
+        return [f"--{name}" for name in names if getattr(self, name) not in (None, False)]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +63,7 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="run the first N items of every batch only")
     parser.add_argument("--on", metavar="ray[=ADDRESS]", help="run parallel batches on a Ray cluster")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not show how far the batches are")
     found = parser.parse_intermixed_args(arguments)
     return Asked(
         given=found.inputs,
@@ -66,6 +73,7 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
         budget=found.budget,
         limit=found.limit,
         on=found.on,
+        quiet=found.quiet,
     )
 
 

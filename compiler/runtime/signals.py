@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType
 
+from .exceptions import add_note, notes_of
+
+
+class Terminated(KeyboardInterrupt):
+    """The program was asked to end (SIGTERM); it ends as after Ctrl-C."""
+
+
 _attended: ContextVar[bool] = ContextVar("attended", default=False)
-
-
-class Ending:
-    """What ended a run from outside, if anything did."""
-
-    by_sigterm = False
-    """Whether it was SIGTERM."""
 
 
 def is_attended() -> bool:
@@ -25,30 +25,49 @@ def is_attended() -> bool:
 
 
 @contextlib.contextmanager
-def ending_on_sigterm() -> Iterator[Ending]:
-    """Inside, SIGTERM is what Ctrl-C is: KeyboardInterrupt, or a cancellation where an event loop sees to it.
+def ending_on_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM is what Ctrl-C is: an interrupt, or a cancellation where an event loop sees to it.
 
     Does nothing where a program handles SIGTERM itself, and outside of the main thread, which alone gets signals.
+
+    Raises: Terminated, where SIGTERM has ended what runs inside.
     """
-    ending = Ending()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        ending.by_sigterm = True
-        on_ctrl_c = signal.getsignal(signal.SIGINT)
-        if callable(on_ctrl_c):  # an event loop has one of its own
-            on_ctrl_c(signal.SIGINT, frame)
-        else:  # started in the background of a shell, where Ctrl-C does nothing
-            raise KeyboardInterrupt
-
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM) if is_main else None
+    is_outermost = is_main and before == signal.SIG_DFL
     token = _attended.set(True)
-    is_ours = threading.current_thread() is threading.main_thread() and (
-        signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    )
     try:
-        if is_ours:
-            signal.signal(signal.SIGTERM, end)
-        yield ending
+        if is_outermost:
+            _end.came = False
+            signal.signal(signal.SIGTERM, _end)
+        yield
+    except Terminated:
+        raise
+    except KeyboardInterrupt as interrupt:
+        if not _end.came:
+            raise
+        terminated = Terminated()
+        for note in notes_of(interrupt):
+            add_note(terminated, note)
+        raise terminated from interrupt
     finally:
-        if is_ours:
+        if is_outermost:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _attended.reset(token)
+
+
+class _End:
+    """The handler of SIGTERM."""
+
+    came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
+        if callable(on_ctrl_c) and on_ctrl_c is not signal.default_int_handler:
+            on_ctrl_c(signal.SIGINT, frame)  # that of an event loop, which cancels what it runs
+        else:  # or none: in the background of a shell, Ctrl-C does nothing
+            raise Terminated
+
+
+_end = _End()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import signal
 import sys
 from importlib.machinery import ModuleSpec
 from typing import Any
+
+from .signals import ending_on_sigterm
 
 PACKAGE = "pflow_lower_program"
 """The name of the package that the folder of a program is, if it was run by its path."""
@@ -21,10 +22,6 @@ _DISTRIBUTIONS = {"pflow": "pflow-cli", "pflow_lower": "pflow-lower", "pocketflo
 """What to install for a module that generated code imports."""
 
 _owns_the_process = False
-
-
-class Terminated(KeyboardInterrupt):
-    """The program was asked to end (SIGTERM); it ends as after Ctrl-C."""
 
 
 def start(file: str, package: str | None) -> int:
@@ -41,7 +38,6 @@ def start(file: str, package: str | None) -> int:
     if not package:
         package = _package_of(folder)
     _share_the_runtime(package)
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         program: Any = importlib.import_module(f"{package}.{os.path.splitext(name)[0]}")
     except ImportError as error:
@@ -49,7 +45,8 @@ def start(file: str, package: str | None) -> int:
             raise
         sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder)))
         return 1
-    status: int = program.main(sys.argv[1:])
+    with ending_on_sigterm():
+        status: int = program.main(sys.argv[1:])
     return status
 
 
@@ -98,7 +95,3 @@ def _missing(error: ImportError, folder: str) -> list[str]:
     elif isinstance(error, ModuleNotFoundError):
         lines.append("put the module beside the workflow, where PYTHONPATH leads, or install it")
     return [*lines, "(set TRACEBACK=1 to see where)"]
-
-
-def _terminate(*_: object) -> None:
-    raise Terminated

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
+from ...runtime.progress import showing
 from ...runtime.run import current_run
 from ...runtime.signals import ending_on_sigterm
 from ..asked import asked_for
@@ -22,7 +24,7 @@ from ..batch_names import (
     without_our_keys,
 )
 from ..malformed import why_malformed
-from ..messages import new_run, say
+from ..messages import new_run, say, write_line
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
 from .run_scope import run_of_workflow
@@ -134,7 +136,9 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
     generated.engine = batch_config.engine(node, config, run_one)
-    with ending_on_sigterm():
+    # On a terminal pflow shows batches itself; elsewhere it says nothing of one before its end.
+    shows_itself = not callable(shared.get("__progress_callback__")) or sys.stderr is None or sys.stderr.isatty()
+    with ending_on_sigterm(), showing(quiet=shows_itself, write=write_line):
         return str(generated._run(shared))
 
 
