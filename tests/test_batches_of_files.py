@@ -542,7 +542,7 @@ def test_memory_does_not_grow(here: Path) -> None:
 
 def test_the_benchmark_in_small() -> None:
     script = Path(__file__).parent.parent / "benchmarks" / "stream.py"
-    command = [sys.executable, str(script), "--items", "4000", "--kills", "2"]
+    command = [sys.executable, str(script), "--items", "10000", "--kills", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4,000 items, 10 workers, 2 kills" in done.stdout
+    assert "10,000 items, 10 workers, 1 kills" in done.stdout
