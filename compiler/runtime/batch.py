@@ -182,13 +182,13 @@ class Batch:
             self._left = self._begin()
         if self.is_closed or self.is_stopped():
             return None
-        if self.run is not None and self.run.is_over_budget():
-            self._end_early(f"the budget of {self.run.budget:g} $ is reached ({self.run.spent:g} $ known)")
-            return None
         try:
             taken = next(self._left, None)
         except (StreamError, ValueError) as error:  # of a file of items, in which anything may stand
             self.is_closed, self.unreadable = True, error
+            return None
+        if taken is not None and self.run is not None and self.run.is_over_budget():
+            self._end_early(f"the budget of {self.run.budget:g} $ is reached ({self.run.spent:g} $ known)")
             return None
         return None if taken is None else Call(self, *taken)
 
