@@ -252,7 +252,7 @@ class _Checker:
             self._warn("PFL321", site, expression, reference, what, help)
 
     def _missing_in_items(self, node: SourceNode, expression: Expression, reference: Reference) -> str:
-        """Why a reference finds nothing in some item, where nothing else is meant by it and nothing stands in for it."""
+        """Why a reference to the item finds nothing in some of them, where nothing stands in for it."""
         is_item = node.batch is not None and reference.root == node.batch.alias and is_name(reference.root)
         if not is_item or self.ir.permissive or len(expression.operands) > 1 or reference.root in _own_names(node):
             return ""
