@@ -318,7 +318,7 @@ def test_a_missing_package_is_a_message(project: Path, bare_python: Path) -> Non
         ended = bare(bare_python, installed)
         assert (ended.returncode, ended.stderr) == (
             1,
-            "error: No module named 'pflow_lower': pip install pflow-lower\n",
+            "error: No module named 'pflow_lower': install pflow-lower, or use --standalone\n",
         )
     finally:
         shutil.rmtree(site / "pocketflow")
@@ -336,6 +336,29 @@ def test_requirements_are_those_of_the_package(project: Path) -> None:
     assert "pflow-cli>=0.16,<0.17" in settings["optional-dependencies"]["pflow"]
     lower(workflow({"id": "x", "type": "nodes:Shout", "params": {"say": 1}}), project, "other", standalone=True)
     assert "pflow-cli" not in (project / "other" / "requirements.txt").read_text()
+
+
+def test_check_knows_requirements(project: Path) -> None:
+    lower(WORDS, project, "out", standalone=True)
+    file = project / "out" / "requirements.txt"
+
+    def check() -> int:
+        return run("-m", "pflow_lower", "check", "out", cwd=project).returncode
+
+    assert check() == 0
+    for text in (file.read_text() + "flask\n", "", None):
+        file.unlink() if text is None else file.write_text(text)
+        assert check() == 1
+        lower(WORDS, project, "out", standalone=True)
+    for path in [*file.parent.glob("*.py"), file.parent / "lowered.json"]:
+        path.unlink()
+    shutil.rmtree(file.parent / "pflow_lower_runtime")
+    assert check() == 1  # all else of the lowering is gone, and this file says what it was made from
+    file.write_text("flask\n")
+    assert check() == 2  # somebody else's, and nothing of ours
+    with pytest.raises(pflow_lower.LowerError, match="not pflow-lower's"):
+        lower(WORDS, project, "out", standalone=True)
+    assert file.read_text() == "flask\n"
 
 
 @pytest.mark.parametrize(
