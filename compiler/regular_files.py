@@ -19,6 +19,7 @@ MOST = 32 * 1024 * 1024
 
 Name = str | os.PathLike[str]
 
+LEADS_OUT = "cannot read the file: a link leads out of the repository"
 HELP = "--allow-outside reads it all the same"
 
 _command_allows = False

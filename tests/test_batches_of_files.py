@@ -264,6 +264,16 @@ def test_limit_takes_the_first_items_and_the_journal_stays(shape: str) -> None:
     assert run(shape, {}, asked={"limit": 99})["count"] == 10
 
 
+@every_shape
+def test_a_budget_ends_the_batch_and_the_next_run_goes_on(shape: str) -> None:
+    items([1, 2, 3])
+    outcome = run(shape, {}, asked={"budget": 100.0})
+    assert outcome["count"] == 3
+    with pytest.raises(BatchEndedEarly, match=r"the budget of 0 .* is reached"):
+        run(shape, {"resume": True}, asked={"budget": 0.0})
+    assert run(shape, {"resume": True})["count"] == 3
+
+
 def test_limit_is_said() -> None:
     items(range(10))
     shared: dict[str, Any] = {}

@@ -243,6 +243,23 @@ def test_an_unreadable_folder_is_told(run: Run) -> None:
     assert "1 up to date" in shown.stdout
 
 
+@pytest.mark.skipif(shutil.which("setpriv") is None and os.geteuid() == 0, reason="root may read everything")
+def test_a_pattern_that_cannot_look_everywhere_says_so(run: Run) -> None:
+    workflow("flows/greet.json")
+    run("flows/greet.json", "-o", "made/greet")
+    Path("flows/closed").mkdir(mode=0)
+    Path("pflow-lower.toml").write_text('[[lowerings]]\nworkflows = "flows/**/*.json"\nout = "made/{name}"\n')
+    limited = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    command = [*limited, sys.executable, "-m", "pflow_lower", "check", "made"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (2, "")
+    place = (
+        "pflow-lower.toml:2:1: error[PFL615] lowerings[0].workflows: 'flows/**/*.json' may match files in flows/closed"
+    )
+    assert shown.stdout.splitlines()[0] == f"{place}: permission denied"
+    assert "1 up to date" in shown.stdout
+
+
 def test_in_ci_nothing_is_refreshed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     workflow("greet.json")
     run("greet.json", "-o", "made")

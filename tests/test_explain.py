@@ -62,8 +62,8 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
         (folder / module).write_text("".join(f"class {name}: ...\n" for name in classes), encoding="utf-8")
     if kind == "toml":
         folder.joinpath("pyproject.toml" if flags else "nodes.toml").write_text(example.text, encoding="utf-8")
-    if flags == ["lint"]:
-        return said_by_lint(file)
+    if flags[:1] == ["lint"]:
+        return said_by_lint(file, flags[1:])
     options = Options(
         out=folder / "out",
         program="--program" in flags,
@@ -75,8 +75,8 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
         return list(error.diagnostics)
 
 
-def said_by_lint(file: Path) -> list[Diagnostic]:
-    shown = CliRunner().invoke(cli, ["lint", "--format", "json", str(file)])
+def said_by_lint(file: Path, flags: list[str]) -> list[Diagnostic]:
+    shown = CliRunner().invoke(cli, ["lint", "--format", "json", *flags, str(file)])
     findings = json.loads(shown.stdout)
     return [
         Diagnostic(code=found["code"], severity=Severity(found["severity"]), message=found["message"])

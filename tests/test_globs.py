@@ -9,6 +9,10 @@ import pytest
 from pflow_lower.tools.shared.globs import Glob
 
 
+def fail(error: OSError) -> None:
+    raise error
+
+
 @pytest.mark.parametrize(
     ("pattern", "hits", "misses"),
     [
@@ -32,7 +36,7 @@ def test_a_pattern(tmp_path: Path, pattern: str, hits: list[str], misses: list[s
     for name in (*hits, *misses):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert glob.files(tmp_path) == sorted(tmp_path / name for name in hits)
+    assert glob.files(tmp_path, fail) == sorted(tmp_path / name for name in hits)
 
 
 @pytest.mark.parametrize("pattern", ["[", "a[b", "[z-a]", "[]*"])
@@ -45,5 +49,5 @@ def test_folders_of_tools_are_left_out(tmp_path: Path) -> None:
     for name in (".venv/a.json", "x/node_modules/a.json", ".hidden/a.json", "b.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert Glob("**/*.json").files(tmp_path) == [tmp_path / ".hidden" / "a.json", tmp_path / "b.json"]
-    assert Glob(".venv/*.json").files(tmp_path) == []
+    assert Glob("**/*.json").files(tmp_path, fail) == [tmp_path / ".hidden" / "a.json", tmp_path / "b.json"]
+    assert Glob(".venv/*.json").files(tmp_path, fail) == []

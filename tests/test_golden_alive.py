@@ -182,6 +182,8 @@ def test_a_copy_of_the_runtime_disturbs_nobody(project: Path) -> None:
         tool("ruff", "format", "--check", "--isolated", "--no-cache", "--line-length", line_length, folder)
     options = ["--strict", "--python-executable", python_of(project), "--cache-dir", project / "cache"]
     tool("mypy", "--config-file", project / "none.ini", *options, ".", cwd=folder)
+    (folder / "__init__.py").touch()  # a user's own: then the folder is a package for mypy, too
+    tool("mypy", "--config-file", project / "none.ini", *options, folder.name, cwd=project)
     tool("pyright", "--pythonpath", python_of(project), "-p", ".", cwd=folder)
 
 

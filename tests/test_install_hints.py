@@ -16,7 +16,8 @@ TEXTS = [file for file in sorted(PACKAGE.rglob("*")) if file.suffix in (".py", "
 
 
 def test_no_text_asks_a_package_index_for_pflow_lower() -> None:
-    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *TEXTS]:
+    generated = (ROOT / "golden/ok").rglob("flow.py")
+    for file in [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *TEXTS, *generated]:
         assert not re.search(r"pip install[^\n&;|`]*pflow.lower", file.read_text("utf-8")), file.name
 
 
@@ -32,9 +33,10 @@ def names(text: str) -> set[str]:
     return set(re.findall(r"[a-z][a-z-]+(?=[\"<>=\s]|$)", text.removeprefix("pip install")))
 
 
+@pytest.mark.parametrize("start", [("run",), ("pflow", "run"), ("pflow",)])
 @pytest.mark.parametrize("arguments", [("flow.json",), ("--no-cache", "flow.json", "key=value"), ("FLOW.JSON",)])
-def test_a_json_workflow_is_not_run_in_pflow(run, arguments: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
-    status, out, err = run("run", *arguments)
+def test_a_json_workflow_is_not_run_in_pflow(run, start: tuple[str, ...], arguments: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run(*start, *arguments)
     assert (status, out) == (2, "")
     name = next(argument for argument in arguments if argument.lower().endswith(".json"))
     assert err == (

@@ -13,7 +13,7 @@ from pflow_lower.tools.explain.explain import line_in_words
 
 
 def bindings(params: dict[str, Any], *declared: str, alias: str = "item") -> Bindings:
-    return Bindings(batch_names(alias, declared), params)
+    return Bindings(batch_names([alias], declared), params)
 
 
 def reference(text: str) -> Reference:

@@ -18,6 +18,7 @@ from pflow_lower.ir.document import Document
 from pflow_lower.load.json_positions import JsonPositions, index, spelled
 from pflow_lower.load.load import MAX_BYTES, from_bytes, from_json, load
 from pflow_lower.load.plain_data import MAX_DEPTH
+from pflow_lower.node_types.pflow_types import REFERENCE
 from pflow_lower.validate.validate import validate
 
 SMALL = '{"ir_version": "0.1.0", "nodes": [{"id": "a", "type": "x"}]}'
@@ -439,7 +440,7 @@ def test_without_pflow(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pflow", None)
     message = "error[PFL112] a Markdown workflow is read by pflow, which is not installed"
-    assert f'{message}\n  pip install "pflow-cli==0.16.*" markdown-it-py' in refused(MARKDOWN.encode())
+    assert f'{message}\n  pip install "pflow-cli=={REFERENCE}.*" markdown-it-py' in refused(MARKDOWN.encode())
     assert load("-", stdin=io.BytesIO(SMALL.encode())).data["nodes"]
 
 

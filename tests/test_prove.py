@@ -18,6 +18,7 @@ import pytest
 
 pytest.importorskip("pflow")
 
+from pflow_lower.node_types.pflow_types import REFERENCE
 from pflow_lower.pflow.prove import run as proving
 from pflow_lower.pflow.prove import virtual_time
 
@@ -230,7 +231,7 @@ def test_without_pflow(prove: Prove) -> None:
     with mock.patch.dict(sys.modules, {"pflow_lower.pflow.prove.prove": None}):
         status, _, err = prove(CLASSIFIER)
     assert status == 2
-    assert err.startswith('this needs pflow 0.16 (pip install "pflow-cli==0.16.*" markdown-it-py)')
+    assert err.startswith(f'this needs pflow {REFERENCE} (pip install "pflow-cli=={REFERENCE}.*" markdown-it-py)')
 
 
 def test_the_command() -> None:

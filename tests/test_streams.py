@@ -52,6 +52,22 @@ def test_parquet(tmp_path: Path) -> None:
     assert [row["response"] for row in read_items(path)] == [result["response"] for result in RESULTS]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"n": NaN}', "NaN is not a number that JSON has"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": 1} x', "Extra data"),
+    ],
+)
+def test_a_line_that_is_not_json_is_named(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f"1\n{line}\n")
+    rows = read_items(tmp_path / "a.jsonl")
+    assert next(rows) == 1
+    with pytest.raises(StreamError, match=f"a.jsonl:2: .*{said}"):
+        next(rows)
+
+
 def test_an_item_may_be_null_and_an_empty_file_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("null\n\n  \n0\n[]")
     assert list(read_items(tmp_path / "a.jsonl")) == [None, 0, []]

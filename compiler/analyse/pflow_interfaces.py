@@ -69,7 +69,7 @@ def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference)
     names: Mapping[str, object] = {
         **known.outputs,
         **({"item": ""} if node.batch is not None else {}),
-        **({"loop_stopped": ""} if node.data.get("loop") else {}),
+        **({"loop_stopped": ""} if node.loop is not None else {}),
     }
     if step.name in names:
         return None

@@ -125,6 +125,7 @@ CODES: dict[str, str] = {
     "PFL513": "item in single quotes that an apostrophe ends",
     "PFL514": "retries that never happen",
     "PFL515": "effect that a resumed run repeats",
+    "PFL516": "key or name that only pflow-lower knows",
     "PFL590": "suppression that suppresses nothing",
     "PFL591": "wrong entry in the table of suppressions",
     # write

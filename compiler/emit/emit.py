@@ -80,7 +80,7 @@ def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str)
     used = {name for view in views for name in view["uses"]}
     name = source.source or "a workflow"
     about = docstring(f"Batch nodes of {name}." if batches else f"{name} has no batch nodes.")
-    head = header(source)
+    head = [*header(source), *type_checker_lines(runtime)]
     return (
         jinja()
         .get_template("module.py.jinja")
@@ -96,6 +96,18 @@ def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str)
 IN_A_PACKAGE = "if __package__ and not TYPE_CHECKING:"
 """What is beside a module is imported as a part of the same package, if the module is part of one. Type checkers look
 at the other imports: they find what is beside a module whether its folder is a package or not."""
+
+
+def type_checker_lines(runtime: str, *disabled: str) -> list[str]:
+    """The header's lines for mypy, where it is to say nothing of the codes `disabled`.
+
+    A copy of the runtime beside the module is found in one way where the folder is a package for mypy, and in another
+    where it is not: where it is not found, its classes are no types for it.
+    """
+    is_copy = runtime != RUNTIME
+    codes = [*disabled, *(["import-not-found"] if is_copy and "import-not-found" not in disabled else [])]
+    lines = [f'# mypy: disable-error-code="{",".join(codes)}"'] if codes else []
+    return [*lines, *(["# mypy: disallow-subclassing-any=False, warn-return-any=False"] if is_copy else [])]
 
 
 def runtime_imports(runtime: str, used: set[str]) -> list[str]:

@@ -9,7 +9,7 @@ from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
 from .class_body import functions, inputs_are_read, is_reference, written
-from .emit import HEADER, RUNTIME, SourceHeader, beside_imports, header, import_lines, jinja
+from .emit import HEADER, RUNTIME, SourceHeader, beside_imports, header, import_lines, jinja, type_checker_lines
 from .marks import Origin, mark, marked
 from .python_text import (
     WIDTH,
@@ -37,12 +37,12 @@ _BUILTINS = frozenset(
 """Builtins that a step may be named after: its variable gets an underscore (`list_`)."""
 
 
-_UNTYPED_IMPORTS = (
-    '# mypy: disable-error-code="import-untyped,import-not-found"',
-    "# pyright: reportMissingTypeStubs=false",
-)
+_UNTYPED_IMPORTS = ("import-untyped", "import-not-found")
 """The classes of nodes come from packages that need not be typed: pflow is not. And what stands beside the program is
 found by mypy in one way where the folder is a package for it, and in another where it is not."""
+
+
+_UNTYPED_FOR_PYRIGHT = "# pyright: reportMissingTypeStubs=false"
 
 
 class _Names:
@@ -90,7 +90,7 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
     used |= uses
     if source.source:
         used.add("beside")
-    head = [*header(source), *_UNTYPED_IMPORTS]
+    head = [*header(source), *type_checker_lines(runtime, *_UNTYPED_IMPORTS), _UNTYPED_FOR_PYRIGHT]
     text = (
         jinja()
         .get_template("flow.py.jinja")
@@ -100,7 +100,9 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
             imports=_imports(lowered.batches, classes, used, runtime, source.class_folders),
             runtime=runtime,
             standalone=runtime != RUNTIME,
-            missing="pflow-lower" if runtime == RUNTIME else f"-r {REQUIREMENTS}",
+            remedy="install pflow-lower, or use --standalone"
+            if runtime == RUNTIME
+            else f"pip install -r {REQUIREMENTS}",
             flow=flow,
             makers=makers,
             steps=steps,

@@ -25,7 +25,7 @@ _START = re.compile(
 )?    try:
         from [\w.]+\.start import start
     except ModuleNotFoundError as error:
-        sys\.exit\(f'error: \{error\}: pip install [-\w. ]+'\)
+        sys\.exit\(f'error: \{error\}: [-\w., ]+'\)
     sys\.exit\(start\(__file__, __package__\)\)"""
 )
 _ALLOWED = frozenset({

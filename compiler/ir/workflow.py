@@ -239,6 +239,21 @@ class SourceNode(NamedTuple):
         """What is asked for before the node runs, if anything is."""
         return self.data.get("approval") or None
 
+    @property
+    def purpose(self) -> str:
+        """What the node is for, in its author's words; "" if it does not say."""
+        return self.data.get("purpose") or ""
+
+    @property
+    def cache(self) -> bool | None:
+        """Whether the engine may answer from its memo cache; None leaves it to the node's type."""
+        return self.data.get("cache")
+
+    @property
+    def prewarm(self) -> bool:
+        """Whether one call fills the prompt cache before the others start."""
+        return bool(self.data.get("prewarm"))
+
 
 class SourceIR(NamedTuple):
     """A validated workflow. `to_json()` gives back what was read."""

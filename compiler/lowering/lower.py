@@ -235,7 +235,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
             expanded[key] = changed.get(key, value)
         if key == "type" and "params" not in node.data:
             expanded["params"] = params
-    if lowered.spec.has_files and node.data.get("cache"):
+    if lowered.spec.has_files and node.cache:
         expanded["cache"] = False  # an engine's cache does not look into files: the class has to run
     return {**expanded, **_added(node)}
 
@@ -272,8 +272,9 @@ def read_in_prep(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
 
 def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
     """Warn of what generated classes lack: the text that is sent from the prompt cache, and the cache itself."""
+    asked_for = {"prompt_cache": node.prompt_cache, "prewarm": node.prewarm}
     for key, (message, help) in _NOT_CARRIED_OVER.items():
-        if node.data.get(key):
+        if asked_for[key]:
             yield Diagnostic(
                 code="PFL401",
                 severity=Severity.WARNING,

@@ -19,6 +19,9 @@ class Asked(NamedTuple):
     on: str | None = None
     """Where parallel batches run: "ray", "ray=ADDRESS", or here."""
 
+    until_exit: bool = False
+    """Whether this process is one command: what it has journalled is kept until all is printed."""
+
     def options(self) -> list[str]:
         """The options that lowered nodes alone honour, as they are typed."""
         return [

@@ -68,6 +68,9 @@ def _place(context: click.Context, parameter: click.Parameter, value: str | None
 @click.pass_context
 def run_pflow(ctx: click.Context) -> None:
     """Run pflow's own command line; batches run as generated code."""
+    words = [word for word in ctx.args if word[:1] != "-"]
+    if words[:1] == ["run"] or (words and _is_json(words[0])):  # other commands of pflow's may take JSON
+        _refuse_json(ctx.args)
     _pflow(ctx.args)
 
 
@@ -100,9 +103,7 @@ def run_workflow(
     WORKFLOW is a .pflow.md file, or the name of a workflow that pflow has saved. All other options are those
     of `pflow run`, and so is the exit status. PFLOW_LOWER_RESUME=1 is --resume for a plain pflow.
     """
-    for argument in ctx.args:
-        if argument.lower().endswith(".json") and "=" not in argument:
-            _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
+    _refuse_json(ctx.args)
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
 
@@ -175,11 +176,13 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
 
     Raises: Refused, if pflow is not installed.
     """
+    from .asked import ask, asked_for
     from .enable import Refused, is_wanted
     from .lazy_install import install_when_imported
 
     if is_wanted(True):
         install_when_imported()
+    ask(asked_for()._replace(until_exit=True))
     sys.argv = ["pflow", *arguments]
     # Usage lines name the program; under `python -m pflow_lower` click would make that the module.
     sys.modules["__main__"].__package__ = None
@@ -192,6 +195,16 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
         raise Refused(f"{where}: {install_hints.PFLOW}") from error
     cli_main()
     raise SystemExit(0)
+
+
+def _is_json(argument: str) -> bool:
+    return argument.lower().endswith(".json") and "=" not in argument
+
+
+def _refuse_json(arguments: Sequence[str]) -> None:
+    """Say of a JSON workflow that pflow's command does not take it, before pflow starts, and exit."""
+    for argument in filter(_is_json, arguments):
+        _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
 
 
 def _pflow(arguments: Sequence[str]) -> NoReturn:

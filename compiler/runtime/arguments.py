@@ -28,6 +28,11 @@ class Asked(NamedTuple):
     on: str | None
     quiet: bool = False
 
+    def options(self) -> list[str]:
+        """What is asked of batches, as it was written."""
+        names = ("resume", "budget", "limit", "on")
+        return [f"--{name}" for name in names if getattr(self, name) not in (None, False)]
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:

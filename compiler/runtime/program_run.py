@@ -11,7 +11,7 @@ from typing import Any
 from .arguments import Inputs, read_arguments, read_inputs
 from .batch import Params, Shared
 from .batch_nodes import is_batch
-from .journal_file import JournalError
+from .journal_file import JournalError, forget
 from .json_text import json_text, say, write_out
 from .loops import run_blocking
 from .outcome import BatchEndedEarly
@@ -58,7 +58,6 @@ def run_program(
                 run = Run(
                     name,
                     resume=asked.resume,
-                    fresh=asked.fresh,
                     budget=asked.budget,
                     limit=asked.limit,
                     on=asked.on,
@@ -70,6 +69,7 @@ def run_program(
                 # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
                 warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)
                 with ending_on_sigterm(), running(run), showing(quiet=asked.quiet):
+                    _open_journal(run, flow, fresh=asked.fresh)
                     _run(flow, shared)
             text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
@@ -79,7 +79,32 @@ def run_program(
     status = write_out(text)
     say(*(f"warning: {warning}" for warning in _warnings(shared)))
     say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
+    if not run.has_batches and (options := asked.options()):
+        say(f"warning: no batch ran, so {' and '.join(options)} had no effect")
     return status
+
+
+def _open_journal(run: Run, flow: Any, *, fresh: bool) -> None:
+    """Have the journal now, if a batch will want it: that it cannot be had is said before anything runs.
+
+    Raises: JournalError.
+    """
+    if fresh:
+        forget(run.journal_path)
+    if any(run.wants_journal(node.resume) for node in _batches(flow)):
+        run.journal()
+
+
+def _batches(flow: Any) -> Iterator[Any]:
+    """The batches of a flow, in no particular order."""
+    left, seen = [flow.start_node], set()
+    while left:
+        node = left.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            left += node.successors.values()
+            if is_batch(node):
+                yield node
 
 
 def _run(flow: Any, shared: Shared) -> None:
@@ -133,12 +158,13 @@ def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
         errors = outcome.get("errors")
         if not isinstance(errors, list) or not errors:
             continue
-        yield f"{node.node_id}: {len(errors)} of {outcome.get('count')} items that ran failed:"
+        failed = outcome.get("error_count", len(errors))
+        yield f"{node.node_id}: {failed} of {outcome.get('count')} items that ran failed:"
         for error in errors[:_MOST_ITEMS]:
             name = error.get("key") or error["item_summary"]["summary"]
             yield f"  [{error['index']}] {_line(name)}: {_line(error['error'])}"
-        if len(errors) > _MOST_ITEMS:
-            yield f"  ... and {len(errors) - _MOST_ITEMS} more"
+        if failed > _MOST_ITEMS:
+            yield f"  ... and {failed - _MOST_ITEMS} more"
 
 
 def _left(run: Run | None, error: BaseException | None = None) -> Iterator[str]:

@@ -14,14 +14,16 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import copy
+import os
 import pickle
 import sys
+import sysconfig
 import time
+import uuid
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,13 +122,13 @@ class _Driver:
         slots = max(1, min(int(ray.cluster_resources().get("CPU", 1) // cpus), batch.max_concurrent))
         self._width = max(1, batch.max_concurrent // slots)
         self._most_tasks = max(1, batch.max_concurrent // self._width)
-        stop = ray.remote(num_cpus=0)(_Stop)
-        self._stop = stop.remote()
+        self._stop = f"pflow-lower-stop-{uuid.uuid4().hex}"
         pacer = batch.controls.pacer if batch.controls is not None else None
         self._given = ray.put(_shipped(node, batch, _RemotePacer(ray, pacer) if pacer is not None else None))
         self._task = ray.remote(**{**options, "max_retries": 0, "num_returns": "streaming"})(_run_chunk)
         self._report = batch.engine.reporter(batch)
         self._seconds = 0.0  # of all items so far, to size the next chunk
+        self._sign: Any = None
         self._again: deque[_Chunk] = deque()
         self._running: dict[Any, _Chunk] = {}
         self._first = first
@@ -143,7 +145,7 @@ class _Driver:
             for task in ready:
                 self._take(task)
             if self._batch.is_closed:
-                self._ray.get(self._stop.set.remote())
+                self._tell_workers()
             self._batch.raise_if_stopped()
 
     def stop(self) -> None:
@@ -152,9 +154,14 @@ class _Driver:
         self._batch.stopped.set()
         self._batch.engine.on_stopping()
         with contextlib.suppress(Exception):  # a cluster that is gone needs no telling
-            self._ray.get(self._stop.set.remote(), timeout=5)
+            self._tell_workers()
             for task in self._running:
                 self._ray.cancel(task, recursive=False)
+
+    def _tell_workers(self) -> None:
+        """Let no worker begin another item: the actor of that name is the sign, and they look whether it is there."""
+        if self._sign is None:
+            self._sign = self._ray.remote(num_cpus=0, name=self._stop)(_Sign).remote()
 
     def _next_chunk(self) -> _Chunk | None:
         if self._again:
@@ -313,31 +320,23 @@ def _shipped(node: Any, batch: Batch, pacer: Any) -> _Shipped:
 
 
 def _only_here(*classes: type) -> Iterator[ModuleType]:
-    """The modules of `classes` that a worker, which has this process's import path, would not find by their names."""
+    """The modules of `classes` that are not installed, so that a worker may not find them by their names."""
+    paths = sysconfig.get_paths()
+    installed = tuple(os.path.join(os.path.realpath(paths[name]), "") for name in ("stdlib", "purelib", "platlib"))
     for name in {base.__module__ for cls in classes for base in cls.__mro__}:
-        module, found = sys.modules.get(name), None
-        with contextlib.suppress(ImportError, ValueError, AttributeError):  # no parent, or one that is made up
-            parent, _, _ = name.rpartition(".")
-            path = sys.modules[parent].__path__ if parent else None
-            found = PathFinder.find_spec(name, path) if PathFinder.find_spec(name.partition(".")[0]) else None
-        if module is not None and found is None and name not in sys.builtin_module_names:
+        module = sys.modules.get(name)
+        if module is None or name in sys.builtin_module_names or name.partition(".")[0] == "pflow_lower":
+            continue
+        file = getattr(module, "__file__", None)
+        if file is None or not os.path.realpath(file).startswith(installed):
             yield module
 
 
 # On the workers.
 
 
-class _Stop:
-    """An actor that workers ask whether to go on."""
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        return self._is_set
+class _Sign:
+    """An actor that says by being there that the batch is over."""
 
 
 class _RemotePacer:
@@ -383,10 +382,8 @@ class _WorkerBatch(Batch):
         return self.whole
 
 
-def _run_chunk(shipped: _Shipped, items: list[tuple[int, Any]], width: int, stop: Any) -> Iterator[list[Outcome]]:
+def _run_chunk(shipped: _Shipped, items: list[tuple[int, Any]], width: int, stop: str) -> Iterator[list[Outcome]]:
     """The outcomes of some items, in groups as they come."""
-    ray = _ray()
-
     from .controls import controls_of
 
     node = shipped.node
@@ -400,7 +397,7 @@ def _run_chunk(shipped: _Shipped, items: list[tuple[int, Any]], width: int, stop
     def may_go_on() -> bool:
         nonlocal asked, stopped
         if not stopped and time.monotonic() - asked > STOP_SECONDS:
-            asked, stopped = time.monotonic(), ray.get(stop.is_set.remote())
+            asked, stopped = time.monotonic(), _is_there(stop)
         return not stopped
 
     def one(index: int, item: Any) -> Outcome:
@@ -426,6 +423,14 @@ def _run_chunk(shipped: _Shipped, items: list[tuple[int, Any]], width: int, stop
             ready, sent = [], time.monotonic()
     if ready:
         yield ready
+
+
+def _is_there(name: str) -> bool:
+    try:
+        _ray().get_actor(name)
+    except ValueError:  # how Ray says that there is none
+        return False
+    return True
 
 
 def _one_after_the_other(items: list[tuple[int, Any]], one: Any, may_go_on: Any) -> Iterator[Outcome]:

@@ -18,7 +18,7 @@ from .signals import ending_on_sigterm
 PACKAGE = "pflow_lower_program"
 """The name of the package that the folder of a program is, if it was run by its path."""
 
-_DISTRIBUTIONS = {"pflow": "pflow-cli", "pflow_lower": "pflow-lower", "pocketflow": "pocketflow"}
+_DISTRIBUTIONS = {"pflow": "pflow-cli", "pocketflow": "pocketflow"}
 """What to install for a module that generated code imports."""
 
 _owns_the_process = False

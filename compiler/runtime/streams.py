@@ -127,16 +127,27 @@ def _of_kind(path: Path, kinds: Mapping[str, Callable[[Path], Any]]) -> Callable
     return found
 
 
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that JSON has")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+
+
 def _json_lines(path: Path) -> Iterator[tuple[Any]]:
     with _said_of(path, "read"), open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                item = json.loads(line)
+                item = _DECODER.decode(line)
             except ValueError as error:
+                # The decoder counts lines inside of what it is given, and that is one line.
+                why = f"{error.msg}, column {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
                 ends = "" if line.endswith("\n") else "; the line has no end: was the file cut off?"
-                raise StreamError(f"{path}:{number}: the line is not JSON ({error}){ends}") from None
+                raise StreamError(f"{path}:{number}: the line is not JSON ({why}){ends}") from None
+            except RecursionError:
+                raise StreamError(f"{path}:{number}: the line is nested too deeply to be read") from None
             yield (item,)
 
 

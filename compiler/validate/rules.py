@@ -1,6 +1,7 @@
 """Stage 2, after the schema: what a schema cannot say about nodes, edges, names and annotations.
 
-References are not looked at here; `scope.py` does that.
+References are not looked at here; `analyse/references.py` does that. Some of it reads the document itself (`.data`),
+where the typed parts of the workflow have defaults already: what is checked is what was written.
 """
 
 from __future__ import annotations

@@ -117,11 +117,12 @@ def shell(command: str, folder: Path, environment: dict[str, str]) -> tuple[str,
 
 def surroundings(provider: str) -> dict[str, str]:
     """The environment for commands of a document: this Python's programs first, the model's provider at `provider`."""
-    dropped = ("CI", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "PFLOW_LOWER", "PFLOW_LOWER_DUMP")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PFLOW_", "XDG_"))}
+    inherited.pop("CI", None)
     git = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "somebody")
     git |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "somebody@example.org")
     return {
-        **{name: value for name, value in os.environ.items() if name not in dropped},
+        **inherited,
         **git,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "OPENAI_API_KEY": "none is needed",

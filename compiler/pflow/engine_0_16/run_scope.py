@@ -6,6 +6,7 @@ by the cache that pflow hands on to it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import weakref
@@ -99,7 +100,17 @@ def _open_journal(run: Run, workflow: Any) -> None:
         run.journal()
 
 
+def _forget_at_exit(run: Run) -> None:
+    try:
+        run.close(ended_well=True)
+    except JournalError as error:
+        say(str(error))
+
+
 def _end(run: Run, *, ended_well: bool, asked: Asked) -> None:
+    if ended_well and asked.until_exit and not run.is_incomplete and run.is_journalled:
+        atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
+        return
     left = run.close(ended_well=ended_well)
     name = os.path.basename(run.workflow)
     if left and not (ended_well and not run.is_incomplete):

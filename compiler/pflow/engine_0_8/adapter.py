@@ -32,23 +32,26 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     Raises: whatever `compile_ir_to_flow` does; CompilationError, if a node uses a name of ours and cannot
     be lowered.
     """
-    ir = as_data(ir_json)
+    try:
+        ir = as_data(ir_json)
+    except ValueError:
+        return original(ir_json, *arguments, **keywords)  # pflow says best what is wrong with it
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
     flow = original(_known(ir, given), *arguments, **keywords)
-    batches = [wrapped for wrapped in _nodes(flow) if isinstance(wrapped.inner_node, PflowBatchNode)]
-    malformed = {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
-    for node_id, why in malformed.items():
-        _refuse_ours(ir, given, why, (node_id,))
-        say(f"{node_id} runs interpreted: {why}")
-    batches = [wrapped for wrapped in batches if wrapped.node_id not in malformed]
-    if not batches:
-        return flow
+    malformed: dict[str, str] = {}
     try:
-        _attach(ir, batches, given)
+        malformed |= {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
+        batches = [wrapped for wrapped in _nodes(flow) if isinstance(wrapped.inner_node, PflowBatchNode)]
+        batches = [wrapped for wrapped in batches if wrapped.node_id not in malformed]
+        if batches:
+            _attach(ir, batches, given)
     except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         why = str(error) or type(error).__name__
         _refuse_ours(ir, given, why)
         say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
+    for node_id, why in malformed.items():
+        _refuse_ours(ir, given, why, (node_id,))
+        say(f"{node_id} runs interpreted: {why}")
     return flow
 
 

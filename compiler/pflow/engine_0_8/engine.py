@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pflow.runtime import batch_node
 from pflow.runtime.error_context import get_upstream_stderr
 
 from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
@@ -57,6 +58,13 @@ class WrappedEngine(Engine):
         """The parameters as pflow's node gets them: with what its compiler injected."""
         return {**params, **self.static}
 
+    def replacing(self, call: Call, written: Any) -> None:
+        """pflow's executor has this in the log, and its command line shows it."""
+        batch_node.logger.warning(
+            "Batch result already has 'item' key, overwriting with original batch item",
+            extra={"node_id": call.batch.node_id, "existing_item": written},
+        )
+
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """Let pflow itself say what parameters without a value come to: its own error or, where the workflow
         is permissive, a run with its own text for them.
@@ -70,10 +78,15 @@ class WrappedEngine(Engine):
 
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Note what an item's model cost, as pflow's executor does: one caller at a time."""
-        usage = call.result.get("llm_usage") if call.result is not None else None
+        usage = None if call.result is None else call.result.get("llm_usage") or self._usage_beside(call)
         if usage and isinstance(usage, dict):
             node_id = call.batch.node_id
             self.shared[_CALLS].append({**usage, "node_id": node_id, "batch_item_index": call.index})
+
+    def _usage_beside(self, call: Call) -> Any:
+        """What the node wrote beside its outputs: without namespaces, it writes to the top of the item's store."""
+        usage = (call.store or {}).get("llm_usage")
+        return None if usage is self.shared.get("llm_usage") else usage
 
     def warn(self, batch: Batch, warnings: list[str]) -> None:
         """As a text for the node, which makes the run DEGRADED."""

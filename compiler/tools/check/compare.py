@@ -13,6 +13,7 @@ from ... import pipeline, regular_files
 from ...atomic_write import LEFT_OVER
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ...generated_folder import MAP
+from ...ir.batch_keys import ours_in
 from ...write import write
 from .difference import first_difference, unified
 from .lowering import Lowering, shown
@@ -33,6 +34,8 @@ class Outcome(NamedTuple):
     """The files that were written."""
     removed: tuple[str, ...] = ()
     """The files, and the folders that were empty then, that were removed."""
+    is_portable: bool = True
+    """Whether plain pflow knows every key of its batches."""
 
     @property
     def drifted(self) -> bool:
@@ -65,6 +68,8 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         return outcome._replace(findings=error.diagnostics)
     except OSError as error:
         return outcome._replace(findings=(_unreadable(lowering, error),))
+    batches = [node.data["batch"] for node in compiled.source.nodes if isinstance(node.data.get("batch"), dict)]
+    outcome = outcome._replace(is_portable=not any(map(ours_in, batches)))
     findings: list[Diagnostic] = []
     differences = []
     for path in sorted(files):

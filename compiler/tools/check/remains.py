@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
-from ...generated_folder import GENERATED, LOWERED, MAP, MODULE, is_expanded_ir, is_map
+from ...generated_folder import GENERATED, LOWERED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
 from ...generated_header import HEADER_BYTES, MARK, header_of, read_header
 from .lowering import Lowering, beside, from_header, shown
 
@@ -34,7 +34,10 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
     if not ours:
         return Remains()
     problem = None
-    for name in sorted(filter(MODULE.fullmatch, ours), key=lambda name: (name == "flow.py", name)):
+    if REQUIREMENTS in ours and header_in(folder / REQUIREMENTS) is None:
+        ours.remove(REQUIREMENTS)  # the user's own
+    modules = [name for name in ours if MODULE.fullmatch(name) or name == REQUIREMENTS]
+    for name in sorted(modules, key=lambda name: (name == "flow.py", name == REQUIREMENTS, name)):
         try:
             header = header_of(regular_files.read_start(folder / name, HEADER_BYTES))
         except IsADirectoryError:

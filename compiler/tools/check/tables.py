@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,14 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
     problems = []
     patterns = entry["workflows"]
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        unread: list[OSError] = []
         try:
-            workflows = _matches(folder, pattern)
+            workflows = _matches(folder, pattern, unread.append)
         except ValueError as error:
             problems.append(_problem(file, f"{where}.workflows", str(error)))
             continue
-        if not workflows:
+        problems += [_cannot_look(file, f"{where}.workflows", pattern, each) for each in unread]
+        if not workflows and not unread:
             help = "correct the pattern, or remove it together with the generated files"
             problems.append(_problem(file, f"{where}.workflows", f"{pattern!r} matches no file", help))
         for workflow in workflows:
@@ -131,11 +133,20 @@ def _outside(folder: Path, workflow: Path, out: str, file: Path, where: str) -> 
                 yield _problem(file, f"{where}.{key}", message, regular_files.HELP)
 
 
-def _matches(folder: Path, pattern: str) -> list[Path]:
+def _cannot_look(file: Path, where: str, pattern: str, error: OSError) -> Diagnostic:
+    """A folder that may hold what is asked for, and that cannot be read."""
+    reason = (error.strerror or str(error)).lower()
+    message = f"{pattern!r} may match files in {shown(Path(error.filename or file.parent))}: {reason}"
+    return table_problem(
+        file, where, message, "make the folder readable, or name the folders to look in", code="PFL615"
+    )
+
+
+def _matches(folder: Path, pattern: str, on_error: Callable[[OSError], None]) -> list[Path]:
     """Raises: ValueError, if it is not a pattern."""
     return [
         path
-        for path in Glob(pattern).files(folder)
+        for path in Glob(pattern).files(folder, on_error)
         if path.name != LOWERED and not path.name.endswith(MAP) and path.name not in TABLES
     ]
 

@@ -1,4 +1,7 @@
-"""Which node of the new workflow was which of the old one: the same id, or so alike that it was renamed."""
+"""Which node of the new workflow was which of the old one: the same id, or so alike that it was renamed.
+
+What a node says is compared as it was written (`.data`): a key that nobody here knows is a part like any other.
+"""
 
 from __future__ import annotations
 

@@ -94,8 +94,7 @@ class Repository:
         """The file at `path` in the working tree. Raises: LowerError (PFL101), if a link leads out of it."""
         file = self.top / path
         if not regular_files.may_lead_outside() and not regular_files.is_below(file, self.top):
-            message = "cannot read the file: a link leads out of the repository"
-            raise refusal("PFL101", self.shown(path), message, help=regular_files.HELP)
+            raise refusal("PFL101", self.shown(path), regular_files.LEADS_OUT, help=regular_files.HELP)
         return file
 
     def extract(self, commit: str, path: str, into: Path) -> Path:

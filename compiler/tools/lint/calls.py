@@ -32,7 +32,7 @@ def identical_calls(context: LintContext, node: SourceNode) -> Iterator[Finding]
 def _is_sampling(node: SourceNode) -> bool:
     """Whether equal calls are answered anew each time, as the author has asked for."""
     known = pflow_type(node.type)
-    anew = known is not None and known.answers == "new" and node.data.get("cache") is False
+    anew = known is not None and known.answers == "new" and node.cache is False
     return anew and node.params.get("temperature") != 0
 
 

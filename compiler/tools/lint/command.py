@@ -31,6 +31,7 @@ def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[s
     help="Only these: PFL501, or PFL5 for all of lint's own.",
 )
 @click.option("--ignore", metavar="CODES", multiple=True, callback=_codes, help="Not these. The longer code counts.")
+@click.option("--portable", is_flag=True, help="Also what pflow without pflow-lower would refuse (PFL516).")
 @click.option("--fix", "mend", is_flag=True, help="Mend what can be mended without a change of behaviour.")
 @click.option(
     "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
@@ -44,6 +45,7 @@ def lint(
     workflow: tuple[str, ...],
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    portable: bool,
     mend: bool,
     nodes: Path | None,
     form: str,
@@ -62,7 +64,10 @@ def lint(
     The exit status is 0 if nothing was found, 1 if something was, 2 if a workflow could not be read or is invalid.
     """
     from .run import run
+    from .table import PORTABLE
 
+    if portable:
+        select = (*(select or ("PFL",)), PORTABLE)
     raise SystemExit(run(workflow, select, ignore, mend, nodes, form, quiet))
 
 

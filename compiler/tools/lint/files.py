@@ -50,7 +50,7 @@ def outside(name: str) -> Diagnostic:
     return Diagnostic(
         code="PFL101",
         severity=Severity.ERROR,
-        message="cannot read the file: a link leads out of the repository",
+        message=regular_files.LEADS_OUT,
         file=name,
         help=regular_files.HELP,
     )

@@ -10,7 +10,7 @@ from ...diagnostics.diagnostic import Diagnostic, by_position
 from ...ir.paths import Path
 from ...ir.report import DiagnosticCollector
 from ...ir.workflow import SourceIR
-from . import calls, outputs, retries, settings, shell, values
+from . import calls, outputs, portable, retries, settings, shell, values
 from .context import LintContext, Rule
 
 RULES = (
@@ -29,8 +29,12 @@ RULES = (
     Rule("PFL513", shell.quoted_item),
     Rule("PFL514", settings.retries_that_never_happen),
     Rule("PFL515", retries.resumed_effect),
+    Rule("PFL516", portable.known_here_only),
 )
 """Every rule, by code."""
+
+PORTABLE = "PFL516"
+"""Found only where it is asked for by its code: most workflows with such keys are not meant for plain pflow."""
 
 _NOT_OF_THE_WORKFLOW = ("PFL330", "PFL331")  # what is missing is knowledge of ours, nothing of the author's
 
@@ -53,6 +57,8 @@ class Choice(NamedTuple):
         """Whether findings of `code` are shown."""
         chosen = max((len(prefix) for prefix in self.select if code.startswith(prefix)), default=0)
         refused = max((len(prefix) for prefix in self.ignore if code.startswith(prefix)), default=0)
+        if code == PORTABLE and not any(len(prefix) == len(code) for prefix in self.select if code.startswith(prefix)):
+            return False
         return chosen > refused
 
 

@@ -86,8 +86,8 @@ def _node(node: SourceNode, found: Occurrence) -> list[str]:
     kind = "batch node" if node.batch is not None else "node"
     what = f"**output** {_code(output)} of the {kind}" if output else f"**{kind}**"
     words = [f"{what} {_code(node.id)} ({_code(node.type)})"]
-    if node.data.get("purpose"):
-        words.append(_plain(node.data["purpose"]))
+    if node.purpose:
+        words.append(_plain(node.purpose))
     outputs = [name for name in OUTPUTS if node.batch is not None and name in outputs_of(node.batch)]
     if node.batch is not None and output in outputs:
         only = ""
@@ -137,15 +137,14 @@ def _key(analysis: Analysis, offset: int) -> tuple[str, Place] | None:
     if analysis.places is None or analysis.source is None:
         return None
     for node in analysis.source.nodes:
-        batch = node.data.get("batch")
-        if not isinstance(batch, dict):
+        if node.batch is None:
             continue
         path = (*node.path, "batch")
         place = analysis.places.key(path)
         if place is not None and place.holds(offset):
             return _batch(analysis, node), place
         for row in BATCH_KEYS:
-            place = analysis.places.key((*path, row.key)) if row.key in batch else None
+            place = analysis.places.key((*path, row.key)) if row.key in node.batch.written else None
             if place is not None and place.holds(offset):
                 return f"**batch** {_code(row.key)}: {_about(row)}", place
     return None

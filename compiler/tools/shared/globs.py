@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from .workflow_files import is_skipped, walk
@@ -38,10 +39,10 @@ class Glob:
             return PurePosixPath(path) == self._literal
         return self._spec.match_file(path)
 
-    def files(self, folder: Path) -> list[Path]:
+    def files(self, folder: Path, on_error: Callable[[OSError], None]) -> list[Path]:
         """The files below `folder` that are meant, sorted; with wildcards, none in a folder that `walk` leaves out.
 
-        What cannot be read is left out.
+        A folder that cannot be read is handed to `on_error` and left out.
         """
         if self._literal is not None:
             path = Path(os.path.normpath(folder / self._literal))
@@ -52,7 +53,7 @@ class Glob:
                 break
             fixed.append(part)
         found = []
-        for inner in walk(folder.joinpath(*fixed), lambda _: None):
+        for inner in walk(folder.joinpath(*fixed), on_error):
             for name in inner.files:
                 path = inner.path / name
                 inside = path.relative_to(folder).as_posix()

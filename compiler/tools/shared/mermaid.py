@@ -63,6 +63,8 @@ def _said(node: Mapping[str, Any]) -> Iterator[str]:
     spec = BatchSpec.of(batch)
     number = len(spec.items) if isinstance(spec.items, list) else 0
     listed = f"{number} item" if number == 1 else f"{number} items"
+    if spec.items_file is not None:
+        listed, number = f"the file {spec.items_file}", 1
     yield f"for each {spec.alias} in {listed if number else spec.items}"
     for inner in spec.levels[1:] if spec.inner is not None else ():
         source = inner.items if isinstance(inner.items, str) else f"{len(inner.items)} items"

@@ -66,6 +66,11 @@ def _known(facts: BatchFacts) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """Any part of a stage's result as JSON data, field by field.
+
+    By reflection, since this is what `--print-after` is for before there is a lowered workflow: a field that a stage
+    gets shows up by itself. What the lowered workflow shows is pinned, and has a printer of its own (`ir/printer.py`).
+    """
     if isinstance(value, Document):
         return value.data
     if isinstance(value, SourceIR):

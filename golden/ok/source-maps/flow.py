@@ -15,7 +15,7 @@ if __name__ == "__main__":  # run it as a module of the package that its folder 
     try:
         from pflow_lower.runtime.start import start
     except ModuleNotFoundError as error:
-        sys.exit(f"error: {error}: pip install pflow-lower")
+        sys.exit(f"error: {error}: install pflow-lower, or use --standalone")
     sys.exit(start(__file__, __package__))
 
 from pflow.nodes.http.http import HttpNode

@@ -1,0 +1,145 @@
+"""What `pflow-lower journal list | show | clear | export` do. Each ends with its exit status: SystemExit."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from ...diagnostics.diagnostic import printable
+from ...exit_status import DONE, FAILED, FOUND
+from ...runtime.journal_file import Described, JournalError, describe, forget, read_rows
+from .find import NotFound, folders, journal_called, journals
+
+
+def list_journals(form: str) -> None:
+    """Print all journals, as text or JSON."""
+    try:
+        paths, places = journals(), folders()
+    except JournalError as error:
+        _refuse(error)
+    looked_at = [_described(path) for path in paths]
+    found = [one for one in looked_at if isinstance(one, Described)]
+    problems = [one for one in looked_at if isinstance(one, str)]
+    if form == "json":
+        click.echo(json.dumps([_as_data(one) for one in found], indent=2))
+    else:
+        for one in found:
+            click.echo(_line(one))
+    for problem in problems:
+        click.echo(f"pflow-lower: {printable(problem)}", err=True)
+    if not found and not problems:
+        click.echo(f"no journal in {' or '.join(printable(str(place)) for place in places)}", err=True)
+    raise SystemExit(FAILED if problems else DONE if found else FOUND)
+
+
+def show(name: str, form: str) -> None:
+    """Print the finished items in a journal, as text or JSON."""
+    path = _called(name)
+    rows = _rows(path)
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        key = f" {row['key']!r}" if row["key"] is not None else ""
+        cost = f"  {row['cost']:g} $" if row["cost"] is not None else ""
+        click.echo(printable(f"{row['node']}{key}  {row['seconds']:.2f} s{cost}  {_short(row['result'])}"))
+    if not rows:
+        click.echo("no item has ended well", err=True)
+
+
+def clear(names: Sequence[str]) -> None:
+    """Forget the journals called so; without a name, all of them."""
+    try:
+        paths = [_called(name) for name in names] or journals()
+    except JournalError as error:
+        _refuse(error)
+    if not paths:
+        click.echo("there is no journal", err=True)
+        raise SystemExit(FOUND)
+    cleared = [_cleared(path) for path in paths]
+    raise SystemExit(DONE if all(cleared) else FAILED)
+
+
+def export(name: str) -> None:
+    """Print the finished items in a journal as JSON Lines."""
+    for row in _rows(_called(name)):
+        click.echo(json.dumps(row, ensure_ascii=not _takes_unicode()))
+
+
+def _described(path: Path) -> Described | str:
+    """What the journal at `path` is, or why that cannot be said."""
+    try:
+        return describe(path)
+    except JournalError as error:
+        return str(error)
+
+
+def _cleared(path: Path) -> bool:
+    try:
+        forget(path)
+    except JournalError as error:
+        click.echo(f"pflow-lower: {printable(str(error))}", err=True)
+        return False
+    click.echo(f"cleared {printable(path.stem)}")
+    return True
+
+
+def _takes_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _called(name: str) -> Path:
+    try:
+        return journal_called(name)
+    except NotFound as error:
+        click.echo(f"pflow-lower: {printable(str(error))}", err=True)
+        raise SystemExit(FOUND) from None
+    except JournalError as error:
+        _refuse(error)
+
+
+def _rows(path: Path) -> Sequence[dict[str, Any]]:
+    try:
+        return [row._asdict() for row in read_rows(path)]
+    except JournalError as error:
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    click.echo(f"pflow-lower: {printable(str(error))}", err=True)
+    raise SystemExit(FAILED)
+
+
+def _line(one: Described) -> str:
+    items = ", ".join(f"{node} {count}" for node, count in one.nodes.items()) or "no item"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started))
+    used = ", in use" if one.is_in_use else ""
+    return printable(f"{one.path.stem}  {one.workflow}  {items}  {when}  {_size(one.size)}{used}")
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def _as_data(one: Described) -> dict[str, Any]:
+    return {
+        "journal": one.path.stem,
+        "file": str(one.path),
+        "workflow": one.workflow,
+        "nodes": dict(one.nodes),
+        "items": sum(one.nodes.values()),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.started)),
+        "size": one.size,
+        "in_use": one.is_in_use,
+    }
+
+
+def _short(result: Any) -> str:
+    text = json.dumps(result, ensure_ascii=False)
+    return text if len(text) <= 100 else f"{text[:99]}…"
