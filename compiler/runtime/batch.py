@@ -168,7 +168,9 @@ class Batch:
 
     def how_many(self, items: int) -> str:
         """So many items, for a message: "3 of 10 items", or "3 items" where the total is not known."""
-        return f"{items} items" if self.total is None else f"{items} of {self.total} items"
+        if self.total is None:
+            return "1 item" if items == 1 else f"{items} items"
+        return f"{items} of {self.total} items"
 
     def first_item(self) -> tuple[()] | tuple[Any]:
         """The first item, if there is one, before the batch begins. Raises: StreamError."""
@@ -304,9 +306,10 @@ class Batch:
         self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
         if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
             known = left if self.total is None else min(left, self.total)
+            verb = "is" if known == 1 else "are"
             self.engine.tell(
-                f"{self.node_id}: {self.how_many(known)} are in the journal of "
-                f"{os.path.basename(self.run.workflow)} and are not run again, unless they have changed"
+                f"{self.node_id}: {self.how_many(known)} {verb} in the journal of "
+                f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless changed"
             )
         self.tolerated = _tolerated(settings.tolerated_failures, self.total)
         if self.has_keys and isinstance(self.items, list):

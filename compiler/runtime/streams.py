@@ -142,8 +142,10 @@ def _json_lines(path: Path) -> Iterator[tuple[Any]]:
             try:
                 item = _DECODER.decode(line)
             except ValueError as error:
+                # The decoder counts lines inside of what it is given, and that is one line.
+                why = f"{error.msg}, column {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
                 ends = "" if line.endswith("\n") else "; the line has no end: was the file cut off?"
-                raise StreamError(f"{path}:{number}: the line is not JSON ({error}){ends}") from None
+                raise StreamError(f"{path}:{number}: the line is not JSON ({why}){ends}") from None
             except RecursionError:
                 raise StreamError(f"{path}:{number}: the line is nested too deeply to be read") from None
             yield (item,)

@@ -89,5 +89,5 @@ class EachBatch(SequentialBatchNode):
 
     def exec(self, call: Call) -> Result:
         item = call.item
-        params = {"command": f"wc -l '{text(item)}'"}
+        params = {"command": 'wc -l "$FILE"', "env": {"FILE": item}}
         return self.run_inner(call, params)
