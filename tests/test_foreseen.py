@@ -263,3 +263,26 @@ def test_types_that_nobody_knows(kind: str, code: str | None, batch: bool) -> No
         one.code for one in lower({"nodes": [{**node, **({"batch": {"items": ["x"]}} if batch else {})}]}).diagnostics
     ]
     assert found == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("items", "reference", "said"),
+    [
+        ([{"v": 1}, {"w": 1}], "${item.v}", "${item.v} is not there in items[1]: the item fails"),
+        ([{"w": 1}, {"w": 1}], "${item.v}", "in every item"),
+        ([1, {"v": 1}, None], "${item.v}", "in items[0] and 1 more"),
+        ([{"v": {"x": 1}}], "${item.v.y}", "in every item"),
+        ([{"v": 1}, {"w": 1}], "${item.v ?? 1}", ""),
+        ([{"v": 1}, '{"v": 1}', "${given}"], "${item.v}", ""),
+        ([{"v": "${given}"}, {"v": [1]}], "${item.v[0]}", ""),
+        ([{"v": None}], "${item.v}", ""),
+    ],
+)
+def test_a_field_that_an_item_does_not_have(items: list[Any], reference: str, said: str) -> None:
+    node = {"id": "a", "type": "llm", "params": {"prompt": reference}, "batch": {"items": items}}
+    inputs = {"given": {"type": "string"}} if "${given}" in json.dumps(items) else {}
+    ir = {"nodes": [node], "inputs": inputs}
+    found = [one.message for one in lower(ir).diagnostics if one.code == "PFL322"]
+    assert bool(found) == bool(said)
+    assert all(said in text for text in found)
+    assert [one.code for one in lower({**ir, "template_resolution_mode": "permissive"}).diagnostics] == []

@@ -87,6 +87,17 @@ def test_a_table_here_names_the_place(run: Run, folder: Path, tmp_path: Path) ->
     assert run("journal", "show", "flow.pflow.md").status == 0
 
 
+def test_plan_says_what_is_in_the_journal(run: Run, folder: Path, tmp_path: Path) -> None:
+    batch = {"items": ["a", "b", "c", "d"], "resume": True}
+    node = {"id": "classify", "type": "llm", "params": {"prompt": "${item}"}, "batch": batch}
+    (tmp_path / "flow.json").write_text(json.dumps({"nodes": [node]}))
+    assert "in the journal" not in run("plan", "flow.json").out
+    path = write(folder, str(tmp_path / "flow.json"))
+    assert "3 in the journal: a resumed run leaves out those that have not changed" in run("plan", "flow.json").out
+    path.write_bytes(b"broken" * 100)
+    assert "cannot use the journal" in run("plan", "flow.json").out
+
+
 def test_check_notes_what_plain_pflow_refuses(run: Run, tmp_path: Path) -> None:
     batch = {"items": ["a"], "rate": "60/min"}
     node = {"id": "ask", "type": "llm", "params": {"prompt": "${item}"}, "batch": batch}

@@ -196,7 +196,7 @@ def test_pflows_own_resume_goes_on_inside_the_batch(place: Place) -> None:
 
 
 def test_a_journal_in_use_is_said_before_anything_runs(place: Place) -> None:
-    slow = FLOW.replace("echo first", "sleep 0.5; echo first")
+    slow = FLOW.replace("echo first", "test -e ${folder}/key || sleep 3; echo first")
     place.write(slow, first=["resume: true"])
     process = place.start("pflow_lower", "run", "./flow.pflow.md", "folder=.")
     try:
@@ -242,6 +242,26 @@ def test_a_limit_takes_the_first_items_of_every_batch(place: Place) -> None:
     assert "no batch of flow.pflow.md ran, so --limit had no effect" in said
     assert place.run("--limit", "0", "./flow.pflow.md")[0] == 2
     assert place.run("--budget", "nan", "./flow.pflow.md")[0] == 2
+
+
+def test_no_command_of_pflow_minds_our_keys(place: Place) -> None:
+    place.open_the_door()
+    place.write(first=["resume: true", 'key: "${item}"'], second=["rate: 1000/s", "max_concurrent: auto"])
+    flow = "./flow.pflow.md"
+    for command in (
+        ["run", flow, "folder=.", "--validate-only"],
+        ["run", flow, "folder=.", "--dry-run"],
+        ["run", flow, "folder=.", "--report"],
+        ["run", flow, "folder=.", "--only", "first"],
+        ["report"],
+        ["mermaid", flow],
+        ["save", flow, "--name", "saved"],
+        ["describe", "saved"],
+        ["run", "saved", "folder=."],
+    ):
+        status, out, said = place.command("pflow_lower", "pflow", *command)
+        assert status == 0, f"{command}: {out} {said}"
+    assert place.calls()["second-n0"] == 2 and place.calls()["first-n0"] == 3 and place.journals() == []
 
 
 CHILD = """\

@@ -52,7 +52,6 @@ ON_EXAMPLES = {
     "durable-keys": ["PFL514 classify.batch.max_retries"],
     "error-edge": ["PFL513 scan.params.command"],
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
-    "files": ["PFL513 each.params.command"],
     "issue-classifier": ["PFL514 classify.batch.max_retries"],
     "issue-classifier-program": ["PFL514 classify.batch.max_retries"],
     "no-params": ["PFL501 tick.batch"],

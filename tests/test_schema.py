@@ -13,6 +13,7 @@ from jsonschema.validators import validator_for
 
 from pflow_lower.cli import cli
 from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.ir.batch_keys import BATCH_KEYS, REQUIRED
 from pflow_lower.load.load import load
 from pflow_lower.tools.schema.schema import names, parts, workflow_schema
 from pflow_lower.validate import schema as validate_schema
@@ -69,12 +70,14 @@ def test_what_words_say_of_defaults_is_true() -> None:
     batch = source.nodes[0].batch
     said = {key: words()[f"nodes.[].batch.{key}"].get("default") for key in plain_batch()}
     assert said == {
-        "items": None,
+        **dict.fromkeys(row.key for row in BATCH_KEYS if row.default is None or row.default is REQUIRED),
         "as": batch.alias,
         "parallel": batch.parallel,
         "max_concurrent": batch.max_concurrent,
         "max_retries": batch.max_retries,
         "retry_wait": batch.retry_wait,
+        "retry_backoff": batch.retry_backoff,
+        "resume": batch.resume,
         "error_handling": batch.error_handling.value,
     }
     assert source.data["ir_version"] == words()["ir_version"]["default"]

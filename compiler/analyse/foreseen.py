@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..ir.report import DiagnosticCollector, nearest
-from ..ir.template import Reference, parse
+from ..ir.template import Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .known_outputs import known_type
 from .node_order import Order
@@ -103,3 +104,27 @@ def check_actions(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfa
         near = nearest(edge.name, ("default", "error"))
         help = f'did you mean "{near}"?' if near else 'it gives "default", or "error" where it fails'
         report.warn("PFL328", ("edges", index, "action"), message, help=help)
+
+
+def missing_in_items(node: SourceNode, reference: Reference) -> str:
+    """Why a reference to the item finds nothing in some item that is written out; "" if each may have it."""
+    items = node.batch.items if node.batch is not None and node.batch.inner is None else None
+    if not isinstance(items, list):
+        return ""
+    lost = [index for index, item in enumerate(items) if not _may_have(item, reference)]
+    if not lost:
+        return ""
+    which = "every item" if len(lost) == len(items) else f"items[{lost[0]}]"
+    more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items) else ""
+    return f"{reference} is not there in {which}{more}: the item fails"
+
+
+def _may_have(value: Any, reference: Reference) -> bool:
+    """Whether the path of a reference may be found in an item. A text may be JSON, or become anything."""
+    for step in reference.path:
+        if isinstance(value, str) or not isinstance(step, Field):
+            return True
+        if not isinstance(value, dict) or step.name not in value:
+            return False
+        value = value[step.name]
+    return True

@@ -21,7 +21,7 @@ from ..validate.rules import batch_inside_params
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
-from .foreseen import check_actions, check_items, check_unreachable
+from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, PREVIOUS, Bound
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
@@ -238,6 +238,8 @@ class _Checker:
                 why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
                 what = f"{reference} is read before there is an item: {why}"
                 self._warn("PFL321", site, expression, reference, what)
+            elif missing := self._missing_in_items(node, expression, reference):
+                self._warn("PFL322", site, expression, reference, missing)
         elif root == "__iteration__":
             if not node.loop:
                 self._warn("PFL321", site, expression, reference, f"{reference} only exists in a loop node")
@@ -248,6 +250,13 @@ class _Checker:
             what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
             help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
             self._warn("PFL321", site, expression, reference, what, help)
+
+    def _missing_in_items(self, node: SourceNode, expression: Expression, reference: Reference) -> str:
+        """Why a reference to the item finds nothing in some of them, where nothing stands in for it."""
+        is_item = node.batch is not None and reference.root == node.batch.alias and is_name(reference.root)
+        if not is_item or self.ir.permissive or len(expression.operands) > 1 or reference.root in _own_names(node):
+            return ""
+        return missing_in_items(node, reference)
 
     def _bare_node(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
         root = reference.root

@@ -337,14 +337,21 @@ def batch_schema(*, ours: bool = True) -> dict[str, Any]:
 
 def descriptions() -> dict[str, dict[str, Any]]:
     """What editors are told of each key, by its address in the schema of workflows."""
-    return {
+    found = {
         f"nodes.[].batch.{row.key}": {
             "description": row.about,
-            **({} if row.default is REQUIRED else {"default": row.default}),
+            **({} if row.default is REQUIRED or row.default is None else {"default": row.default}),
             **row.editor,
         }
         for row in BATCH_KEYS
     }
+    around = "nodes.[].batch"
+    for _ in range(DEEPEST - 1):  # a batch inside says of its own items what the outermost says of its
+        around += ".batch"
+        found[around] = found["nodes.[].batch.batch"]
+        found |= {f"{around}.{key}": {"description": batch_key(key).about} for key in ("items", "as")}
+    found["nodes.[].batch.results.file"] = {"description": "The path of the file: `.jsonl`, `.csv` or `.parquet`."}
+    return found
 
 
 def is_name(alias: str) -> bool:

@@ -1,7 +1,7 @@
 """`enable`, `disable`, `status`: pflow-lower for every pflow of this Python environment.
 
 One file does it, `pflow_lower.pth` in site-packages. Python runs its line at every start, so the line is
-short and needs nothing of pflow-lower: it adds an import hook that has no opinion on any module but four of
+short and needs nothing of pflow-lower: it adds an import hook that has no opinion on any module but a few of
 pflow's. Only when pflow imports those is pflow-lower looked for; if it is missing or broken by then, pflow
 is told so in a line and runs as it is.
 """

@@ -2,7 +2,7 @@
 
 pflow's modules can only be wrapped once they are there, and importing them costs time that `pflow --help`
 and programs without pflow must not pay. So an import hook waits for the modules through which every
-run goes (two in each version), and leaves a stub there for one function each; the first call of either
+run goes (a few in each version), and leaves a stub there for one function each; the first call of either
 installs pflow-lower.
 
 `enable` (see `enable.py`) puts the same hook into a Python environment.
@@ -24,6 +24,7 @@ from .stubs import install_stub
 STUBBED = {
     "pflow.runtime.compilation.compiler": ("", "compile_workflow"),
     "pflow.core.workflow.validator": ("WorkflowValidator", "validate"),
+    "pflow.core.workflow.save_service": ("", "validate_ir"),  # `pflow save` asks the schema alone
     "pflow.runtime.compiler": ("", "compile_ir_to_flow"),  # up to 0.10, like the next
     "pflow.core.workflow_validator": ("WorkflowValidator", "validate"),
 }

@@ -323,4 +323,6 @@ def _is_ctrl_c(exc: BaseException) -> bool:
     """Whether somebody may be waiting at a keyboard: `asyncio.run` makes a cancellation of Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    return isinstance(exc, KeyboardInterrupt) or (is_attended() and isinstance(exc, asyncio.CancelledError))
+    if isinstance(exc, asyncio.CancelledError):
+        return is_attended()
+    return isinstance(exc, (KeyboardInterrupt, SystemExit))  # pflow makes an exit of Ctrl-C

@@ -277,19 +277,24 @@ class PflowEngine(Engine):
         paths = store.get("_pflow_child_workflow_paths")
         path = paths.pop(self.node_id, None) if isinstance(paths, dict) else None
         # A failed item has no resolutions in pflow's trace: its executor loses them with the exception.
-        batch_executor._capture_item_trace(
-            call.batch.shared,
-            self.node_id,
-            self.config.node_type_name,
-            store,
-            call.index,
-            call.item,
-            call.seconds * 1000,
-            record,
-            self._resolutions(call.engine_data or ()) if call.entered and call.exception is None else {},
-            child_trace_events=getattr(call.inner, "_child_trace_events", None),
-            child_workflow_path=path if isinstance(path, str) and path else None,
-        )
+        try:
+            batch_executor._capture_item_trace(
+                call.batch.shared,
+                self.node_id,
+                self.config.node_type_name,
+                store,
+                call.index,
+                call.item,
+                call.seconds * 1000,
+                record and {"error": record["error"]},
+                self._resolutions(call.engine_data or ()) if call.entered and call.exception is None else {},
+                child_trace_events=getattr(call.inner, "_child_trace_events", None),
+                child_workflow_path=path if isinstance(path, str) and path else None,
+            )
+        except Exception:  # noqa: BLE001  a warning, say, of any class: what cannot be traced must not end the batch
+            failed: dict[str, Any] = {} if record is None else {"error": record["error"]}
+            status = "success" if record is None else "failed"
+            events.append({"index": call.index, "item": call.item, "status": status, "duration_ms": 0, **failed})
         if is_enough and len(events) > MOST_KEPT:
             events.keep_cost_only()
         if call.restored:

@@ -15,6 +15,7 @@ from ...ir.document import Workflow
 from ...options import Options
 from .clock import Times, WrongTime, from_trace, seconds
 from .forecast import forecast
+from .journalled import with_journal
 from .known import KnownValues, WrongInput, given
 from .plan import Plan
 from .plan_json import dump
@@ -53,6 +54,8 @@ def plan(
     known = KnownValues(ir, given(ir, inputs), Path.cwd())
     folder = Path(ir.name).parent if not ir.name.startswith("<") else Path.cwd()
     nodes, totals = forecast(ir, known, times, folder=folder)
+    if not ir.name.startswith("<"):
+        nodes = with_journal(nodes, Path(ir.name).absolute())
     made = Plan(ir.name, nodes, price, totals, known.missing())
     missing = times.named - {node.path for _, node in made.flat()}
     if missing:
