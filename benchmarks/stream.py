@@ -123,12 +123,12 @@ def campaign(folder: Path, items: int, kills: int, workers: int) -> list[str]:
     environment = {**os.environ, STATE_VARIABLE: str(folder / "state")}
     command = [sys.executable, __file__, "--work", str(folder), "--workers", str(workers)]
     chance, killed, begun = random.Random(9), 0, time.perf_counter()
-    moments = sorted(chance.uniform((n + 0.2) / (kills + 1), (n + 1) / (kills + 1)) for n in range(kills))
+    moments = sorted(chance.uniform((n + 0.2) / (kills + 1), (n + 0.8) / (kills + 1)) for n in range(kills))
     while True:
         with subprocess.Popen(command, env=environment) as process:
             until = items * moments[killed] if killed < kills else None
             while process.poll() is None and (until is None or called(folder) < until):
-                time.sleep(0.02)
+                time.sleep(0.005)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 killed += 1

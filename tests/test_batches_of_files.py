@@ -538,3 +538,11 @@ def test_memory_does_not_grow(here: Path) -> None:
     node._run({})
     assert len(results()) == number / 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kilobytes
+
+
+def test_the_benchmark_in_small() -> None:
+    script = Path(__file__).parent.parent / "benchmarks" / "stream.py"
+    command = [sys.executable, str(script), "--items", "10000", "--kills", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "10,000 items, 10 workers, 1 kills" in done.stdout

@@ -282,7 +282,12 @@ def run_lowered(name: str, store: Mapping[str, Any], *, in_a_loop: bool) -> dict
     return {node_id: golden_echo.comparable(shared[node_id]) for node_id in lowered.load()}
 
 
-BATCHES = [name for name in CASES if any("batch" in node for node in load(source(name)).data["nodes"])]
+OF_FILES = {"files"}
+"""Cases that want files where they run; tests/test_batches_of_files.py runs such batches."""
+
+BATCHES = [
+    name for name in CASES if name not in OF_FILES and any("batch" in node for node in load(source(name)).data["nodes"])
+]
 
 
 @pytest.fixture(scope="session")

@@ -306,10 +306,10 @@ class Batch:
         self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
         if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
             known = left if self.total is None else min(left, self.total)
-            verb = "is" if known == 1 else "are"
+            verb, changed = ("is", "it has changed") if known == 1 else ("are", "they have changed")
             self.engine.tell(
                 f"{self.node_id}: {self.how_many(known)} {verb} in the journal of "
-                f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless changed"
+                f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless {changed}"
             )
         self.tolerated = _tolerated(settings.tolerated_failures, self.total)
         if self.has_keys and isinstance(self.items, list):
