@@ -20,7 +20,9 @@ from .timeout import AttemptTimeout, TimeLimit
 from .values import ParameterError
 
 if TYPE_CHECKING:
-    from .batch import Batch, Call, Result
+    from .batch import Batch
+    from .call import Call
+    from .data_types import Result
     from .settings import BatchSettings
 
 T = TypeVar("T")

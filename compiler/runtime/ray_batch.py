@@ -29,8 +29,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .attempts import attempt, attempt_async, fail
-from .batch import Batch, Call, Result, Results
+from .batch import Batch
+from .call import Call
 from .controls import NotStarted
+from .data_types import Result, Results
 from .loops import run_blocking
 from .outcome import write_interrupted_outcome
 from .values import Capture, Missing
