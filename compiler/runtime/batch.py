@@ -15,10 +15,12 @@ from .controls import Controls, controls_of
 from .data_types import Result, Results, Shared
 from .item_names import check_names, one_name
 from .loops import run_blocking
+from .result_writers import ResultsWriter
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
 from .settings import BatchSettings, file_of, tolerated_of
 from .stopping import Stoppable
-from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
+from .stream_files import StreamError
+from .streams import ItemsFile, ResultsFile, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty, kinds_of
 from .values import Capture, Missing
 
