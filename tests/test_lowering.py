@@ -47,7 +47,7 @@ def test_an_optional_input_captures_a_node_only_where_it_may_be_absent() -> None
         node = {
             "id": "b",
             "type": "code",
-            "params": {"inputs": {"v": template}, "code": "v: object | None\nresult = v"},
+            "params": {"inputs": {"v": template}, "code": "v: object | None\nresult: object = v"},
         }
         source = {"id": "src", "type": "code", "params": {"code": "result: object = {}"}}
         made = {"nodes": [source, {**node, "batch": {"items": [1, 2]}}], "edges": [{"from": "src", "to": "b"}]}
