@@ -24,7 +24,7 @@ from .run import RESUME_VARIABLE, Run, cost_of, current_run
 from .settings import BatchSettings
 from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty
-from .values import Capture, Missing, as_items
+from .values import Capture, Missing, ParameterError, as_items
 
 Shared = MutableMapping[str, Any]
 """PocketFlow's shared store."""
@@ -363,8 +363,13 @@ class Batch:
         )
 
     def name_of(self, call: Call) -> str:
-        """What the `key` of the annotation calls the item of `call`."""
-        return self._settings.name_item(call)
+        """What the `key` of the annotation calls the item of `call`. Raises: ValueError, if it finds nothing there."""
+        try:
+            return self._settings.name_item(call)
+        except ParameterError as error:
+            raise ValueError(
+                f"{self.node_id}: item [{call.index}] has no name, `key` is {self._settings.key}: {error}"
+            ) from error
 
     def _end_early(self, why: str) -> None:
         self.is_closed = True
