@@ -122,6 +122,17 @@ def test_differences_are_shown(prove: Prove, place: str, wrong: Any, facets: set
     assert ("      interpreted  " in out) == bool(facets)
 
 
+def test_the_clock_stands_still_wherever_a_batch_waits() -> None:
+    from pflow_lower.pflow.prove.virtual_time import virtual_time
+    from pflow_lower.runtime import attempts, schedule, stopping
+
+    with virtual_time() as made:
+        assert stopping.time is made.time
+        assert attempts.perf_counter == made.time.perf_counter
+        assert stopping.threading is schedule.threading is made.threading
+    assert made.time not in (stopping.time, attempts.perf_counter)
+
+
 def test_too_many_at_once(prove: Prove) -> None:
     from pflow_lower.runtime.schedule import in_threads
 

@@ -230,7 +230,7 @@ def _attributes(batch: LoweredBatch) -> list[str]:
         ("alias", spec.alias, Origin(written_key(batch, "as"), "alias")),
     ]
     if batch.levels:
-        aliases = [level.name for level in batch.levels]
+        aliases = tuple(level.name for level in batch.levels)
         found.append(("aliases", aliases, Origin(written_key(batch, "batch"), "alias")))
     source = spec.items_file if spec.items_file is not None else spec.items
     if isinstance(source, str):

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from ...ir.template import Field, parse
 from ...ir.workflow import BatchSpec, ErrorHandling, InnerBatch, SourceIR, SourceNode
-from ...runtime.streams import StreamError, read_items
+from ...runtime.stream_files import StreamError
+from ...runtime.streams import read_items
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 
