@@ -80,6 +80,16 @@ def test_batches_in_order_and_side_by_side(prove: Prove) -> None:
     ]
 
 
+def test_a_node_that_was_not_compared_is_not_counted_as_agreeing(prove: Prove) -> None:
+    workflow = one()
+    other = {"id": "c", "type": "shell", "params": {"command": "echo ${item}"}}
+    workflow["nodes"].append({**other, "batch": {"items": [1, 2], "key": "${item}"}})
+    workflow["edges"] = [{"from": "b", "to": "c"}]
+    _, out, _ = prove(workflow)
+    assert "c: nothing to compare, pflow does not know `key` as its annotation says it\n" in out
+    assert out.endswith("1 of 2 batch nodes, 40 runs: all agree\n")
+
+
 @pytest.mark.parametrize("name", ["markdown", "retries", "sub-workflow", "two-batches-in-a-chain", "zip-by-index"])
 def test_other_shapes(prove: Prove, name: str) -> None:
     (workflow,) = (OK / name).glob("workflow.*")
