@@ -23,7 +23,7 @@ from pocketflow import AsyncNode, Node
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
-from pflow_lower.runtime.streams import StreamError
+from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.runtime.tally import MOST_KEPT
 
 MANY = 5000
@@ -289,7 +289,7 @@ def test_two_items_with_one_name_end_the_batch_with_both_places(shape: str) -> N
         run(shape, {"key": "${item.x}"})
     assert len(results()) == 3
     Path("in.jsonl").write_text('{"x": 1}\n{"y": 2}\n')
-    with pytest.raises(StreamError, match="no 'x' among y"):
+    with pytest.raises(StreamError, match=r"item \[1\] has no name, `key` is \$\{item\.x\}: .*no 'x' among y"):
         run(shape, {"key": "${item.x}"})
 
 
@@ -341,7 +341,8 @@ def test_a_write_that_fails_in_the_middle_is_taken_back(here: Path) -> None:
     code = """
 import json, resource, sys
 from pathlib import Path
-from pflow_lower.runtime.streams import results_file, StreamError
+from pflow_lower.runtime.stream_files import StreamError
+from pflow_lower.runtime.streams import results_file
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for name in ("a.jsonl", "a.csv"):

@@ -32,9 +32,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run the command in a folder of its own, in which there are a few workflows."""
+    """Run the command in a folder of its own, which is its home too, and in which there are a few workflows."""
     for name, workflow in {"small": SMALL, "warns": WARNS, "wrong": WRONG}.items():
         tmp_path.joinpath(f"{name}.json").write_text(json.dumps(workflow, indent=2))
+    home = dict.fromkeys(("HOME", "USERPROFILE"), str(tmp_path))  # where other tests have not filled a registry
 
     def run(*arguments: str, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -43,7 +44,7 @@ def run(tmp_path: Path) -> Run:
             capture_output=True,
             encoding="utf-8",
             cwd=tmp_path,
-            env={**os.environ, "PYTHONUTF8": "1", "COLUMNS": "80", **environment},
+            env={**os.environ, **home, "PYTHONUTF8": "1", "COLUMNS": "80", **environment},
             check=False,
         )
 

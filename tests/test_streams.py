@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from pflow_lower.runtime.streams import StreamError, read_items, results_file
+from pflow_lower.runtime.stream_files import StreamError
+from pflow_lower.runtime.streams import read_items, results_file
 
 RESULTS: list[dict[str, Any]] = [
     {"response": "bug", "item": {"n": 1}, "original_index": 0},

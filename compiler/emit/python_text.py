@@ -106,6 +106,8 @@ def literal(value: Any, quote: str | None = None) -> str:
         return repr(value).replace("e+", "e")
     if value is None or isinstance(value, (bool, int)):
         return repr(value)
+    if isinstance(value, tuple):  # names of ours, where a list would be a mutable attribute of a class
+        return f"({', '.join(literal(item, quote) for item in value)}{',' * (len(value) == 1)})"
     raise TypeError(f"a {type(value).__name__} is not workflow data")
 
 

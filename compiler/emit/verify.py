@@ -147,7 +147,7 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
         shared = {"shared_rate": batch.budget.rate, "shared_max_concurrent": batch.budget.max_concurrent}
         expected |= {name: value for name, value in shared.items() if value is not None}
     if batch.levels:
-        expected["aliases"] = [level.name for level in batch.levels]
+        expected["aliases"] = tuple(level.name for level in batch.levels)
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:
         yield f"its attributes are {attributes}"
     named = ["name_item"] if batch.item_name is not None else []

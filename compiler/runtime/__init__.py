@@ -4,8 +4,10 @@ Needs the standard library and pocketflow only, so that `--standalone` can copy 
 generated files.
 """
 
-from .batch import Batch, Call, Items, Params, Result, Results, Shared
+from .batch import Batch
 from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode, retrying
+from .call import Call
+from .data_types import Items, Params, Result, Results, Shared
 from .engine import Engine
 from .program import AsyncStep, AsyncWorkflow, Step, Workflow, no_class
 from .program_run import run_program

@@ -9,10 +9,12 @@ import asyncio
 from time import perf_counter
 from typing import Any
 
-from .batch import Call, Result
+from .call import Call
+from .data_types import Result
 from .exceptions import add_note, is_a, is_set, message_of, notes_of
 from .inner import result_of, shaped
 from .places import place_of
+from .value_text import written
 from .values import ParameterError, Unresolved
 
 
@@ -77,7 +79,7 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
 def fail(call: Call, exc: Exception, message: str | None = None) -> None:
     """Note on `call` that `exc` is its outcome, and on `exc` where it comes from."""
     if is_a(exc, Unresolved) and exc.missing is not None:
-        exc.prefix_with(call.batch.written(exc.missing, call.item))
+        exc.prefix_with(written(call.batch, exc.missing, call.item))
     call.error = message_of(exc) if message is None else message
     call.exception = exc
     _note(call, exc)

@@ -6,41 +6,23 @@ takes a `Call` for each item and hands it to `exec`, and `post` writes the outco
 
 from __future__ import annotations
 
-import copy
-import itertools
 import os
-import reprlib
-import threading
-import time
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping
-from contextvars import ContextVar
-from types import SimpleNamespace
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from typing import Any
 
+from .call import Call, Given
 from .controls import Controls, controls_of
-from .exceptions import message_of
-from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled, run_blocking
+from .data_types import Result, Results, Shared
+from .item_names import check_names, one_name
+from .loops import run_blocking
+from .result_writers import ResultsWriter
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
-from .settings import BatchSettings
-from .streams import ItemsFile, ResultsFile, ResultsWriter, StreamError, is_one_file, why_not_json
-from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty
-from .values import Capture, Missing, as_items
-
-Shared = MutableMapping[str, Any]
-"""PocketFlow's shared store."""
-
-Params = dict[str, Any]
-"""The parameters of a node."""
-
-Items = list[Any]
-"""The items of a batch."""
-
-Result = dict[str, Any]
-"""What one item gave: the inner node's outputs, `item` and `original_index`."""
-
-Results = list["Result | None"]
-"""A result per item that was started, in the order of the items; None for a failed one."""
-
+from .settings import BatchSettings, file_of, tolerated_of
+from .stopping import Stoppable
+from .stream_files import StreamError
+from .streams import ItemsFile, ResultsFile, is_one_file, why_not_json
+from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty, kinds_of
+from .values import Capture, Missing, ParameterError
 
 MOST_CONCURRENT = 100
 """The limit of `max_concurrent`, and of what `auto` finds."""
@@ -48,29 +30,11 @@ MOST_CONCURRENT = 100
 _OF_THE_ITEM = frozenset(("item", "original_index", "key"))
 """What a result has besides the outputs of its node."""
 
-LONGEST_VALUE, FIRST_CHARACTERS, MOST_KEYS = 500, 200, 10
-"""How many characters of a value a message shows whole, how many of a longer one, and how many of its keys."""
-
-enclosing_batch: ContextVar[Batch | None] = ContextVar("enclosing_batch", default=None)
-"""In a batch's worker thread: that batch. One that its nodes run in turn finds here who may stop it."""
-
-
 _BEFORE_THE_FIRST: Mapping[str, Any] = {}
 """Where `${__previous__}` is looked for by the first item."""
 
 
-class EnclosingBatchStopped(BaseException):
-    """Raised in a worker when the surrounding batch ends early; not an item's failure."""
-
-
-class Given(SimpleNamespace):
-    """The captured values of a run, each under the name that generated code has for it."""
-
-    def __repr__(self) -> str:
-        return f"Given({', '.join(f'{name}={_short(value)}' for name, value in vars(self).items())})"
-
-
-class Batch:
+class Batch(Stoppable):
     """The state of one run. It lives from `prep` to `post` and never on the node itself.
 
     A node can so be copied, shared between threads, and run again.
@@ -84,10 +48,11 @@ class Batch:
         captures: Mapping[str, Capture],
         results: ResultsFile | None = None,
     ) -> None:
+        super().__init__()
         self.node_id = node.node_id
         self.alias = node.alias
         self.aliases = node.aliases
-        self.file = _file_of(type(node))
+        self.file = file_of(type(node))
         """The file that the class was generated in."""
         self.namespaced = node.namespaced
         self.engine = node.engine
@@ -124,9 +89,6 @@ class Batch:
         self.tolerated: int | None = None
         """How many items may fail; None if that is not bounded, or not known before the last item is read."""
         self.inner_type = f"{type(node.inner).__module__}:{type(node.inner).__qualname__}"
-        self.stopped = threading.Event()
-        """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
-        self.enclosing = enclosing_batch.get()
         self.inner: Any = None
         """The node that runs the items one after the other: the run's own. None where each has one of its own."""
         self.is_async = hasattr(node.inner, "_run_async")
@@ -218,7 +180,7 @@ class Batch:
                 self._end_if_too_many_failed()
         store = call.store
         if store is not None and isinstance(warnings := store.get("__warnings__"), dict) and warnings:
-            call.warned = _kinds(warnings)
+            call.warned = kinds_of(warnings)
         if call.warned:
             self.warned.add(call.index, call.warned)
         if result is not None and self._counts and not call.restored:
@@ -311,9 +273,9 @@ class Batch:
                 f"{self.node_id}: {self.how_many(known)} {verb} in the journal of "
                 f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless {changed}"
             )
-        self.tolerated = _tolerated(settings.tolerated_failures, self.total)
+        self.tolerated = tolerated_of(settings.tolerated_failures, self.total)
         if self.has_keys and isinstance(self.items, list):
-            self._check_names(self.items)
+            check_names(self, self.items)
         if self.results_file is not None:  # last: until here, the results of the run before are still there
             self._writer = self.results_file.begun()
         if isinstance(self.items, ItemsFile):
@@ -337,34 +299,24 @@ class Batch:
                 if names is not None:
                     name = self.name_of(Call(self, number, item))
                     if (first := names.first_with(name, number)) is not None:
-                        raise ValueError(self._one_name(first, number, name))
+                        raise ValueError(one_name(self, first, number, name))
                 yield number, item
                 number += 1
         finally:
             if names is not None:
                 names.close()
         self._items_in_file = number
-        self.tolerated = _tolerated(self._settings.tolerated_failures, number)
+        self.tolerated = tolerated_of(self._settings.tolerated_failures, number)
         self._end_if_too_many_failed()
 
-    def _check_names(self, items: list[Any]) -> None:
-        """Raises: ValueError, if two items have one name."""
-        seen: dict[str, int] = {}
-        for index, item in enumerate(items):
-            name = self.name_of(Call(self, index, item))
-            if name in seen:
-                raise ValueError(self._one_name(seen[name], index, name))
-            seen[name] = index
-
-    def _one_name(self, first: int, second: int, name: str) -> str:
-        return (
-            f"{self.node_id}: the items [{first}] and [{second}] have one name, {name!r}: "
-            "`key` must tell all items apart"
-        )
-
     def name_of(self, call: Call) -> str:
-        """What the `key` of the annotation calls the item of `call`."""
-        return self._settings.name_item(call)
+        """What the `key` of the annotation calls the item of `call`. Raises: ValueError, if it finds nothing there."""
+        try:
+            return self._settings.name_item(call)
+        except ParameterError as error:
+            raise ValueError(
+                f"{self.node_id}: item [{call.index}] has no name, `key` is {self._settings.key}: {error}"
+            ) from error
 
     def _end_early(self, why: str) -> None:
         self.is_closed = True
@@ -402,16 +354,6 @@ class Batch:
             self._store = {**self.shared, **dict.fromkeys(own)}
         return self._store.copy()
 
-    def is_stopped(self) -> bool:
-        """Whether this batch, or one that it runs inside of, ends early. That one of them fails fast
-        does not count: its items in flight finish."""
-        return self.stopped.is_set() or (self.enclosing is not None and self.enclosing.is_stopped())
-
-    def raise_if_stopped(self) -> None:
-        """Raises: EnclosingBatchStopped, if a batch that this one runs inside of ends early."""
-        if self.enclosing is not None and self.enclosing.is_stopped():
-            raise EnclosingBatchStopped
-
     def seconds_after(self, call: Call, exc: Exception) -> float:
         """How long to wait between the attempt that raised `exc` and the next one."""
         return self.retry_wait if self.controls is None else self.controls.pause_before_next(call, exc)
@@ -419,217 +361,3 @@ class Batch:
     def pause_after(self, call: Call, exc: Exception) -> bool:
         """Wait for another attempt after `exc`; see `wait`."""
         return self.wait(self.seconds_after(call, exc))
-
-    def wait(self, seconds: float) -> bool:
-        """Wait, in a thread; True if the batch was stopped meanwhile.
-
-        Raises: EnclosingBatchStopped, if one around it was.
-        """
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self.stopped.wait(min(left, CANCEL_CHECK_INTERVAL)):
-            raise_if_cancelled()
-            self.raise_if_stopped()
-        self.raise_if_stopped()
-        return self.stopped.is_set()
-
-    def written(self, missing: Missing, item: Any) -> str:
-        """`missing` as its author wrote it, `${issue.title}`, given the item whose call looked for it.
-
-        Where a lookup began at a value that has two names, it is said with both.
-        """
-        names: dict[int, list[str]] = {id(item): [self.alias]}
-        if self.aliases:
-            names = {id(item): [""], **{id(item[name]): [name] for name in self.aliases}}
-        for name, value in vars(self.given).items():
-            if not isinstance(value, Missing):
-                known = names.setdefault(id(value), [])
-                known += {self.references[name].reference(lambda _: "")} - set(known)
-        references = []
-        for number in range(max(map(len, names.values()))):
-
-            def name_of(start: Any, number: int = number) -> str:
-                known = names.get(id(start)) or [""]
-                return known[min(number, len(known) - 1)]
-
-            references.append(f"${{{missing.reference(name_of)}}}")
-        return " or ".join(dict.fromkeys(references))
-
-
-class Call:
-    """One item on its way through `exec`.
-
-    After the last attempt, `error` says what went wrong (None: nothing did), `exception` holds what
-    was raised, and `seconds` how long all attempts took.
-    """
-
-    attempt = 0  # counts from 1
-    entered = 0  # the last attempt that got as far as the inner node
-    inner: Any = None  # the inner node, from then on
-    error: str | None = None
-    exception: Exception | None = None
-    result: Result | None = None
-    seconds = 0.0
-    store: dict[str, Any] | None = None  # the item's private copy of the shared store, kept over its attempts
-    engine_data: Any = None  # for the engine's own use
-    progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
-    is_asked_only = False  # whether its parameters are made only to look for them in the journal
-    throttles = 0  # how often a server told its calls to wait
-    asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
-    warned: list[str] | None = None  # what kinds of warning its node gave
-    restored = False  # whether the journal answered it
-    _key: str | None = None
-
-    def __init__(self, batch: Batch, index: int, item: Any) -> None:
-        self.batch = batch
-        self.index = index
-        self.item = item
-        self.given: Any = batch.given
-
-    def __repr__(self) -> str:
-        attempt = f", attempt {self.attempt} of {self.batch.max_retries}" if self.attempt else ""
-        error = f", error={self.error!r}" if self.error is not None else ""
-        of = "" if self.total is None else f" of {self.total}"
-        return f"<Call {self.batch.node_id!r} [{self.index}]{of}{attempt}: {_short(self.item)}{error}>"
-
-    @property
-    def total(self) -> int | None:
-        """How many items the batch has; None for those of a file, as long as that is not known."""
-        return self.batch.total
-
-    @property
-    def previous(self) -> Any:
-        """The result of the item before, in a batch that runs in order; Missing for the first one."""
-        return self.batch.previous
-
-    @property
-    def key(self) -> str | None:
-        """What the annotation's `key` calls the item; None where it does not name them."""
-        if self._key is None and self.batch.has_keys:
-            self._key = self.batch.name_of(self)
-        return self._key
-
-    def copied(self) -> Call:
-        """A call for one attempt that may be given up: what it writes is taken over by `become`, or never."""
-        made = copy.copy(self)
-        made.error = made.result = None
-        return made
-
-    def become(self, attempt: Call) -> None:
-        """Take over what `attempt` has come to."""
-        vars(self).update(vars(attempt))
-
-
-def open_batch(
-    node: BatchSettings, shared: Shared, items: Any, captures: Mapping[str, Capture], results: ResultsFile | None = None
-) -> Batch:
-    """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
-
-    Raises: ValueError, if `items` or a path were not found in the store; TypeError, if they are not a list or not
-    text.
-    """
-    if results is not None:
-        _check_path(node.node_id, "results", results.path, node.results)
-    run = current_run()
-    if isinstance(items, ItemsFile):
-        _check_path(node.node_id, "items", items.path, node.items)
-        batch = Batch(node, shared, items, captures, results)
-        batch.limit = None if run is None else run.limit
-        node.engine.open(batch)
-        return batch
-    items = as_items(items)
-    engine = node.engine
-    if isinstance(items, Missing) or items is None:
-        raise ValueError(
-            engine.items_error(
-                f"Node '{node.node_id}': batch items template '{node.items}' resolved to None. "
-                "Ensure the referenced node output exists.",
-                node.items,
-                shared,
-            )
-        )
-    items = engine.as_items(items)
-    if not isinstance(items, list):
-        raise TypeError(
-            engine.items_error(
-                f"Node '{node.node_id}': batch items must be an array, got {type(items).__name__}. "
-                f"Template '{node.items}' resolved to: {_described(items)}{_make_a_list(items)}",
-                node.items,
-                shared,
-            )
-        )
-    first = items if run is None or run.limit is None else items[: run.limit]
-    batch = Batch(node, shared, first, captures, results)
-    if len(first) < len(items):
-        batch.limited_from = len(items)
-        batch.is_limited = True
-    engine.open(batch)
-    return batch
-
-
-def _check_path(node_id: str, key: str, path: Any, written: str | None) -> None:
-    """Raises: ValueError, if what the path of a file refers to is not there; TypeError, if it is not text."""
-    if isinstance(path, Missing):
-        missing = path.reference(lambda _: "")
-        raise ValueError(f"Node '{node_id}': the file of `{key}` is {written}, and ${{{missing}}} was not found")
-    if not isinstance(path, str) or not path:
-        found = "empty" if path in ("", None) else f"a {type(path).__name__}"
-        raise TypeError(f"Node '{node_id}': the file of `{key}` is {written}, and that must be a path, not {found}")
-
-
-def _make_a_list(items: Any) -> str:
-    """What to do about items that are many, but not a list."""
-    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, bytearray, Mapping)):
-        return ". Make a list of it: list(...)"
-    return ""
-
-
-def _tolerated(declared: int | str | None, items: int | None) -> int | None:
-    """How many of so many items may fail: a number, or a share as in "10%"; None as long as that is not known."""
-    if isinstance(declared, str):
-        share = int(declared.removesuffix("%"))
-        return 0 if not share else None if items is None else items * share // 100
-    return declared
-
-
-def _file_of(cls: type) -> str:
-    """The file of the generated class that `cls` is, or is derived from."""
-    generated = next((base for base in cls.__mro__ if "node_id" in vars(base)), cls)
-    code = getattr(vars(generated).get("prep"), "__code__", None)
-    return code.co_filename if code is not None else ""
-
-
-def _kinds(warnings: dict[str, Any]) -> list[str]:
-    """What kinds of warning an item's store holds: each names its own, or is just a text."""
-    kinds = []
-    for warning in warnings.values():
-        try:
-            fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
-            kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
-        except Exception:  # noqa: BLE001  a warning may be of any class, and never decides about an item
-            kind = None
-        kinds.append(kind or "runtime.warning")
-    return list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str))) or ["runtime.warning"]
-
-
-def _described(value: Any) -> str:
-    """`value` for a message: the whole of it if it is short, else its type, its keys and how it begins."""
-    try:
-        text = repr(value)
-        if len(text) <= LONGEST_VALUE:
-            return text
-        kind = f"{type(value).__name__} of {len(text)} characters"
-        if isinstance(value, Mapping):
-            keys = ", ".join(reprlib.repr(key) for key in itertools.islice(value, MOST_KEYS))
-            more = f" (+{len(value) - MOST_KEYS} more)" if len(value) > MOST_KEYS else ""
-            kind += f", with the keys {keys}{more}"
-        return f"{text[:FIRST_CHARACTERS]}... ({kind})"
-    except Exception as instead:  # noqa: BLE001  it may have any __repr__
-        return f"<{type(value).__name__} that cannot be shown: {message_of(instead)[:FIRST_CHARACTERS]}>"
-
-
-def _short(value: Any) -> str:
-    """`value` for a debugger: not longer than a line, and of whatever class."""
-    try:
-        return reprlib.repr(value)
-    except Exception:  # noqa: BLE001  it may have any __repr__
-        return f"<{type(value).__name__}>"

@@ -15,10 +15,13 @@ from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
 
-from .batch import Batch, Call, Result, Results, Shared, open_batch
-from .controls import Asked
+from .answers import Asked
+from .batch import Batch
+from .call import Call
+from .data_types import Result, Results, Shared
 from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking
+from .opening import open_batch
 from .outcome import write_outcome
 from .run import current_run
 from .schedule import in_order, in_tasks, in_threads

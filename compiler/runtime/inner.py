@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from .batch import Call, Result
+from .call import Call
+from .data_types import Result
 
 
 def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .journal_file import JournalError, delete, digest, locked, opened, problems_of
+from .plain_json import first_not_json
 from .values import ParameterError
 
 _GROUP = 512  # rows in one transaction, at most
@@ -275,17 +276,9 @@ def _is_text(text: str) -> bool:
 
 
 def _not_json(node_id: str, params: Mapping[str, Any]) -> str:
-    name = next((name for name, value in params.items() if not _is_json(value)), None)
+    name = first_not_json(params)
     what = "a parameter" if name is None else f"the parameter `{name}` is a {type(params[name]).__name__}"
     return (
         f"{node_id}: {what} that JSON cannot hold, so the item cannot be journalled; "
         "make it plain data, or take `resume` away"
     )
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True

@@ -17,7 +17,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .batch import Batch, Call
+    from .batch import Batch
+    from .call import Call
 
 TICK = 0.25
 """Seconds between two looks at a terminal's bar. What is over before the first one is not shown."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import copy
+import itertools
 import os
 import pickle
 import sys
@@ -28,10 +29,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .attempts import attempt, attempt_async, fail
-from .batch import Batch, Call, Result, Results
-from .controls import NotStarted
+from .batch import Batch
+from .call import Call
+from .data_types import Result, Results
 from .loops import run_blocking
 from .outcome import write_interrupted_outcome
+from .turns import NotStarted
 from .values import Capture, Missing
 
 if TYPE_CHECKING:
@@ -53,15 +56,16 @@ class NotForRay(Exception):
 
 
 class Outcome(NamedTuple):
-    """What became of one item on a worker."""
+    """What became of one item on a worker. It is sent as a plain tuple, which is pickled several times as fast, and
+    without the fields at its end that are as ever."""
 
     at: int
     result: Result | None
-    error: str | None
-    exception: Exception | None
     seconds: float
-    attempt: int
-    warnings: Any
+    error: str | None = None
+    exception: Exception | None = None
+    attempt: int = 1
+    warnings: Any = None
 
 
 class _Shipped(NamedTuple):
@@ -125,7 +129,9 @@ class _Driver:
         self._stop = f"pflow-lower-stop-{uuid.uuid4().hex}"
         pacer = batch.controls.pacer if batch.controls is not None else None
         self._given = ray.put(_shipped(node, batch, _RemotePacer(ray, pacer) if pacer is not None else None))
-        self._task = ray.remote(**{**options, "max_retries": 0, "num_returns": "streaming"})(_run_chunk)
+        options |= {"max_retries": 0, "name": _run_chunk.__name__}
+        self._several = ray.remote(**{**options, "num_returns": "streaming"})(_run_chunk)
+        self._single = ray.remote(**options)(_run_item)
         self._report = batch.engine.reporter(batch)
         self._seconds = 0.0  # of all items so far, to size the next chunk
         self._sign: Any = None
@@ -137,8 +143,8 @@ class _Driver:
         """Until every item has its outcome, or none may start any more."""
         while True:
             while len(self._running) < self._most_tasks and (chunk := self._next_chunk()) is not None:
-                calls = [(index, call.item) for index, call in chunk.left.items()]
-                self._running[self._task.remote(self._given, calls, self._width, self._stop)] = chunk
+                task = self._single if chunk.size == 1 else self._several  # one item has nothing to come back earlier
+                self._running[task.remote([self._given], self._pickled(chunk), self._width, self._stop)] = chunk
             if not self._running:
                 return
             ready, _ = self._ray.wait(list(self._running), timeout=1.0)
@@ -147,6 +153,24 @@ class _Driver:
             if self._batch.is_closed:
                 self._tell_workers()
             self._batch.raise_if_stopped()
+
+    def _pickled(self, chunk: _Chunk) -> bytes:
+        """The items of `chunk`, as one value: Ray goes through what is in a list piece by piece.
+
+        Raises: NotForRay, for an item that cannot be pickled.
+        """
+        dumps = self._ray.cloudpickle.dumps
+        items = [(index, call.item) for index, call in chunk.left.items()]
+        try:
+            return bytes(dumps(items))
+        except Exception as error:
+            for index, item in items:
+                if why := _why_not_pickled(dumps, item):
+                    kind = type(item).__name__
+                    raise NotForRay(
+                        f"{self._batch.node_id}: item [{index}] (a {kind}) cannot be sent to a worker: {why}"
+                    ) from error
+            raise NotForRay(f"{self._batch.node_id}: the items cannot be sent to a worker: {error}") from error
 
     def stop(self) -> None:
         """Let no further item start, and forget what is under way."""
@@ -208,14 +232,18 @@ class _Driver:
         )
         chunk = self._running[task]
         try:
-            outcomes = self._ray.get(next(task))
+            if chunk.size == 1:
+                outcomes = pickle.loads(self._ray.get(task))
+                del self._running[task]
+            else:
+                outcomes = pickle.loads(self._ray.get(next(task)))
         except StopIteration:
             del self._running[task]
         except deaths as death:
             del self._running[task]
             self._after_death(chunk, death)
         else:
-            for outcome in outcomes:
+            for outcome in itertools.starmap(Outcome, outcomes):
                 self._settle(chunk.left.pop(outcome.at), outcome)
 
     def _after_death(self, chunk: _Chunk, death: Exception) -> None:
@@ -319,6 +347,14 @@ def _shipped(node: Any, batch: Batch, pacer: Any) -> _Shipped:
     return _Shipped(worker, shared, captures, batch.total, pacer)
 
 
+def _why_not_pickled(dumps: Any, value: Any) -> str:
+    try:
+        dumps(value)
+    except Exception as error:  # noqa: BLE001  values fail at being pickled as they like
+        return str(error) or type(error).__name__
+    return ""
+
+
 def _only_here(*classes: type) -> Iterator[ModuleType]:
     """The modules of `classes` that are not installed, so that a worker may not find them by their names."""
     paths = sysconfig.get_paths()
@@ -382,26 +418,41 @@ class _WorkerBatch(Batch):
         return self.whole
 
 
-def _run_chunk(shipped: _Shipped, items: list[tuple[int, Any]], width: int, stop: str) -> Iterator[list[Outcome]]:
-    """The outcomes of some items, in groups as they come."""
+_kept: dict[str, _Shipped] = {}
+"""In a worker: what it needs for the batch that it works for. Unpickling it for every chunk would take milliseconds."""
+
+
+def _shipped_for(stop: str, given: list[Any]) -> _Shipped:
+    """What the batch with that sign was given, kept until the worker gets items of another batch."""
+    if stop not in _kept:
+        _kept.clear()
+        _kept[stop] = _ray().get(given[0])
+    return _kept[stop]
+
+
+def _run_chunk(given: list[Any], pickled: bytes, width: int, stop: str) -> Iterator[bytes]:
+    """The outcomes of some items, in groups as they come: each group is a pickled list of tuples."""
     from .controls import controls_of
 
+    shipped = _shipped_for(stop, given)
+    items: list[tuple[int, Any]] = pickle.loads(pickled)
     node = shipped.node
     batch = _WorkerBatch(node, shipped.shared, [], shipped.captures)
     batch.whole = shipped.total
     batch.controls = controls_of(node, batch, None, pacer=shipped.pacer)
     copy_inner = batch.engine.copy_factory(node.inner)
+    is_async = hasattr(node, "exec_async")
     asked = time.monotonic()
     stopped = False
 
     def may_go_on() -> bool:
         nonlocal asked, stopped
-        if not stopped and time.monotonic() - asked > STOP_SECONDS:
-            asked, stopped = time.monotonic(), _is_there(stop)
+        now = time.monotonic()
+        if not stopped and now - asked > STOP_SECONDS:
+            asked, stopped = now, _is_there(stop)
         return not stopped
 
-    def one(index: int, item: Any) -> Outcome:
-        own = copy.copy(node)
+    def one(own: Any, index: int, item: Any) -> tuple[Any, ...]:
         call = Call(batch, index, item)
         result: Result | None = None
         try:
@@ -409,20 +460,46 @@ def _run_chunk(shipped: _Shipped, items: list[tuple[int, Any]], width: int, stop
         except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
             fail(call, exc, f"Executor error: {exc}")
         else:
-            result = run_blocking(attempt_async(own, call)) if hasattr(own, "exec_async") else attempt(own, call)
+            result = run_blocking(attempt_async(own, call)) if is_async else attempt(own, call)
         return _outcome(call, result)
 
-    ready: list[Outcome] = []
+    ready: list[tuple[Any, ...]] = []
     sent = time.monotonic()
-    for outcome in (
-        _one_after_the_other(items, one, may_go_on) if width == 1 else _on_threads(items, one, may_go_on, width)
-    ):
+    outcomes = _one_after_the_other if width == 1 else _on_threads
+    for outcome in outcomes(node, items, one, may_go_on, width):
         ready.append(outcome)
         if time.monotonic() - sent >= SEND_SECONDS:
-            yield ready
+            yield _sendable(ready)
             ready, sent = [], time.monotonic()
     if ready:
-        yield ready
+        yield _sendable(ready)
+
+
+def _run_item(given: list[Any], pickled: bytes, width: int, stop: str) -> bytes:
+    """The outcome of a chunk of one item, as `_run_chunk` sends it: a task that streams costs twice as much."""
+    return next(_run_chunk(given, pickled, width, stop), _NOTHING)
+
+
+_NOTHING = pickle.dumps([])
+
+
+def _sendable(outcomes: list[tuple[Any, ...]]) -> bytes:
+    """Outcomes as they are sent. An item whose outputs cannot be pickled has failed of that."""
+    dumps = _ray().cloudpickle.dumps
+    try:
+        return bytes(dumps(outcomes))
+    except Exception:  # noqa: BLE001  a node may put out anything: which one it is, is found out one by one
+        return bytes(dumps([_sendable_outcome(outcome, dumps) for outcome in outcomes]))
+
+
+def _sendable_outcome(outcome: tuple[Any, ...], dumps: Any) -> tuple[Any, ...]:
+    try:
+        dumps(outcome)
+    except Exception as error:  # noqa: BLE001  as above
+        made = RuntimeError(f"the outputs cannot be sent back from a worker: {error}")
+        found = Outcome(*outcome)
+        return tuple(found._replace(result=None, error=str(made), exception=made, warnings=None))
+    return outcome
 
 
 def _is_there(name: str) -> bool:
@@ -433,21 +510,28 @@ def _is_there(name: str) -> bool:
     return True
 
 
-def _one_after_the_other(items: list[tuple[int, Any]], one: Any, may_go_on: Any) -> Iterator[Outcome]:
+def _one_after_the_other(
+    node: Any, items: list[tuple[int, Any]], one: Any, may_go_on: Any, width: int
+) -> Iterator[tuple[Any, ...]]:
+    own = copy.copy(node)
     for index, item in items:
         if not may_go_on():
             return
-        with contextlib.suppress(NotStarted):
-            yield one(index, item)
+        try:
+            yield one(own, index, item)
+        except NotStarted:
+            continue
 
 
-def _on_threads(items: list[tuple[int, Any]], one: Any, may_go_on: Any, width: int) -> Iterator[Outcome]:
+def _on_threads(
+    node: Any, items: list[tuple[int, Any]], one: Any, may_go_on: Any, width: int
+) -> Iterator[tuple[Any, ...]]:
     left = iter(items)
     with ThreadPoolExecutor(width) as pool:
-        running: set[Future[Outcome]] = set()
+        running: set[Future[tuple[Any, ...]]] = set()
         while True:
             while len(running) < width and may_go_on() and (taken := next(left, None)) is not None:
-                running.add(pool.submit(contextvars.copy_context().run, one, *taken))
+                running.add(pool.submit(contextvars.copy_context().run, one, copy.copy(node), *taken))
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -456,21 +540,17 @@ def _on_threads(items: list[tuple[int, Any]], one: Any, may_go_on: Any, width: i
                     yield future.result()
 
 
-def _outcome(call: Call, result: Result | None) -> Outcome:
+def _outcome(call: Call, result: Result | None) -> tuple[Any, ...]:
     """What can be sent back: without the item, which the driver has, and with an exception that can be pickled."""
     outputs = None
     if result is not None:
-        outputs = {name: value for name, value in result.items() if name not in ("item", "original_index", "key")}
-    store = call.store or {}
-    return Outcome(
-        call.index,
-        outputs,
-        call.error,
-        _picklable(call.exception),
-        call.seconds,
-        call.attempt,
-        store.get("__warnings__"),
-    )
+        outputs = result.copy()
+        for name in ("item", "original_index", "key"):
+            outputs.pop(name, None)
+    warned = call.store.get("__warnings__") if call.store is not None else None
+    if call.error is None and call.exception is None and call.attempt == 1 and not warned:
+        return call.index, outputs, call.seconds
+    return call.index, outputs, call.seconds, call.error, _picklable(call.exception), call.attempt, warned
 
 
 def _picklable(exception: Exception | None) -> Exception | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .engine import POCKETFLOW, Engine
 
 if TYPE_CHECKING:
-    from .batch import Call
+    from .call import Call
 
 
 class BatchSettings:
@@ -56,3 +56,18 @@ class BatchSettings:
     def name_item(self, call: Call) -> str:
         """What `key` calls the item of `call`. Generated classes with a `key` say how."""
         raise NotImplementedError
+
+
+def tolerated_of(declared: int | str | None, items: int | None) -> int | None:
+    """How many of so many items may fail: a number, or a share as in "10%"; None as long as that is not known."""
+    if isinstance(declared, str):
+        share = int(declared.removesuffix("%"))
+        return 0 if not share else None if items is None else items * share // 100
+    return declared
+
+
+def file_of(cls: type) -> str:
+    """The file of the generated class that `cls` is, or is derived from."""
+    generated = next((base for base in cls.__mro__ if "node_id" in vars(base)), cls)
+    code = getattr(vars(generated).get("prep"), "__code__", None)
+    return code.co_filename if code is not None else ""

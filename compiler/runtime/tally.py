@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 MOST_KEPT = 100
@@ -119,3 +120,16 @@ def is_empty(result: dict[str, Any]) -> bool:
     except Exception:  # noqa: BLE001  a value that does not let itself be compared (an array of numpy) is something
         return False
     return True
+
+
+def kinds_of(warnings: dict[str, Any]) -> list[str]:
+    """What kinds of warning an item's store holds: each names its own, or is just a text."""
+    kinds = []
+    for warning in warnings.values():
+        try:
+            fields = warning.to_dict() if hasattr(warning, "to_dict") else warning
+            kind = (fields.get("kind") or fields.get("id")) if isinstance(fields, Mapping) else None
+        except Exception:  # noqa: BLE001  a warning may be of any class, and never decides about an item
+            kind = None
+        kinds.append(kind or "runtime.warning")
+    return list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str))) or ["runtime.warning"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...ir.batch_keys import BATCH_KEYS
-from ...ir.workflow import BatchSpec, ErrorHandling, SourceNode
+from ...ir.batch_spec import BatchSpec, ErrorHandling
+from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
 from .canonical import Names, canonical
 from .model import ABSENT, Change, Kind, Reader, kinds

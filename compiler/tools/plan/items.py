@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...ir.batch_spec import BatchSpec, ErrorHandling, InnerBatch
 from ...ir.template import Field, parse
-from ...ir.workflow import BatchSpec, ErrorHandling, InnerBatch, SourceIR, SourceNode
-from ...runtime.streams import StreamError, read_items
+from ...ir.workflow import SourceIR, SourceNode
+from ...runtime.stream_files import StreamError
+from ...runtime.streams import read_items
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 

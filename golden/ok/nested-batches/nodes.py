@@ -24,7 +24,7 @@ class TranslateBatch(ThreadedBatchNode):
 
     node_id = "translate"
     alias = "file"
-    aliases = ["file", "page"]
+    aliases = ("file", "page")
     items = "${files}"
     max_concurrent = 8
     key = "${file.name}/${page.number}"

@@ -1,0 +1,27 @@
+"""The names of items, where the annotation has a `key`: no two may have the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .call import Call
+
+if TYPE_CHECKING:
+    from .batch import Batch
+
+
+def check_names(batch: Batch, items: list[Any]) -> None:
+    """Raises: ValueError, if two items have one name."""
+    seen: dict[str, int] = {}
+    for index, item in enumerate(items):
+        name = batch.name_of(Call(batch, index, item))
+        if name in seen:
+            raise ValueError(one_name(batch, seen[name], index, name))
+        seen[name] = index
+
+
+def one_name(batch: Batch, first: int, second: int, name: str) -> str:
+    """What is said of two items, by their indexes, that have one name."""
+    return (
+        f"{batch.node_id}: the items [{first}] and [{second}] have one name, {name!r}: `key` must tell all items apart"
+    )

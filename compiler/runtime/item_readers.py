@@ -1,0 +1,62 @@
+"""The items in a file, one at a time: a reader for each kind of file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .stream_files import ROWS, StreamError, pyarrow_parquet, said_of
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that JSON has")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+
+
+def json_lines(path: Path) -> Iterator[tuple[Any]]:
+    """A JSON value a line; empty lines are none. Raises: StreamError."""
+    with said_of(path, "read"), open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                item = _DECODER.decode(line)
+            except ValueError as error:
+                # The decoder counts lines inside of what it is given, and that is one line.
+                why = f"{error.msg}, column {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+                ends = "" if line.endswith("\n") else "; the line has no end: was the file cut off?"
+                raise StreamError(f"{path}:{number}: the line is not JSON ({why}){ends}") from None
+            except RecursionError:
+                raise StreamError(f"{path}:{number}: the line is nested too deeply to be read") from None
+            yield (item,)
+
+
+def csv_rows(path: Path) -> Iterator[tuple[Any]]:
+    """An object a row, all values text. Raises: StreamError."""
+    with said_of(path, "read"), open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        try:
+            names = reader.fieldnames or []
+            if len(set(names)) != len(names):
+                raise StreamError(f"{path}:1: two columns have the same name")
+            for row in reader:
+                if None in row or None in row.values():
+                    more = "more" if None in row else "fewer"
+                    raise StreamError(f"{path}:{reader.line_num}: the row has {more} values than the header has names")
+                yield (row,)
+        except csv.Error as error:
+            raise StreamError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[Any]]:
+    """An object a row. Raises: StreamError."""
+    parquet = pyarrow_parquet()
+    with said_of(path, "read"), open(path, "rb") as file:
+        for group in parquet.ParquetFile(file).iter_batches(ROWS):
+            for item in group.to_pylist():
+                yield (item,)
