@@ -289,7 +289,7 @@ def test_two_items_with_one_name_end_the_batch_with_both_places(shape: str) -> N
         run(shape, {"key": "${item.x}"})
     assert len(results()) == 3
     Path("in.jsonl").write_text('{"x": 1}\n{"y": 2}\n')
-    with pytest.raises(StreamError, match="no 'x' among y"):
+    with pytest.raises(StreamError, match=r"item \[1\] has no name, `key` is \$\{item\.x\}: .*no 'x' among y"):
         run(shape, {"key": "${item.x}"})
 
 

@@ -241,6 +241,8 @@ def test_a_limit_takes_the_first_items_of_every_batch(place: Place) -> None:
     status, _, said = place.run("./flow.pflow.md", "--limit=3")
     assert "no batch of flow.pflow.md ran, so --limit had no effect" in said
     assert place.run("--limit", "0", "./flow.pflow.md")[0] == 2
+    status, _, err = place.run("--budget", "-1", "./flow.pflow.md")
+    assert status == 2 and "'-1' is not an amount of dollars above 0" in err
     assert place.run("--budget", "nan", "./flow.pflow.md")[0] == 2
 
 

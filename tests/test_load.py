@@ -411,7 +411,12 @@ def test_files_beside_a_json_workflow(tmp_path: Path) -> None:
     [
         ("## Steps", "## Stps", "error[PFL111]"),
         ("### classify", "### list-issues", ":28:1: error[PFL111] Duplicate entity ID 'list-issues'"),
-        ("    as: issue", "   as: issue", "error[PFL111]"),
+        (
+            "    as: issue",
+            "   as: issue",
+            # at the line itself, not at the heading
+            ":37:4: error[PFL111] YAML syntax error in parameters for 'classify': expected <block end>",
+        ),
         (
             "    1: x",
             "    k: 2024-01-01",

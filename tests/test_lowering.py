@@ -40,3 +40,18 @@ def test_a_changed_sentence_of_prose_changes_no_byte(tmp_path: Path) -> None:
         (tmp_path / "workflow.pflow.md").write_text(version, encoding="utf-8")
         made.append(pflow_lower.lower(tmp_path / "workflow.pflow.md", out=tmp_path, program=True).files)
     assert made[0] == made[1]
+
+
+def test_an_optional_input_captures_a_node_only_where_it_may_be_absent() -> None:
+    def captures(template: str) -> str:
+        node = {
+            "id": "b",
+            "type": "code",
+            "params": {"inputs": {"v": template}, "code": "v: object | None\nresult: object = v"},
+        }
+        source = {"id": "src", "type": "code", "params": {"code": "result: object = {}"}}
+        made = {"nodes": [source, {**node, "batch": {"items": [1, 2]}}], "edges": [{"from": "src", "to": "b"}]}
+        return pflow_lower.lower(made).files["nodes.py"]
+
+    assert "src=capture(" in captures("${src.result.o}")
+    assert "src=capture(" not in captures('${src.result.o ?? "d"}')

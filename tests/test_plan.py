@@ -395,6 +395,19 @@ def test_ways_inside_a_sub_workflow_count_for_each_item(tmp_path: Path) -> None:
     assert str(made.kinds()["model call"]) == "3 to 6"
 
 
+def test_the_keys_of_a_batch_count_where_its_node_starts_a_workflow(tmp_path: Path) -> None:
+    (tmp_path / "child.json").write_text(json.dumps(chain("A>B")))
+    keys = {"rate": "1/min", "resume": True, "timeout": 90}
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "child.json"}}
+    node["batch"] = {"items": [1, 2, 3], "parallel": True, **keys}
+    (tmp_path / "wf.json").write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node]}))
+    made = plan(str(tmp_path / "wf.json"), times=Times(each=2.0))
+    text = as_text(made)
+    assert "calls start at most as often as 1/min" in text and "an attempt is given up after 90 s" in text
+    assert "after a failure, the next run does only the items that are left" in text
+    assert "takes 2 min" in text, "the third item starts two minutes after the first"
+
+
 def test_a_required_input_that_is_not_given_is_named() -> None:
     inputs = {"a": {"type": "array"}, "b": {"required": False}, "c": {"default": 1}, "d": {}}
     node = {"id": "x", "type": "shell", "params": {"command": "date", "stdin": "${a} ${b} ${c} ${d}"}}

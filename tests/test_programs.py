@@ -553,6 +553,19 @@ def test_fresh_forgets(project: Path) -> None:
     assert calls.read_text().split() == ["4711", "a", "b"]
 
 
+def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    words, state = 'words=["a", "b"]', project / "state"
+    assert run(flow, "--resume", words, cwd=project, FAILS="b", PFLOW_LOWER_JOURNAL=str(state)).returncode == 1
+    (journal,) = state.glob("*.db")
+    for beside in state.glob("*.db-*"):
+        beside.unlink()
+    journal.write_text("damaged")
+    ended = run(flow, "--resume", words, cwd=project, PFLOW_LOWER_JOURNAL=str(state))
+    assert ended.returncode == 2 and "cannot use the journal" in ended.stderr
+    assert "what is done is kept" not in ended.stderr
+
+
 def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b", "c"]', project / "calls"

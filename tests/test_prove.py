@@ -80,6 +80,16 @@ def test_batches_in_order_and_side_by_side(prove: Prove) -> None:
     ]
 
 
+def test_a_node_that_was_not_compared_is_not_counted_as_agreeing(prove: Prove) -> None:
+    workflow = one()
+    other = {"id": "c", "type": "shell", "params": {"command": "echo ${item}"}}
+    workflow["nodes"].append({**other, "batch": {"items": [1, 2], "key": "${item}"}})
+    workflow["edges"] = [{"from": "b", "to": "c"}]
+    _, out, _ = prove(workflow)
+    assert "c: nothing to compare, pflow does not know `key` as its annotation says it\n" in out
+    assert out.endswith("1 of 2 batch nodes, 40 runs: all agree\n")
+
+
 @pytest.mark.parametrize("name", ["markdown", "retries", "sub-workflow", "two-batches-in-a-chain", "zip-by-index"])
 def test_other_shapes(prove: Prove, name: str) -> None:
     (workflow,) = (OK / name).glob("workflow.*")
@@ -110,6 +120,17 @@ def test_differences_are_shown(prove: Prove, place: str, wrong: Any, facets: set
     assert different == facets
     assert (" differences\n" in out) == bool(facets)
     assert ("      interpreted  " in out) == bool(facets)
+
+
+def test_the_clock_stands_still_wherever_a_batch_waits() -> None:
+    from pflow_lower.pflow.prove.virtual_time import virtual_time
+    from pflow_lower.runtime import attempts, schedule, stopping
+
+    with virtual_time() as made:
+        assert stopping.time is made.time
+        assert attempts.perf_counter == made.time.perf_counter
+        assert stopping.threading is schedule.threading is made.threading
+    assert made.time not in (stopping.time, attempts.perf_counter)
 
 
 def test_too_many_at_once(prove: Prove) -> None:

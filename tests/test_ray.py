@@ -61,7 +61,8 @@ class WorkAsync(AsyncNode):  # type: ignore[misc]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    paths = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where `helpers` are
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=paths)
     yield
     ray.shutdown()
 
@@ -341,3 +342,24 @@ def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:
     (printed,) = (line for line in out.splitlines() if line.startswith("[0, "))  # Ray writes there, too
     assert json.loads(printed) == [n * 2 for n in range(200)]
     assert sum(Counter(begun(ledger)).values()) - 200 <= 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "issue-classifier",
+        "long-names",
+        "nested-batches",
+        "parallel-threads",
+        "parallel-async",
+        "ray-options",
+        "two-batches-in-a-chain",
+    ],
+)
+def test_golden_cases_give_what_they_give_in_this_process(name: str) -> None:
+    from test_golden_alive import STORES, run_lowered
+
+    store = json.loads((STORES / f"{name}.json").read_bytes())
+    here = run_lowered(name, store, in_a_loop=False)
+    with running(Run("w", on="ray", on_options={"embed": {"num_gpus": 0, "runtime_env": {}, "memory": 1}})):
+        assert run_lowered(name, store, in_a_loop=False) == here

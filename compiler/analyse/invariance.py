@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..ir.paths import Path
-from ..ir.template import DynamicIndex, Expression, Reference, Step, is_dynamic, templates
+from ..ir.template import DynamicIndex, Expression, Literal, Reference, Step, Template, is_dynamic, templates
 from ..ir.workflow import SourceNode
 
 INDEX = "__index__"
@@ -125,10 +125,11 @@ class Bindings(NamedTuple):
             places.append((ITEM_NAME, self.item_name, ("batch", "key")))
         for key, value, place in places:
             for path, template in templates(value, place):
+                absent = roots_that_may_be_absent(template)
                 for expression in template.expressions:
                     for part in self._read_outside(expression, key):
                         parts = [part]
-                        if part.path and key == "inputs" and path[2:3] and path[2] in optional:
+                        if part.path and part.root in absent and key == "inputs" and path[2:3] and path[2] in optional:
                             parts.append(Reference(part.root, (), part.root))
                         for found in parts:
                             if found not in seen:
@@ -180,6 +181,17 @@ class Bindings(NamedTuple):
     def _own_varies(self, name: str) -> bool:
         found = (reference for _, template in templates(self.own[name]) for reference in template.references())
         return any(self.is_of_item(reference, "inputs") for reference in found)
+
+
+def roots_that_may_be_absent(template: Template) -> tuple[str, ...]:
+    """The nodes that an optional input is read from: where none of them has run, it is None.
+
+    None where the template can never be without a value: it has a literal to fall back on, or is malformed.
+    """
+    operands = [operand for expression in template.expressions for operand in expression.operands]
+    if template.issues or any(isinstance(operand, Literal) for operand in operands):
+        return ()
+    return tuple(dict.fromkeys(operand.root for operand in operands if isinstance(operand, Reference)))
 
 
 def batch_names(aliases: Sequence[str], declared: Collection[str]) -> dict[str, Bound]:

@@ -113,6 +113,8 @@ class _Bounded(type(Path())):  # type: ignore[misc]  # the class of this system'
 
 
 def _parse_error(error: Exception, text: str, name: str) -> LowerError:
+    from yaml import MarkedYAMLError  # pflow's parser, which raised, has it
+
     line = getattr(error, "line", None)
     message = str(getattr(error, "raw_message", None) or error or type(error).__name__)
     head, *rest = message.strip().splitlines() or [""]
@@ -122,7 +124,26 @@ def _parse_error(error: Exception, text: str, name: str) -> LowerError:
         lines = text.splitlines()
         shown = lines[line - 1] if 0 < line <= len(lines) else ""
         position = Position(max(line, 1), len(shown) - len(shown.lstrip()) + 1)
+        cause = error.__cause__
+        if isinstance(cause, MarkedYAMLError) and cause.problem and message.endswith(str(cause)):
+            head, help = message.removesuffix(str(cause)) + cause.problem, ""
+            position = _in_yaml(cause.problem_mark, lines, line) or position
     return refusal("PFL111", name, head.rstrip("."), position, help=help)
+
+
+def _in_yaml(mark: Any, lines: list[str], first: int) -> Position | None:
+    """Where `mark` of PyYAML is in the file, which counts from the start of its block: that of line `first`, or below.
+
+    The line itself is looked for, because pflow names a fence, or a heading; where it masks a template, there is none.
+    """
+    rows = str(getattr(mark, "buffer", None) or "").rstrip("\0").splitlines()
+    row = rows[mark.line] if rows and mark.line < len(rows) else ""
+    if not row.strip():
+        return None
+    for at in range(first, len(lines)):
+        if lines[at].strip() == row.strip():
+            return Position(at + 1, lines[at].index(row.strip()) + mark.column - row.index(row.strip()) + 1)
+    return None
 
 
 def _remark(remark: Any, name: str) -> Diagnostic:

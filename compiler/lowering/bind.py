@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ..analyse.invariance import Bindings, Bound
+from ..analyse.invariance import Bindings, Bound, roots_that_may_be_absent
 from ..ir import tree
 from ..ir.template import DynamicIndex, Expression, Issue, Literal, Reference, Step, parse
 
@@ -98,15 +98,7 @@ def none_unless_run(inputs: tree.Value, optional: Collection[str], bind: Bind) -
 
 
 def _optional(value: tree.Value, bind: Bind) -> tree.Value:
-    """A template with a literal to fall back on is never None, and a malformed one is reported as it stands."""
-    if not isinstance(value, tree.Template) or any(isinstance(part, Issue) for part in value.parts):
+    if not isinstance(value, tree.Template):
         return value
-    operands = [operand for choice in value.choices for operand in choice.operands]
-    if any(isinstance(operand, tree.Literal) for operand in operands):
-        return value
-    roots = dict.fromkeys(e.root for e in _operands(value.source))
+    roots = roots_that_may_be_absent(parse(value.source))
     return value._replace(unless_run=tuple(bind(Reference(root, (), root)) for root in roots))
-
-
-def _operands(source: str) -> list[Reference]:
-    return [o for e in parse(source).expressions for o in e.operands if isinstance(o, Reference)]

@@ -53,7 +53,7 @@ class PassedOn(click.Command):
 def _dollars(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
     """The value of --budget. Raises: click.BadParameter, if it is not an amount."""
     if value is not None and not 0 < value < float("inf"):
-        raise click.BadParameter("an amount of dollars above 0, such as 2.50")
+        raise click.BadParameter(f"'{value:g}' is not an amount of dollars above 0, such as 2.50")
     return value
 
 

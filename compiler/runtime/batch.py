@@ -22,7 +22,7 @@ from .stopping import Stoppable
 from .stream_files import StreamError
 from .streams import ItemsFile, ResultsFile, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty, kinds_of
-from .values import Capture, Missing
+from .values import Capture, Missing, ParameterError
 
 MOST_CONCURRENT = 100
 """The limit of `max_concurrent`, and of what `auto` finds."""
@@ -310,8 +310,13 @@ class Batch(Stoppable):
         self._end_if_too_many_failed()
 
     def name_of(self, call: Call) -> str:
-        """What the `key` of the annotation calls the item of `call`."""
-        return self._settings.name_item(call)
+        """What the `key` of the annotation calls the item of `call`. Raises: ValueError, if it finds nothing there."""
+        try:
+            return self._settings.name_item(call)
+        except ParameterError as error:
+            raise ValueError(
+                f"{self.node_id}: item [{call.index}] has no name, `key` is {self._settings.key}: {error}"
+            ) from error
 
     def _end_early(self, why: str) -> None:
         self.is_closed = True

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
 
+from .answers import Asked
 from .batch import Batch
 from .call import Call
-from .controls import Asked
 from .data_types import Result, Results, Shared
 from .inner import item_store, result_of, run_inner, run_inner_async
 from .loops import run_blocking

@@ -6,18 +6,17 @@ A batch that has none of these keys has no `Controls` and passes none of this.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
-from .journal import Journal, fingerprint
-from .pace import Pacer, SharedBudget
+from .answers import Answers, Memory
+from .journal import Journal
+from .pace import Pacer
 from .run import pacer_of
 from .throttle import MOST_THROTTLES, AdaptiveLimit, Pushback, backoff, pushback_in, pushback_of
 from .timeout import AttemptTimeout, TimeLimit
-from .values import ParameterError
+from .turns import NotStarted, Turns, raise_if_over
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -25,46 +24,11 @@ if TYPE_CHECKING:
     from .data_types import Result
     from .settings import BatchSettings
 
-T = TypeVar("T")
-
-_WARNED = "__warned__"
-"""Beside the outputs of a journalled item: the kinds of warning that its node gave."""
-
-SLOT_INTERVAL = 0.02
-"""Seconds after which a call asks again for a place among those of other processes."""
-
-
 LEAST_ABANDONED = 10
 """How many blocking attempts may go on after their time, where fewer run at once."""
 
 
-class Memory(Protocol):
-    """Answers of earlier runs that an engine keeps by itself, besides the journal: pflow's cache, say."""
-
-    def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
-        """The outputs of an earlier call that asked the same."""
-
-    def keep(self, call: Call, asked: bytes, outputs: Mapping[str, Any]) -> None:
-        """`call`, which ended well, has given `outputs`."""
-
-
-class Asked(BaseException):
-    """Raised in the place of a call of the inner node, where only its parameters are wanted."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        super().__init__()
-        self.params = params
-
-
-class NotStarted(BaseException):
-    """The batch ended while the item waited for its turn: it has no outcome."""
-
-
-class Throttled(Exception):
-    """The server has refused an item's call more often than is waited for."""
-
-
-class Controls:
+class Controls(Answers):
     """What holds for every call of one batch."""
 
     def __init__(
@@ -79,96 +43,22 @@ class Controls:
         at_once: int = 1,
     ) -> None:
         """`timeout` is in seconds; `at_once` is how many calls the batch runs at a time."""
+        super().__init__(journal, memory)
         self.pacer = pacer
         self.adaptive = adaptive
         self.timeout = timeout
         self.exponential = exponential
-        self.journal = journal
-        self.memory = memory
         self.time_limit = TimeLimit(timeout, at_once, max(at_once, LEAST_ABANDONED)) if timeout is not None else None
-        self.not_json = 0
-        """How many answers could not be journalled, since JSON cannot hold them."""
         self._hears_throttles = pacer is not None or adaptive is not None or exponential
-        self._in_flight = 0
-        self._turn = threading.Condition()
-        self._waiting: list[asyncio.Future[None]] = []
-
-    # Before and after a call.
-
-    def begin(self, call: Call) -> int:
-        """Wait, in a thread, until the call may start; what `end` wants.
-
-        Raises: NotStarted, if the batch ended meanwhile and this was the item's first call; EnclosingBatchStopped.
-        """
-        batch = call.batch
-        if self.adaptive is not None:
-            with self._turn:
-                while self._in_flight >= self.adaptive.now:
-                    self._turn.wait(SLOT_INTERVAL)
-                    self._raise_if_over(call)
-                self._in_flight += 1
-        slot = -1
-        try:
-            if self.pacer is not None:
-                while (taken := _slot(self.pacer)) is None:
-                    batch.wait(SLOT_INTERVAL)
-                    self._raise_if_over(call)
-                slot = taken
-                batch.wait(self.pacer.reserve())
-            self._raise_if_over(call)
-        except BaseException:
-            self.end(slot)
-            raise
-        return slot
-
-    async def begin_async(self, call: Call) -> int:
-        """`begin`, in a task."""
-        if self.adaptive is not None:
-            while self._in_flight >= self.adaptive.now:
-                turn = asyncio.get_running_loop().create_future()
-                self._waiting.append(turn)
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(turn, SLOT_INTERVAL * 5)
-                self._raise_if_over(call)
-            self._in_flight += 1
-        slot = -1
-        try:
-            if self.pacer is not None:
-                while (taken := _slot(self.pacer)) is None:
-                    await asyncio.sleep(SLOT_INTERVAL)
-                    self._raise_if_over(call)
-                slot = taken
-                await asyncio.sleep(self.pacer.reserve())
-            self._raise_if_over(call)
-        except BaseException:
-            self.end(slot)
-            raise
-        return slot
-
-    def end(self, slot: int) -> None:
-        """The call that `begin` answered `slot` for has ended, however it did."""
-        if isinstance(self.pacer, SharedBudget):
-            self.pacer.leave(slot)
-        if self.adaptive is not None:
-            with self._turn:
-                self._in_flight -= 1
-                self._turn.notify()
-            while self._waiting:
-                turn = self._waiting.pop(0)
-                if not turn.done():
-                    turn.set_result(None)
-                    break
-
-    def _raise_if_over(self, call: Call) -> None:
-        batch = call.batch
-        batch.raise_if_stopped()
-        if batch.is_stopped() or (batch.is_closed and call.attempt == 1 and not call.throttles):
-            raise NotStarted
+        self._turns = Turns(pacer, adaptive)
 
     # What a failure means.
 
-    def note(self, pushback: Pushback | None, begun: float) -> None:
-        """Adapt to what a call that began at `begun` (of `time.monotonic`) has met: a push-back, or none."""
+    def _wait_after(self, call: Call, pushback: Pushback | None, begun: float) -> float | None:
+        """Adapt to what `call`, which began at `begun` (of `time.monotonic`), has met: a push-back, or none.
+
+        Returns the seconds to wait before it starts again; None if it was not throttled, or too often.
+        """
         if self.adaptive is not None:
             if pushback is None:
                 self.adaptive.ended_well()
@@ -176,9 +66,6 @@ class Controls:
                 self.adaptive.pushed_back(begun)
         if pushback is not None and pushback.retry_after and self.pacer is not None:
             self.pacer.hold(pushback.retry_after)
-
-    def throttled(self, call: Call, pushback: Pushback | None) -> float | None:
-        """Seconds to wait before a throttled call starts again; None if it was not throttled, or too often."""
         if pushback is None or not pushback.is_throttle or not self._hears_throttles:
             return None
         if call.throttles >= MOST_THROTTLES:
@@ -197,118 +84,50 @@ class Controls:
 
     # The call itself.
 
-    def restored(self, call: Call, params: dict[str, Any]) -> dict[str, Any] | None:
-        """The outputs that an earlier run has left for `call`; None if it must be run.
-
-        Raises: JournalError; ParameterError, for parameters that JSON cannot hold and the journal must.
-        """
-        if self.journal is None and self.memory is None:
-            return None
-        batch = call.batch
-        try:
-            asked = fingerprint(batch.node_id, batch.inner_type, params, batch.engine.depends_on(call, params))
-        except ParameterError:
-            if self.journal is None:
-                return None
-            raise
-        if asked == call.asked:
-            return None  # not the first attempt
-        call.asked = asked
-        outputs = None
-        if self.journal is not None and (answer := self.journal.find(asked)) is not None:
-            outputs = answer.result
-        elif self.memory is not None:
-            outputs = self.memory.find(call, asked)
-        if outputs is not None:
-            call.restored = True
-            call.warned = outputs.pop(_WARNED, None)
-        return outputs
-
-    def restored_here(self, node: Any, call: Call) -> dict[str, Any] | None:
-        """`restored` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
-
-        Raises: JournalError; ParameterError, for parameters that JSON cannot hold.
-        """
-        call.is_asked_only = True
-        try:
-            if hasattr(node, "exec_async"):
-                node.exec_async(call).send(None)
-            else:
-                node.exec(call)
-        except Asked as asked:
-            return self.restored(call, asked.params)
-        except Exception:  # noqa: BLE001  whatever it is, it is raised again where the item runs
-            return None
-        finally:
-            call.is_asked_only = False
-        return None
-
-    def keep(self, call: Call, outputs: Mapping[str, Any], cost: float | None) -> None:
-        """Keep what a call that has ended well has given for another run. Raises: JournalError."""
-        if call.asked is None or call.restored:
-            return
-        if call.warned:
-            outputs = {**outputs, _WARNED: call.warned}
-        if self.memory is not None:
-            self.memory.keep(call, call.asked, outputs)
-        if self.journal is not None:
-            try:
-                self.journal.keep(call.asked, call.batch.node_id, call.key, outputs, seconds=call.seconds, cost=cost)
-            except ValueError:
-                self.not_json += 1
-
     def run(self, call: Call, work: Callable[[Call], Result]) -> Result:
         """What `work` gives for `call`, once it may start.
 
         Raises: whatever `work` raises; AttemptTimeout; NotStarted.
         """
         while True:
-            slot = self.begin(call)
+            slot = self._turns.take(call)
             begun = time.monotonic()
             try:
                 result = work(call) if self.time_limit is None else self._timed(call, work)
             except Exception as exc:
-                pushback = pushback_of(exc)
-                self.note(pushback, begun)
-                wait = self.throttled(call, pushback)
+                wait = self._wait_after(call, pushback_of(exc), begun)
                 if wait is None:
                     raise
             else:
-                pushback = pushback_in(result) if call.error is not None else None
-                self.note(pushback, begun)
-                wait = self.throttled(call, pushback)
+                wait = self._wait_after(call, pushback_in(result) if call.error is not None else None, begun)
                 if wait is None:
                     return result
                 call.error = None
             finally:
-                self.end(slot)
+                self._turns.give_back(slot)
             if call.batch.wait(wait):
                 raise NotStarted
 
     async def run_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
         """`run`, in a task."""
         while True:
-            slot = await self.begin_async(call)
+            slot = await self._turns.take_async(call)
             begun = time.monotonic()
             try:
                 result = await (work(call) if self.timeout is None else self._timed_async(call, work))
             except Exception as exc:
-                pushback = pushback_of(exc)
-                self.note(pushback, begun)
-                wait = self.throttled(call, pushback)
+                wait = self._wait_after(call, pushback_of(exc), begun)
                 if wait is None:
                     raise
             else:
-                pushback = pushback_in(result) if call.error is not None else None
-                self.note(pushback, begun)
-                wait = self.throttled(call, pushback)
+                wait = self._wait_after(call, pushback_in(result) if call.error is not None else None, begun)
                 if wait is None:
                     return result
                 call.error = None
             finally:
-                self.end(slot)
+                self._turns.give_back(slot)
             await asyncio.sleep(wait)
-            self._raise_if_over(call)
+            raise_if_over(call)
 
     def _timed(self, call: Call, work: Callable[[Call], Result]) -> Result:
         """`work` on a call of its own, so that an attempt that is given up cannot reach into the next one."""
@@ -339,10 +158,6 @@ class Controls:
         result = task.result()
         call.become(attempt)
         return result
-
-
-def _slot(pacer: Pacer) -> int | None:
-    return pacer.enter() if isinstance(pacer, SharedBudget) else -1
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

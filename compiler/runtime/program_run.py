@@ -124,7 +124,9 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
         message = f"error: {_named(_text_of(error), visited)}"
     notes = getattr(error, "__notes__", ())
     say(message, *(str(note) for note in notes if isinstance(note, str)))
-    say(*_failed_items(visited, shared), *_left(run, error), "(set TRACEBACK=1 to see where)")
+    # A journal that could not be had before the first step is not one of this run, nor the way on.
+    left = () if isinstance(error, JournalError) and not visited else _left(run, error)
+    say(*_failed_items(visited, shared), *left, "(set TRACEBACK=1 to see where)")
     return status
 
 

@@ -31,11 +31,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch
 from .call import Call
-from .controls import NotStarted
 from .data_types import Result, Results
 from .loops import run_blocking
 from .outcome import write_interrupted_outcome
 from .pace import Pace, SharedBudget
+from .turns import NotStarted
 from .values import Capture, Missing
 
 if TYPE_CHECKING:

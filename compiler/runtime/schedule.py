@@ -27,7 +27,6 @@ from typing import Any
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch
 from .call import Call
-from .controls import NotStarted
 from .data_types import Result, Results
 from .exceptions import message_of
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
@@ -35,6 +34,7 @@ from .outcome import write_interrupted_outcome
 from .run import join
 from .signals import is_attended
 from .stopping import EnclosingBatchStopped, enclosing_batch
+from .turns import NotStarted
 
 PROGRESS_INTERVAL = 0.05
 """Seconds after which threads' progress is shown."""

@@ -28,11 +28,12 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
         from .prove import prove
     except ImportError as error:
         return _failed(f"this needs pflow {REFERENCE} ({install_hints.PFLOW}): {error}")
-    nodes = runs = differences = 0
+    nodes = compared = runs = differences = 0
     try:
         for proof in prove(workflow, given):
             click.echo("\n".join(proof.lines()))
-            nodes, runs, differences = nodes + 1, runs + proof.runs, differences + len(proof.differences)
+            nodes, compared = nodes + 1, compared + bool(proof.runs)
+            runs, differences = runs + proof.runs, differences + len(proof.differences)
     except LowerError as error:
         return _failed("\n".join(found.render() for found in error.diagnostics))
     except Exception as error:  # noqa: BLE001  pflow refuses a workflow with errors of many kinds
@@ -42,8 +43,9 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     elif not runs:
         return _failed("nothing was compared")
     else:
-        what = f"{differences} differences" if differences else "all agree"
-        click.echo(f"{nodes} batch node{'' if nodes == 1 else 's'}, {runs} runs: {what}")
+        what = f"{differences} difference{'' if differences == 1 else 's'}" if differences else "all agree"
+        which = f"{nodes}" if compared == nodes else f"{compared} of {nodes}"
+        click.echo(f"{which} batch node{'' if nodes == 1 else 's'}, {runs} runs: {what}")
     return DIFFERED if differences else AGREED
 
 

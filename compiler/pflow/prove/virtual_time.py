@@ -244,7 +244,7 @@ def virtual_time() -> Iterator[VirtualTime]:
     from pflow.core import node
     from pflow.runtime.engine import batch_executor
 
-    from ...runtime import attempts, batch, schedule
+    from ...runtime import attempts, schedule, stopping
 
     made = VirtualTime()
     known: dict[str, Any] = {
@@ -257,7 +257,7 @@ def virtual_time() -> Iterator[VirtualTime]:
         "CANCEL_CHECK_INTERVAL": _NEVER,  # an event wakes whoever waits for it: nobody has to look now and then
         "PROGRESS_INTERVAL": _NEVER,
     }
-    modules: list[ModuleType] = [node, batch_executor, attempts, batch, schedule]
+    modules: list[ModuleType] = [node, batch_executor, attempts, schedule, stopping]
     stand_ins = [(module, name, known[name]) for module in modules for name in known if hasattr(module, name)]
     before = [(module, name, getattr(module, name)) for module, name, _ in stand_ins]
     try:

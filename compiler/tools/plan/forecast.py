@@ -8,7 +8,8 @@ from typing import Any
 
 from ...analyse.reachability import Reachability
 from ...ir.batch_keys import batch_key
-from ...ir.workflow import BatchSpec, SourceIR, SourceNode
+from ...ir.batch_spec import BatchSpec
+from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...runtime.pace import rate_of
 from ..shared.node_facts import budget_of
@@ -105,19 +106,14 @@ def _leaf(
     spec = node.batch
     if spec is not None and spec.timeout is not None:
         samples = tuple(min(sample, spec.timeout) for sample in samples)
-        notes.append(f"an attempt is given up after {spec.timeout:g} s")
     in_flight = _in_flight(node, count)
     time = None
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
         time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
-    apart = _apart(spec)
-    if time is not None and number is not None and apart:
-        time = time.at_least((number - 1) * apart, (number * budget.worst - 1) * apart)
-    if spec is not None and spec.rate is not None:
-        notes.append(f"calls start at most as often as {spec.rate}")
-    if spec is not None and spec.resume:
-        notes.append("after a failure, the next run does only the items that are left")
+    if time is not None and number is not None:
+        time = _paced(time, spec, number, number * budget.worst)
+    notes += _controls(spec)
     if budget.known is None:
         notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
@@ -162,6 +158,7 @@ def _sub_workflow(
     """A node that runs another workflow: the forecasts of that one, once per item."""
     count = items.number if items is not None else ONCE
     in_flight = _in_flight(node, count)
+    notes += _controls(node.batch)
     calls, time, not_walked = NOTHING, None, ""
     inner: tuple[Node, ...] = ()
     values = items.values if items is not None else [UNKNOWN]
@@ -187,6 +184,8 @@ def _sub_workflow(
             span, number = totals.time, count.high.value
             if span is not None and number is not None and runs.high.value == 1:
                 time = _in_workers([span] * number, in_flight)
+        if time is not None and (number := count.high.value) is not None:
+            time = _paced(time, node.batch, number, number * budget_of(node).worst)
     except NotWalked as why:
         not_walked = str(why)
         notes.append(not_walked)
@@ -245,6 +244,26 @@ def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     low = makespan([span.low for span in spans], workers)[0]
     high = makespan([span.high for span in spans], workers)[1]
     return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
+
+
+def _controls(spec: BatchSpec | None) -> list[str]:
+    """What the keys of a batch say of its calls and of its next run."""
+    if spec is None:
+        return []
+    said = []
+    if spec.timeout is not None:
+        said.append(f"an attempt is given up after {spec.timeout:g} s")
+    if spec.rate is not None:
+        said.append(f"calls start at most as often as {spec.rate}")
+    if spec.resume:
+        said.append("after a failure, the next run does only the items that are left")
+    return said
+
+
+def _paced(time: TimeBounds, spec: BatchSpec | None, calls: int, worst: int) -> TimeBounds:
+    """`time`, where the batch's rate keeps the starts of its calls apart; `worst` are they with every attempt."""
+    apart = _apart(spec)
+    return time.at_least((calls - 1) * apart, (worst - 1) * apart) if calls and apart else time
 
 
 def _apart(spec: BatchSpec | None) -> float:
