@@ -17,8 +17,10 @@ from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.diagnostics.explanations import explanation
 from pflow_lower.emit.source_map import maps_of
 from pflow_lower.ir import batch_keys
-from pflow_lower.ir.batch_keys import BATCH_KEYS, CONSUMERS, REQUIRED, BatchKey, markdown_table, without_ours
-from pflow_lower.ir.workflow import BatchSpec
+from pflow_lower.ir.batch_keys import BATCH_KEYS, CONSUMERS, REQUIRED, BatchKey
+from pflow_lower.ir.batch_schema import markdown_table
+from pflow_lower.ir.batch_spec import BatchSpec
+from pflow_lower.ir.known_to_pflow import without_ours
 from pflow_lower.load.load import from_data
 from pflow_lower.pipeline import run
 from pflow_lower.runtime import SequentialBatchNode

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pflow_lower.analyse.references import check_references
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from pflow_lower.ir.batch_spec import BatchSpec, ErrorHandling
 from pflow_lower.ir.document import Document
-from pflow_lower.ir.workflow import BatchSpec, ErrorHandling
 from pflow_lower.load.load import from_json, load
 from pflow_lower.validate.schema import workflow_schema
 from pflow_lower.validate.validate import validate

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, Severity
+from ..ir.batch_spec import BatchSpec
 from ..ir.lowered import Budget, Shape, shape_of
 from ..ir.report import nearest, quoted
-from ..ir.workflow import BatchSpec, SourceIR, SourceNode
+from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from .child_workflows import Children
 from .references import check_references

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..ir.batch_spec import BatchSpec, ErrorHandling
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Template, parse
-from ..ir.workflow import BatchSpec, ErrorHandling, SourceIR, SourceNode
+from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from .code_annotations import result_type
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
-from ..ir.batch_keys import is_name, name_like
+from ..ir.item_alias import is_name, name_like
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
+from ..ir.batch_spec import ErrorHandling, InnerBatch
 from ..ir.lowered import MODULE, SHAPES, Budget, LoweredBatch, LoweredIR
-from ..ir.workflow import ErrorHandling, InnerBatch
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked

@@ -19,7 +19,9 @@ REQUIRED: Final = "required"
 CONSUMERS = ("emit", "source map", "runtime", "diff", "lint", "plan", "graph")
 """The parts of the compiler that have to do something about a key, or say why not."""
 
-_NAME = re.compile("^[a-zA-Z_][a-zA-Z0-9_]*$")
+NAME = re.compile("^[a-zA-Z_][a-zA-Z0-9_]*$")
+"""What an item may be called."""
+
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -86,7 +88,7 @@ class BatchKey(NamedTuple):
 
 
 _ITEMS: Mapping[str, Any] = {"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]}
-_ALIAS: Mapping[str, Any] = {"type": "string", "pattern": _NAME.pattern}
+_ALIAS: Mapping[str, Any] = {"type": "string", "pattern": NAME.pattern}
 FILE: Mapping[str, Any] = {
     "type": "object",
     "required": ["file"],
@@ -322,66 +324,3 @@ def default(key: str) -> Any:
 def keys_shown_at(place: str) -> tuple[str, ...]:
     """The keys that a place of the generated class shows: "attribute", "base", "prep" or "exec"."""
     return tuple(row.key for row in BATCH_KEYS if row.shown_at == place)
-
-
-def batch_schema(*, ours: bool = True) -> dict[str, Any]:
-    """The JSON Schema of an annotation; without ours, exactly as pflow accepts it."""
-    rows = [row for row in BATCH_KEYS if ours or not row.ours]
-    return {
-        "type": "object",
-        "required": [row.key for row in rows if row.default is REQUIRED],
-        "additionalProperties": False,
-        "properties": {row.key: row.schema_of_ours() if ours else dict(row.schema) for row in rows},
-    }
-
-
-def descriptions() -> dict[str, dict[str, Any]]:
-    """What editors are told of each key, by its address in the schema of workflows."""
-    found = {
-        f"nodes.[].batch.{row.key}": {
-            "description": row.about,
-            **({} if row.default is REQUIRED or row.default is None else {"default": row.default}),
-            **row.editor,
-        }
-        for row in BATCH_KEYS
-    }
-    around = "nodes.[].batch"
-    for _ in range(DEEPEST - 1):  # a batch inside says of its own items what the outermost says of its
-        around += ".batch"
-        found[around] = found["nodes.[].batch.batch"]
-        found |= {f"{around}.{key}": {"description": batch_key(key).about} for key in ("items", "as")}
-    found["nodes.[].batch.results.file"] = {"description": "The path of the file: `.jsonl`, `.csv` or `.parquet`."}
-    return found
-
-
-def is_name(alias: str) -> bool:
-    """Whether `as` may be `alias`."""
-    return _NAME.search(alias) is not None
-
-
-def name_like(alias: str) -> str:
-    """The name for an item that is nearest to `alias`: my_item for my-item."""
-    name = re.sub(r"[^a-zA-Z0-9_]", "_", alias.strip()) or str(default("as"))
-    return f"_{name}" if name[0].isdigit() else name
-
-
-def without_ours(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """An annotation as pflow's own validator may see it.
-
-    pflow needs `items`: a path stands for those of a file, as the one item of a list, so that what the path refers to
-    is looked at.
-    """
-    ours = ours_in(batch)
-    seen = {key: value for key, value in batch.items() if key not in ours}
-    return {"items": [batch["items"].get("file", "")], **seen} if "items" in ours else seen
-
-
-def ours_in(batch: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of an annotation that pflow does not know, or has no such value for."""
-    return tuple(row.key for row in BATCH_KEYS if row.key in batch and row.is_ours(batch[row.key]))
-
-
-def markdown_table() -> str:
-    """The table of the keys, as README and guide show it; tests compare."""
-    rows = [f"| `{row.key}` | {row.values_text()} | {row.about[:-1]} |" for row in BATCH_KEYS]
-    return "\n".join(["| key | default | |", "| --- | --- | --- |", *rows])

@@ -6,10 +6,11 @@ import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .batch_spec import BatchSpec
 from .document import NoPositions, Positions
 from .paths import Path
 from .tree import Choice, Lookup, Value
-from .workflow import BatchSpec, Edge, Retry
+from .workflow import Edge, Retry
 
 MODULE = "nodes"
 """The module that holds the generated classes."""

@@ -27,9 +27,10 @@ from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import ITEM_NAME, Bindings
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir import tree
+from ..ir.batch_spec import BatchSpec
 from ..ir.lowered import MODULE, Capture, Level, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.template import templates
-from ..ir.workflow import BatchSpec, SourceIR, SourceNode
+from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
 from ..node_types.pflow_types import is_cached, pflow_type

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..analyse.invariance import BATCH_NAMES, INDEX, PREVIOUS, Bindings, Bound, batch_names
-from ..ir.batch_keys import ours_in, without_ours
+from ..ir.known_to_pflow import ours_in, without_ours
 from ..ir.template import parse, strings
 from .result_files import without_files
 

@@ -13,9 +13,9 @@ from ..analyse.analyse import BatchFacts, Facts, budget_of
 from ..emit.emit import SourceHeader, emit
 from ..emit.marks import plain_files
 from ..emit.verify import verify_files
+from ..ir.batch_spec import BatchSpec
 from ..ir.document import Document
 from ..ir.lowered import Budget, shape_of
-from ..ir.workflow import BatchSpec
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType, TypeSource

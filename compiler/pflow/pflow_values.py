@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..ir.batch_keys import BATCH_KEYS, ours_in
-from ..ir.workflow import BatchSpec
+from ..ir.batch_keys import BATCH_KEYS
+from ..ir.batch_spec import BatchSpec
+from ..ir.known_to_pflow import ours_in
 
 
 def as_data(ir_json: Any) -> Any:

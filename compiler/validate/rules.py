@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
+from ..ir.batch_spec import ErrorHandling
 from ..ir.report import DiagnosticCollector, quoted
-from ..ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
 
 RESERVED_IDS = {"end": "routes end there", "__end__": "routes end there"}

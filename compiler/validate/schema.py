@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..ir.batch_keys import batch_schema, descriptions
+from ..ir.batch_schema import batch_schema, descriptions
 
 _HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..ir.batch_keys import name_like
+from ..ir.item_alias import name_like
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest, quoted, shown
 

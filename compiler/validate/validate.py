@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
+from ..ir.batch_spec import BatchSpec
 from ..ir.document import Document
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
-from ..ir.workflow import BatchSpec, SourceIR, SourceNode
+from ..ir.workflow import SourceIR, SourceNode
 from .rules import check_rules
 from .schema import workflow_schema
 

@@ -13,7 +13,7 @@ from ... import pipeline, regular_files
 from ...atomic_write import LEFT_OVER
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ...generated_folder import MAP
-from ...ir.batch_keys import ours_in
+from ...ir.known_to_pflow import ours_in
 from ...write import write
 from .difference import first_difference, unified
 from .lowering import Lowering, shown

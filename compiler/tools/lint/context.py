@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...analyse.invariance import Bindings
+from ...ir.batch_spec import ErrorHandling
 from ...ir.paths import Path
 from ...ir.template import Reference, Template, is_dynamic, parse, templates
-from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ...ir.workflow import SourceIR, SourceNode
 
 
 class Finding(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...analyse.invariance import BATCH_NAMES, Bound
-from ...ir.batch_keys import batch_key, ours_in
+from ...ir.batch_keys import batch_key
+from ...ir.known_to_pflow import ours_in
 from ...ir.template import templates
 from ...ir.workflow import SourceNode
 from .context import Finding, LintContext

@@ -11,9 +11,10 @@ from ...analyse.sentences import names_nothing
 from ...analyse.template_sites import SiteKind
 from ...emit.emit import summary
 from ...ir.batch_keys import BATCH_KEYS, REQUIRED, BatchKey
+from ...ir.batch_spec import ErrorHandling
 from ...ir.lowered import LoweredIR
 from ...ir.template import Field
-from ...ir.workflow import ErrorHandling, SourceIR, SourceNode
+from ...ir.workflow import SourceIR, SourceNode
 from .analysis import Analysis
 from .occurrences import Occurrence, Symbol, at
 from .text import Place

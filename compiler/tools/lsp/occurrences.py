@@ -12,9 +12,10 @@ from typing import NamedTuple
 from ...analyse.invariance import ITEM_NAME, Bindings, Bound
 from ...analyse.references import COUNTERS
 from ...analyse.template_sites import SiteKind, TemplateSite, template_sites
+from ...ir.batch_spec import BatchSpec
 from ...ir.paths import Path
 from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
-from ...ir.workflow import BatchSpec, SourceIR, SourceNode
+from ...ir.workflow import SourceIR, SourceNode
 from .text import Place
 from .text_places import Places, Spelling
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...analyse.reachability import Reachability
 from ...ir.batch_keys import batch_key
-from ...ir.workflow import BatchSpec, SourceIR, SourceNode
+from ...ir.batch_spec import BatchSpec
+from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...runtime.pace import rate_of
 from ..shared.node_facts import budget_of

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...ir.batch_spec import BatchSpec, ErrorHandling, InnerBatch
 from ...ir.template import Field, parse
-from ...ir.workflow import BatchSpec, ErrorHandling, InnerBatch, SourceIR, SourceNode
+from ...ir.workflow import SourceIR, SourceNode
 from ...runtime.stream_files import StreamError
 from ...runtime.streams import read_items
 from .amount import NOTHING, Amount, Range

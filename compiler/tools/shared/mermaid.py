@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...diagnostics.diagnostic import printable
-from ...ir.workflow import BatchSpec, ErrorHandling
+from ...ir.batch_spec import BatchSpec, ErrorHandling
 
 _PLAIN = frozenset(" _-.,/+=?!*()[]{}$:\u2060")
 """Besides letters and digits, what a label shows as it is."""

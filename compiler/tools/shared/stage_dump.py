@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...analyse.analyse import BatchFacts, Facts
+from ...ir.batch_spec import BatchSpec
 from ...ir.document import Document
 from ...ir.lowered import LoweredIR
 from ...ir.printer import printed
-from ...ir.workflow import BatchSpec, SourceIR
+from ...ir.workflow import SourceIR
 
 
 def dump_stage(result: Any) -> str:
