@@ -33,9 +33,10 @@ from .batch import Batch
 from .call import Call
 from .data_types import Result, Results
 from .loops import run_blocking
+from .missing import Missing
 from .outcome import write_interrupted_outcome
 from .turns import NotStarted
-from .values import Capture, Missing
+from .values import Capture
 
 if TYPE_CHECKING:
     from .pace import Pacer
