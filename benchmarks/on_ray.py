@@ -10,6 +10,7 @@ one run on one machine.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import random
 import statistics
@@ -63,15 +64,13 @@ def batch(
     return shared["b"], time.perf_counter() - begun
 
 
-def by_hand(items: int, workers: int, chunk: int, seconds: float = 0) -> float:
-    """The seconds of the same work as plain Ray tasks: a PocketFlow node per item, results with the item and its
-    index in a list per task, a bounded number of tasks at a time. Attempts, errors, controls and finished items that
-    come back before their chunk ends are not in it.
-    """
+@functools.cache
+def remote_by_hand() -> Any:
+    """The task of `by_hand`: one for all rounds, so that workers have it."""
     import ray
 
     @ray.remote
-    def some(numbers: list[int]) -> list[dict[str, Any]]:
+    def some(numbers: list[int], seconds: float) -> list[dict[str, Any]]:
         found = []
         for number in numbers:
             node = Work()
@@ -81,13 +80,24 @@ def by_hand(items: int, workers: int, chunk: int, seconds: float = 0) -> float:
             found.append({**shared, "item": number, "original_index": number})
         return found
 
+    return some
+
+
+def by_hand(items: int, workers: int, chunk: int, seconds: float = 0) -> float:
+    """The seconds of the same work as plain Ray tasks: a PocketFlow node per item, results with the item and its
+    index in a list per task, a bounded number of tasks at a time. Attempts, errors, controls and finished items that
+    come back before their chunk ends are not in it.
+    """
+    import ray
+
+    some = remote_by_hand()
     begun = time.perf_counter()
     results: list[Any] = [None] * items
     left = iter(range(0, items, chunk))
     running_tasks: dict[Any, int] = {}
     while True:
         while len(running_tasks) < workers and (start := next(left, None)) is not None:
-            running_tasks[some.remote(list(range(start, min(start + chunk, items))))] = start
+            running_tasks[some.remote(list(range(start, min(start + chunk, items))), seconds)] = start
         if not running_tasks:
             break
         (done,), _ = ray.wait(list(running_tasks))
@@ -192,6 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
         lambda: faults(400 if asked.short else 5_000, 4 if asked.short else 20, 0.01),
     ]
     batch(4, 2)  # the first workers start
+    by_hand(4, 2, 1)
     for measure in measures:
         measure()
 
