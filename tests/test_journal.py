@@ -15,7 +15,7 @@ import pytest
 
 from pflow_lower.runtime.journal import Journal, fingerprint
 from pflow_lower.runtime.journal_file import JournalError, JournalInUse, read_rows
-from pflow_lower.runtime.values import ParameterError
+from pflow_lower.runtime.missing import ParameterError
 
 
 def ask(number: int) -> bytes:

@@ -9,15 +9,13 @@ from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, Th
 from .call import Call
 from .data_types import Items, Params, Result, Results, Shared
 from .engine import Engine
+from .missing import Missing, ParameterError, Unresolved
 from .program import AsyncStep, AsyncWorkflow, Step, Workflow, no_class
 from .program_run import run_program
 from .start import beside, class_path
 from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
-    Missing,
-    ParameterError,
-    Unresolved,
     as_dict,
     as_json_text,
     as_list,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .journal import Journal, fingerprint
-from .values import ParameterError
+from .missing import ParameterError
 
 if TYPE_CHECKING:
     from .call import Call

@@ -13,9 +13,9 @@ from .call import Call
 from .data_types import Result
 from .exceptions import add_note, is_a, is_set, message_of, notes_of
 from .inner import result_of, shaped
+from .missing import ParameterError, Unresolved
 from .places import place_of
 from .value_text import written
-from .values import ParameterError, Unresolved
 
 
 def attempt(node: Any, call: Call) -> Result | None:

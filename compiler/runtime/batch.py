@@ -15,6 +15,7 @@ from .controls import Controls, controls_of
 from .data_types import Result, Results, Shared
 from .item_names import check_names, one_name
 from .loops import run_blocking
+from .missing import Missing, ParameterError
 from .result_writers import ResultsWriter
 from .run import RESUME_VARIABLE, Run, cost_of, current_run
 from .settings import BatchSettings, file_of, tolerated_of
@@ -22,7 +23,7 @@ from .stopping import Stoppable
 from .stream_files import StreamError
 from .streams import ItemsFile, ResultsFile, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty, kinds_of
-from .values import Capture, Missing, ParameterError
+from .values import Capture
 
 MOST_CONCURRENT = 100
 """The limit of `max_concurrent`, and of what `auto` finds."""

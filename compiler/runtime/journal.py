@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .journal_file import JournalError, delete, digest, locked, opened, problems_of
+from .missing import ParameterError
 from .plain_json import first_not_json
-from .values import ParameterError
 
 _GROUP = 512  # rows in one transaction, at most
 _DEEPEST = 200  # levels of a value; Python's json gives up later, and not in every version at the same depth

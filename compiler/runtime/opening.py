@@ -7,11 +7,12 @@ from typing import Any
 
 from .batch import Batch
 from .data_types import Shared
+from .missing import Missing
 from .run import current_run
 from .settings import BatchSettings
 from .streams import ItemsFile, ResultsFile
 from .value_text import described
-from .values import Capture, Missing, as_items
+from .values import Capture, as_items
 
 
 def open_batch(

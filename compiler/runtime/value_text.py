@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import message_of
-from .values import Missing
+from .missing import Missing
 
 if TYPE_CHECKING:
     from .batch import Batch

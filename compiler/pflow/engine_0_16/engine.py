@@ -13,7 +13,6 @@ from pflow.core.node_type_display import is_model_node_type
 from pflow.runtime.engine import batch_executor
 from pflow.runtime.engine.batch_item_summary import summarize_batch_item
 from pflow.runtime.engine.error_context import get_upstream_stderr
-from pflow.runtime.engine.namespaced_store import NamespacedSharedStore
 from pflow.runtime.engine.template_resolution import resolve_templates
 from pflow.runtime.engine.types import NodeConfig
 
@@ -21,68 +20,18 @@ from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Sha
 from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
 from ...runtime.outcome import how_far
-from ...runtime.store import NodeStore
 from ...runtime.tally import MOST_KEPT
-from ...runtime.values import index_lists_only
 from ..messages import say
 from .child import child_of
 from .events import Events
 from .item_memory import ItemMemory
+from .store import PflowStore
+from .worker import WorkerEngine
 
 _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
 )
 """Outputs that pflow's trace shows in places of their own."""
-
-index_lists_only()
-
-
-class PflowStore(NodeStore):
-    """A node's view of the store; what it misses there, it is told of in pflow's own words."""
-
-    def __getitem__(self, key: Any) -> Any:
-        try:
-            return super().__getitem__(key)
-        except KeyError:
-            return NamespacedSharedStore(self._root, self._name)[key]
-
-    def __delitem__(self, key: str) -> None:
-        try:
-            super().__delitem__(key)
-        except KeyError:
-            del NamespacedSharedStore(self._root, self._name)[key]
-
-    def __repr__(self) -> str:
-        return repr(NamespacedSharedStore(self._root, self._name))
-
-
-class WorkerEngine(Engine):
-    """pflow's engine around an item on a worker of a cluster: how its node sees the store, and its parameters.
-
-    What the item gave to trace and display is told where the workflow runs. A parameter without a value is the
-    item's error in our words there, since pflow's own resolver stays where the workflow runs.
-    """
-
-    view = PflowStore
-    keys = ("_pflow_child_workflow_paths",)
-
-    def __init__(self, in_order: dict[str, Any], static: dict[str, Any], as_written: bool) -> None:
-        self._in_order = in_order
-        self._static = static
-        self._as_written = as_written
-
-    def for_worker(self) -> WorkerEngine:
-        """Itself."""
-        return self
-
-    def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
-        store["_pflow_child_workflow_paths"] = {}
-        return params if self._as_written else {**self._in_order, **params, **self._static}
-
-    def copy_factory(self, inner: Any) -> Callable[[], Any]:
-        """pflow's nodes are copied whole."""
-        return deep_copies(inner)
 
 
 class PflowEngine(Engine):

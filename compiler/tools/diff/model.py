@@ -27,6 +27,8 @@ class Kind(enum.Enum):
     """Nothing that can be observed by running the workflow."""
 
 
+BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
+
 KINDS = tuple(kind.value for kind in Kind)
 
 

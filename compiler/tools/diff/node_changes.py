@@ -7,13 +7,13 @@ from typing import Any
 
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import ASKED, DEARER, asks_a_model, is_cached
-from .batches import Pair, batch_changes
+from .batches import batch_changes
 from .canonical import Names, canonical, captured, depends_on_item, is_same_code, of_the_item
-from .model import ABSENT, Change, Kind, Reader, kinds, readers_of
+from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, SCHEDULE, Change, Kind, Reader, kinds, readers_of
+from .pair import Pair
 from .pairing import pair_up
 from .workflow_level import workflow_changes
 
-BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
 _ABSENT: dict[str, Any] = {"cache": None, "purpose": "", "params": {}}
 
 

@@ -12,9 +12,8 @@ from ...ir.template import Field, Index, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ..shared.prompt_cache import chunks_of
 from .canonical import Names, canonical
-from .model import ABSENT, Change, Kind, Reader, kinds
+from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, Change, Kind, Reader, kinds
 
-BREAKING, BEHAVIOUR, COST, SCHEDULE, COSMETIC = Kind
 Pairs = Sequence[tuple[SourceNode, SourceNode]]
 Readers = Mapping[str, tuple[Reader, ...]]
 _MODES = {
