@@ -50,6 +50,9 @@ allow_outside = click.option(
 )
 """The option of every command that looks at a workflow: by default, nothing outside of its repository."""
 
+JUDGES = frozenset({"check", "diff", "lint", "prove"})
+"""The commands whose exit status is an answer: one that could not be printed must not read as a pass."""
+
 ELSEWHERE = {
     "check": "tools.check.command",
     "diff": "tools.diff.command",
@@ -116,7 +119,10 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
         except OSError as error:
-            raise click.exceptions.Exit(cannot_write(error)) from None
+            status = cannot_write(error)
+            if status == DONE and ctx.invoked_subcommand in JUDGES:
+                status = FAILED  # `check | head` is no pass: what it would have answered is not known
+            raise click.exceptions.Exit(status) from None
         finally:
             regular_files.allow_outside(False)  # it was said for this command
 

@@ -493,3 +493,18 @@ def test_what_an_earlier_run_left_is_named(run: Run, tmp_path: Path) -> None:
     done = run("workflow.json", "-o", "out")
     assert done.returncode == 0
     assert "flow.py is left from an earlier run" in done.stderr and "mine.py" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's pipes")
+def test_a_judgement_that_nobody_reads_to_its_end_is_no_pass(run: Run, tmp_path: Path) -> None:
+    run("small.json", "-o", "gen")
+    tmp_path.joinpath("gen", "nodes.py").write_text("# tampered\n")
+    command = f'"{sys.executable}" -m pflow_lower'
+    for arguments, status in (("check", 2), ("lint small.json wrong.json", 2), ("small.json", 0)):
+        reading, writing = os.pipe()
+        os.close(reading)
+        ended = subprocess.run(
+            f"{command} {arguments}", shell=True, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+        os.close(writing)
+        assert ended.returncode == status and b"Traceback" not in ended.stderr, (arguments, ended)
