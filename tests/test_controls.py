@@ -311,6 +311,21 @@ def test_an_attempt_that_takes_too_long_is_given_up_and_its_late_answer_dropped(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_attempt_with_a_timeout_that_ends_the_program_leaves_what_was_done(
+    shape: type, interrupt: type[BaseException]
+) -> None:
+    def leave(item: Any, number: int) -> Any:
+        if item == 2:
+            raise interrupt
+        return item
+
+    with pytest.raises(interrupt):
+        run(shape, [1, 2, 3], leave, timeout=60, max_concurrent=1)
+    assert run.shared["b"]["success_count"] == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("tolerated", "ran"), [(2, 3), ("20%", 3), (0, 1), ("0%", 1)])
 def test_a_batch_ends_as_soon_as_too_many_have_failed(shape: type, tolerated: int | str, ran: int) -> None:
     def even(item: Any, number: int) -> Any:

@@ -143,7 +143,16 @@ class Controls(Answers):
 
     async def _timed_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
         attempt = call.copied()
-        task = asyncio.ensure_future(work(attempt))
+        exits: list[BaseException] = []
+
+        async def attempted() -> Result | None:
+            try:
+                return await work(attempt)
+            except (KeyboardInterrupt, SystemExit) as exc:  # an event loop would let that fall through, past everybody
+                exits.append(exc)
+                return None
+
+        task = asyncio.ensure_future(attempted())
         try:
             done, _ = await asyncio.wait({task}, timeout=self.timeout)
         except BaseException:
@@ -156,6 +165,8 @@ class Controls(Answers):
             call.store = None
             raise AttemptTimeout(f"no answer within {self.timeout:g} s")
         result = task.result()
+        if result is None:
+            raise exits[0]
         call.become(attempt)
         return result
 

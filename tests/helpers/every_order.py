@@ -148,13 +148,13 @@ class Stage:
         self.workers: set[Any] = set()
         self.wrong = ""
         self._choices = choices
-        self._waiting: dict[int, Attempt] = {}
-        self._given_up: list[Attempt] = []
+        self._waiting: dict[int, Attempt | AsyncAttempt] = {}
+        self._given_up: list[Attempt | AsyncAttempt] = []
         self._done = 0
         self._is_stopping = False
         self._lock = threading.Lock()
 
-    def enter(self, index: int, previous: str, attempt: Attempt) -> None:
+    def enter(self, index: int, previous: str, attempt: Attempt | AsyncAttempt) -> None:
         """An attempt of an item has begun."""
         with self._lock:
             if index in self._waiting:
@@ -281,7 +281,11 @@ class AsyncAttempt:
 
     def answer_late(self) -> None:
         """Let it end. It may not even have heard that it is cancelled."""
-        self._loop.call_soon(lambda: self._told.done() or self._told.set_result("too late"))
+        self._loop.call_soon(self._answer)
+
+    def _answer(self) -> None:
+        if not self._told.done():
+            self._told.set_result("too late")
 
 
 class TimedThread(threading.Thread):
