@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position
 from .ir.document import Document, Workflow
-from .ir.lowered import LoweredIR
+from .ir.lowered import LoweredIR, Shape
 from .ir.workflow import SourceIR
 from .options import Options
+
+if TYPE_CHECKING:
+    from .analyse.analyse import BatchFacts
 
 OnStage = Callable[[str, Any], None]
 """Called after each stage with the stage's name and what it gave."""
@@ -85,6 +88,8 @@ def run(
     file = _file(workflow) if options.children else None
     budgets = run_tables.budgets_for(_folder(workflow))
     facts, findings = analyse.analyse(source, types, program=options.program, file=file, budgets=budgets)
+    needs = run_tables.ray_options_for(_folder(workflow))
+    facts = facts._replace(batches=tuple(_with_needs(batch, needs) for batch in facts.batches))
     diagnostics += [*findings, *types.warnings]
     _stop_at_errors(diagnostics)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
@@ -159,6 +164,13 @@ def _folder(workflow: Workflow) -> Path | None:
         return None
     name = os.fspath(workflow)
     return Path.cwd() if name == "-" else Path(name).absolute().parent
+
+
+def _with_needs(batch: BatchFacts, needs: Mapping[str, Mapping[str, Any]]) -> BatchFacts:
+    from .node_types.run_tables import ray_options_of
+
+    parallel = batch.shape is not Shape.SEQUENTIAL
+    return batch._replace(ray_options=ray_options_of(batch.node.id, needs, parallel=parallel))
 
 
 def _file(workflow: Workflow) -> Path | None:

@@ -61,7 +61,8 @@ class WorkAsync(AsyncNode):  # type: ignore[misc]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    paths = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where `helpers` are
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=paths)
     yield
     ray.shutdown()
 
@@ -230,3 +231,135 @@ def test_one_word_on_pflow_s_command_line_changes_the_place_and_nothing_else(tmp
         assert shown.returncode == 0, shown.stderr
         results.append(json.loads(shown.stdout)["result"])
     assert results[0] == results[1]
+
+
+def test_what_a_table_says_of_a_node_holds_on_workers(tmp_path: Path) -> None:
+    settings = {"items": ["MODEL"], "parallel": True}
+    node = {"id": "b", "type": "asks", "params": {"name": "${item}"}, "batch": settings}
+    (tmp_path / "w.json").write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node], "edges": []}))
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pflow-lower.on]\n"*" = { num_cpus = 1 }\nb = { runtime_env = { env_vars = { MODEL = "small" } } }\n'
+    )
+    made = lower(tmp_path / "w.json").load()["b"]
+    assert made.ray_options == {"num_cpus": 1, "runtime_env": {"env_vars": {"MODEL": "small"}}}
+    shared: dict[str, Any] = {}
+    with running(Run("w", on="ray")):
+        made(Asks())._run(shared)
+    assert shared["b"]["results"][0]["response"] == "small"
+
+
+class Asks(Node):  # type: ignore[misc]
+    """Answers a variable of its environment."""
+
+    def prep(self, shared: Any) -> Any:
+        return self.params["name"]
+
+    def exec(self, name: str) -> str | None:
+        return os.environ.get(name)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["response"] = exec_res
+
+
+def test_a_named_budget_holds_over_all_workers(tmp_path: Path) -> None:
+    settings = {"items": list(map(str, range(15))), "parallel": True, "rate": "small", "max_concurrent": 8}
+    params = {"x": "${item}", "ledger": "${ledger}", "seconds": 0.02}
+    node = {"id": "b", "type": "work", "params": params, "batch": settings}
+    workflow = {"ir_version": "0.1.0", "inputs": {"ledger": {"type": "any"}}, "nodes": [node], "edges": []}
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pflow-lower.rates]\nsmall = { rate = "20/s", max_concurrent = 1 }\n'
+    )
+    shared: dict[str, Any] = {"ledger": str(tmp_path / "ledger")}
+    begun = time.monotonic()
+    with running(Run("w", on="ray")):
+        lower(tmp_path / "w.json").load()["b"](Alone())._run(shared)
+    assert shared["b"]["success_count"] == 15
+    assert time.monotonic() - begun >= 14 / 20
+    assert Path(shared["ledger"]).read_text().split() == ["+", "-"] * 15  # no two at a time
+
+
+class Alone(Node):  # type: ignore[misc]
+    """Writes to a ledger when it begins and when it ends."""
+
+    def prep(self, shared: Any) -> Any:
+        return self.params
+
+    def exec(self, params: Any) -> None:
+        for sign in "+-":
+            with open(params["ledger"], "a") as file:
+                file.write(f"{sign}\n")
+            time.sleep(params["seconds"])
+
+
+DRIVER = Path(__file__).parent / "helpers" / "ray_driver.py"
+
+
+def begun(ledger: Path) -> list[str]:
+    return ledger.read_text().split() if ledger.exists() else []
+
+
+def driver(where: str, ledger: Path, items: int, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, str(DRIVER), where, str(ledger), str(items), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def stop_midway(process: subprocess.Popen[str], ledger: Path, sign: signal.Signals) -> None:
+    while len(begun(ledger)) < 30 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(sign)
+    process.communicate(timeout=60)
+
+
+def test_ctrl_c_starts_nothing_more(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    process = driver(ray.get_runtime_context().gcs_address, ledger, 2_000, 0.02)
+    stop_midway(process, ledger, signal.SIGINT)
+    time.sleep(1)  # more than what workers need to hear of it
+    before = len(begun(ledger))
+    time.sleep(0.5)
+    assert process.returncode != 0
+    assert 30 <= before == len(begun(ledger)) < 2_000
+
+
+def test_a_driver_that_is_killed_is_resumed(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    address = ray.get_runtime_context().gcs_address
+    stop_midway(driver(address, ledger, 200, 0.05), ledger, signal.SIGKILL)
+    again = driver(address, ledger, 200, 0.05)
+    out, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert json.loads(out) == [n * 2 for n in range(200)]
+    twice = sum(Counter(begun(ledger)).values()) - 200
+    assert 0 <= twice < 100  # what workers had under way, or on its way back, when nobody took it any more
+
+
+def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    process = driver("nodes", ledger, 200, 0.02)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    (printed,) = (line for line in out.splitlines() if line.startswith("[0, "))  # Ray writes there, too
+    assert json.loads(printed) == [n * 2 for n in range(200)]
+    assert sum(Counter(begun(ledger)).values()) - 200 <= 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "issue-classifier",
+        "long-names",
+        "nested-batches",
+        "parallel-threads",
+        "parallel-async",
+        "ray-options",
+        "two-batches-in-a-chain",
+    ],
+)
+def test_golden_cases_give_what_they_give_in_this_process(name: str) -> None:
+    from test_golden_alive import STORES, run_lowered
+
+    store = json.loads((STORES / f"{name}.json").read_bytes())
+    here = run_lowered(name, store, in_a_loop=False)
+    with running(Run("w", on="ray", on_options={"embed": {"num_gpus": 0, "runtime_env": {}, "memory": 1}})):
+        assert run_lowered(name, store, in_a_loop=False) == here

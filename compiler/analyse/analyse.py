@@ -34,6 +34,8 @@ class BatchFacts(NamedTuple):
     shape: Shape
     budget: Budget | None = None
     """What the rate of its annotation stands for, if it is a name."""
+    ray_options: Mapping[str, object] | None = None
+    """What the table says that its items need on Ray."""
 
 
 class Facts(NamedTuple):

@@ -106,7 +106,7 @@ CODES: dict[str, str] = {
     "PFL410": "table of node types cannot be read",
     "PFL411": "wrong entry in the table of node types",
     "PFL412": "pflow's registry cannot be read",
-    "PFL413": "wrong entry in the table of rates or of journals",
+    "PFL413": "wrong entry in the table of rates, of journals or of what runs elsewhere",
     # lower: programs
     "PFL450": "step that needs an engine",
     # lint: what can be proven and costs money

@@ -250,6 +250,8 @@ def _attributes(batch: LoweredBatch) -> list[str]:
         if key.key == "rate" and batch.budget is not None:
             origin = Origin(written_key(batch, "rate"), "policy")
             found += [(name, value, origin) for name, value in _shared(batch.budget) if value is not None]
+    if batch.ray_options is not None:
+        found.append(("ray_options", dict(batch.ray_options), Origin(node_path(batch), "policy")))
     if not batch.namespaced:
         found.append(("namespaced", False, Origin(("enable_namespacing",), "kept")))
     return [marked(lay_out(PyLiteral(value), 1, f"{name} = "), origin) for name, value, origin in found]

@@ -146,6 +146,8 @@ def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
     if batch.budget is not None:
         shared = {"shared_rate": batch.budget.rate, "shared_max_concurrent": batch.budget.max_concurrent}
         expected |= {name: value for name, value in shared.items() if value is not None}
+    if batch.ray_options is not None:
+        expected["ray_options"] = dict(batch.ray_options)
     if batch.levels:
         expected["aliases"] = tuple(level.name for level in batch.levels)
     if not _is_docstring(cls.body[0]) or {k: attributes.get(k) for k in expected} != expected:

@@ -132,6 +132,8 @@ class LoweredBatch(NamedTuple):
     """The node's place in the document's `nodes`."""
     budget: Budget | None = None
     """What the rate of the annotation stands for, if it is a name."""
+    ray_options: Mapping[str, Any] | None = None
+    """What the items need on Ray, where a table says so."""
 
 
 class LoweredStep(NamedTuple):

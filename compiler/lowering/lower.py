@@ -157,6 +157,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         namespaced=ir.namespaced,
         number=node.number,
         budget=facts.budget,
+        ray_options=facts.ray_options,
     )
 
 

@@ -17,7 +17,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"
-TABLES = ("journal", "lint", "lowerings", "nodes", "rates")
+TABLES = ("journal", "lint", "lowerings", "nodes", "on", "rates")
 """What may stand under `[tool.pflow-lower]`."""
 
 _MUCH_LIKE = re.compile(rb"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ing)?", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Tables that say how workflows are run: budgets that have a name, and where journals stand.
+"""Tables that say how workflows are run: budgets that have a name, where journals stand, what items need on Ray.
 
 [tool.pflow-lower.rates]
 openai = "500/min"
@@ -7,11 +7,17 @@ local = { rate = "10/s", max_concurrent = 4 }
 [tool.pflow-lower.journal]
 dir = "state"
 
+[tool.pflow-lower.on]
+"*" = { num_cpus = 2 }
+embed = { num_gpus = 0.5, memory = 2_000_000_000 }
+
 They stand in pyproject.toml, or without `tool.pflow-lower` in a pflow-lower.toml; the nearest one counts.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -29,6 +35,9 @@ MOST_AT_ONCE = 1000
 _NAME = re.compile("[a-z][a-z0-9_-]*")
 _CODE = "PFL413"
 _KEYS = ("rate", "max_concurrent")
+_ALL_NODES = "*"
+_AMOUNTS = ("memory", "num_cpus", "num_gpus")
+_ON_KEYS = (*_AMOUNTS, "runtime_env")
 
 
 def budgets_for(folder: Path | None) -> Mapping[str, Budget]:
@@ -66,6 +75,58 @@ def journals_for(folder: Path | None) -> Path | None:
     if found:
         raise LowerError(found)
     return Path(os.path.abspath(table.file)).parent / str(name)
+
+
+def ray_options_for(folder: Path | None) -> Mapping[str, Mapping[str, Any]]:
+    """What the items of nodes of workflows in `folder` need on Ray: by node id, and under "*" for all nodes.
+
+    Raises: LowerError (PFL410, PFL413).
+    """
+    table = None if folder is None else _nearest(folder, "on")
+    if table is None:
+        return {}
+    section = _section(table, "on")
+    if not isinstance(table.value, dict):
+        raise LowerError([_problem(table.file, section, "not a table of nodes", f"write [{section}]")])
+    if found := [
+        wrong for name, value in table.value.items() for wrong in _problems_on(value, table.file, f"{section}.{name}")
+    ]:
+        raise LowerError(found)
+    return dict(table.value)
+
+
+def ray_options_of(
+    node_id: str, options: Mapping[str, Mapping[str, Any]], *, parallel: bool
+) -> Mapping[str, Any] | None:
+    """What the items of the node `node_id` need on Ray: what holds for all parallel ones, and for this one on top."""
+    return {**(options.get(_ALL_NODES, {}) if parallel else {}), **options.get(node_id, {})} or None
+
+
+def _problems_on(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
+    if not isinstance(value, dict) or not value:
+        yield _problem(file, where, "says nothing of what a node needs", "write { num_cpus = 2 }")
+        return
+    for key in value.keys() - set(_ON_KEYS):
+        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, _ON_KEYS))
+    for key in _AMOUNTS:
+        if key not in value:
+            continue
+        amount = value[key]
+        if not (type(amount) in (int, float) and math.isfinite(amount) and amount >= 0):
+            yield _problem(file, f"{where}.{key}", f"{amount!r} is not an amount", "write a number, at least 0")
+        elif key == "num_gpus" and amount > 1 and amount != int(amount):
+            yield _problem(file, f"{where}.{key}", f"Ray has no {amount!r}", "above 1, write a whole number")
+    if "runtime_env" in value and not (isinstance(value["runtime_env"], dict) and _is_json(value["runtime_env"])):
+        example = '{ env_vars = { MODEL = "small" } }'
+        yield _problem(file, f"{where}.runtime_env", "not a table of Ray's", f"write {example}")
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _nearest(folder: Path, key: str) -> Table | None:

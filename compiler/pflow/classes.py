@@ -19,7 +19,7 @@ from ..ir.lowered import Budget, shape_of
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType, TypeSource
-from ..node_types.run_tables import budgets_for
+from ..node_types.run_tables import budgets_for, ray_options_for, ray_options_of
 from ..validate.validate import source_of
 from .messages import say
 
@@ -72,14 +72,15 @@ def classes_of(
     Raises: anything; the caller leaves the workflow to pflow's interpreter then.
     """
     budgets = _budgets(wanted, path)
+    needs = ray_options_for(Path(path).parent if path else Path.cwd())
     key = hashlib.sha256(
-        repr((ir, wanted, sorted(by_hand), name, budgets)).encode("utf-8", "surrogatepass")
+        repr((ir, wanted, sorted(by_hand), name, budgets, needs)).encode("utf-8", "surrogatepass")
     ).hexdigest()
     made = _made.get(key)
     if made is None:
         if len(_made) >= _KEPT:
             _made.clear()
-        made = _made[key] = _make(ir, wanted, by_hand, name, budgets)
+        made = _made[key] = _make(ir, wanted, by_hand, name, budgets, needs)
     if folder := os.environ.get(DUMP):
         _dump(made.files, Path(folder), name, path or key)
     return made.classes
@@ -91,6 +92,7 @@ def _make(
     by_hand: Collection[str],
     name: str,
     budgets: Mapping[str, Budget],
+    needs: Mapping[str, Mapping[str, Any]],
 ) -> _Made:
     inputs = {**(ir.get("inputs") or {}), **{key: {} for key in by_hand}}
     # A reference that finds nothing is asked of pflow itself, in either mode: see `unresolved` of the hosts.
@@ -109,6 +111,7 @@ def _make(
             ),
             shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
             budget=budget_of(wanted[node.id].spec, budgets),
+            ray_options=ray_options_of(node.id, needs, parallel=wanted[node.id].spec.parallel),
         )
         for node in source.nodes
         if node.id in wanted

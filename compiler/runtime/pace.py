@@ -96,6 +96,8 @@ class SharedBudget:
 
     def __init__(self, path: Path, rate: Rate | None, max_concurrent: int | None = None) -> None:
         self.rate = rate
+        self.path = path
+        self.max_concurrent = max_concurrent
         self._apart = rate.apart if rate is not None else 0.0
         self._lock = threading.Lock()
         self._slots = set(range(max_concurrent or 0))  # those that this process does not hold

@@ -35,6 +35,7 @@ from .data_types import Result, Results
 from .loops import run_blocking
 from .missing import Missing
 from .outcome import write_interrupted_outcome
+from .pace import Pace, SharedBudget
 from .turns import NotStarted
 from .values import Capture
 
@@ -120,15 +121,19 @@ class _Driver:
                 f"{batch.node_id}: `max_concurrent: auto` is found out in one process; on Ray, write a number"
             )
         first = batch.next_call()  # whatever cannot be had is said before a cluster is asked for
-        options = dict(batch.run.on_options.get(batch.node_id, {})) if batch.run is not None else {}
+        asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}
+        options = {**node.ray_options, **asked}
         self._fixed = int(options.pop("chunk", 0))
         connect(batch.run.on_address if batch.run is not None else "")
         cpus = float(options.setdefault("num_cpus", 1)) or 1.0
-        slots = max(1, min(int(ray.cluster_resources().get("CPU", 1) // cpus), batch.max_concurrent))
-        self._width = max(1, batch.max_concurrent // slots)
-        self._most_tasks = max(1, batch.max_concurrent // self._width)
-        self._stop = f"pflow-lower-stop-{uuid.uuid4().hex}"
         pacer = batch.controls.pacer if batch.controls is not None else None
+        at_once = batch.max_concurrent
+        if isinstance(pacer, SharedBudget) and pacer.max_concurrent is not None:
+            at_once = min(at_once, pacer.max_concurrent)
+        slots = max(1, min(int(ray.cluster_resources().get("CPU", 1) // cpus), at_once))
+        self._width = max(1, at_once // slots)
+        self._most_tasks = max(1, at_once // self._width)
+        self._stop = f"pflow-lower-stop-{uuid.uuid4().hex}"
         self._given = ray.put(_shipped(node, batch, _RemotePacer(ray, pacer) if pacer is not None else None))
         options |= {"max_retries": 0, "name": _run_chunk.__name__}
         self._several = ray.remote(**{**options, "num_returns": "streaming"})(_run_chunk)
@@ -377,10 +382,15 @@ class _Sign:
 
 
 class _RemotePacer:
-    """A pacer that all workers share: an actor around the driver's own rate."""
+    """A pacer that all workers share: an actor around the driver's own rate. It runs on the driver's machine, where
+    the file of a named budget is, so that what other processes start under its rate counts, too."""
 
     def __init__(self, ray: Any, pacer: Pacer) -> None:
-        self._actor = ray.remote(num_cpus=0)(_PacerActor).remote(pacer.rate)
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        path = pacer.path if isinstance(pacer, SharedBudget) else None
+        self._actor = ray.remote(num_cpus=0, scheduling_strategy=here)(_PacerActor).remote(pacer.rate, path)
 
     def reserve(self) -> float:
         """In how many seconds the next start is."""
@@ -396,10 +406,8 @@ class _RemotePacer:
 
 
 class _PacerActor:
-    def __init__(self, rate: Any) -> None:
-        from .pace import Pace
-
-        self._pace = Pace(rate)
+    def __init__(self, rate: Any, path: Any) -> None:
+        self._pace: Pacer = Pace(rate) if path is None else SharedBudget(path, rate)
 
     def reserve(self) -> float:
         return self._pace.reserve()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .engine import POCKETFLOW, Engine
@@ -44,6 +45,8 @@ class BatchSettings:
     """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
     own_wait: float | None = None
     own_backoff: str | None = None
+    ray_options: Mapping[str, Any] = MappingProxyType({})
+    """What the items need on Ray: `num_cpus`, `num_gpus`, `memory`, `runtime_env`."""
     namespaced: bool = True
     """Whether nodes see each other's outputs under their ids only."""
     parallel: bool = False

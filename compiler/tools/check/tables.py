@@ -71,7 +71,7 @@ def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
 
 def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
     """What nobody reads in a pflow-lower.toml."""
-    for key in data.keys() - {"journal", "lowerings", "rates", "tool"}:
+    for key in data.keys() - {"journal", "lowerings", "on", "rates", "tool"}:
         if key in PROJECT_TABLES:
             help = f"this table stands in pyproject.toml: [tool.pflow-lower.{key}]"
         else:
