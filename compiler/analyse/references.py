@@ -18,15 +18,17 @@ from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
 from ..validate.rules import batch_inside_params
+from .batch_name_references import check_batch_name
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
-from .invariance import BATCH_NAMES, INDEX, PREVIOUS, Bound
+from .invariance import BATCH_NAMES, INDEX, PREVIOUS
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
+from .reference_findings import ReferenceFindings
 from .sentences import names_nothing
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
@@ -58,6 +60,7 @@ class _Checker:
         self.children = children
         self.interfaces = interfaces
         self.report = report
+        self.findings = ReferenceFindings(report)
         self.nodes = {node.id: node for node in ir.nodes}
         self.inputs = frozenset(ir.inputs)
         self.aliases: dict[str, str] = {}
@@ -114,15 +117,15 @@ class _Checker:
         own = _own_names(node)
         if root.startswith("__") and root.endswith("__") and root not in (*COUNTERS, PREVIOUS):
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
-            return self._error(
+            return self.findings.error(
                 "PFL306", site, expression, reference, f"{reference} has a name that is pflow's own", help
             )
         if root in COUNTERS and reference.path:
-            return self._error(
+            return self.findings.error(
                 "PFL307", site, expression, reference, f"{reference}: {root} is a number, it has no fields"
             )
         if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
-            return self._batch_name(site, node, expression, reference)
+            return check_batch_name(self.findings, site, node, expression, reference)
         if node.batch is not None and not is_name(node.batch.alias) and root in ("item", name_like(node.batch.alias)):
             return True  # what the item will be called is not settled: its name is refused
         if root in self.names or root in own:
@@ -140,35 +143,7 @@ class _Checker:
         if site.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
             shell = f"the shell's variable is ${root}, or $${{{root}}}"
             help = f"{help}\n{shell}" if help else shell
-        return self._error("PFL301", site, expression, reference, names_nothing(reference), help)
-
-    def _batch_name(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
-        root = reference.root
-        if node.batch is None or site.kind is not SiteKind.PARAMETER:
-            what = f"{reference} only exists in the params of a batch node"
-            return self._error("PFL301", site, expression, reference, what)
-        if root == PREVIOUS:
-            return self._previous(site, node, expression, reference)
-        if reference.path:
-            return self._error("PFL307", site, expression, reference, f"{reference} is a number, it has no fields")
-        if node.batch.items_file is not None and BATCH_NAMES[root] is Bound.TOTAL:
-            what = f"{reference} is not known: the items are read from a file, one at a time"
-            help = "${batch_index} is known; count them in a step before, if it must be all of them"
-            return self._error("PFL301", site, expression, reference, what, help)
-        return True
-
-    def _previous(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
-        if node.batch is not None and node.batch.parallel:
-            what = f"{reference} is the result of the item before, and items of a parallel batch have none"
-            return self._error("PFL325", site, expression, reference, what, "take `parallel` out")
-        if site.path[2:3] == ("batch",):
-            what = f"{reference} is not there yet: items get their names before the first one runs"
-            return self._error("PFL325", site, expression, reference, what)
-        if len(expression.operands) == 1:
-            what = f"{reference} finds nothing for the first item, so that one fails"
-            help = f'say what it is then: ${{{reference.raw} ?? ""}}'
-            self._warn("PFL326", site, expression, reference, what, help)
-        return True
+        return self.findings.error("PFL301", site, expression, reference, names_nothing(reference), help)
 
     def _in_time(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         root = reference.root
@@ -176,9 +151,9 @@ class _Checker:
             return True
         if root == node.id:
             what = f"{reference} is this node's own output, which is not there yet"
-            return self._error("PFL304", site, expression, reference, what, "only a `loop` node can read it")
+            return self.findings.error("PFL304", site, expression, reference, what, "only a `loop` node can read it")
         what = f"{reference} is read before `{root}` runs"
-        return self._error("PFL303", site, expression, reference, what, f"move `{root}` before `{node.id}`")
+        return self.findings.error("PFL303", site, expression, reference, what, f"move `{root}` before `{node.id}`")
 
     def _output_key(self, site: TemplateSite, expression: Expression, reference: Reference) -> None:
         """A reference without a fallback must name an output, where one can know its name here."""
@@ -186,14 +161,14 @@ class _Checker:
         if site.node is not None:
             finding = check_item_field(site.node, self.nodes, reference)
             if finding is not None:
-                self._error(finding.code, site, expression, reference, finding.message, finding.help)
+                self.findings.error(finding.code, site, expression, reference, finding.message, finding.help)
         if node is None:
             return
         if not self.ir.namespaced:
             if site.node is None or (reference.root not in self.names and reference.root not in _own_names(site.node)):
                 what = f"{reference} is not found without namespaces: nodes write to the top level"
                 help = "remove `enable_namespacing: false`"
-                self._warn("PFL322", site, expression, reference, what, help)
+                self.findings.warn("PFL322", site, expression, reference, what, help)
             return
         if not reference.path or not isinstance(reference.path[0], Field):
             self._bare_node(site, expression, reference)
@@ -202,14 +177,14 @@ class _Checker:
             finding = finding or check_output(self.interfaces, node, reference)
             finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
-                self._error(finding.code, site, expression, reference, finding.message, finding.help)
+                self.findings.error(finding.code, site, expression, reference, finding.message, finding.help)
 
     def _is_in_file(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
         """Report a reference to results that went to a file: with something to fall back on, too."""
         node = self.nodes.get(reference.root) if self.ir.namespaced else None
         finding = check_results(node, reference, as_items=site.kind is SiteKind.ITEMS)
         if finding is not None:
-            self._error(finding.code, site, expression, reference, finding.message, finding.help)
+            self.findings.error(finding.code, site, expression, reference, finding.message, finding.help)
         return finding is not None
 
     def _fails(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> None:
@@ -222,7 +197,7 @@ class _Checker:
             outer = node.batch.aliases[: site.path.count("batch") - 1]
             if root not in outer:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
-                self._error("PFL327", site, expression, reference, what)
+                self.findings.error("PFL327", site, expression, reference, what)
             return
         if node.batch is not None and root in node.batch.aliases[1:]:
             return
@@ -231,25 +206,25 @@ class _Checker:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
             if site.kind in (SiteKind.ITEMS, SiteKind.FILE) or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
-                self._warn("PFL322", site, expression, reference, what)
+                self.findings.warn("PFL322", site, expression, reference, what)
             return
         if root == own_alias or (root == "__index__" and node.batch is not None):
             if site.kind in (SiteKind.ITEMS, SiteKind.FILE):
                 why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
                 what = f"{reference} is read before there is an item: {why}"
-                self._warn("PFL321", site, expression, reference, what)
+                self.findings.warn("PFL321", site, expression, reference, what)
             elif missing := self._missing_in_items(node, expression, reference):
-                self._warn("PFL322", site, expression, reference, missing)
+                self.findings.warn("PFL322", site, expression, reference, missing)
         elif root == "__iteration__":
             if not node.loop:
-                self._warn("PFL321", site, expression, reference, f"{reference} only exists in a loop node")
+                self.findings.warn("PFL321", site, expression, reference, f"{reference} only exists in a loop node")
         elif root == "__index__":
             what = f"{reference} only exists in the params of a batch node"
-            self._warn("PFL321", site, expression, reference, what)
+            self.findings.warn("PFL321", site, expression, reference, what)
         elif root in self.aliases:
             what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
             help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
-            self._warn("PFL321", site, expression, reference, what, help)
+            self.findings.warn("PFL321", site, expression, reference, what, help)
 
     def _missing_in_items(self, node: SourceNode, expression: Expression, reference: Reference) -> str:
         """Why a reference to the item finds nothing in some of them, where nothing stands in for it."""
@@ -263,10 +238,10 @@ class _Checker:
         if root in self.aliases:
             what = f"{reference} is taken for the node of that name, not for the item"
             help = 'give the item another name with "as"'
-            return self._error("PFL308", site, expression, reference, what, help)
+            return self.findings.error("PFL308", site, expression, reference, what, help)
         node = self.nodes[root]
         example = f"${{{root}.results}}" if node.batch is not None else f"${{{root}.NAME}}"
-        return self._error(
+        return self.findings.error(
             "PFL308",
             site,
             expression,
@@ -306,7 +281,7 @@ class _Checker:
                     if reference.root not in known:
                         if "${" in source:
                             help = self._similar(reference.root, known, reference.raw)
-                            self._error("PFL301", site, expression, reference, names_nothing(reference), help)
+                            self.findings.error("PFL301", site, expression, reference, names_nothing(reference), help)
                     elif len(expression.operands) == 1 and reference.path:
                         self._output_key(site, expression, reference)
         return roots
@@ -328,31 +303,6 @@ class _Checker:
             return ""
         return f"did you mean {guess}?" if raw == "{}" else f"did you mean ${{{guess}{raw[len(name) :]}}}?"
 
-    def _error(
-        self,
-        code: str,
-        site: TemplateSite,
-        expression: Expression,
-        reference: Reference,
-        message: str,
-        help: str = "",
-    ) -> bool:
-        text = _spelling(expression, reference)
-        self.report.error(code, site.path, message, text=text, help=help)
-        return False
-
-    def _warn(
-        self,
-        code: str,
-        site: TemplateSite,
-        expression: Expression,
-        reference: Reference,
-        message: str,
-        help: str = "",
-    ) -> None:
-        text = _spelling(expression, reference)
-        self.report.warn(code, site.path, message, text=text, help=help)
-
 
 def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:
     """The references to check. What a loop carries is checked elsewhere, but for its indexes."""
@@ -366,9 +316,3 @@ def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:
 def _own_names(node: SourceNode) -> Mapping[str, Any]:
     inputs = node.params.get("inputs")
     return inputs if isinstance(inputs, dict) else {}
-
-
-def _spelling(expression: Expression, reference: Reference) -> str:
-    """What to look for in the source: the expression, or the reference inside a dynamic index."""
-    inside = all(reference is not operand for operand in expression.operands)
-    return f"${{{reference.raw}}}" if inside else f"${{{expression.raw}}}"
