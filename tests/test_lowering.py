@@ -43,7 +43,7 @@ def test_a_changed_sentence_of_prose_changes_no_byte(tmp_path: Path) -> None:
 
 
 def test_an_optional_input_captures_a_node_only_where_it_may_be_absent() -> None:
-    def captures(template: str) -> str:
+    def captures(template: str | list[str]) -> str:
         node = {
             "id": "b",
             "type": "code",
@@ -55,3 +55,4 @@ def test_an_optional_input_captures_a_node_only_where_it_may_be_absent() -> None
 
     assert "src=capture(" in captures("${src.result.o}")
     assert "src=capture(" not in captures('${src.result.o ?? "d"}')
+    assert "src=capture(" not in captures(["${src.result.o}"])  # a list is never absent

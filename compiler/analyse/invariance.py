@@ -125,11 +125,12 @@ class Bindings(NamedTuple):
             places.append((ITEM_NAME, self.item_name, ("batch", "key")))
         for key, value, place in places:
             for path, template in templates(value, place):
-                absent = roots_that_may_be_absent(template)
+                may_be_none = key == "inputs" and len(path) == 3 and path[2] in optional
+                absent = roots_that_may_be_absent(template) if may_be_none else ()
                 for expression in template.expressions:
                     for part in self._read_outside(expression, key):
                         parts = [part]
-                        if part.path and part.root in absent and key == "inputs" and path[2:3] and path[2] in optional:
+                        if part.path and part.root in absent:
                             parts.append(Reference(part.root, (), part.root))
                         for found in parts:
                             if found not in seen:
