@@ -22,7 +22,7 @@ def test_a_hundred_damaged_workflows() -> None:
 
 @pytest.mark.slow
 def test_a_command_that_is_silent_is_found(tmp_path: Path) -> None:
-    sound = next(one for one in damage.corpus() if one.name == "chain_two_batches")
+    sound = next(one for one in damage.corpus() if one.name == "alias_custom")
     with fuzz_pflow.bench() as bench, mock.patch.object(damage, "command", return_value=damage.Said(0, "")):
         found = [one for seed in range(8) for one in damage.examine(sound, seed, bench, tmp_path / "work")]
     assert {"lower", "lint"} <= {one.command for one in found}

@@ -22,6 +22,7 @@ from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import is_mcp
+from .pflow_values import WORKFLOW_FILE
 from .versions import Unsupported, installed, supported_here
 
 _PLACE = re.compile(r"nodes\[id=[^\]]+\]\.(params|batch)\.([\w-]+)")
@@ -89,7 +90,7 @@ def _errors(ir: SourceIR, file: Path | None) -> Iterator[Any]:
         data = copy.deepcopy(as_pflow_knows_it(ir.data))
         given = generate_dummy_parameters(data.get("inputs") or {})
         if file is not None:
-            given["_pflow_workflow_file"] = str(file)
+            given[WORKFLOW_FILE] = str(file)
         with _as_it_was(home):
             found: Iterable[Any] = WorkflowValidator.validate(data, given, Registry(mine), workflow_file=file)
         yield from (said for said in found if said.severity.value == "error")

@@ -22,9 +22,13 @@ def as_data(ir_json: Any) -> Any:
     return ir_json
 
 
+WORKFLOW_FILE = "_pflow_workflow_file"
+"""What pflow gives a run besides its inputs: the path of the workflow's file."""
+
+
 def file_of(given: Mapping[str, Any]) -> tuple[str, str]:
     """The workflow's file and its name, empty where it did not come from one."""
-    path = given.get("_pflow_workflow_file")
+    path = given.get(WORKFLOW_FILE)
     if not isinstance(path, str) or path.startswith("ir-hash:"):
         return "", ""
     return path, Path(path).name

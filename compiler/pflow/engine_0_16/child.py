@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..pflow_values import WORKFLOW_FILE
+
 _DEEPEST = 10
 """Levels of sub-workflows that are looked at: pflow itself runs no more by default."""
 
@@ -42,7 +44,7 @@ def _collect(node: Any, name: str, shared: dict[str, Any], found: list[Any], lev
         found.append(name)
         return
     found.append(_without_lines(ir))
-    inside = {**shared, "_pflow_workflow_file": str(Path(path).resolve())} if path else shared
+    inside = {**shared, WORKFLOW_FILE: str(Path(path).resolve())} if path else shared
     for part in ir.get("nodes", ()):
         inner = (part.get("params") or {}).get("workflow") if part.get("type") == "workflow" else None
         if isinstance(inner, str) and "${" not in inner and levels > 1:

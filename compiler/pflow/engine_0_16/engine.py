@@ -22,6 +22,7 @@ from ...runtime.inner import item_store, run_inner
 from ...runtime.outcome import how_far
 from ...runtime.tally import MOST_KEPT
 from ..messages import say
+from ..pflow_values import WORKFLOW_FILE
 from .child import child_of
 from .events import Events
 from .item_memory import ItemMemory
@@ -81,7 +82,7 @@ class PflowEngine(Engine):
 
     def workflow(self, batch: Batch) -> str:
         """The file that the run was started with."""
-        return str(batch.shared.get("_pflow_workflow_file") or "")
+        return str(batch.shared.get(WORKFLOW_FILE) or "")
 
     def tell(self, text: str) -> None:
         """On stderr."""

@@ -16,6 +16,7 @@ from typing import Any
 from ...runtime import Batch, Call
 from ...runtime.journal import as_json
 from ...runtime.tally import Repeats
+from ..pflow_values import WORKFLOW_FILE
 
 _KEY = "pflow-lower:item:{}:{}"
 
@@ -31,7 +32,7 @@ class ItemMemory:
         self._reads = reads
         # No node has such a name: pflow looks for the latest entry of a node by its own.
         self._owner = f"{batch.node_id}[item]"
-        self._path = batch.shared.get("_pflow_workflow_file")
+        self._path = batch.shared.get(WORKFLOW_FILE)
         self._seen = Repeats()
         self._keys: dict[int, str] = {}
         self._lock = threading.Lock()

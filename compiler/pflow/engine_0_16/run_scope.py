@@ -18,6 +18,7 @@ from ...runtime.journal_file import JournalError, forget
 from ...runtime.run import Run, current_run, join
 from ..asked import Asked, asked_for
 from ..messages import say
+from ..pflow_values import WORKFLOW_FILE
 
 _CACHE = "__memoization_cache__"
 
@@ -74,7 +75,7 @@ def _part_of(run: Run) -> Iterator[None]:
 
 
 def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
-    path = str(shared.get("_pflow_workflow_file") or engine.workflow_path or "workflow")
+    path = str(shared.get(WORKFLOW_FILE) or engine.workflow_path or "workflow")
     run = Run(
         path,
         journal_folder=lambda: journal_folder_of(path),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pflow.registry import Registry
@@ -23,6 +24,7 @@ from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
 from ..batch_names import as_pflow_knows_it, our_keys
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
+from ..pflow_values import WORKFLOW_FILE
 from .sample_data import store_for, values_for
 from .scripted_node import Scenario, Script, ScriptedNode, StandIn, scripts
 from .virtual_time import virtual_time
@@ -94,9 +96,9 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
     ir.setdefault("edges", [])
     inputs = ir.get("inputs") or {}
     values = {name: _value(name, text, inputs) for name, text in given.items()}
-    compiled = compiled_with_classes(
-        _compiled, copy.deepcopy(ir), registry=StandIns(ir), initial_params=values_for(inputs, values)
-    )
+    # Its file, too: tables of the folder that it stands in say what a named rate is.
+    given_to_it = {**values_for(inputs, values), WORKFLOW_FILE: str(Path(workflow).absolute())}
+    compiled = compiled_with_classes(_compiled, copy.deepcopy(ir), registry=StandIns(ir), initial_params=given_to_it)
     ids = [node["id"] for node in ir["nodes"]]
     nodes = _nodes(compiled.start_node)
     for written in ir["nodes"]:
