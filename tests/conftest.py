@@ -14,6 +14,7 @@ import pytest
 from helpers.command import Result, Run
 
 from pflow_lower import cli
+from pflow_lower.load.markdown import quiet
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,21 +69,21 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def scratch_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home of our own: results must not depend on the user's pflow registry, nor tests change it."""
+def own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of our own, and no CI or Git around: what the user has decides no test, nor do tests change it."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("HOME", "USERPROFILE"):
             patch.setenv(variable, str(home))
+        for variable in ("CI", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):  # of whoever runs the tests
+            patch.delenv(variable, raising=False)
         yield home
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, called in this process and in an empty folder; what surrounds the tests does not matter."""
+    """The command line, called in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in ("CI", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
-        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str, stdin: str = "") -> Result:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
@@ -94,3 +95,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Result(exited.value.code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def quiet_pflow() -> Iterator[None]:
+    """Nothing of what pflow logs: for modules whose nodes fail on purpose."""
+    with quiet():
+        yield

@@ -266,7 +266,7 @@ def test_the_hooks_run_in_pre_commit(tmp_path: Path) -> None:
     (scratch / ".pre-commit-config.yaml").write_text(json.dumps(config))
     commit(scratch)
     dropped = ("GIT_", "PYTHON", "VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped) and name != "CI"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     environment["PRE_COMMIT_HOME"] = str(tmp_path / "cache")
 
     def hook(name: str) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ from pflow_lower.analyse.references import check_references
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from pflow_lower.load.load import from_json, load
 from pflow_lower.validate.validate import validate
+
+pytestmark = pytest.mark.usefixtures("quiet_pflow")
 
 CASES = sorted((Path(__file__).parent / "conformance" / "batch").glob("*.json"))
 # pflow refuses these for what only its registry knows: the names of a node's outputs.
@@ -331,16 +331,6 @@ def test_recorded_case(case: Path) -> None:
 
 
 # --- against pflow ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", autouse=True)
-def scratch_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    before = os.environ.get("HOME")
-    os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
-    logging.getLogger("pflow").setLevel(logging.CRITICAL)
-    yield
-    if before is not None:
-        os.environ["HOME"] = before
 
 
 OUTPUTS = ["out", "results", "count", "errors", "z"]

@@ -442,11 +442,6 @@ def test_a_missing_key_is_missed_in_pflows_words(home: Path, monkeypatch: pytest
 
 def test_an_output_called_item_is_logged(step: None, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """pflow's command line shows this warning."""
-    logging.disable(logging.NOTSET)  # pflow's commands, run by tests before, may have turned it off
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith(("pflow", "compiler"))]:
-        logging.getLogger(name).disabled = False
-        logging.getLogger(name).propagate = True
-        caplog.set_level(logging.WARNING, logger=name)
     caplog.set_level(logging.WARNING)
     (tmp_path / "child.pflow.md").write_text(
         "# Child\n\nChild.\n\n## Inputs\n\n### v\n\nIt.\n\n- type: any\n\n## Steps\n\n### s\n\nSays.\n\n- type: shell\n"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,13 +25,6 @@ OK = Path(__file__).parent.parent / "golden" / "ok"
 CLASSIFIER = str(OK / "issue-classifier" / "workflow.json")
 
 Prove = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    level = logging.getLogger("pflow").level
-    yield
-    logging.getLogger("pflow").setLevel(level)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import logging
 import sys
 from typing import Any
 
@@ -33,6 +32,8 @@ from pflow_lower.runtime.summary import summarise
 
 # --- Against pflow
 
+pytestmark = pytest.mark.usefixtures("quiet_pflow")
+
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.floats(-2, 2), st.text(max_size=8), st.just("x" * 100),
     st.lists(st.integers(), max_size=2), st.just({"name": "n", "password": "p", "v": [1], "w": {}, "id": 7, "z": 1.5}),
@@ -47,11 +48,6 @@ SCRIPTS_WITH_ABORTS = st.lists(
 SCRIPT_OF_ALL = [(n, [step]) for n, step in enumerate([*FAILURES, *ANSWERS, *ACTIONS])]
 
 Scripts = list[tuple[Any, list[str]]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet() -> None:
-    logging.getLogger("pflow").setLevel(logging.CRITICAL)
 
 
 class Run:

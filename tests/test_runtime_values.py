@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import logging
 from collections import OrderedDict
 from types import MappingProxyType
 from typing import Any
@@ -34,6 +33,8 @@ from pflow_lower.runtime import (
     text,
 )
 from pflow_lower.runtime.values import as_items
+
+pytestmark = pytest.mark.usefixtures("quiet_pflow")
 
 DEEP = "[" * 100_000 + "]" * 100_000
 MISSING = peek({}, "gone")
@@ -251,11 +252,6 @@ def _spelled(path: list[tuple[str, int | None]]) -> tuple[str, list[Any]]:
     """A path in pflow's spelling, and as the steps that generated code takes."""
     said = ".".join(name if index is None else f"{name}[{index}]" for name, index in path)
     return said, [step for name, index in path for step in ((name,) if index is None else (name, index))]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet() -> None:
-    logging.getLogger("pflow").setLevel(logging.CRITICAL)
 
 
 def _same(ours: Any, theirs: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,7 +29,6 @@ class Watching:
                 cwd=folder,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "CI": ""},
             )
 
     def wait_for(self, runs: int) -> str:

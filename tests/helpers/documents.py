@@ -118,7 +118,6 @@ def shell(command: str, folder: Path, environment: dict[str, str]) -> tuple[str,
 def surroundings(provider: str) -> dict[str, str]:
     """The environment for commands of a document: this Python's programs first, the model's provider at `provider`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PFLOW_", "XDG_"))}
-    inherited.pop("CI", None)
     git = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "somebody")
     git |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "somebody@example.org")
     return {
