@@ -117,6 +117,14 @@ def test_what_is_wrong_inside_is_said_with_its_place(tmp_path: Path) -> None:
     assert found[0].startswith("error[PFL340]")
 
 
+@pytest.mark.parametrize(("wrong", "more"), [(1, ""), (2, " (and 1 more)"), (3, " (and 2 more)")])
+def test_how_much_more_is_wrong_inside(wrong: int, more: str, tmp_path: Path) -> None:
+    nodes = [{"id": f"n{n}", "type": "shell", "params": {"command": "${nmae}"}} for n in range(wrong)]
+    write(tmp_path / "b.json", *nodes)
+    (found,) = said(write(tmp_path / "wf.json", start("./b.json")))
+    assert "is refused: " in found and found.endswith(f"${{nmae}} names no node or input{more}")
+
+
 def test_circles_and_depth_end(tmp_path: Path) -> None:
     write(tmp_path / "b.json", start("./wf.json"), {**start("./wf.json"), "id": "twice"})
     found = said(write(tmp_path / "wf.json", start("./b.json"), {**start("./b.json"), "id": "again"}))

@@ -8,6 +8,7 @@ import difflib
 import inspect
 import random
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ except ImportError as missing:
 ROOT = Path(__file__).resolve().parent.parent.parent
 REPLACED_BY_MANY = ("core/ReplaceBinaryOperator_", "core/ReplaceComparisonOperator_")
 """Operators that come in ten forms for each place: one of them, by chance, says as much."""
+ALIKE = ("_Eq_Is", "_NotEq_IsNot", "_Is_Eq", "_IsNot_NotEq")
+"""Operators that change nothing for most values: identity is equality."""
 Position = tuple[int, int]
 """Line, from 1, and column, from 0."""
 
@@ -38,11 +41,11 @@ class Mutant:
     source: str
 
     def code(self) -> CodeType:
-        return compile(self.source, self.file, "exec", dont_inherit=True)
+        return code_of(self.source, self.file)
 
     def functions(self) -> list[tuple[CodeType, CodeType]] | None:
         """The functions in which it differs from the file; None if it differs elsewhere."""
-        return changed(compile(Path(self.file).read_bytes(), self.file, "exec", dont_inherit=True), self.code())
+        return changed(code_of(Path(self.file).read_text(encoding="utf-8"), self.file), self.code())
 
     def difference(self) -> str:
         old = Path(self.file).read_text(encoding="utf-8").splitlines()
@@ -60,7 +63,7 @@ def mutants_of(file: Path) -> Iterator[Mutant]:
         for name, occurrence, line in mutations("".join(lines[first : statement.end_lineno]), first, left_out):
             mutated = mutate_code("".join(lines[first : statement.end_lineno]), get_operator(name)(), occurrence)
             with contextlib.suppress(SyntaxError):  # the star of keyword-only parameters is taken for a product
-                ast.parse(mutated)
+                code_of(mutated, str(file))
                 source = "".join([*lines[:first], mutated, *lines[statement.end_lineno :]])
                 yield Mutant(str(file), statement_around(tree, line), name, source)
 
@@ -70,7 +73,7 @@ def mutations(text: str, above: int, left_out: list[tuple[Position, Position]]) 
     forms: dict[Any, list[tuple[str, int, int]]] = defaultdict(list)
     nodes = list(ast_nodes(get_ast(text)))
     for name in operator_names():
-        if get_operator(name).arguments():
+        if get_operator(name).arguments() or name.endswith(ALIKE):
             continue
         operator = get_operator(name)()
         places = [place for node in nodes for place in operator.mutation_positions(node)]
@@ -111,6 +114,12 @@ def meaningless(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
         for each in filter(None, found):
             start = 0 if each in decorators else each.col_offset  # where the @ stands
             yield (each.lineno, start), (each.end_lineno, each.end_col_offset)
+
+
+def code_of(source: str, file: str) -> CodeType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # a mutant may look odd
+        return compile(source, file, "exec", dont_inherit=True)
 
 
 def changed(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]] | None:

@@ -52,13 +52,14 @@ from mutants import ROOT, Mutant, mutants_of
 
 PACKAGE = ROOT / "compiler"
 ROOMS = ["analyse", "lowering", "emit", "tools/diff"]
-TESTS = """analyse batch_keys check child_workflows diff evaluation explain foreseen formats generated_class golden
-golden_diff golden_lint golden_plan hostile_names invariance lint lowering mermaid more_cases names nested_batches
-node_types outside pflow_interfaces plan prompt_cache python_text source_map validate verify""".split()
+TESTS = """analyse child_workflows diff evaluation foreseen golden golden_diff golden_lint golden_plan invariance
+lowering names pflow_interfaces prompt_cache python_text source_map validate verify""".split()
 """Test files that have to do with the rooms and run them in their own process."""
 HEAVY = "jinja2 jsonschema rich.progress pflow.cli pflow.runtime.compilation.compiler pygls.lsp.server".split()
 """What tests import of others and takes long: imported once, before anything is forked."""
-SECONDS = 20
+WARM = ("_schema", "jinja")
+"""What of our own takes long and is worked out once, with no word of a workflow in it."""
+SECONDS = 8
 """What the tests that are asked about one mutant may take together."""
 FILES = 3
 """For a mutant of what is worked out on import: how many test files are collected anew."""
@@ -155,7 +156,7 @@ class Instead:
 
 
 def collect(tests: list[str], work: Callable[[pytest.Session], None]) -> int:
-    options = ["-q", "--assert=plain", "-p", "no:faulthandler", "-p", "no:xdist"]
+    options = ["-q", "--tb=native", "--assert=plain", "-p", "no:faulthandler", "-p", "no:xdist"]
     return pytest.main([*options, *tests], plugins=[Instead(work)])
 
 
@@ -195,21 +196,29 @@ def trace(files: set[str]) -> set[tuple[str, int]]:
 def measure(session: pytest.Session, files: set[str], known: Known) -> None:
     """Run every test once, without a mutant. Says which fail: they are not asked."""
 
-    def measured(test: str, folder: Path) -> int:
-        ran = trace(files)
-        start = sum(os.times()[:4])
-        status = run(session, [test], known, folder)
-        seconds = sum(os.times()[:4]) - start  # of processors: the machine may be busy
-        sys.settrace(None)
-        (folder / "measured").write_bytes(pickle.dumps((seconds, ran)))
-        return status
+    def work(folder: Path) -> int:
+        measured = {}
+        caches = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
+        ours = [each for each in caches if each.__module__.startswith("pflow_lower.") and each.__name__ not in WARM]
+        for test in [item.nodeid for item in session.items]:
+            for each in ours:
+                each.cache_clear()  # else a line would be run by the first test only
+            ran, start = trace(files), sum(os.times()[:4])
+            failed = run(session, [test], known, folder)
+            sys.settrace(None)
+            seconds = sum(os.times()[:4]) - start  # of processors: the machine may be busy
+            measured[test] = None if failed else (seconds, ran)
+            session.testsfailed = 0
+        (folder / "measured").write_bytes(pickle.dumps(measured))
+        return 0
 
-    for test in [item.nodeid for item in session.items]:
-        with forked(functools.partial(measured, test)) as (status, folder):
-            if status:
-                print(f"fails without a mutant and is not asked: {test}", flush=True)
-                continue
-            known.seconds[test], ran = pickle.loads((folder / "measured").read_bytes())
+    with forked(work) as (_, folder):
+        measured = pickle.loads((folder / "measured").read_bytes())
+    for test, found in measured.items():
+        if found is None:
+            print(f"fails without a mutant and is not asked: {test}")
+            continue
+        known.seconds[test], ran = found
         for place in ran:
             known.tests[place].add(test)
     print(f"{len(known.seconds)} tests of {sum(known.seconds.values()):.0f} seconds", flush=True)
@@ -220,7 +229,7 @@ def warm_up() -> None:
     for file in PACKAGE.rglob("[a-z]*.py"):
         with contextlib.suppress(ImportError):
             importlib.import_module(".".join(["pflow_lower", *file.relative_to(PACKAGE).with_suffix("").parts]))
-    importlib.import_module("pflow_lower.validate.validate")._schema()
+    assert importlib.import_module("pflow_lower.validate.validate")._schema()
     environment = importlib.import_module("pflow_lower.emit.emit").jinja()
     for name in environment.list_templates():
         environment.get_template(name)
@@ -297,6 +306,8 @@ def main() -> int:
             sys.settrace(None)
             known = Known(on_import=ran)
             measure(session, set(map(str, files)), known)
+            if os.environ.get("KNOWN"):
+                Path(os.environ["KNOWN"]).write_bytes(pickle.dumps(known))
             others = try_functions(session, mutants, known)
             (folder / "known").write_bytes(pickle.dumps((known, others)))
 
