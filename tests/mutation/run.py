@@ -306,8 +306,6 @@ def main() -> int:
             sys.settrace(None)
             known = Known(on_import=ran)
             measure(session, set(map(str, files)), known)
-            if os.environ.get("KNOWN"):
-                Path(os.environ["KNOWN"]).write_bytes(pickle.dumps(known))
             others = try_functions(session, mutants, known)
             (folder / "known").write_bytes(pickle.dumps((known, others)))
 
