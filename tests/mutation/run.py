@@ -32,45 +32,33 @@ import importlib.machinery
 import itertools
 import os
 import pickle
-import resource
-import shutil
 import signal
 import sys
-import tempfile
-import threading
-import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from mutants import ROOT, Mutant, mutants_of
+from processes import ENDLESS, Work, collect, file_of, forked, run, trace
 
 PACKAGE = ROOT / "compiler"
 ROOMS = ["analyse", "lowering", "emit", "tools/diff"]
-TESTS = """analyse child_workflows diff evaluation foreseen golden golden_diff golden_lint golden_plan invariance
-lowering names pflow_interfaces prompt_cache python_text source_map validate verify""".split()
+TESTS = """analyse batch_keys check child_workflows diff evaluation explain foreseen formats generated_class golden
+golden_diff golden_lint golden_plan hostile_names invariance lint lowering mermaid names nested_batches node_types
+outside pflow_interfaces plan prompt_cache python_text source_map validate verify""".split()
 """Test files that have to do with the rooms and run them in their own process."""
 HEAVY = "jinja2 jsonschema rich.progress pflow.cli pflow.runtime.compilation.compiler pygls.lsp.server".split()
 """What tests import of others and takes long: imported once, before anything is forked."""
 WARM = ("_schema", "jinja")
 """What of our own takes long and is worked out once, with no word of a workflow in it."""
-SECONDS = 8
+SECONDS = 5
 """What the tests that are asked about one mutant may take together."""
 FILES = 3
 """For a mutant of what is worked out on import: how many test files are collected anew."""
-MEMORY = 4 << 30
-"""Bytes that a forked process may have."""
-ENDLESS = 300
-"""Seconds after which a test is killed that takes long and does nothing."""
-BROKEN = 70
-"""Exit status of a forked process when this script is at fault."""
-Work = Callable[[Path], int]
-"""What a process of its own does in a folder of its own; its exit status."""
 
 
 @dataclass
@@ -111,88 +99,6 @@ class Known:
             print(f"{became} ({len(tests)} tests): {mutant.difference()}\n", flush=True)
 
 
-@contextlib.contextmanager
-def forked(work: Work, silent: bool = True) -> Iterator[tuple[int, Path]]:
-    """What `work` ends with (below 0: the signal that killed it), and the folder it had."""
-    folder = Path(tempfile.mkdtemp(prefix="mutant-"))
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        try:
-            os.setpgid(0, 0)
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-            tempfile.tempdir = os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
-            for descriptor in (1, 2) if silent else ():
-                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-            os._exit(work(folder))
-        except BaseException:  # noqa: BLE001  the parent ends with it
-            (folder / "error").write_text(traceback.format_exc())
-        finally:
-            os._exit(BROKEN)
-    try:
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)  # what its tests have left behind
-        if status == BROKEN:
-            raise RuntimeError((folder / "error").read_text())
-        yield status, folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-class Instead:
-    """A pytest plugin that calls `work` with what was collected, instead of running it."""
-
-    def __init__(self, work: Callable[[pytest.Session], None]) -> None:
-        self.work = work
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        if session.testsfailed:
-            raise session.Interrupted("not all tests could be collected")
-        session.config.pluginmanager.unregister(name="terminalreporter")
-        self.work(session)
-        return True
-
-
-def collect(tests: list[str], work: Callable[[pytest.Session], None]) -> int:
-    options = ["-q", "--tb=native", "--assert=plain", "-p", "no:faulthandler", "-p", "no:xdist"]
-    return pytest.main([*options, *tests], plugins=[Instead(work)])
-
-
-def file_of(test: str) -> str:
-    return test.partition("::")[0]
-
-
-def run(session: pytest.Session, tests: list[str], known: Known, folder: Path) -> int:
-    """Run tests until one fails; whether one did. One that takes ever so long is killed, and we with it."""
-    items = {item.nodeid: item for item in session.items}
-    for item, following in itertools.pairwise([*(items[test] for test in tests), None]):
-        (folder / "test").write_text(item.nodeid)
-        signal.setitimer(signal.ITIMER_PROF, 10 + 10 * known.seconds.get(item.nodeid, 5))
-        signal.alarm(ENDLESS)
-        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
-            return 1
-    return 0
-
-
-def trace(files: set[str]) -> set[tuple[str, int]]:
-    """Every line of the files that is run from now on, until `sys.settrace(None)`."""
-    ran: set[tuple[str, int]] = set()
-
-    def line(frame: FrameType, event: str, _: object) -> Any:
-        ran.add((frame.f_code.co_filename, frame.f_lineno))
-        return line
-
-    def call(frame: FrameType, event: str, _: object) -> Any:
-        return line if frame.f_code.co_filename in files else None
-
-    threading.settrace(call)
-    sys.settrace(call)
-    return ran
-
-
 def measure(session: pytest.Session, files: set[str], known: Known) -> None:
     """Run every test once, without a mutant. Says which fail: they are not asked."""
 
@@ -204,7 +110,7 @@ def measure(session: pytest.Session, files: set[str], known: Known) -> None:
             for each in ours:
                 each.cache_clear()  # else a line would be run by the first test only
             ran, start = trace(files), sum(os.times()[:4])
-            failed = run(session, [test], known, folder)
+            failed = run(session, [test], known.seconds, folder)
             sys.settrace(None)
             seconds = sum(os.times()[:4]) - start  # of processors: the machine may be busy
             measured[test] = None if failed else (seconds, ran)
@@ -255,7 +161,7 @@ def try_functions(session: pytest.Session, mutants: list[Mutant], known: Known) 
         def work(folder: Path, tests: list[str], changes: Any) -> int:
             for function, code in itertools.chain(*changes):
                 function.__code__ = code
-            return run(session, tests, known, folder)
+            return run(session, tests, known.seconds, folder)
 
         tests = known.tests_of(mutant)
         known.judge(mutant, tests, functools.partial(work, tests=tests, changes=changes))
@@ -274,7 +180,7 @@ def import_and_run(mutant: Mutant, tests: list[str], known: Known, folder: Path)
 
     def work(session: pytest.Session) -> None:
         nonlocal status
-        status = run(session, tests, known, folder)
+        status = run(session, tests, known.seconds, folder)
 
     signal.alarm(ENDLESS)
     collect(list(dict.fromkeys(map(file_of, tests))), work)
