@@ -63,8 +63,8 @@ class Choice(NamedTuple):
 
 
 def is_linted(code: str) -> bool:
-    """Whether `lint` shows findings of `code`: its own, and what validation warns of."""
-    return code.startswith(("PFL2", "PFL3", "PFL5")) and code != _OF_THIS_MACHINE
+    """Whether `lint` shows findings of `code`: its own, and what reading and validation warn of."""
+    return code.startswith(("PFL1", "PFL2", "PFL3", "PFL5")) and code != _OF_THIS_MACHINE
 
 
 def lint(ir: SourceIR, diagnostics: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008
