@@ -475,11 +475,15 @@ def _run_chunk(given: list[Any], pickled: bytes, width: int, stop: str) -> Itera
     ready: list[tuple[Any, ...]] = []
     sent = time.monotonic()
     outcomes = _one_after_the_other if width == 1 else _on_threads
-    for outcome in outcomes(node, items, one, may_go_on, width):
-        ready.append(outcome)
-        if time.monotonic() - sent >= SEND_SECONDS:
-            yield _sendable(ready)
-            ready, sent = [], time.monotonic()
+    try:
+        for outcome in outcomes(node, items, one, may_go_on, width):
+            ready.append(outcome)
+            if time.monotonic() - sent >= SEND_SECONDS:
+                yield _sendable(ready)
+                ready, sent = [], time.monotonic()
+    finally:
+        if batch.controls is not None:
+            batch.controls.close()
     if ready:
         yield _sendable(ready)
 
