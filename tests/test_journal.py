@@ -114,10 +114,18 @@ def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path,
     first.close(ended_well=False)
     damage(first.path)
     with pytest.raises(JournalError, match=message) as caught:
-        journal(tmp_path).find(ask(1))
+        asked_once(tmp_path)
     assert "journal clear" in str(caught.value) and str(first.path) in str(caught.value)
     anew = Journal(tmp_path / "anew" / "w.db", "w.json", fresh=True)
     anew.close(ended_well=True)
+
+
+def asked_once(folder: Path) -> None:
+    again = journal(folder)
+    try:
+        again.find(ask(1))
+    finally:
+        again.close(ended_well=False)
 
 
 def pragma(path: Path, setting: str) -> None:

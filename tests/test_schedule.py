@@ -176,19 +176,9 @@ def test_github_heads_own_loop_loses_items() -> None:
     assert shared["results"] != right
 
 
-OTHERS: set[threading.Thread] = set()
-"""Threads that were there before the test: those of calls that other tests gave up."""
-
-
-@pytest.fixture(autouse=True)
-def _threads_of_other_tests() -> None:
-    OTHERS.clear()
-    OTHERS.update(threading.enumerate())
-
-
 def quiet() -> bool:
-    """Whether no thread of a batch of this test is left."""
-    return not [t for t in set(threading.enumerate()) - OTHERS if t.name.startswith(("b-", "pflow-lower"))]
+    """Whether no thread of a batch is left."""
+    return not [t for t in threading.enumerate() if t.name.startswith(("b-", "pflow-lower"))]
 
 
 # --- Every order of events, for small sizes

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
 from ..ir.batch_spec import ErrorHandling, InnerBatch
-from ..ir.lowered import MODULE, SHAPES, Budget, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked
-from .python_text import PyLiteral, comment, docstring, lay_out, literal
+from .python_text import PyCall, PyKeyword, PyLiteral, comment, docstring, lay_out, literal
 
 if TYPE_CHECKING:
     import jinja2
@@ -195,6 +195,7 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
     prep, prep_uses = prep_body(batch)
     execution, exec_uses = exec_body(batch)
     item_name, name_uses = item_name_body(batch)
+    options = () if batch.ray_options is None else (RAY_OPTIONS,)
     chosen = (written_key(batch, key) for key in keys_shown_at("base") if key in batch.spec.written)
     about = docstring(f"Run `{batch.node_id}` ({batch.type}) {_for_each(batch)}.")
     return {
@@ -206,7 +207,7 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
         "prep": prep,
         "item_name": item_name,
         "exec": execution,
-        "uses": {"Batch", "Call", "Result", "Shared", shape.base, *prep_uses, *exec_uses, *name_uses},
+        "uses": {"Batch", "Call", "Result", "Shared", shape.base, *options, *prep_uses, *exec_uses, *name_uses},
     }
 
 
@@ -251,10 +252,14 @@ def _attributes(batch: LoweredBatch) -> list[str]:
             origin = Origin(written_key(batch, "rate"), "policy")
             found += [(name, value, origin) for name, value in _shared(batch.budget) if value is not None]
     if batch.ray_options is not None:
-        found.append(("ray_options", dict(batch.ray_options), Origin(node_path(batch), "policy")))
+        needs = tuple(PyKeyword(name, PyLiteral(value)) for name, value in batch.ray_options.items())
+        found.append(("ray_options", PyCall(RAY_OPTIONS, needs), Origin(node_path(batch), "policy")))
     if not batch.namespaced:
         found.append(("namespaced", False, Origin(("enable_namespacing",), "kept")))
-    return [marked(lay_out(PyLiteral(value), 1, f"{name} = "), origin) for name, value, origin in found]
+    return [
+        marked(lay_out(value if isinstance(value, PyCall) else PyLiteral(value), 1, f"{name} = "), origin)
+        for name, value, origin in found
+    ]
 
 
 def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:

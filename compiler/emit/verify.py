@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
 
@@ -122,12 +122,19 @@ def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str
         yield from (f"{cls.name}: {wrong}" for wrong in _wrong_in_class(cls, batch))
 
 
+def _attribute(value: ast.expr) -> Any:
+    """What a class attribute is: a literal, or the keywords of `RayOptions` as a dict."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == RAY_OPTIONS and not value.args:
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in value.keywords}
+    return ast.literal_eval(value)
+
+
 def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
     attributes = {}
     methods = []
     for statement in cls.body[1:]:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            attributes[statement.targets[0].id] = ast.literal_eval(statement.value)
+            attributes[statement.targets[0].id] = _attribute(statement.value)
         elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             methods.append(statement.name)
             yield from _wrong_in_method(statement, batch)

@@ -13,6 +13,8 @@ from .tree import Choice, Lookup, Value
 from .workflow import Edge, Retry
 
 MODULE = "nodes"
+RAY_OPTIONS = "RayOptions"
+"""The type of the runtime that a class says its `ray_options` in."""
 """The module that holds the generated classes."""
 
 

@@ -10,7 +10,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-from ..ir.lowered import SHAPES
+from ..ir.lowered import RAY_OPTIONS, SHAPES
 
 MAX_CLASS_NAME = 57
 """How long the name of a class may be: `class NAME(SequentialBatchNode):` is one line."""
@@ -25,7 +25,7 @@ RUNTIME = frozenset(
     class_path find first found_or items_of joined no_class none_unless_run parsed peek position retrying
     run_program text
     """.split()
-) | {shape.base for shape in SHAPES.values()}
+) | {RAY_OPTIONS, *(shape.base for shape in SHAPES.values())}
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
 RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any TYPE_CHECKING sys".split())

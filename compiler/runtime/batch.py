@@ -326,6 +326,8 @@ class Batch(Stoppable):
     def end(self, *, ended_well: bool) -> None:
         """The batch is over: let go of what only it has opened. Raises: StreamError; JournalError."""
         self.engine.ended(self)
+        if self.controls is not None:
+            self.controls.close()
         run, self._own_run = self._own_run, None
         writer, self._writer = self._writer, None
         try:

@@ -52,6 +52,11 @@ class Controls(Answers):
         self._hears_throttles = pacer is not None or adaptive is not None or exponential
         self._turns = Turns(pacer, adaptive)
 
+    def close(self) -> None:
+        """The batch is over."""
+        if self.time_limit is not None:
+            self.time_limit.close()
+
     # What a failure means.
 
     def _wait_after(self, call: Call, pushback: Pushback | None, begun: float) -> float | None:

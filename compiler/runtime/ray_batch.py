@@ -108,7 +108,7 @@ class _Driver:
             )
         self._first = batch.next_call()  # whatever cannot be had is said before a cluster is asked for
         asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}
-        options = {**node.ray_options, **asked}
+        options: dict[str, Any] = {**node.ray_options, **asked}
         self._fixed = int(options.pop("chunk", 0))
         self._ray = ray = connect(batch.run.on_address if batch.run is not None else "")
         cpus = float(options.setdefault("num_cpus", 1)) or 1.0
@@ -299,13 +299,13 @@ class _Driver:
         self._finish(call, None)
 
     def _settle(self, chunk: _Chunk, outcomes: list[tuple[Any, ...]]) -> None:
-        left = chunk.left
+        pop, finish, report, has_keys = chunk.left.pop, self._batch.finish, self._report, self._batch.has_keys
         for outcome in outcomes:
-            call = left.pop(outcome[0])
-            if len(outcome) == USUAL:
-                call.attempt, call.seconds = 1, outcome[2]
-                result = call.result = _completed(call, outcome[1])
-                self._finish(call, result)
+            call = pop(outcome[0])
+            if len(outcome) == USUAL and not has_keys and report is None:  # nearly every item's way
+                call.seconds = outcome[2]
+                call.result = {**outcome[1], "item": call.item, "original_index": call.index}
+                finish(call, call.result)
             else:
                 self._settle_unusual(call, Outcome(*outcome))
             self._seconds += call.seconds

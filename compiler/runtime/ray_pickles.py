@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=BaseException)
 
-_OF_THE_DRIVER = ("item", "original_index", "key")
-"""What a result has that the driver knows already."""
-
 
 class Outcome(NamedTuple):
     """What became of one item on a worker. It is sent without the fields at its end that are as ever."""
@@ -117,9 +114,10 @@ def pickled_items(batch: Batch, calls: dict[int, Call], width: int) -> bytes:
 
 def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
     """What is sent of `call`: without the item, which the driver has, and with an exception that can be pickled."""
-    if result is not None:
-        for name in _OF_THE_DRIVER:
-            result.pop(name, None)
+    if result is not None:  # the driver knows these
+        del result["item"], result["original_index"]
+        if call.batch.has_keys:
+            del result["key"]
     warned = call.store.get("__warnings__") if call.store is not None else None
     if call.error is None and call.exception is None and call.attempt == 1 and not warned:
         return call.index, result, call.seconds

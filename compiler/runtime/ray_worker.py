@@ -79,7 +79,14 @@ class _Work:
         self._sign = sign
         self._asked = time.monotonic()
         # One loop for all items, as in one process: what a node keeps between them may belong to it.
-        self._run_async = LoopThread().run if hasattr(self.node, "exec_async") else None
+        self._loop = LoopThread()
+        self._is_async = hasattr(self.node, "exec_async")
+
+    def close(self) -> None:
+        """The worker works for another batch now."""
+        self._loop.__exit__()
+        if self.batch.controls is not None:
+            self.batch.controls.close()
 
     def may_go_on(self) -> bool:
         """Whether a further item may start."""
@@ -98,9 +105,9 @@ class _Work:
         except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
             fail(call, exc, f"Executor error: {message_of(exc)}")
             return outcome_of(call, None)
-        if self._run_async is None:
-            return outcome_of(call, self._context.copy().run(attempt, own, call))
-        return outcome_of(call, self._context.copy().run(self._run_async, attempt_async(own, call)))
+        if self._is_async:
+            return outcome_of(call, self._context.copy().run(self._loop.run, attempt_async(own, call)))
+        return outcome_of(call, self._context.copy().run(attempt, own, call))
 
 
 class _Outcomes:
@@ -173,7 +180,8 @@ _kept: dict[str, _Work] = {}
 def _work_of(given: Given) -> _Work:
     sign, shipped = given
     if sign not in _kept:
-        _kept.clear()
+        while _kept:
+            _kept.popitem()[1].close()
         pickled = shipped if isinstance(shipped, bytes) else ray_itself().get(shipped[0])
         _kept[sign] = _Work(sign, pickle.loads(pickled))
     return _kept[sign]

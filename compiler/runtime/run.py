@@ -29,10 +29,6 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-class BudgetReached(RuntimeError):
-    """The known cost has reached the budget, so no further item starts."""
-
-
 class Run:
     """What the batches of one run share. Threads may ask at the same time."""
 

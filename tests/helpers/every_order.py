@@ -228,7 +228,7 @@ class Attempt:
 
     def __init__(self) -> None:
         self.thread = threading.current_thread()
-        self.worker = None if isinstance(self.thread, TimedThread) else self.thread
+        self.worker = None if isinstance(self.thread, timeout._Worker) else self.thread
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def wait(self) -> str:
@@ -241,13 +241,13 @@ class Attempt:
 
     def expire(self) -> None:
         """Its time is over."""
-        assert isinstance(self.thread, TimedThread)
-        self.thread.told.put("expired")
+        assert isinstance(self.thread, timeout._Worker)
+        self.thread.answers.put(EXPIRED)  # type: ignore[arg-type]  # which no attempt answers
 
     def answer_late(self) -> None:
         """Let it end, and whatever that does be done."""
         self._told.put("too late")
-        threading.Thread.join(self.thread, 60)
+        self.thread.join(60)
 
 
 class AsyncAttempt:
@@ -288,24 +288,18 @@ class AsyncAttempt:
             self._told.set_result("too late")
 
 
-class TimedThread(threading.Thread):
-    """A thread that those who wait for it with a time limit wait for until it ends, or is told "expired"."""
+EXPIRED = object()
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
-        self.told: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def run(self) -> None:
-        """Do the work."""
-        try:
-            super().run()
-        finally:
-            self.told.put("ended")
+class TimedQueue(queue.SimpleQueue[Any]):
+    """A queue in which a time is over when the test says so, by putting EXPIRED."""
 
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for the end of the work or of the time."""
-        if timeout is None or self.told.get(timeout=60) == "ended":
-            super().join()
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """What is there."""
+        found = super().get(block, None if timeout is None else 60)
+        if found is EXPIRED:
+            raise queue.Empty
+        return found
 
 
 TIME: ContextVar[asyncio.Future[None] | None] = ContextVar("TIME", default=None)
@@ -338,7 +332,7 @@ class TimedAsyncio(SimpleNamespace):
 
 def use_clock_of_tests(monkeypatch: Any) -> None:
     """Let only the test decide whose time is over."""
-    monkeypatch.setattr(timeout, "threading", SimpleNamespace(**{**vars(threading), "Thread": TimedThread}))
+    monkeypatch.setattr(timeout, "queue", SimpleNamespace(**{**vars(queue), "SimpleQueue": TimedQueue}))
     monkeypatch.setattr(controls, "asyncio", TimedAsyncio())
 
 
