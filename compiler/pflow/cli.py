@@ -174,7 +174,7 @@ def prove(workflow: str, inputs: tuple[str, ...]) -> None:
     or refuse, with 0, 1, 5 and more items, on a virtual clock. Nothing is called and nothing is waited for. Inputs
     that are not given are made up, and so is what the steps before a batch would have given.
 
-    The exit status is 0 if all agree, 1 if there is a difference (it is shown), 2 if it could not be found out of every batch node.
+    The exit status is 0 if all agree, 1 if there is a difference (it is shown), 2 if a batch could not be compared.
     """
     from .prove.run import prove_all
 

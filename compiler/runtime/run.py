@@ -29,10 +29,6 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-class BudgetReached(RuntimeError):
-    """The known cost has reached the budget, so no further item starts."""
-
-
 def place_of(on: str | None) -> tuple[bool, str]:
     """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
 
