@@ -6,6 +6,7 @@ too. What is sent is a group of outcomes, pickled, and with it, where an item ra
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import copy
 import pickle
@@ -81,6 +82,8 @@ class _Work:
         # One loop for all items, as in one process: what a node keeps between them may belong to it.
         self._loop = LoopThread()
         self._is_async = hasattr(self.node, "exec_async")
+        if self._is_async:
+            self._loop.run(asyncio.sleep(0))  # it starts here, before several threads want it
 
     def close(self) -> None:
         """The worker works for another batch now."""
