@@ -10,6 +10,7 @@ one run on one machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import functools
 import os
@@ -206,7 +207,6 @@ for _ in range({items // processes}):
 
 def faults(items: int, kills: int, seconds: float) -> None:
     """Workers, and one of three nodes, die at random moments."""
-    import psutil
     import ray
     from ray.cluster_utils import Cluster
 
@@ -222,9 +222,8 @@ def faults(items: int, kills: int, seconds: float) -> None:
                 cluster.remove_node(nodes.pop(), allow_graceful=False)
                 killed.append("node")
                 continue
-            at_work = [p for p in psutil.process_iter(["cmdline"]) if is_at_work(p)]
-            if at_work:
-                chance.choice(at_work).kill()
+            if found := at_work():
+                chance.choice(found).kill()
                 killed.append("worker")
 
     thread = threading.Thread(target=kill)
@@ -249,9 +248,16 @@ def faults(items: int, kills: int, seconds: float) -> None:
         sys.exit(1)
 
 
-def is_at_work(process: Any) -> bool:
-    """Whether a process is a worker that runs items of ours."""
-    return (process.info["cmdline"] or [""])[0].startswith("ray::pflow-lower")
+def at_work() -> list[Any]:
+    """The workers of this process's own cluster that run items of ours: others may have clusters here, too."""
+    import psutil
+
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            if " ".join(process.cmdline()).startswith("ray::pflow-lower"):
+                found.append(process)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,8 +19,10 @@ import pytest
 from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
+from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_cluster import NotForRay
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
+from pflow_lower.runtime.stream_files import StreamError
 
 ray = pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -135,7 +138,7 @@ def test_workers_that_are_killed_lose_nothing_and_finished_items_are_not_run_aga
             begun = len(ledger.read_text().split()) if ledger.exists() else 0
             if begun < 100 * (len(kills) + 1):  # between two deaths items end: no item is there for three of them
                 continue
-            workers = [p for p in psutil.process_iter(["cmdline"]) if is_at_work(p)]
+            workers = at_work()
             for worker in workers[:1]:
                 worker.kill()
                 kills.append(worker.pid)
@@ -152,8 +155,14 @@ def test_workers_that_are_killed_lose_nothing_and_finished_items_are_not_run_aga
     assert kills and sum(started.values()) - 800 <= len(kills) * 2  # what was under way, or on its way back
 
 
-def is_at_work(process: Any) -> bool:
-    return (process.info["cmdline"] or [""])[0].startswith("ray::pflow-lower")
+def at_work() -> list[Any]:
+    """The workers of this process's own cluster that run items of ours: others may have clusters here, too."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            if " ".join(process.cmdline()).startswith("ray::pflow-lower"):
+                found.append(process)
+    return found
 
 
 def test_what_is_in_the_journal_is_not_sent_to_a_worker(tmp_path: Path) -> None:
@@ -342,6 +351,122 @@ def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:
     (printed,) = (line for line in out.splitlines() if line.startswith("[0, "))  # Ray writes there, too
     assert json.loads(printed) == [n * 2 for n in range(200)]
     assert sum(Counter(begun(ledger)).values()) - 200 <= 4
+
+
+def over_files(folder: Path, words: list[list[str]], on: str | None, **more: Any) -> dict[str, Any]:
+    """What a batch writes that reads a file for each list of `words`, and writes as many."""
+    settings = {"parallel": True, "max_concurrent": 2, "error_handling": "continue", **more}
+    settings |= {"items": {"file": "${folder}/in/*.jsonl"}, "results": {"file": "${folder}/out/*.jsonl"}}
+    params = {"x": "${item}", "style": "plain", "ledger": "${folder}/ledger"}
+    node = {"id": "b", "type": "work", "params": params, "batch": settings}
+    made = lower({"ir_version": "0.1.0", "inputs": {"folder": {"type": "string"}}, "nodes": [node], "edges": []})
+    for number, lines in enumerate(words):
+        path = folder / "in" / f"{number}.jsonl"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text("".join(json.dumps(word) + "\n" for word in lines))
+    shared: dict[str, Any] = {"folder": str(folder)}
+    with running(Run("w", on=on)):
+        made.load()["b"](Work())._run(shared)
+    found: dict[str, Any] = shared["b"]
+    return found
+
+
+def in_files(folder: Path) -> list[Any]:
+    """The results in the files of `folder`, in the order of their items."""
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert sorted(manifest["files"]) == sorted(path.name for path in (folder / "out").glob("*.jsonl"))
+    assert not list((folder / "out").glob(".*"))
+    rows = [json.loads(line) for name in manifest["files"] for line in (folder / "out" / name).read_text().splitlines()]
+    assert manifest["success_count"] == len(rows)
+    return sorted(rows, key=lambda row: row["original_index"])
+
+
+def test_many_files_are_read_and_written_by_workers(tmp_path: Path) -> None:
+    words = [["a", "b", "bad"], [], list(map(str, range(40))), ["bad"], ["z"]]
+    here, there = over_files(tmp_path / "here", words, None), over_files(tmp_path / "there", words, "ray")
+    assert in_files(tmp_path / "here") == in_files(tmp_path / "there")
+    folder = str(tmp_path / "there")
+    assert shown(there).replace(folder, "") == shown(here).replace(str(tmp_path / "here"), "")
+    assert [error["index"] for error in there["errors"]] == [2, 43]
+    assert sorted(path.name for path in (tmp_path / "there" / "out").glob("*.jsonl")) == [
+        f"0000{n}.jsonl" for n in (0, 2, 4)
+    ]
+    assert over_files(tmp_path / "there", words, "ray")["success_count"] == 43  # those of the first run are replaced
+
+
+def test_a_poison_item_of_many_files_harms_no_neighbour(tmp_path: Path) -> None:
+    found = over_files(tmp_path, [["a", "b"], ["c", "poison", "d"], ["e"]], "ray")
+    assert [row["item"] for row in in_files(tmp_path)] == ["a", "b", "c", "d", "e"]
+    (error,) = found["errors"]
+    assert error["index"] == 3 and "3 workers died of this item" in error["error"]
+
+
+def test_the_first_failure_ends_a_batch_over_many_files(tmp_path: Path) -> None:
+    words = [["bad"], *(list(map(str, range(200))) for _ in range(30))]
+    with pytest.raises(ValueError, match="no bad"):
+        over_files(tmp_path, words, "ray", error_handling="fail_fast")
+    assert len(begun(tmp_path / "ledger")) < 3_000
+
+
+def test_too_many_failures_end_a_batch_over_many_files(tmp_path: Path) -> None:
+    words = [["bad"] * 3, *([["a", "bad"]] * 10)]
+    with pytest.raises(BatchEndedEarly, match="tolerated_failures is 2"):
+        over_files(tmp_path, words, "ray", tolerated_failures=2)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jsonl").write_text('"a"\n{\n')
+    with pytest.raises(StreamError, match=r"1\.jsonl:2: the line is not JSON"):
+        over_files(tmp_path, [["a"]], "ray")
+
+
+class Odd(Exception):
+    """Of this module, which workers get by value."""
+
+    retriable = False
+
+
+class Aborts(Work):
+    def exec(self, params: Any) -> Any:
+        if params["x"] == "odd":
+            raise Odd("ends the batch")
+        if params["x"] == "exit":
+            raise SystemExit(3)
+        return super().exec(params)
+
+
+@pytest.mark.parametrize(("item", "raised"), [("odd", Odd), ("exit", SystemExit)])
+def test_what_ends_a_batch_in_this_process_ends_it_there(item: str, raised: type[BaseException]) -> None:
+    for on in ("ray", None):
+        with pytest.raises(raised):
+            outcome([*"abc", item, *"def"], {}, inner=Aborts(), on=on)
+
+
+class Slow(Node):  # type: ignore[misc]
+    """Says when it ended."""
+
+    def prep(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    def exec(self, x: float) -> float:
+        time.sleep(x)
+        return time.time()
+
+    def post(self, shared: Any, prep_res: Any, exec_res: float) -> None:
+        shared["at"] = exec_res
+
+
+def test_a_finished_item_does_not_wait_for_its_neighbour() -> None:
+    """It is here before the chunk ends that it was sent in, since the journal must have it then."""
+    heard: list[float] = []
+    store = {"list": [0.0, 3.0], "__progress_callback__": lambda *_, **__: heard.append(time.time())}
+    settings = {"items": "${list}", "parallel": True, "max_concurrent": 1}
+    node = {"id": "b", "type": "slow", "params": {"x": "${item}"}, "batch": settings}
+    made = lower({"ir_version": "0.1.0", "inputs": {"list": {"type": "array"}}, "nodes": [node], "edges": []})
+    with running(Run("w", on="ray", on_options={"b": {"chunk": 2}})):
+        made.load()["b"](Slow())._run(store)
+    assert heard[0] < store["b"]["results"][1]["at"]
 
 
 @pytest.mark.parametrize(

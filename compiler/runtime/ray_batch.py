@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import pickle
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .attempts import fail
@@ -30,6 +31,8 @@ from .ray_cluster import NotForRay, connect, deaths
 from .ray_pacer import RemotePacer
 from .ray_pickles import USUAL, Outcome, pickled_items, shipped
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
+from .run import current_run
+from .streams import ItemsFile, is_many
 from .turns import SLOT_INTERVAL
 
 CHUNK_SECONDS = 0.5
@@ -49,16 +52,26 @@ def on_ray(node: Any, batch: Batch) -> Results:
 
     Raises: NotForRay, before the first item; an exception that aborts the batch; an interrupt.
     """
-    driver = _Driver(node, batch)
+    driver: Driver | None = None
     try:
+        driver = _driver(node, batch)
         driver.run()
     except BaseException as exc:
-        driver.stop()
+        if driver is not None:
+            driver.stop()
         if not isinstance(exc, (Exception, _Stopped)):
             write_interrupted_outcome(batch, exc)
         batch.end(ended_well=False)
         raise
     return batch.results
+
+
+def _driver(node: Any, batch: Batch) -> Driver:
+    if _goes_by_file(node, batch):
+        from .ray_files import FilesDriver
+
+        return FilesDriver(node, batch)
+    return Driver(node, batch)
 
 
 async def on_ray_async(node: Any, batch: Batch) -> Results:
@@ -80,23 +93,39 @@ async def on_ray_async(node: Any, batch: Batch) -> Results:
         raise
 
 
+def _goes_by_file(node: Any, batch: Batch) -> bool:
+    """Whether nothing of `batch` needs to pass through the process that runs the workflow: no journal stands there, no
+    budget is counted, no name of an item is compared with all others, and all items run."""
+    if not isinstance(batch.items, ItemsFile) or batch.results_file is None:
+        return False
+    if not is_many(batch.items.path) or not is_many(batch.results_file.path):
+        return False
+    run = current_run()
+    is_counted = run is not None and (run.budget is not None or run.limit is not None)
+    wants_journal = run.wants_journal(node.resume) if run is not None else node.resume
+    return not (wants_journal or is_counted or batch.has_keys)
+
+
 class _Stopped(BaseException):
     """The batch was stopped from another thread, which says why."""
 
 
-class _Chunk:
+class Chunk:
     """Items on their way: a task, and those of its calls that have no outcome yet."""
 
     def __init__(self, calls: list[Call], deaths: int = 0) -> None:
         self.left = {call.index: call for call in calls}
+        self.most = len(calls)
+        """How many of its items can run at a time."""
         self.deaths = deaths
+        self.is_done = False
         self.is_whole = False
         """Whether it comes back as one value, and not as a stream."""
         self.slots: list[int] = []
         """The places that it takes in a budget that others have a part in."""
 
 
-class _Driver:
+class Driver:
     """Hands out chunks and takes outcomes, in the process that runs the workflow."""
 
     def __init__(self, node: Any, batch: Batch) -> None:
@@ -106,11 +135,13 @@ class _Driver:
             raise NotForRay(
                 f"{batch.node_id}: `max_concurrent: auto` is found out in one process; on Ray, write a number"
             )
-        self._first = batch.next_call()  # whatever cannot be had is said before a cluster is asked for
+        self._first: Call | None = None
+        self._begin()
         asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}
         options: dict[str, Any] = {**node.ray_options, **asked}
         self._fixed = int(options.pop("chunk", 0))
         self._ray = ray = connect(batch.run.on_address if batch.run is not None else "")
+        self._prepare()
         cpus = float(options.setdefault("num_cpus", 1)) or 1.0
         pacer = batch.controls.pacer if batch.controls is not None else None
         self._budget = pacer if isinstance(pacer, SharedBudget) and pacer.max_concurrent is not None else None
@@ -125,14 +156,24 @@ class _Driver:
         # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
         self._more = () if len(given) <= MOST_IN_CODE else ([ray.put(given)],)
         options["max_retries"] = 0
-        self._whole, self._streamed = _tasks(ray, (self._sign_name, given if not self._more else None), options)
+        self._make_tasks(functools.partial(_task, ray, (self._sign_name, given if not self._more else None), options))
         self._report = batch.engine.reporter(batch)
         self._taken = 0
         self._ran = 0
         self._seconds = 0.0  # of the items that ran, to size the next chunk
         self._sign: Any = None
-        self._again: deque[_Chunk] = deque()
-        self._running: dict[Any, _Chunk] = {}
+        self._again: deque[Chunk] = deque()
+        self._running: dict[Any, Chunk] = {}
+
+    def _begin(self) -> None:
+        """Whatever cannot be had is said before a cluster is asked for."""
+        self._first = self._batch.next_call()
+
+    def _prepare(self) -> None:
+        """There is a cluster now."""
+
+    def _make_tasks(self, made: Callable[..., Any]) -> None:
+        self._whole, self._streamed = made(whole, is_stream=False), made(streamed, is_stream=True)
 
     def run(self) -> None:
         """Until every item has its outcome, or none may start any more."""
@@ -184,16 +225,18 @@ class _Driver:
             if chunk is None:
                 self._leave_all(slots or [])
                 return False
-            width = min(self._width if slots is None else len(slots), len(chunk.left))
+            width = min(self._width if slots is None else len(slots), chunk.most)
             chunk.slots = slots or []
             while len(chunk.slots) > width:
                 self._leave_all([chunk.slots.pop()])
-            # One value costs a third less than a stream, and what is there at once need not come back in parts.
-            chunk.is_whole = len(chunk.left) == 1 or 0 < self._mean() * len(chunk.left) / width <= SEND_SECONDS
-            send = self._whole if chunk.is_whole else self._streamed
-            message = pickled_items(self._batch, chunk.left, width)
-            self._running[send.remote(message, *self._more)] = chunk
+            self._running[self._send(chunk, width)] = chunk
         return False
+
+    def _send(self, chunk: Chunk, width: int) -> Any:
+        # One value costs a third less than a stream, and what is there at once need not come back in parts.
+        chunk.is_whole = len(chunk.left) == 1 or 0 < self._mean() * len(chunk.left) / width <= SEND_SECONDS
+        task = self._whole if chunk.is_whole else self._streamed
+        return task.remote(pickled_items(self._batch, chunk.left, width), *self._more)
 
     def _enter(self) -> list[int] | None:
         """Places for as many items as a task runs at a time, or as many as are free; None where nothing bounds them.
@@ -207,7 +250,7 @@ class _Driver:
             slots.append(slot)
         return slots
 
-    def _leave(self, chunk: _Chunk) -> None:
+    def _leave(self, chunk: Chunk) -> None:
         self._leave_all(chunk.slots)
         chunk.slots = []
 
@@ -216,7 +259,7 @@ class _Driver:
             if self._budget is not None:
                 self._budget.leave(slot)
 
-    def _next_chunk(self) -> _Chunk | None:
+    def _next_chunk(self) -> Chunk | None:
         if self._again:
             return None if self._batch.is_closed else self._again.popleft()
         calls: list[Call] = []
@@ -228,7 +271,7 @@ class _Driver:
             self._taken += 1
             if not self._is_restored(call):
                 calls.append(call)
-        return _Chunk(calls) if calls else None
+        return Chunk(calls) if calls else None
 
     def _mean(self) -> float:
         """How long an item takes, in seconds, after what is known by now; 0 if that is nothing."""
@@ -277,28 +320,32 @@ class _Driver:
         except (self._ray.exceptions.RayTaskError, self._ray.exceptions.RuntimeEnvSetupError) as error:
             raise NotForRay(f"{self._batch.node_id}: a worker cannot run the items: {error}") from error
         else:
-            outcomes, abort = pickle.loads(group)
-            self._settle(chunk, outcomes)
-            if abort is not None:
-                raise abort[1]
-            if chunk.is_whole or not chunk.left:  # that a stream has ended need not be waited for
+            self._receive(chunk, group)
+            if chunk.is_done:  # that a stream has ended need not be waited for
                 self._ended(task)
+
+    def _receive(self, chunk: Chunk, group: bytes) -> None:
+        outcomes, abort = pickle.loads(group)
+        self._settle(chunk, outcomes)
+        chunk.is_done = chunk.is_whole or not chunk.left
+        if abort is not None:
+            raise abort[1]
 
     def _ended(self, task: Any) -> None:
         self._leave(self._running.pop(task))
 
-    def _after_death(self, chunk: _Chunk, death: Exception) -> None:
+    def _after_death(self, chunk: Chunk, death: Exception) -> None:
         if len(chunk.left) != 1:
-            self._again.extend(_Chunk([call], chunk.deaths) for call in chunk.left.values())
+            self._again.extend(Chunk([call], chunk.deaths) for call in chunk.left.values())
             return
         (call,) = chunk.left.values()
         if chunk.deaths + 1 < MOST_DEATHS:
-            self._again.append(_Chunk([call], chunk.deaths + 1))
+            self._again.append(Chunk([call], chunk.deaths + 1))
             return
         fail(call, RuntimeError(f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
         self._finish(call, None)
 
-    def _settle(self, chunk: _Chunk, outcomes: list[tuple[Any, ...]]) -> None:
+    def _settle(self, chunk: Chunk, outcomes: list[tuple[Any, ...]]) -> None:
         pop, finish, report, has_keys = chunk.left.pop, self._batch.finish, self._report, self._batch.has_keys
         for outcome in outcomes:
             call = pop(outcome[0])
@@ -334,18 +381,20 @@ def _completed(call: Call, outputs: Mapping[str, Any]) -> Result:
     return result
 
 
-def _tasks(ray: Any, given: tuple[str, bytes | None], options: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The two remote functions of a batch: they carry what it ships, unless that is large, or get a reference to it."""
+def _task(
+    ray: Any, given: tuple[str, bytes | None], options: Mapping[str, Any], work: Callable[..., Any], *, is_stream: bool
+) -> Any:
+    """`work` as a remote function: it carries what the batch ships, unless that is large, or gets a reference to it."""
     sign, pickled = given
 
-    def run_chunk(message: bytes, more: Any = pickled) -> bytes:
-        return whole((sign, more), message)
-
     def run_stream(message: bytes, more: Any = pickled) -> Iterator[bytes]:
-        yield from streamed((sign, more), message)
+        yield from work((sign, more), message)
 
-    name = "pflow-lower"
-    return (
-        ray.remote(**{**options, "name": name})(run_chunk),
-        ray.remote(**{**options, "name": name, "num_returns": "streaming"})(run_stream),
-    )
+    def run_whole(message: bytes, more: Any = pickled) -> bytes:
+        found: bytes = work((sign, more), message)
+        return found
+
+    options = {**options, "name": "pflow-lower"}
+    if is_stream:
+        return ray.remote(**{**options, "num_returns": "streaming"})(run_stream)
+    return ray.remote(**options)(run_whole)
