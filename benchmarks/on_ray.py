@@ -273,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"not run: {error}")
         return
     os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever else runs on the machine comes first
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="FATAL")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="FATAL")
     measures: dict[str, Callable[[], None]] = {
         "costs": lambda: costs(2 if asked.short else 7, 10 if asked.short else 1),
         "scaling": lambda: scaling(1 if asked.short else 5, 20 if asked.short else 100, 0.05),

@@ -74,7 +74,7 @@ def main() -> None:
     if not sys.platform.startswith("linux"):
         print("not run: the memory of a process is read as Linux has it")
         return
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="FATAL")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="FATAL")
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         sys.exit(1 if measure(items, asked.files) else 0)

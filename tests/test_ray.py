@@ -65,7 +65,14 @@ class WorkAsync(AsyncNode):  # type: ignore[misc]
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     paths = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where `helpers` are
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=paths)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env=paths,
+    )
     yield
     ray.shutdown()
 

@@ -27,6 +27,7 @@ from .data_types import Result, Results
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .outcome import write_interrupted_outcome
 from .pace import SharedBudget
+from .ray_chunks import chunk_size, layout
 from .ray_cluster import NotForRay, connect, deaths
 from .ray_pacer import RemotePacer
 from .ray_pickles import USUAL, Outcome, pickled_items, shipped
@@ -35,11 +36,6 @@ from .run import current_run
 from .streams import ItemsFile, is_many
 from .turns import SLOT_INTERVAL
 
-CHUNK_SECONDS = 0.5
-"""About how long a chunk takes: long against what a task costs, short against what a death loses."""
-LARGEST_CHUNK = 1_000
-LEAST_SECONDS = 0.02
-"""How short chunks get towards the end of a batch, so that all workers end at about the same time."""
 MOST_DEATHS = 3
 """How many workers may die of one item."""
 MOST_IN_CODE = 1_000_000
@@ -142,15 +138,13 @@ class Driver:
         self._fixed = int(options.pop("chunk", 0))
         self._ray = ray = connect(batch.run.on_address if batch.run is not None else "")
         self._prepare()
-        cpus = float(options.setdefault("num_cpus", 1)) or 1.0
+        cpus = float(options.setdefault("num_cpus", 1))
         pacer = batch.controls.pacer if batch.controls is not None else None
         self._budget = pacer if isinstance(pacer, SharedBudget) and pacer.max_concurrent is not None else None
         at_once = batch.max_concurrent
         if self._budget is not None and self._budget.max_concurrent is not None:
             at_once = min(at_once, self._budget.max_concurrent)
-        slots = max(1, min(int(ray.cluster_resources().get("CPU", 1) // cpus), at_once))
-        self._width = max(1, at_once // slots)
-        self._most_tasks = max(1, at_once // self._width)
+        self._most_tasks, self._width = layout(ray.cluster_resources().get("CPU", 1), cpus, at_once)
         self._sign_name = f"pflow-lower-stop-{uuid.uuid4().hex}"
         given = shipped(node, batch, RemotePacer(pacer) if pacer is not None else None)
         # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
@@ -278,17 +272,8 @@ class Driver:
         return max(self._seconds / self._ran, 1e-6) if self._ran else 0.0
 
     def _size(self) -> int:
-        """How many items the next chunk has: as many as take about CHUNK_SECONDS, and towards the end fewer."""
-        if self._fixed:
-            return self._fixed
-        mean = self._mean()
-        if not mean:
-            return self._width
-        size = min(LARGEST_CHUNK, int(CHUNK_SECONDS / mean * self._width))
-        if self._batch.total is not None:
-            left = self._batch.total - self._taken
-            size = min(size, max(left // (2 * self._most_tasks), int(LEAST_SECONDS / mean * self._width)))
-        return max(self._width, size)
+        left = None if self._batch.total is None else self._batch.total - self._taken
+        return self._fixed or chunk_size(self._mean(), self._width, left, self._most_tasks)
 
     def _is_restored(self, call: Call) -> bool:
         """Whether the journal, which stands here, has the answer."""

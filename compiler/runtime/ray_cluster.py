@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 
@@ -20,7 +21,8 @@ def ray_itself() -> Any:
 
 
 def connect(address: str) -> Any:
-    """Have a cluster: one that this process is connected to already, the one at `address`, or one of this machine.
+    """Have a cluster: one that this process is connected to already, the one at `address`, or one of its own on this
+    machine. By itself Ray would take any that happens to run here, a test's say; that one is at "auto".
 
     Returns ray. Raises: NotForRay, where it is not installed or no cluster answers at `address`.
     """
@@ -28,10 +30,10 @@ def connect(address: str) -> Any:
     if ray.is_initialized():
         return ray
     try:
-        if address:
+        if address or (address := os.environ.get("RAY_ADDRESS", "")):
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         else:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise NotForRay(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
     return ray

@@ -16,6 +16,7 @@ from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import TimeBounds, Times, makespan, of_calls
+from .cluster import dealt
 from .items import Items, items_of
 from .known import UNKNOWN, KnownValues
 from .node import Node, repeated, together
@@ -111,7 +112,11 @@ def _leaf(
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
         time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
+    on_workers = None
     if time is not None and number is not None:
+        if times.cluster is not None and spec is not None and spec.parallel and not in_item:
+            on_workers = dealt(times.cluster, node.id, number, sum(samples) / len(samples), in_flight)
+            time = time.at_least(on_workers.seconds, on_workers.seconds * budget.worst)
         time = _paced(time, spec, number, number * budget.worst)
     notes += _controls(spec)
     if budget.known is None:
@@ -137,6 +142,7 @@ def _leaf(
         time=time,
         tokens=tokens,
         passage=passage,
+        dealt=on_workers,
         notes=tuple(notes),
     )
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .amount import Range
 from .clock import TimeBounds
+from .cluster import Cluster
 from .node import Node
 from .tokens import Price, Tokens
 from .totals import Totals
@@ -20,6 +21,8 @@ class Plan(NamedTuple):
     price: Price | None
     totals: Totals
     """All nodes together."""
+    cluster: Cluster | None = None
+    """Where parallel batches run, if not in one process."""
     missing: tuple[str, ...] = ()
     """Inputs that a run has to be given and that are not known here."""
 
