@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
+import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -358,6 +361,131 @@ def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:
     (printed,) = (line for line in out.splitlines() if line.startswith("[0, "))  # Ray writes there, too
     assert json.loads(printed) == [n * 2 for n in range(200)]
     assert sum(Counter(begun(ledger)).values()) - 200 <= 4
+
+
+NEED_THE_PROCESS = {"workflow_node", "workflow_node_missing_input_continue", "workflow_node_parallel"}
+"""Cases of `conformance/batch` whose nodes hold what this process has compiled."""
+AS_IT_HAPPENS = ("progress", "trace")
+"""What an observation has besides what a run leaves: in which order items ended, and what was noted of each."""
+
+
+def test_what_pflow_recorded_is_the_same_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch that pflow's conformance cases have, made parallel: on workers what it is on threads."""
+    pytest.importorskip("pflow")
+    import pflow_lower.pflow
+    from pflow_lower.pflow.asked import Asked, ask
+
+    folder = Path(__file__).parent / "conformance"
+    monkeypatch.syspath_prepend(str(folder))
+    observe = importlib.import_module("observe")
+    for variable in ("HOME", "PYTHONDONTWRITEBYTECODE"):  # the harness sets them
+        monkeypatch.setenv(variable, "")
+    different, refused = {}, set()
+    try:
+        for file in sorted((folder / "batch").glob("*.json")):
+            case = json.loads(file.read_text())
+            batches = [node["batch"] for node in case["ir"]["nodes"] if "batch" in node]
+            for batch in batches:
+                batch["parallel"] = True
+            changed = tmp_path / file.name
+            changed.write_text(json.dumps(case))
+            found = []
+            for on in (None, "ray"):
+                ask(Asked(on=on))
+                found.append(observe.run_case(changed, True)[2])
+            here, there = ({k: v for k, v in one.items() if k not in AS_IT_HAPPENS} for one in found)
+            if "cannot be sent to a worker" in str(there):
+                refused.add(file.stem)
+            elif found_different := list(observe.differences(here, there)):
+                different[file.stem] = found_different
+    finally:
+        ask(Asked())
+        pflow_lower.pflow.uninstall()
+        logging.disable(logging.NOTSET)
+    different.pop("raise_one_fail_fast_parallel", None)  # how many had begun when one failed
+    assert different == {}
+    assert refused == NEED_THE_PROCESS
+
+
+HTTP = """\
+# Ask
+
+Ask a server.
+
+## Steps
+
+### ask
+
+Ask for each path.
+
+- type: http
+- url: http://127.0.0.1:PORT/${item}
+
+```yaml batch
+items: [a, b, bad, c]
+parallel: true
+error_handling: continue
+```
+
+## Outputs
+
+### said
+
+What it said.
+
+- source: ${ask.results}
+
+### errors
+
+What went wrong.
+
+- source: ${ask.errors}
+"""
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status = 500 if self.path == "/bad" else 200
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(f"answer to {self.path}".encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_pflow_s_http_node_runs_there(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    flow = tmp_path / "http.pflow.md"
+    flow.write_text(HTTP.replace("PORT", str(server.server_address[1])))
+    home = {**os.environ, "HOME": str(tmp_path), STATE_VARIABLE: str(tmp_path / "state")}
+    results = []
+    try:
+        for place in ([], ["--on", "ray"]):
+            command = [sys.executable, "-m", "pflow_lower", "run", *place, "--output-format", "json", str(flow)]
+            shown = subprocess.run(command, capture_output=True, text=True, env=home, check=False)
+            assert shown.returncode == 0, shown.stderr + shown.stdout
+            results.append(json.loads(shown.stdout)["result"])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    for result in results:
+        for found in result["said"]:
+            del found["response_time"], found["response_headers"]
+    assert results[0] == results[1]
+    assert [found["response"] for found in results[0]["said"]] == [f"answer to /{x}" for x in "abc"]
+
+
+def test_here_on_three_nodes_and_through_the_death_of_one_it_is_the_same_byte_for_byte() -> None:
+    pytest.importorskip("pflow")
+    script = Path(__file__).parents[1] / "benchmarks" / "ray_anywhere.py"
+    ended = subprocess.run([sys.executable, str(script), "--short"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "a node is dead" in ended.stdout and "the three are equal, byte for byte" in ended.stdout
 
 
 def over_files(folder: Path, words: list[list[str]], on: str | None, **more: Any) -> dict[str, Any]:

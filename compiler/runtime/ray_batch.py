@@ -24,7 +24,9 @@ from .attempts import fail
 from .batch import Batch
 from .call import Call
 from .data_types import Result, Results
+from .inner import shaped
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
+from .missing import ParameterError
 from .outcome import write_interrupted_outcome
 from .pace import SharedBudget
 from .ray_chunks import chunk_size, layout
@@ -335,7 +337,7 @@ class Driver:
         for outcome in outcomes:
             call = pop(outcome[0])
             if len(outcome) == USUAL and not has_keys and report is None:  # nearly every item's way
-                call.seconds = outcome[2]
+                call.attempt, call.seconds = 1, outcome[2]
                 call.result = {**outcome[1], "item": call.item, "original_index": call.index}
                 finish(call, call.result)
             else:
@@ -349,8 +351,23 @@ class Driver:
         if outcome.result is not None:
             call.result = _completed(call, outcome.result)
         if outcome.warnings:
-            call.store = {**self._batch.store_of_an_item(), "__warnings__": outcome.warnings}
+            own = {"__warnings__": outcome.warnings, self._batch.node_id: outcome.result}
+            call.store = {**self._batch.store_of_an_item(), **own}
+        if isinstance(call.exception, ParameterError) and not outcome.has_entered:
+            self._resolve_here(call, call.exception)
+            outcome = outcome._replace(result=call.result)
         self._finish(call, call.result if call.error is None or outcome.result is not None else None)
+
+    def _resolve_here(self, call: Call, error: ParameterError) -> None:
+        """What the engine, which stays here, says of a parameter without a value; or what it makes of it, here."""
+        try:
+            result = self._batch.engine.unresolved(self._node, call, error)
+        except Exception as instead:  # noqa: BLE001  as in `attempt`
+            if instead is not error:
+                fail(call, instead)
+            return
+        call.error = call.exception = None
+        shaped(call, result)
 
     def _finish(self, call: Call, result: Result | None) -> None:
         self._batch.finish(call, result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 
@@ -34,9 +35,22 @@ def connect(address: str) -> Any:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         else:
             ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise NotForRay(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
+    _say_on_stderr()
     return ray
+
+
+def _say_on_stderr() -> None:
+    """Ray says on stdout, where the results of a run go, that a worker has died, and has no option for that."""
+    module: Any = sys.modules.get("ray._private.worker")
+    said = getattr(module, "print_to_stdstream", None)
+    if said is not None and said.__module__ != __name__:
+
+        def on_stderr(data: dict[str, Any], **more: Any) -> None:
+            said({**data, "is_err": True}, **more)
+
+        module.print_to_stdstream = on_stderr
 
 
 def deaths() -> tuple[type[Exception], ...]:

@@ -39,6 +39,8 @@ class Outcome(NamedTuple):
     exception: Exception | None = None
     attempt: int = 1
     warnings: Any = None
+    has_entered: bool = True
+    """Whether the last attempt had its parameters, and got as far as the node."""
 
 
 USUAL = 3
@@ -126,7 +128,7 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
     if call.error is None and call.exception is None and call.attempt == 1 and not warned:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
-    return call.index, result, call.seconds, call.error, exception, call.attempt, warned
+    return call.index, result, call.seconds, call.error, exception, call.attempt, warned, call.entered == call.attempt
 
 
 def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:
