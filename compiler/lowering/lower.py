@@ -19,7 +19,7 @@ A captured reference that finds nothing is an error only once an item needs it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from ..analyse.analyse import BatchFacts, Facts
@@ -147,7 +147,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         spec=spec,
         items=bound(_source(spec.items), in_store),
         results=None if spec.results_file is None else bound(spec.results_file, in_store),
-        alias=unused_name(spec.alias.strip()),  # pflow lets a newline stand at its end
+        alias=_item_variable(spec.alias),
         captures=tuple(captures),
         parameters=parameters,
         levels=_levels(spec),
@@ -167,6 +167,11 @@ def _source(items: Any) -> Any:
     return found.strip() if isinstance(items, str) else found
 
 
+def _item_variable(alias: str, taken: Collection[str] = ()) -> str:
+    """The Python variable for an item; pflow lets a newline stand at the end of its name."""
+    return unused_name(alias.strip(), taken)
+
+
 def _levels(spec: BatchSpec) -> tuple[Level, ...]:
     if spec.inner is None:
         return ()
@@ -174,7 +179,8 @@ def _levels(spec: BatchSpec) -> tuple[Level, ...]:
     for level in spec.levels:
         source = level.items.strip() if isinstance(level.items, str) else level.items
         items = bound(source, in_prep([outer.name for outer in made]))
-        made.append(Level(level.alias, unused_name(level.alias, [outer.variable for outer in made]), items))
+        name = _item_variable(level.alias, [outer.variable for outer in made])
+        made.append(Level(level.alias, name, items))
     return tuple(made)
 
 
