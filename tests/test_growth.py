@@ -300,4 +300,4 @@ def test_twice_as_long_a_workflow_takes_twice_as_many_calls(workflow: Callable[[
         return seen
 
     calls(1)  # what is imported and remembered
-    assert calls(320) < LINEAR * calls(160)
+    assert calls(640) < 2.5 * calls(320)
