@@ -22,11 +22,6 @@ CONSUMERS = ("emit", "source map", "runtime", "diff", "lint", "plan", "graph")
 NAME = re.compile("^[a-zA-Z_][a-zA-Z0-9_]*$")
 """What an item may be called."""
 
-RATE = "[1-9][0-9]{0,8}/(s|min|h|day)"
-"""The pattern of a rate; the runtime reads it with the same one."""
-BUDGET_NAME = "[a-z][a-z0-9_-]*"
-"""The pattern of the name of a rate that several nodes share."""
-
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -115,6 +110,10 @@ def _inner(levels: int) -> dict[str, Any]:
         properties["batch"] = _inner(levels - 1)
     return {"type": "object", "required": ["items"], "additionalProperties": False, "properties": properties}
 
+
+RATE = "[1-9][0-9]{0,8}/(s|min|h|day)"
+RATE_NAME = "[a-z][a-z0-9_-]*"
+"""What a rate looks like, and the name of one that stands in a table."""
 
 BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
@@ -232,7 +231,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="rate",
         field="rate",
-        schema={"type": "string", "pattern": f"^({RATE}|{BUDGET_NAME}){_END}"},
+        schema={"type": "string", "pattern": f"^({RATE}|{RATE_NAME}){_END}"},
         default=None,
         about="How often calls start, evenly spaced: `60/min` (also s, h, day), or the name of a budget under "
         "`[tool.pflow-lower.rates]` that all processes share.",

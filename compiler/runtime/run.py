@@ -29,8 +29,15 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-class BudgetReached(RuntimeError):
-    """The known cost has reached the budget, so no further item starts."""
+def place_of(on: str | None) -> tuple[bool, str]:
+    """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
+
+    Raises: ValueError, if it says anything else.
+    """
+    kind, _, address = (on or "").partition("=")
+    if kind != "ray" and on is not None:
+        raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    return kind == "ray", address
 
 
 class Run:
@@ -57,10 +64,7 @@ class Run:
 
         Raises: ValueError, if the environment asks for what there is not.
         """
-        kind, _, self.on_address = (on or "").partition("=")
-        if kind not in ("", "ray"):
-            raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
-        self.is_on_ray = kind == "ray"
+        self.is_on_ray, self.on_address = place_of(on)
         self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
         self.resume = resume if resume is not None else _resume_of_environment()
@@ -201,6 +205,8 @@ def pacer_of(rate: str, *, name: str = "", max_concurrent: int | None = None, ow
 def cost_of(outputs: Mapping[str, Any]) -> float | None:
     """What one item has cost in dollars, where its node says so (pflow's `llm_usage`); None if it is not known."""
     usage = outputs.get("llm_usage")
+    if usage is None:
+        return None
     parts = usage if isinstance(usage, list) else [usage]
     costs = [cost for part in parts if isinstance(part, Mapping) and (cost := _cost(part)) is not None]
     return sum(costs) if costs else None
