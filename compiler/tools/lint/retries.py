@@ -63,17 +63,25 @@ def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     yield Finding(path, message, help, key=True)
 
 
-def resumed_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def resumed_effect(flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL515: an item that was under way when a run died starts again, and may have been done."""
     if node.batch is None or not node.batch.resume:
         return
-    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
-    if not effect and node.type == "shell":
-        effect = "the command may have done its work before the run ended"
+    effect = _resumed(node)
+    below = [(inner, name, said) for name, inner in flow.started_by(node) if (said := _resumed(inner))]
+    if below:
+        inner, name, said = below[0]
+        effect = f"in {name}, at `{inner.id}`" + (f" and {len(below) - 1} more" if below[1:] else "") + f", {said}"
     if effect:
         help = "make a second time harmless (an idempotency key, a check before), or leave `resume` out"
         message = f"{effect}, and `resume` starts what was under way again"
         yield Finding((*node.path, "batch", "resume"), message, help, key=True)
+
+
+def _resumed(node: SourceNode) -> str:
+    """What a run that died may have left behind of a node, though nobody knows that it has."""
+    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
+    return effect or ("the command may have done its work before the run ended" if node.type == "shell" else "")
 
 
 def _effect(type_name: str, params: Any) -> str:
