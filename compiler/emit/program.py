@@ -119,6 +119,8 @@ def _start(lowered: LoweredIR, variables: Mapping[str, str], flow: str, source: 
     arguments = [PyKeyword("start", PyName(variables[lowered.start]))]
     if source.source:
         arguments.append(PyKeyword("file", PyCall("beside", (PyName("__file__"), PyLiteral(source.source)))))
+    if lowered.inputs:
+        arguments.append(PyKeyword("inputs", PyName("INPUTS")))
     built = PyCall(flow, tuple(arguments))
     path: Path = ("start_node",) if "start_node" in lowered.document else ("nodes", 0, "id")
     return marked(lay_out(built, 1, "return "), Origin(path, "start"))
