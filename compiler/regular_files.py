@@ -116,6 +116,12 @@ def leads_out(folder: Path) -> bool:
     return repository is not None and not is_below(folder, repository)
 
 
+def reason(error: Exception) -> str:
+    """Why a file cannot be read or written, as the rest of a sentence: "permission denied"."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{text[:1].lower()}{text[1:]}"
+
+
 def _descriptor(file: Name) -> int:
     """An open regular file. A pipe is not waited for, whoever may write to it."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

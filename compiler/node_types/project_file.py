@@ -133,8 +133,8 @@ def read_content(file: Path, code: str = "PFL410") -> bytes:
     try:
         return regular_files.read_beside(file, file.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise LowerError([table_problem(file, "", f"cannot be read: {reason}", code=code)]) from error
+        message = f"cannot be read: {regular_files.reason(error)}"
+        raise LowerError([table_problem(file, "", message, code=code)]) from error
 
 
 def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, Any]:
