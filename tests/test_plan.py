@@ -232,8 +232,9 @@ def test_times(text: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["rows"], "expected NAME=VALUE, got 'rows'"),
-        (["row=[]"], "no input 'row'; its inputs: rows"),
+        (["rows"], "the input rows needs a value: rows=..."),
+        (["row=[]"], "'row=[]' is not an input of this workflow; its inputs: rows=..."),
+        (["rows=[1]", "rows=[2]"], "the input rows is given twice, as '[1]' and '[2]'"),
         (["rows=3"], "of type array"),
         (["rows=[1"], "of type array"),
         (["--item-time", "soon"], "is not a duration"),

@@ -404,6 +404,7 @@ def test_help_lists_the_inputs(project: Path) -> None:
         ([], "the input words is missing: What to say; give it as words=..."),
         (["words=[]", "--limt", "3"], "unrecognized arguments: --limt"),
         (["--limit", "0", "words=[]"], "argument --limit: '0' is not a number of items, 1 or more"),
+        (["words=[]", "words=[1]"], "the input words is given twice, as '[]' and '[1]'; only one of them can be meant"),
         (["words=[]", "--budget=nan"], "argument --budget: 'nan' is not an amount of dollars"),
         (["words=[]", "--limit"], "argument --limit: expected one argument"),
     ],

@@ -18,7 +18,7 @@ import pytest
 from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
-from pflow_lower.runtime.ray_batch import NotForRay
+from pflow_lower.runtime.ray_cluster import NotForRay
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 
 ray = pytest.importorskip("ray")
@@ -153,7 +153,7 @@ def test_workers_that_are_killed_lose_nothing_and_finished_items_are_not_run_aga
 
 
 def is_at_work(process: Any) -> bool:
-    return (process.info["cmdline"] or [""])[0].startswith("ray::_run_chunk")
+    return (process.info["cmdline"] or [""])[0].startswith("ray::pflow-lower")
 
 
 def test_what_is_in_the_journal_is_not_sent_to_a_worker(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def _check_declarations(
     for name, annotation in found.bare.items():
         if name not in inputs and name not in _OUTPUTS:
             message = f"the code declares the input `{name}: {annotation}`, and `inputs` does not feed it"
-            fed = f"${{{name}}}" if node.batch is not None and name == node.batch.alias else "..."
+            fed = f"${{{name}}}" if name in node.aliases else "..."
             help = f'add "{name}": "{fed}" to `inputs`, or give it a value where it is declared'
             report.error("PFL317", code, message, text=f"{name}: {annotation}", help=help)
 
@@ -113,7 +113,7 @@ def _counters(ir: SourceIR) -> frozenset[str]:
     taken: set[str] = {*ir.inputs, *(node.id for node in ir.nodes)}
     for node in ir.nodes:
         inputs = node.params.get("inputs")
-        taken |= {*(inputs if isinstance(inputs, dict) else ()), node.batch.alias if node.batch else ""}
+        taken |= {*(inputs if isinstance(inputs, dict) else ()), *node.aliases}
     there = {"__index__" for node in ir.nodes if node.batch is not None}
     there |= {"__iteration__" for node in ir.nodes if node.loop}
     return frozenset(there - taken)

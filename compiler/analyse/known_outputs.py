@@ -100,9 +100,10 @@ def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
 
 def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], reference: Reference) -> Finding | None:
     """What is wrong with a field of an item, where the items are another batch's results."""
-    if node.batch is None or reference.root != node.batch.alias or reference.path[:1] != (Field("original_index"),):
+    if node.batch is None or reference.root not in node.aliases or reference.path[:1] != (Field("original_index"),):
         return None
-    for source in parse(node.batch.items).references() if isinstance(node.batch.items, str) else ():
+    items = node.batch.levels[node.aliases.index(reference.root)].items
+    for source in parse(items).references() if isinstance(items, str) else ():
         batch = nodes.get(source.root)
         is_batch = batch is not None and batch.batch is not None
         if is_batch and source.path == (Field("results"),) and _known_outputs(nodes[source.root]):

@@ -114,7 +114,7 @@ class _Checker:
     def _exists(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
         """Report a reference that pflow refuses for its root. Returns whether it is fine."""
         root = reference.root
-        own = _own_names(node)
+        own = node.inputs
         if root.startswith("__") and root.endswith("__") and root not in (*COUNTERS, PREVIOUS):
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
             return self.findings.error(
@@ -165,7 +165,7 @@ class _Checker:
         if node is None:
             return
         if not self.ir.namespaced:
-            if site.node is None or (reference.root not in self.names and reference.root not in _own_names(site.node)):
+            if site.node is None or (reference.root not in self.names and reference.root not in site.node.inputs):
                 what = f"{reference} is not found without namespaces: nodes write to the top level"
                 help = "remove `enable_namespacing: false`"
                 self.findings.warn("PFL322", site, expression, reference, what, help)
@@ -192,23 +192,20 @@ class _Checker:
         root = reference.root
         if root in self.inputs or root in self.nodes:
             return
-        if site.kind is SiteKind.INNER_ITEMS and node.batch is not None and root in node.batch.aliases:
+        if site.kind is SiteKind.INNER_ITEMS and root in node.aliases:
             # ("nodes", 0, "batch", "batch", "items"): as many batches are around it as are named before the last
-            outer = node.batch.aliases[: site.path.count("batch") - 1]
+            outer = node.aliases[: site.path.count("batch") - 1]
             if root not in outer:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
                 self.findings.error("PFL327", site, expression, reference, what)
             return
-        if node.batch is not None and root in node.batch.aliases[1:]:
-            return
-        own_alias = node.batch.alias if node.batch is not None else None
-        if root in _own_names(node) and root != own_alias:
+        if root in node.inputs and root not in node.aliases:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
             if site.kind in (SiteKind.ITEMS, SiteKind.FILE) or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
                 self.findings.warn("PFL322", site, expression, reference, what)
             return
-        if root == own_alias or (root == "__index__" and node.batch is not None):
+        if root in node.aliases or (root == "__index__" and node.batch is not None):
             if site.kind in (SiteKind.ITEMS, SiteKind.FILE):
                 why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
                 what = f"{reference} is read before there is an item: {why}"
@@ -229,7 +226,7 @@ class _Checker:
     def _missing_in_items(self, node: SourceNode, expression: Expression, reference: Reference) -> str:
         """Why a reference to the item finds nothing in some of them, where nothing stands in for it."""
         is_item = node.batch is not None and reference.root == node.batch.alias and is_name(reference.root)
-        if not is_item or self.ir.permissive or len(expression.operands) > 1 or reference.root in _own_names(node):
+        if not is_item or self.ir.permissive or len(expression.operands) > 1 or reference.root in node.inputs:
             return ""
         return missing_in_items(node, reference)
 
@@ -289,7 +286,7 @@ class _Checker:
     def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
         near = {*self.inputs, *own}
         if node.batch is not None:
-            near |= {name_like(node.batch.alias), "__index__", *BATCH_NAMES}
+            near |= {*map(name_like, node.aliases), "__index__", *BATCH_NAMES}
         guess = self.report.nearest(reference.root, near, self.nodes.keys())
         if guess is None:
             return ""
@@ -311,8 +308,3 @@ def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:
             for reference in operand.references():
                 if site.kind is not SiteKind.CARRY or reference is not operand:
                     yield reference
-
-
-def _own_names(node: SourceNode) -> Mapping[str, Any]:
-    inputs = node.params.get("inputs")
-    return inputs if isinstance(inputs, dict) else {}

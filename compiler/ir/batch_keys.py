@@ -108,6 +108,10 @@ def _inner(levels: int) -> dict[str, Any]:
     return {"type": "object", "required": ["items"], "additionalProperties": False, "properties": properties}
 
 
+RATE = "[1-9][0-9]{0,8}/(s|min|h|day)"
+RATE_NAME = "[a-z][a-z0-9_-]*"
+"""What a rate looks like, and the name of one that stands in a table."""
+
 BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="items",
@@ -224,7 +228,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="rate",
         field="rate",
-        schema={"type": "string", "pattern": "^([1-9][0-9]{0,8}/(s|min|h|day)|[a-z][a-z0-9_-]*)$"},
+        schema={"type": "string", "pattern": f"^({RATE}|{RATE_NAME})$"},
         default=None,
         about="How often calls start, evenly spaced: `60/min` (also s, h, day), or the name of a budget under "
         "`[tool.pflow-lower.rates]` that all processes share.",

@@ -105,6 +105,11 @@ class SourceNode(NamedTuple):
         return ("nodes", self.number)
 
     @property
+    def aliases(self) -> tuple[str, ...]:
+        """What its items are called, from the outermost batch on; nothing without a batch."""
+        return self.batch.aliases if self.batch is not None else ()
+
+    @property
     def inputs(self) -> Mapping[str, Any]:
         """The parameter `inputs` by key; empty where it is absent, or a reference whose keys only a run knows."""
         found = self.params.get("inputs")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
 from ..ir.paths import where
 from .json_positions import JsonPositions, deeper_than, index, spelled, tokens
+from .normalise import repeated_key
 from .plain_data import MAX_DEPTH
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -25,16 +26,8 @@ _NUMBER_START = re.compile(r"-?[0-9]")
 def repeated_keys(text: str, data: object, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:
     """Every key that its object already has, at the repetition."""
     for repeated in index(text)[1]:
-        first = positions.at(repeated.first)
-        yield Diagnostic(
-            code="PFL106",
-            severity=Severity.ERROR,
-            where=where(data, repeated.path[:-1]),
-            message=f"the key {json.dumps(repeated.path[-1])} stands twice; first on line {first.line}",
-            file=name,
-            position=positions.at(repeated.offset),
-            help="remove one of them; JSON readers would silently keep the last",
-        )
+        address = where(data, repeated.path[:-1])
+        yield repeated_key(repeated, positions.at, name, address, Severity.ERROR, "JSON readers")
 
 
 def numbers(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import collections
 import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
 from ..ir.paths import Path
-from .json_positions import LineIndex, Span
-from .markdown_structure import Part, Section, sections
+from .json_positions import LineIndex, Repeated, Span
+from .markdown_structure import Part, Section, repeated_at_the_top, sections
 
 
 class _Place(NamedTuple):
@@ -28,6 +28,10 @@ class _Place(NamedTuple):
     end: int
     key: tuple[int, int] | None = None
     whole: bool = True
+
+
+_DECLARED = ("Inputs", "Steps", "Outputs")
+"""The sections in which every bullet is a key and its value."""
 
 
 class MarkdownPositions:
@@ -45,13 +49,13 @@ class MarkdownPositions:
             for wanted in (text, text.splitlines()[0] if text.strip() else text):
                 at = self._text.find(wanted, place.start, place.end)
                 if at >= 0:
-                    return self._at(at)
-        return self._at(self._first(place))
+                    return self.at(at)
+        return self.at(self._first(place))
 
     def find_key(self, path: Path) -> Position | None:
         """See `ir.Positions.find_key`."""
         place = self._place(path)
-        return self._at(place.key[0]) if place.whole and place.key is not None else self.find(path)
+        return self.at(place.key[0]) if place.whole and place.key is not None else self.find(path)
 
     def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
         """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without.
@@ -61,7 +65,7 @@ class MarkdownPositions:
         place = self._place(path)
         at = self._text.find(value, place.start, place.end)
         if at >= 0:
-            return {offset: self._at(at + offset) for offset in offsets}
+            return {offset: self.at(at + offset) for offset in offsets}
         found: dict[int, Position | None] = dict.fromkeys(offsets, self.find(path))
         wanted = collections.deque(sorted(offsets))
         at, start = place.start, 0
@@ -75,7 +79,7 @@ class MarkdownPositions:
             while wanted and wanted[0] <= end:
                 offset = wanted.popleft()
                 if spelling.strip():
-                    found[offset] = self._at(at + offset - start)
+                    found[offset] = self.at(at + offset - start)
             at += len(spelling) if spelling.strip() else 0
             start = end + 1
         return found
@@ -85,12 +89,12 @@ class MarkdownPositions:
         place = self._place(path)
         start = self._first(place)
         last = start + len(self._text[start : place.end].rstrip()) - 1
-        return self._at(start).line, self._at(max(last, start)).line
+        return self.at(start).line, self.at(max(last, start)).line
 
     def search(self, text: str) -> Position | None:
         """The first place in the file where `text` stands."""
         at = self._text.find(text)
-        return self._at(at) if at >= 0 else None
+        return self.at(at) if at >= 0 else None
 
     def span(self, path: Path) -> tuple[int, int] | None:
         """See `ir.Positions.span`."""
@@ -106,7 +110,8 @@ class MarkdownPositions:
         place = self._place(path)
         return place.key if place.whole else None
 
-    def _at(self, offset: int) -> Position:
+    def at(self, offset: int) -> Position:
+        """The position of the character at `offset`."""
         return self._lines.position(offset)
 
     def _first(self, place: _Place) -> int:
@@ -121,6 +126,13 @@ class MarkdownPositions:
         """Whether `offset` is on the line of a fence."""
         line = self._text[self._text.rfind("\n", 0, offset) + 1 : offset].lstrip()
         return line.startswith(("```", "~~~"))
+
+    def repeated(self) -> Iterator[Repeated]:
+        """The keys that stand twice, in front matter and in what is declared; a path begins with the declared name."""
+        yield from repeated_at_the_top(self._text)
+        for (top, name), section in self._sections.items():
+            if top in _DECLARED and name:  # elsewhere, bullets are prose
+                yield from (one._replace(path=(name, *one.path)) for one in section.repeated)
 
     @functools.cached_property
     def _lines(self) -> LineIndex:

@@ -1,13 +1,15 @@
-"""Older spellings become today's, and what is not plain JSON is said with its place."""
+"""Older spellings become today's, and what is not plain JSON, or stands twice, is said with its place."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.paths import Path as DataPath
 from ..ir.paths import where
+from .json_positions import Repeated
 from .plain_data import NotJson
 
 
@@ -37,6 +39,21 @@ def non_string_key(path: DataPath, data: object, name: str, position: Position |
         file=name,
         position=position,
         help="put it in quotes if a string is meant",
+    )
+
+
+def repeated_key(
+    repeated: Repeated, at: Callable[[int], Position], name: str, address: str, severity: Severity, readers: str
+) -> Diagnostic:
+    """The finding about a key that stands twice, of which `readers` keep the last."""
+    return Diagnostic(
+        code="PFL106",
+        severity=severity,
+        where=address,
+        message=f"the key {json.dumps(repeated.path[-1])} stands twice; first on line {at(repeated.first).line}",
+        file=name,
+        position=at(repeated.offset),
+        help=f"remove one of them; {readers} would silently keep the last",
     )
 
 

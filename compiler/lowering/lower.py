@@ -225,7 +225,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
         if is_known(capture.lookup):
             params[capture.name] = _or_null(capture.lookup.written)
     # An input that a name of the node hides is read by nobody now, and an engine refuses unused inputs.
-    hidden = {lowered.spec.alias, *node.inputs} & set(ir.inputs)
+    hidden = {*node.aliases, *node.inputs} & set(ir.inputs)
     for root in sorted(
         (hidden & _roots([lowered.spec.items, lowered.spec.results, dict(node.params)])) - _roots(params)
     ):

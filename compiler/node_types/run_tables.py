@@ -26,13 +26,12 @@ from typing import Any
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError
+from ..ir.batch_keys import RATE, RATE_NAME
 from ..ir.lowered import Budget
 from .project_file import PROJECT_FILE, Table, near, read_toml, table_in, table_problem
 
 OWN_FILE = "pflow-lower.toml"
-RATE = re.compile("[1-9][0-9]{0,8}/(s|min|h|day)")
 MOST_AT_ONCE = 1000
-_NAME = re.compile("[a-z][a-z0-9_-]*")
 _CODE = "PFL413"
 _KEYS = ("rate", "max_concurrent")
 _ALL_NODES = "*"
@@ -158,7 +157,7 @@ def _budget(value: Any) -> Budget:
 def _problems(name: str, value: object, file: Path, section: str) -> Iterator[Diagnostic]:
     where = f"{section}.{name}"
     example = '"500/min", or { rate = "500/min", max_concurrent = 20 }'
-    if _NAME.fullmatch(name) is None:
+    if re.fullmatch(RATE_NAME, name) is None:
         yield _problem(file, where, f"{name!r} is not a name of a rate", "write it in small letters, digits, - and _")
     if not isinstance(value, (str, dict)):
         yield _problem(file, where, "a budget is a rate or a table", f"write {example}")
@@ -169,7 +168,7 @@ def _problems(name: str, value: object, file: Path, section: str) -> Iterator[Di
     rate, most = entry.get("rate"), entry.get("max_concurrent")
     if rate is None and most is None:
         yield _problem(file, where, "says no limit", f"write {example}")
-    if rate is not None and not (isinstance(rate, str) and RATE.fullmatch(rate)):
+    if rate is not None and not (isinstance(rate, str) and re.fullmatch(RATE, rate)):
         place = where if isinstance(value, str) else f"{where}.rate"
         yield _problem(file, place, f"{rate!r} is not a rate", 'one is "60/min"; also s, h, day')
     if most is not None and not (type(most) is int and 1 <= most <= MOST_AT_ONCE):

@@ -10,7 +10,6 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
@@ -174,9 +173,9 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
 
     async def _exec(self, batch: Batch) -> Results:
         if _is_on_ray(batch):
-            from .ray_batch import on_ray
+            from .ray_batch import on_ray_async
 
-            return await asyncio.to_thread(on_ray, self, batch)
+            return await on_ray_async(self, batch)
         return await in_tasks(self, batch)
 
     async def post_async(self, shared: Shared, batch: Batch, results: Results) -> str:

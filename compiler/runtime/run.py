@@ -29,8 +29,15 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-class BudgetReached(RuntimeError):
-    """The known cost has reached the budget, so no further item starts."""
+def place_of(on: str | None) -> tuple[bool, str]:
+    """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
+
+    Raises: ValueError, if it says anything else.
+    """
+    kind, _, address = (on or "").partition("=")
+    if kind != "ray" and on is not None:
+        raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    return kind == "ray", address
 
 
 class Run:
@@ -57,10 +64,7 @@ class Run:
 
         Raises: ValueError, if the environment asks for what there is not.
         """
-        kind, _, self.on_address = (on or "").partition("=")
-        if kind not in ("", "ray"):
-            raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
-        self.is_on_ray = kind == "ray"
+        self.is_on_ray, self.on_address = place_of(on)
         self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
         self.resume = resume if resume is not None else _resume_of_environment()

@@ -11,6 +11,9 @@ from ...ir.paths import Path
 from ...ir.template import Reference, Template, is_dynamic, parse, templates
 from ...ir.workflow import SourceIR, SourceNode
 
+_MOST_ITEMS = 10_000
+"""Items of batches inside each other are looked at one by one up to here."""
+
 
 class Finding(NamedTuple):
     """One finding of a rule: where, why, and what to do."""
@@ -77,7 +80,18 @@ def whole_template(value: Any) -> Template | None:
     return template if template is not None and template.is_whole else None
 
 
-def inline_items(node: SourceNode) -> list[Any] | None:
-    """The items of a batch, if they stand in the workflow as they are."""
-    items = node.batch.items if node.batch is not None else None
-    return items if isinstance(items, list) and not is_dynamic(items) else None
+def inline_items(node: SourceNode) -> list[dict[str, Any]] | None:
+    """The items of a batch by what its parameters call them, if they stand in the workflow as they are.
+
+    None, too, where batches inside each other have more of them than are worth looking at.
+    """
+    if node.batch is None:
+        return None
+    found: list[dict[str, Any]] = [{}]
+    for level in node.batch.levels:
+        if not isinstance(level.items, list) or is_dynamic(level.items):
+            return None
+        if found != [{}] and len(found) * len(level.items) > _MOST_ITEMS:
+            return None
+        found = [{**around, level.alias: item} for around in found for item in level.items]
+    return found

@@ -71,7 +71,7 @@ def _is_of_item(context: LintContext, node: SourceNode, reference: Reference) ->
 def _is_data(context: LintContext, node: SourceNode, reference: Reference) -> bool:
     """Whether the reference gives a list or an object that exists once, given that it is not text."""
     root, path = reference.root, reference.path
-    if node.batch is not None and root == node.batch.alias:
+    if root in node.aliases:
         return True
     declared = context.ir.inputs.get(root)
     if isinstance(declared, dict):

@@ -1,6 +1,6 @@
 """A workflow as a Mermaid flowchart.
 
-Nothing an author wrote becomes Mermaid syntax: nodes are called n0, n1 and so on, and labels stand in quotes with
+Nothing an author wrote becomes Mermaid syntax: nodes are called b0, b1 and so on, and labels stand in quotes with
 every character that could mean something written as an entity.
 """
 
@@ -17,11 +17,6 @@ _PLAIN = frozenset(" _-.,/+=?!*()[]{}$:\u2060")
 
 _LONGEST = 80
 _BATCH = "classDef batch stroke-width:3px"
-
-
-def mermaid(document: Mapping[str, Any]) -> str:
-    """The flowchart of one workflow (its data); batch nodes say how they run."""
-    return "\n".join(["flowchart TD", *_body(document, "n", "  "), f"  {_BATCH}"])
 
 
 def before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
