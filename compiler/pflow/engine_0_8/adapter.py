@@ -17,9 +17,10 @@ from pflow.runtime.namespaced_wrapper import NamespacedNodeWrapper
 from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 
 from ...runtime.signals import ending_on_sigterm
-from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
+from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand
 from ..malformed import why_malformed
 from ..messages import new_run, say
+from ..only_lowered import refusal
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import WrappedEngine
 
@@ -29,8 +30,8 @@ Original = Callable[..., Any]
 def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **keywords: Any) -> Any:
     """`compile_ir_to_flow`, and then: every batch that can be lowered runs its generated class.
 
-    Raises: whatever `compile_ir_to_flow` does; CompilationError, if a node uses a name of ours and cannot
-    be lowered.
+    Raises: whatever `compile_ir_to_flow` does; CompilationError, if a node says what only lowered nodes know, and
+    cannot be lowered.
     """
     try:
         ir = as_data(ir_json)
@@ -186,15 +187,10 @@ def _known(ir: Any, given: Mapping[str, Any]) -> Any:
 
 
 def _refuse_ours(ir: Mapping[str, Any], given: Mapping[str, Any], why: str, only: Collection[str] = ()) -> None:
-    """Raises: CompilationError, if a node (one of `only`, if given) uses a name that only lowered nodes know."""
+    """Raises: CompilationError, if a node (one of `only`, if given) says what only lowered nodes know."""
     declared = declared_names(ir, names_by_hand(ir, given))
     for node in ir["nodes"]:
-        names = used_names(node, declared) if not only or node["id"] in only else ()
-        if names:
-            raise CompilationError(
-                f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {why}",
-                phase="lowering",
-                node_id=node["id"],
-                node_type=node["type"],
-                suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
-            )
+        if not only or node["id"] in only:
+            error = refusal(CompilationError, node, declared, lambda: why)
+            if error is not None:
+                raise error
