@@ -18,6 +18,7 @@ from ...runtime.signals import ending_on_sigterm
 from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
+    as_shown_to_validator,
     declared_names,
     names_by_hand,
     used_names,
@@ -113,11 +114,7 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
     if keywords.get("_seen") is None:  # not the validation of a sub-workflow
         new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
-    try:
-        ir = as_pflow_knows_it(ir, names_by_hand(ir, given))
-    except Exception as error:  # noqa: BLE001  pflow's validator says best what is wrong with this workflow
-        say(f"${{batch_index}} and ${{batch_total}} are not known in this workflow: {error}")
-    return original(ir, *arguments, **keywords)
+    return original(as_shown_to_validator(ir, given), *arguments, **keywords)
 
 
 def known_to_schema(original: Original, data: Any, *arguments: Any, **keywords: Any) -> Any:

@@ -17,7 +17,7 @@ from pflow.runtime.namespaced_wrapper import NamespacedNodeWrapper
 from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 
 from ...runtime.signals import ending_on_sigterm
-from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand
+from ..batch_names import as_shown_to_validator, declared_names, names_by_hand
 from ..malformed import why_malformed
 from ..messages import new_run, say
 from ..only_lowered import refusal
@@ -38,7 +38,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     except ValueError:
         return original(ir_json, *arguments, **keywords)  # pflow says best what is wrong with it
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
-    flow = original(_known(ir, given), *arguments, **keywords)
+    flow = original(as_shown_to_validator(ir, given), *arguments, **keywords)
     malformed: dict[str, str] = {}
     try:
         malformed |= {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
@@ -60,7 +60,7 @@ def validated(original: Original, workflow_ir: Any, *arguments: Any, **keywords:
     """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own."""
     new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
-    return original(_known(workflow_ir, given), *arguments, **keywords)
+    return original(as_shown_to_validator(workflow_ir, given), *arguments, **keywords)
 
 
 class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us
@@ -175,15 +175,6 @@ def _nodes(flow: Any) -> Iterator[Any]:
         seen.add(id(node))
         todo += node.successors.values()
         yield node
-
-
-def _known(ir: Any, given: Mapping[str, Any]) -> Any:
-    """`ir` as pflow knows its names."""
-    try:
-        return as_pflow_knows_it(ir, names_by_hand(ir, given))
-    except Exception as error:  # noqa: BLE001  pflow says best what is wrong with this workflow
-        say(f"${{batch_index}} and ${{batch_total}} are not known in this workflow: {error}")
-        return ir
 
 
 def _refuse_ours(ir: Mapping[str, Any], given: Mapping[str, Any], why: str, only: Collection[str] = ()) -> None:
