@@ -14,8 +14,8 @@ from .atomic_write import replace_files
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from .emit.emit import STANDALONE_RUNTIME
 from .emit.marks import plain
-from .generated_folder import GENERATED, LOWERED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
-from .generated_header import header_of, read_header
+from .generated_folder import GENERATED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
+from .generated_header import LOWERED, header_of, read_header
 from .ir.lowered import MODULE, LoweredIR
 from .lowering.names import digest_of
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
-from ...generated_folder import GENERATED, LOWERED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
-from ...generated_header import HEADER_BYTES, MARK, header_of, read_header
+from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
+from ...generated_header import HEADER_BYTES, LOWERED, MARK, header_of, read_header
 from .lowering import Lowering, beside, from_header, shown
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"

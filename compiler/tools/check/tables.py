@@ -19,7 +19,8 @@ from typing import Any
 
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError
-from ...generated_folder import LOWERED, MAP
+from ...generated_folder import MAP
+from ...generated_header import LOWERED
 from ...node_types.project_file import PROJECT_FILE, misspelt_table, read_toml, table_in, table_problem
 from ...node_types.project_file import TABLES as PROJECT_TABLES
 from ..shared.globs import Glob
