@@ -57,8 +57,7 @@ def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None)
             target.rmdir()
         replace_files({folder / path: text.encode("utf-8") for path, text in changed.items()})
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise _error("PFL602", str(folder), f"cannot write here: {reason[:1].lower()}{reason[1:]}") from error
+        raise _error("PFL602", str(folder), f"cannot write here: {regular_files.reason(error)}") from error
     return [folder / path for path in changed]
 
 

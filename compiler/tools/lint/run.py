@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ... import pipeline
+from ... import pipeline, regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
@@ -114,8 +114,7 @@ def _mended(name: str, document: Document, found: Sequence[LintFinding]) -> list
         if fixed.done:
             write(name, fixed.content)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise refusal("PFL602", name, f"cannot write here: {reason}") from error
+        raise refusal("PFL602", name, f"cannot write here: {regular_files.reason(error)}") from error
     return [_line(finding) for finding in fixed.done]
 
 

@@ -77,7 +77,7 @@ def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
     try:
         lines = [json.loads(line) for line in regular_files.read(file).decode("utf-8").splitlines() if line.strip()]
     except OSError as error:
-        raise WrongTime(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from error
+        raise WrongTime(f"cannot read {file}: {regular_files.reason(error)}") from error
     except (ValueError, RecursionError) as error:
         raise WrongTime(f"{file} is not a trace of pflow: {error}") from error
     events = [line for line in lines if isinstance(line, dict) and line.get("kind") == "event"]
