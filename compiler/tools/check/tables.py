@@ -31,11 +31,14 @@ from ...node_types.project_file import (
     table_problem,
 )
 from ...node_types.project_file import TABLES as PROJECT_TABLES
+from ...node_types.run_tables import OWN_FILE
 from ..shared.globs import Glob
 from .lowering import Lowering, beside
 
-TABLES = ("pflow-lower.toml", "pyproject.toml")
+TABLES = (OWN_FILE, PROJECT_FILE)
 """The files in which a table may stand."""
+_PROJECT_ONLY = ("lint", "nodes")
+"""The tables that are looked for in a pyproject.toml only."""
 KEYS = ("maps", "nodes", "out", "program", "standalone", "workflows")
 PLACEHOLDERS = ("{name}", "{folder}")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
@@ -80,8 +83,10 @@ def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
 
 def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
     """What nobody reads in a pflow-lower.toml."""
-    for key in data.keys() - {"journal", "lowerings", "on", "rates", "tool"}:
-        if key in PROJECT_TABLES:
+    for key in data:
+        if key == "tool" or key in set(PROJECT_TABLES).difference(_PROJECT_ONLY):
+            continue
+        if key in _PROJECT_ONLY:
             help = f"this table stands in pyproject.toml: [tool.pflow-lower.{key}]"
         else:
             alike = get_close_matches(key, ["lowerings"], 1, 0.5)
