@@ -336,6 +336,16 @@ def test_fix_reads_many_edits_at_once(
     assert len(read) == 1
 
 
+@pytest.mark.parametrize(("declared", "is_found"), [("list | None", True), ("'list[int]'", True), ("List", False)])
+def test_what_code_declares_is_read_as_pflow_reads_it(lint: Run, tmp_path: Path, declared: str, is_found: bool) -> None:
+    code = f"data: {declared}\nx: int\ndata.append(x)\nresult: int = 1"
+    node = {"id": "c", "type": "code", "params": {"inputs": {"data": "${rows}", "x": "${item}"}, "code": code}}
+    node["batch"] = {"items": [1, 2], "parallel": True}
+    workflow = {"inputs": {"rows": {"type": "array", "default": []}}, "nodes": [node]}
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    assert ("PFL503" in lint("w.json").out) is is_found
+
+
 def test_fix_needs_files(lint: Run) -> None:
     result = lint("-", "--fix", stdin=json.dumps(ask()))
     assert result.status == 2 and "standard input" in result.err

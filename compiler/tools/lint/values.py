@@ -189,9 +189,11 @@ def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
     edges = context.ir.edges
     if not edges:
         return False
-    targets = {edge.target for edge in edges}
+    after: dict[str, list[str]] = {}
+    for edge in edges:
+        after.setdefault(edge.source, []).append(edge.target)
     start = context.ir.start
-    if start in targets:
+    if any(edge.target == start for edge in edges):
         return False  # which one pflow begins with is not certain enough
     todo, seen = [start], {name}
     while todo:
@@ -201,5 +203,5 @@ def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
         if current in seen:
             continue
         seen.add(current)
-        todo.extend(edge.target for edge in edges if edge.source == current)
+        todo.extend(after.get(current, ()))
     return False
