@@ -59,7 +59,7 @@ ON_EXAMPLES = {
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
     "issue-classifier": ["PFL514 classify.batch.max_retries"],
     "issue-classifier-program": ["PFL514 classify.batch.max_retries"],
-    "no-params": ["PFL501 tick.batch"],
+    "no-params": ["PFL337 tick.params.command", "PFL501 tick.batch"],
     "retries": ["PFL507 fetch.batch.max_retries"],
     "source-maps": ["PFL514 classify.batch.max_retries"],
     "hostile-strings": [f"PFL330 {HOSTILE}.type", "PFL330 inline.type", "PFL328 edges[1].action"],
