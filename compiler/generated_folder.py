@@ -12,10 +12,8 @@ from pathlib import Path
 from . import regular_files
 from .atomic_write import LEFT_OVER
 from .emit.emit import STANDALONE_RUNTIME
-from .generated_header import HEADER_BYTES, Header, header_of, read_header
+from .generated_header import HEADER_BYTES, LOWERED, Header, header_of, is_expanded, read_header
 
-LOWERED = "lowered.json"
-"""The expanded IR, which stands in every folder of generated files."""
 MAP = ".map.json"
 """How the name of a source map ends."""
 
@@ -104,10 +102,9 @@ def is_expanded_ir(file: Path) -> bool:
     if not text.strip() or _TYPE.search(text) or (_CONFLICT.search(text) and '"nodes"' in text):
         return True
     try:
-        nodes = json.loads(text).get("nodes")
+        return is_expanded(json.loads(text))
     except (ValueError, RecursionError, AttributeError):
         return False
-    return isinstance(nodes, list) and all(isinstance(node, dict) and "batch" not in node for node in nodes)
 
 
 def is_map(file: Path) -> bool:

@@ -143,24 +143,48 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path, monkeypatch: pytest.Mo
 # --- Files that are something else than a workflow
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["lint"], ["view", "--no-open"]], ids=str)
+TAKE_A_WORKFLOW = [[], ["plan"], ["lint"], ["view", "--no-open"], ["prove"], ["diff", "wf.json"]]
+
+
+@pytest.mark.parametrize("command", [*TAKE_A_WORKFLOW, ["run"]], ids=str)
 @pytest.mark.parametrize("name", ["nodes.py", "flow.py"])
 def test_a_generated_module_as_workflow(run: Run, command: list[str], name: str) -> None:
+    pytest.importorskip("pflow") if command == ["prove"] else None
     flow("wf.json")
     run("wf.json", "-o", "out", "--program")
     shown = run(*command, f"out/{name}")
     said = shown.out + shown.err
-    assert shown.status == 2 and "PFL118" in said and "generated from ../wf.json" in said and "lower wf.json" in said
+    assert shown.status == 2 and "PFL118" in said and "generated from ../wf.json" in said and "take wf.json" in said
     text = Path(f"out/{name}").read_text()
     Path(f"out/{name}").write_text(f"# licence\n{text}")
     assert "PFL118" in run(f"out/{name}").err
 
 
-def test_a_source_map_as_workflow(run: Run) -> None:
-    data = {"version": 1, "file": "nodes.py", "source": "wf.json", "lines": []}
-    Path("nodes.py.map.json").write_text(json.dumps(data))
-    shown = run("nodes.py.map.json")
-    assert shown.status == 2 and "PFL118" in shown.err and "nodes.py" in shown.err and "did you mean" not in shown.err
+@pytest.mark.parametrize("command", TAKE_A_WORKFLOW, ids=str)
+@pytest.mark.parametrize(
+    ("name", "is_what"),
+    [
+        ("lowered.json", "the expanded IR of a workflow"),
+        ("lowered.json.map.json", "the source map of lowered.json"),
+        ("nodes.py.map.json", "the source map of nodes.py"),
+    ],
+)
+def test_the_expanded_ir_and_source_maps_as_workflow(run: Run, command: list[str], name: str, is_what: str) -> None:
+    pytest.importorskip("pflow") if command == ["prove"] else None
+    flow("wf.json")
+    run("wf.json", "-o", "out", "--maps")
+    shown = run(*command, f"out/{name}")
+    said = shown.out + shown.err
+    assert shown.status == 2 and f"error[PFL118] this is {is_what}, which was generated from ../wf.json" in said
+    assert "take wf.json instead" in said and "did you mean" not in said
+    run(*command, "wf.json")  # is taken
+    Path("out/nodes.py").unlink()
+    assert "take" in run(f"out/{name}").err
+
+
+def test_a_workflow_that_is_only_called_as_the_expanded_ir(run: Run) -> None:
+    flow("lowered.json")
+    assert run("lowered.json").status == 0
 
 
 def test_a_folder_as_workflow(run: Run) -> None:

@@ -57,6 +57,47 @@ def test_equal_items_stay_apart(tmp_path: Path) -> None:
         again.close(ended_well=False)
 
 
+@pytest.mark.parametrize(
+    "is_known", [False, True], ids=["at once", "after the journal has written that they are given"]
+)
+def test_many_equal_items_get_their_answers_in_order_and_in_as_many_steps_as_others(
+    tmp_path: Path, is_known: bool
+) -> None:
+    def steps(items: list[bytes]) -> int:
+        run = journal(tmp_path, fresh=True)
+        for number, asked in enumerate(items):
+            run.keep(asked, "classify", None, {"response": number}, seconds=0)
+        run.close(ended_well=False)
+        run = journal(tmp_path)
+        counted: list[int] = []
+        run._reader.set_progress_handler(lambda: counted.append(1), 10)
+        for number, asked in enumerate(items):
+            answer = run.find(asked)
+            assert answer is not None and answer.result["response"] == number
+            if is_known:
+                run.flush()
+                run.keep(asked, "classify", None, {"response": "new"}, seconds=0)
+        assert run.find(items[0]) is None
+        run.close(ended_well=True)
+        return len(counted)
+
+    assert steps([ask(1)] * 300) < 2 * steps([ask(number) for number in range(300)])
+
+
+def test_what_is_not_known_of_an_answer_given_out_is_forgotten(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    for number in range(50):
+        first.keep(ask(number), "classify", None, {}, seconds=0)
+    first.close(ended_well=False)
+    run = journal(tmp_path)
+    for number in range(50):
+        assert run.find(ask(number)) is not None
+    run.flush()
+    assert run.find(ask(99)) is None
+    assert not run._given  # or a million items would need memory
+    run.close(ended_well=True)
+
+
 def test_an_answer_of_this_run_is_not_given_to_this_run(tmp_path: Path) -> None:
     run = journal(tmp_path)
     run.keep(ask(0), "classify", None, {}, seconds=0)
@@ -118,6 +159,41 @@ def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path,
     assert "journal clear" in str(caught.value) and str(first.path) in str(caught.value)
     anew = Journal(tmp_path / "anew" / "w.db", "w.json", fresh=True)
     anew.close(ended_well=True)
+
+
+def test_a_process_that_is_killed_while_it_makes_the_journal_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            journal(tmp_path)
+    assert not (tmp_path / "state" / "w.db").exists()
+    run = journal(tmp_path)
+    run.keep(ask(1), "classify", None, {"response": 1}, seconds=0)
+    run.close(ended_well=False)
+    assert [row.result for row in read_rows(run.path)] == [{"response": 1}]
+
+
+def test_nothing_of_a_journal_that_was_being_removed_comes_back(tmp_path: Path) -> None:
+    run = journal(tmp_path)
+    run.keep(ask(1), "classify", None, {"response": 1}, seconds=0)
+    run.flush()
+    log = run.path.with_name("w.db-wal")
+    left = log.read_bytes()
+    run.close(ended_well=True)
+    log.write_bytes(left)  # killed between one file and the next
+    run = journal(tmp_path)
+    assert run.found == 0 and run.find(ask(1)) is None
+    run.close(ended_well=True)
+
+
+def test_a_run_that_has_ended_well_tidies_nothing_up(tmp_path: Path) -> None:
+    run = journal(tmp_path)
+    asked: list[str] = []
+    run._db.set_trace_callback(asked.append)
+    run.close(ended_well=True)
+    assert not asked and not run.path.exists()
 
 
 def asked_once(folder: Path) -> None:

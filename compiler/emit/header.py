@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..diagnostics.diagnostic import is_utf_8, refusal
-from ..ir.document import Workflow
+from ..ir.document import Workflow, file_of
 from ..options import Options
 from .emit import SourceHeader
 
@@ -22,9 +22,9 @@ def source_header(workflow: Workflow, options: Options, class_folders: Iterable[
     Files made from data or from standard input have no source to go back to. A program looks for the classes of its
     steps in `class_folders`.
     """
-    if isinstance(workflow, Mapping) or os.fspath(workflow) == "-":
+    path = file_of(workflow)
+    if path is None:
         return SourceHeader(source="", command="")
-    path = Path(os.fspath(workflow))
     for name in (path, options.nodes_file or path, options.out or path):
         if not is_utf_8(os.path.abspath(name)):
             message = "a name on the way to it is not UTF-8 (in this locale), and could not be written into a header"

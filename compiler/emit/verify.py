@@ -38,10 +38,15 @@ _NESTED = frozenset({ast.ListComp, ast.comprehension, ast.Subscript})
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
-    """Check the generated modules of batch classes. Raises: InvalidOutput."""
+    """Check the generated modules: that of the batch classes and, where there is one, the program.
+
+    Raises: InvalidOutput.
+    """
     wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
     if wrong:
         raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
+    if "flow.py" in files:
+        verify_program(files["flow.py"])
 
 
 def verify_program(text: str) -> None:

@@ -205,6 +205,8 @@ def pacer_of(rate: str, *, name: str = "", max_concurrent: int | None = None, ow
 def cost_of(outputs: Mapping[str, Any]) -> float | None:
     """What one item has cost in dollars, where its node says so (pflow's `llm_usage`); None if it is not known."""
     usage = outputs.get("llm_usage")
+    if usage is None:
+        return None
     parts = usage if isinstance(usage, list) else [usage]
     costs = [cost for part in parts if isinstance(part, Mapping) and (cost := _cost(part)) is not None]
     return sum(costs) if costs else None
