@@ -93,6 +93,8 @@ CODES: dict[str, str] = {
     "PFL335": "rate that names no budget",
     # analyse: names that are probably misspelt
     "PFL336": "unknown node type that is nearly called as another",
+    # analyse: node types, again
+    "PFL337": "parameter that the node type needs",
     # analyse: workflows that nodes start
     "PFL340": "child workflow that cannot be started",
     "PFL341": "input that the child workflow does not have",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ...diagnostics.diagnostic import Diagnostic
 from .amount import Range
 from .clock import TimeBounds
 from .node import Node
@@ -22,6 +23,8 @@ class Plan(NamedTuple):
     """All nodes together."""
     missing: tuple[str, ...] = ()
     """Inputs that a run has to be given and that are not known here."""
+    findings: tuple[Diagnostic, ...] = ()
+    """What lowering the workflow warns of."""
 
     def flat(self) -> Iterator[tuple[int, Node]]:
         """Every node with how deep it stands in sub-workflows."""
