@@ -31,7 +31,7 @@ Examples:
 """
 
 
-def _folder(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+def out_folder(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
     """The value of -o: an empty one is a variable that was not set, never this folder."""
     if value == "":
         raise click.BadParameter("is empty; for this folder, write `.`")
@@ -49,6 +49,11 @@ allow_outside = click.option(
     help="Also read, and write, what links and ../ lead to outside of the repository.",
 )
 """The option of every command that looks at a workflow: by default, nothing outside of its repository."""
+
+nodes_file = click.option(
+    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
+)
+"""The option of commands that need to know the classes of node types."""
 
 JUDGES = frozenset({"check", "diff", "lint", "prove"})
 """The commands whose exit status is an answer: one that could not be printed must not read as a pass."""
@@ -171,15 +176,13 @@ def cli(ctx: click.Context) -> None:
     "-o",
     "--out",
     metavar="DIR",
-    callback=_folder,
+    callback=out_folder,
     help="Write the files into DIR; print nothing.",
 )
 @click.option("--program", is_flag=True, help="Also make flow.py, the whole workflow as a PocketFlow program.")
 @click.option("--standalone", is_flag=True, help="Also copy the runtime, so that pflow-lower is not needed to run.")
 @click.option("--maps", is_flag=True, help="Also write source maps: generated line -> line of the workflow.")
-@click.option(
-    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
-)
+@nodes_file
 @click.option(
     "--print-after",
     metavar="STAGE",

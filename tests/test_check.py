@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -388,6 +389,12 @@ def test_a_wrong_table_is_told(run: Run, table: str, said: str) -> None:
     shown = run("check")
     assert shown.status == 2
     assert "pflow-lower.toml" in shown.out and "PFL616" in shown.out and said in shown.out, shown.out
+
+
+def test_unknown_keys_are_told_in_their_order(run: Run) -> None:
+    Path("pflow-lower.toml").write_text("".join(f"{letter} = 1\n" for letter in "hgfedcba"))
+    found = re.findall(r"unknown key '(.)'", run("check").out)
+    assert found == list("hgfedcba")
 
 
 def test_generated_files_do_not_count_as_workflows(run: Run) -> None:

@@ -13,7 +13,7 @@ from helpers.command import Run
 
 from pflow_lower import pipeline
 from pflow_lower.tools.plan.amount import Amount, Range
-from pflow_lower.tools.plan.clock import Times, makespan, of_calls, seconds
+from pflow_lower.tools.plan.clock import Times, from_trace, makespan, of_calls, seconds
 from pflow_lower.tools.plan.plan_text import as_text, money, shown
 from pflow_lower.tools.plan.run import plan
 
@@ -238,6 +238,7 @@ def test_times(text: str, expected: float) -> None:
         (["rows=3"], "of type array"),
         (["rows=[1"], "of type array"),
         (["--item-time", "soon"], "is not a duration"),
+        (["--item-time", "9" * 400], "is not a duration"),
         (["--item-time", "c=2s"], "no such node"),
         (["--times", "missing.jsonl"], "cannot read missing.jsonl"),
         (["--times", "w.json"], "is not a trace of pflow"),
@@ -336,6 +337,45 @@ def test_a_trace_that_pflow_has_written(command: Run, tmp_path: Path) -> None:
     event = next(event for line in trace.read_text().splitlines() if "batch_items" in (event := json.loads(line)))
     total = sum(item["duration_ms"] for item in event["batch_items"]) / 1000
     assert said["total"]["time"]["at_least"] == said["total"]["time"]["at_most"] == pytest.approx(total, abs=0.001)
+
+
+def started(name: str, *steps: str) -> str:
+    """A Markdown workflow with one input; `steps` are those of its nodes."""
+    return "\n\n".join(
+        [f"# {name}", "A workflow.", "## Inputs", "### x", "A text.", "- type: string", "## Steps", *steps]
+    )
+
+
+def test_a_trace_of_workflows_that_start_others(command: Run, tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    from pflow.execution.result import RunnerConfig
+    from pflow.execution.runner import WorkflowRunner
+
+    leaf, middle = tmp_path / "leaf.pflow.md", tmp_path / "middle.pflow.md"
+    leaf.write_text(started("Leaf", "### say", "Say it.", "- type: shell", "```shell command\necho ${x}\n```"))
+    starts = f"- type: workflow\n- workflow: {leaf}\n- inputs:\n    x: ${{x}}"
+    middle.write_text(started("Middle", "### inner", "Start it.", starts))
+    params = {"workflow": str(middle), "inputs": {"x": "text"}}
+    nodes: list[dict[str, Any]] = [{"id": name, "type": "workflow", "params": params} for name in ("one", "each")]
+    nodes[1]["batch"] = {"items": [1, 2, 3]}
+    workflow = {"ir_version": "0.1.0", "nodes": nodes, "edges": [{"from": "one", "to": "each"}]}
+    assert WorkflowRunner().run(copy.deepcopy(workflow), {}, RunnerConfig(cache_enabled=False)).success
+    trace = max((Path.home() / ".pflow" / "debug").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    found = from_trace(trace)
+    assert {path: len(durations) for path, durations in found.items() if path.endswith("say")} == {
+        "one/inner/say": 1,
+        "each/inner/say": 3,
+    }
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    said = json.loads(command("w.json", "--times", str(trace), "--format", "json").out)
+    assert said["total"]["time"] is not None
+
+
+def test_durations_that_are_none(tmp_path: Path) -> None:
+    event = {"kind": "event", "node_id": "a", "status": "success"}
+    odd = [{"duration_ms": 1e999}, {"duration_ms": -1}, {"duration_ms": "5"}, {"duration_ms": 2, "ancestor_path": 5}]
+    (tmp_path / "run.jsonl").write_text("\n".join(json.dumps(event | more) for more in odd))
+    assert from_trace(tmp_path / "run.jsonl") == {"a": (0.002,)}
 
 
 # --- Ways that exclude each other

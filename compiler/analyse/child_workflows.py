@@ -98,9 +98,8 @@ class Children:
             self._seen.left -= len(content)
             document = load.from_bytes(content, shown, folder=file.parent)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             beside = f"it is looked for beside the workflow, as {shown}"
-            return _Read(None, f"cannot be read: {reason[:1].lower()}{reason[1:]}", help=beside)
+            return _Read(None, f"cannot be read: {regular_files.reason(error)}", help=beside)
         except LowerError as error:
             first = error.diagnostics[0]
             if first.code == "PFL112":

@@ -9,6 +9,7 @@ from ..ir.report import kind as kind_of
 from ..ir.template import Reference, Template, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .code_annotations import PYTHON_TYPES, Annotations, allows_none, annotations_of, is_python_type, json_type
+from .invariance import INDEX, ITERATION
 from .known_outputs import known_type
 
 _FITS = {
@@ -112,10 +113,9 @@ def _counters(ir: SourceIR) -> frozenset[str]:
     """The counters that the workflow has and that nothing else in it is called."""
     taken: set[str] = {*ir.inputs, *(node.id for node in ir.nodes)}
     for node in ir.nodes:
-        inputs = node.params.get("inputs")
-        taken |= {*(inputs if isinstance(inputs, dict) else ()), *node.aliases}
-    there = {"__index__" for node in ir.nodes if node.batch is not None}
-    there |= {"__iteration__" for node in ir.nodes if node.loop}
+        taken |= {*node.inputs, *node.aliases}
+    there = {INDEX for node in ir.nodes if node.batch is not None}
+    there |= {ITERATION for node in ir.nodes if node.loop}
     return frozenset(there - taken)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
+from ..ir.template import CONSTANTS
 from ..ir.workflow import Edge, SourceIR, SourceNode
-from ..validate.rules import LITERALS
 from .node_order import Order
 
 
@@ -24,7 +24,7 @@ def check_aliases(ir: SourceIR, report: DiagnosticCollector, nodes: Collection[s
 def _check_alias(
     ir: SourceIR, report: DiagnosticCollector, nodes: Collection[str], node: SourceNode, alias: str, path: Path
 ) -> None:
-    if alias in LITERALS:
+    if alias in CONSTANTS:
         report.warn("PFL320", path, f"${{{alias}}} is the value {alias}, never the item")
     elif alias in ir.inputs or alias in nodes:
         what = "an input" if alias in ir.inputs else "this node" if alias == node.id else "a node"

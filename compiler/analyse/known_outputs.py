@@ -13,6 +13,7 @@ from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Templa
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from .code_annotations import result_type
+from .template_syntax import OPERATORS
 
 BATCH_OUTPUTS = {
     "results": "array",
@@ -28,7 +29,6 @@ _IN_A_FILE = {"file": "string", **{name: kind for name, kind in BATCH_OUTPUTS.it
 """The same for a batch node whose results go to a file."""
 
 _POSITION = "hand the position on in the batch before: ${__index__}"
-_OPERATORS = frozenset("><=!+*/%")
 
 
 class Finding(NamedTuple):
@@ -138,7 +138,7 @@ def check_loops(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, S
 
 
 def _condition(ir: SourceIR, nodes: Mapping[str, SourceNode], condition: str) -> str:
-    if _OPERATORS & set(condition):
+    if OPERATORS & set(condition):
         return "a condition is a value that counts as true or false, nothing is computed in it"
     template = parse(condition)
     if template.issues and not template.expressions:

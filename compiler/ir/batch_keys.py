@@ -223,7 +223,6 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         editor={"examples": ["${issue.number}"]},
         ours=True,
         no_concern={
-            "lint": "no name is wrong by itself, and two equal ones are an error of the run",
             "plan": "a name costs nothing",
             "graph": "a picture shows the batch, not its items",
         },

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, printable, refusal
 from ..ir.paths import where
 from .json_positions import JsonPositions, deeper_than, index, spelled, tokens
 from .normalise import repeated_key
@@ -117,5 +117,5 @@ def _word(text: str, at: int) -> str:
 
 
 def _short(text: str, limit: int = 30) -> str:
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    shown = printable(text)
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."

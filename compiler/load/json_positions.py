@@ -66,7 +66,7 @@ class Repeated(NamedTuple):
 
 
 class JsonPositions:
-    """The positions of a JSON text. Implements `ir.Positions`."""
+    """The positions of a JSON text. Implements `Positions` of ir/document.py."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -142,12 +142,8 @@ class JsonPositions:
 
     def _inside(self, span: Span, text: str) -> int:
         raw = self._text[span.start : span.end]
-        if raw[:1] != '"':
-            found = raw.find(text)
-            return span.start + max(found, 0)
-        if "\\" not in raw:
-            found = raw.find(text)
-            return span.start + max(found, 0)
+        if raw[:1] != '"' or "\\" not in raw:
+            return span.start + max(raw.find(text), 0)
         value, offsets = spelled(raw[1:-1])
         found = value.find(text)
         return span.start + 1 + offsets[found] if found >= 0 else span.start

@@ -29,7 +29,7 @@ from .json_positions import JsonPositions, LineIndex
 from .normalise import non_string_key, normalised, not_json_error
 from .plain_data import NotJson, to_plain_json, too_deep
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = regular_files.MOST
 _MARKS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _JSON_START = re.compile(r"\s*(\{|\[\s*[\[\]{\"0-9])")
 
@@ -55,9 +55,9 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO 
             raise _too_large(name, f"{os.stat(name).st_size:,} bytes")
     except IsADirectoryError as error:
         help = "name the workflow in it; `lint` and `check` take folders"
-        raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}", help=help) from error
+        raise refusal("PFL101", name, f"cannot read the file: {regular_files.reason(error)}", help=help) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}") from error
+        raise refusal("PFL101", name, f"cannot read the file: {regular_files.reason(error)}") from error
     return from_bytes(content, name, folder=Path(name).parent)
 
 
@@ -191,12 +191,6 @@ def _object(data: Any, name: str, positions: JsonPositions | None = None) -> dic
         return data
     position = positions.find(()) if positions else None
     raise refusal("PFL110", name, f"a workflow is an object {{...}}, this is {kind(data)}", position)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
 
 
 def generated_module(text: str | bytes, name: str) -> LowerError | None:

@@ -10,7 +10,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity,
 from ..ir.paths import Path as DataPath
 from ..ir.paths import where
 from .json_positions import Repeated
-from .plain_data import NotJson
+from .plain_data import NotJson, json_key
 
 
 def normalised(data: dict[str, Any]) -> dict[str, Any]:
@@ -55,8 +55,3 @@ def repeated_key(
         position=at(repeated.offset),
         help=f"remove one of them; {readers} would silently keep the last",
     )
-
-
-def json_key(key: object) -> str:
-    """How `json.dumps` spells a key that is not a string."""
-    return str(next(iter(json.loads(json.dumps({key: 0})))))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+from ..ir.report import nearest
 from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"
@@ -117,10 +118,8 @@ def unknown_key(file: Path, where: str, key: str, known: Sequence[str], *, code:
 
 def near(key: str, known: Sequence[str]) -> str:
     """What to say of an unknown `key` where the `known` ones may stand."""
-    from difflib import get_close_matches  # late: slow to import, and only needed here
-
-    found = get_close_matches(key, known, 1)
-    return f"did you mean {found[0]}?" if found else f"the keys are {', '.join(known)}"
+    found = nearest(key, known)
+    return f"did you mean {found}?" if found else f"the keys are {', '.join(known)}"
 
 
 def read_toml(file: Path, code: str = "PFL410") -> dict[str, Any]:
@@ -133,8 +132,8 @@ def read_content(file: Path, code: str = "PFL410") -> bytes:
     try:
         return regular_files.read_beside(file, file.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise LowerError([table_problem(file, "", f"cannot be read: {reason}", code=code)]) from error
+        message = f"cannot be read: {regular_files.reason(error)}"
+        raise LowerError([table_problem(file, "", message, code=code)]) from error
 
 
 def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, Any]:

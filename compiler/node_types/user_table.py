@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError
-from .declared_type import outer_type
+from .declared_type import JSON_TYPES, outer_type
 from .project_file import nearest_table, read_toml, table_problem, unknown_key
 
 KEYS = ("class", "async", "params")
-TYPES = (
-    *("str", "string", "int", "integer", "float", "number", "bool", "boolean"),
-    *("dict", "object", "list", "array", "any"),
-)
+TYPES = (*(name for names in JSON_TYPES.items() for name in names), "any")
 
 _CODE = "PFL411"
 
