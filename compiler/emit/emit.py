@@ -267,15 +267,18 @@ def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
 
 
 @functools.cache
-def jinja() -> jinja2.Environment:
-    """The templates, ready to render."""
+def jinja(folder: str = "", *, html: bool = False) -> jinja2.Environment:
+    """The templates in a folder of `templates/`, ready to render; those of `html` escape what they are given.
+
+    Those of Python do not: text of a workflow comes through the three doors of python_text.py.
+    """
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("pflow_lower.templates", package_path=""),
+        loader=jinja2.PackageLoader("pflow_lower.templates", package_path=folder),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  Python, not HTML; the three doors of python_text.py escape
+        autoescape=html,  # noqa: S701  Python is not HTML
     )
