@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..generated_names import CLASSES, LOWERED
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
 from ..ir.batch_spec import ErrorHandling, InnerBatch
-from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
+from ..ir.lowered import RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked
@@ -44,9 +45,7 @@ OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backo
 
 def emit(lowered: LoweredIR, source: SourceHeader, *, runtime: str = RUNTIME) -> dict[str, str]:
     """The expanded IR and the module of generated classes, by path; both marked."""
-    files = {"lowered.json": document_text(lowered)}
-    files[f"{MODULE}.py"] = _module(lowered.batches, source, runtime)
-    return files
+    return {LOWERED: document_text(lowered), CLASSES: _module(lowered.batches, source, runtime)}
 
 
 def runtime_copy() -> dict[str, str]:
