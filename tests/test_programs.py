@@ -571,14 +571,14 @@ def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -
 def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b", "c"]', project / "calls"
-    ended = run(flow, "--budget", "2.00", words, cwd=project, CALLS=str(calls))
+    ended = run(flow, "--budget", "3.00", words, cwd=project, CALLS=str(calls))
     assert ended.returncode == 1 and ended.stdout == ""
-    assert "Batch 'shout' ended early: the budget of 2 $ is reached" in ended.stderr
-    assert calls.read_text().split() == ["4711", "a", "b"]
+    assert "Batch 'shout' ended early: the budget of 3 $ is reached" in ended.stderr
+    assert calls.read_text().split() == ["4711", "a", "b"]  # the first step costs as much
     assert "--resume" in ended.stderr  # nothing is kept without it
-    ended = run(flow, "--resume", "--budget", "2.00", words, cwd=project)
+    ended = run(flow, "--resume", "--budget", "3.00", words, cwd=project)
     assert ended.returncode == 1 and "what is done is kept" in ended.stderr
-    assert len(outputs(run(flow, "--resume", "--budget", "2.00", words, cwd=project))["said"]) == 3
+    assert len(outputs(run(flow, "--resume", "--budget", "3.00", words, cwd=project))["said"]) == 3
 
 
 def test_a_limit_is_said(project: Path) -> None:

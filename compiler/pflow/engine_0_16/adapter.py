@@ -29,7 +29,7 @@ from ..messages import new_run, say, write_line
 from ..only_lowered import refusal
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
-from .run_scope import run_of_workflow
+from .run_scope import count_steps, run_of_workflow
 
 __all__ = [
     "compiled_with_classes",
@@ -134,6 +134,7 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
     generated.engine = batch_config.engine(node, config, run_one)
+    count_steps()
     # On a terminal pflow shows batches itself; elsewhere it says nothing of one before its end.
     shows_itself = not callable(shared.get("__progress_callback__")) or sys.stderr is None or sys.stderr.isatty()
     with ending_on_sigterm(), showing(quiet=shows_itself, write=write_line):
