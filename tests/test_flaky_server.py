@@ -116,18 +116,21 @@ class Costly(Ask):
 
 
 class Program:
-    """A generated program that asks the server for 500 items, and its one command."""
+    """A generated program that asks the server for items, and its one command."""
 
-    def __init__(self, folder: Path, server: FlakyServer, batch: dict[str, Any], *options: str) -> None:
+    def __init__(
+        self, folder: Path, server: FlakyServer, batch: dict[str, Any], *options: str, items: int = 500
+    ) -> None:
         node: dict[str, Any] = {"id": "ask", "type": "asking:Costly", "params": {"url": "${url}/items/${n}"}}
         node["batch"] = {"items": "${numbers}", "as": "n", "error_handling": "continue", "parallel": True, **batch}
         inputs = {"url": {"type": "string"}, "numbers": {"type": "array"}}
         outputs = {"labels": {"type": "array", "source": "${ask.results}"}}
         workflow = {"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": [], "outputs": outputs}
-        for name, text in lower(workflow, program=True).files.items():
+        (folder / "flow.json").write_text(json.dumps(workflow))
+        for name, text in lower(folder / "flow.json", program=True).files.items():
             (folder / name).write_text(text)
         (folder / "asking.py").write_text(ASKING)
-        numbers = json.dumps(list(range(500)))
+        numbers = json.dumps(list(range(items)))
         self._command = [sys.executable, str(folder / "flow.py"), *options, f"url={server.url}", f"numbers={numbers}"]
         path = os.pathsep.join([str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         self._environment = {**os.environ, "PYTHONPATH": path, STATE_VARIABLE: str(folder / "state")}
@@ -172,6 +175,27 @@ def test_killed_three_times_and_resumed_it_ends_complete_below_its_rate_and_its_
     assert server.answered[200] <= 500 + 3 * AT_A_KILL  # nothing else is paid for twice
     assert most_in_a_window(server.granted, 1.0) <= 200 * 1.05 + 10 + 2
     assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
+def test_four_programs_keep_to_one_named_rate_though_one_of_them_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.pflow-lower.rates]\nask = { rate = "100/s", max_concurrent = 8 }\n')
+    settings = {"rate": "ask", "max_concurrent": 5, "max_retries": 3, "retry_wait": 0.05}
+    with FlakyServer(per_second=130, seconds=0.02) as server:
+        program = Program(tmp_path, server, settings, items=120)
+        running = [program.start() for _ in range(4)]
+        while sum(server.asked.values()) < 60:
+            assert running[0].poll() is None
+            time.sleep(0.01)
+        running[0].send_signal(signal.SIGKILL)
+        ended = [process.communicate() for process in running]
+        assert running[0].wait() == -signal.SIGKILL
+    for out, err in ended[1:]:
+        assert [result["response"] for result in json.loads(out)["labels"]] == [f"label {n}" for n in range(120)], err
+    assert set(server.answered) == {200}  # never told to slow down
+    assert most_in_a_window(server.granted, 1.0) <= 100 + 8 + 2
+    assert server.most_under_way <= 8 + 5  # those of the killed one may still be under way
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
