@@ -15,6 +15,7 @@ from . import __version__, pipeline, regular_files
 from .diagnostics.diagnostic import LowerError, printable
 from .diagnostics.formats.show import FORMATS, in_colour, show_findings
 from .exit_status import DONE, FAILED, INTERRUPTED
+from .generated_names import LOWERED, MAP
 from .ir.report import nearest
 from .options import Options
 from .stdio import cannot_write
@@ -276,7 +277,7 @@ def lower(
 
         click.echo(before_and_after(compiled.source.data, compiled.lowered.document))
     if emit in ("ir", "both"):
-        _show(compiled.files["lowered.json"], "json")
+        _show(compiled.files[LOWERED], "json")
     if emit in ("python", "both"):
         modules = [name for name in compiled.files if name.endswith(".py") and "/" not in name]
         for name in modules:
@@ -328,11 +329,11 @@ def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
 def _said(written: Sequence[Path], folder: Path) -> str:
     if not written:
         return f"{_shown(folder)} is up to date"
-    names = [_shown(path) for path in written if not path.name.endswith(".map.json")]
+    names = [_shown(path) for path in written if not path.name.endswith(MAP)]
     maps = ["source maps"] if len(names) != len(written) else []
     if len(names) > _NAMED:
         runtime = sum(path.parent != folder for path in written)
-        own = [_shown(path) for path in written if path.parent == folder and not path.name.endswith(".map.json")]
+        own = [_shown(path) for path in written if path.parent == folder and not path.name.endswith(MAP)]
         names = own[:_NAMED] + ([f"{len(own) - _NAMED} more"] if len(own) > _NAMED else [])
         names += [f"the runtime ({runtime} files)"] if runtime else []
     return f"wrote {', '.join([*names, *maps])}"
@@ -340,7 +341,7 @@ def _said(written: Sequence[Path], folder: Path) -> str:
 
 def _said_of_left(left: Sequence[Path], folder: Path) -> str:
     """What an earlier run left, and how to get rid of it."""
-    maps = [path for path in left if path.name.endswith(".map.json") and path.with_suffix("").with_suffix("") in left]
+    maps = [path for path in left if path.name.endswith(MAP) and path.with_suffix("").with_suffix("") in left]
     own = [path if path.parent == folder else path.parent for path in left if path not in maps]
     names = list(dict.fromkeys(map(_shown, own)))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

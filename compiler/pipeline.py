@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position
+from .generated_names import LOWERED
 from .ir.document import Document, Workflow, file_of
 from .ir.lowered import LoweredIR
 from .ir.workflow import SourceIR
@@ -122,7 +123,7 @@ def _emit(
     from .emit.marks import plain_files
 
     if not options.code:
-        marked = {"lowered.json": document_text(lowered)}
+        marked = {LOWERED: document_text(lowered)}
         return plain_files(marked), marked
     runtime = emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
     source = source_header(workflow, options, class_folders)

@@ -15,7 +15,8 @@ from .diagnostics.diagnostic import refusal
 from .emit.emit import STANDALONE_RUNTIME
 from .emit.marks import plain
 from .generated_folder import GENERATED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
-from .generated_header import LOWERED, header_of, read_header
+from .generated_header import header_of, read_header
+from .generated_names import CLASSES, LOWERED, MAP
 from .ir.lowered import MODULE, LoweredIR
 from .lowering.names import digest_of
 
@@ -66,22 +67,23 @@ def load_classes(lowered: LoweredIR, marked: Mapping[str, str]) -> dict[str, typ
 
     Tracebacks, and `inspect.getsource` of a method, show the generated lines.
     """
-    name = f"{MODULE}.py"
-    text = plain(marked[name])
+    text = plain(marked[CLASSES])
     # The digest keeps apart what two workflows of the same name were lowered to.
-    file = f"<pflow-lower {lowered.name} {MODULE}.py {digest_of(text)}>"
+    file = f"<pflow-lower {lowered.name} {CLASSES} {digest_of(text)}>"
     module = load_module(text, file, MODULE)
-    linecache.cache[f"{file}.map.json"] = (functools.partial(_map_of, lowered, name, marked[name]),)
+    linecache.cache[f"{file}{MAP}"] = (functools.partial(_map_of, lowered, marked[CLASSES]),)
     return {batch.node_id: getattr(module, batch.class_name) for batch in lowered.batches}
 
 
-def _map_of(lowered: LoweredIR, name: str, marked: str) -> str:
+def _map_of(lowered: LoweredIR, marked: str) -> str:
     """The source map of a module in memory, made when somebody asks; "" if the workflow has no file."""
     from .emit.source_map import map_text, maps_of
 
     text = plain(marked)
     header = read_header(header_of(text) or "")
-    return map_text(name, text, header.source, maps_of(lowered, {name: marked})[name]) if header is not None else ""
+    if header is None:
+        return ""
+    return map_text(CLASSES, text, header.source, maps_of(lowered, {CLASSES: marked})[CLASSES])
 
 
 def load_module(text: str, file: str, name: str) -> types.ModuleType:

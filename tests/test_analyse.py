@@ -111,6 +111,8 @@ def test_a_misspelled_node_is_found_at_its_place() -> None:
         ({"x": "${parrt.n}"}, {"batch": nested("${row.parts}", "part")}, "PFL301", "did you mean ${part.n}?"),
         ({"x": "${rwo}"}, {"batch": {**BATCH, "as": "row\n"}}, "PFL301", "did you mean ${row}?"),
         ({"inputs": {"k": 1, "l": "${k}"}}, {}, "PFL322", "filled in only after this is read"),
+        ({"inputs": {"k": 1}}, {"batch": {**BATCH, "key": "${k}"}}, "PFL322", "filled in only after this is read"),
+        ({"inputs": {"k": 1}}, {"batch": nested("${k}", "part")}, "PFL322", "filled in only after this is read"),
         ({"batch": BATCH, "x": "${item}"}, {}, "PFL301", "`batch` is one of its params"),
     ],
 )

@@ -253,6 +253,35 @@ def test_exit_statuses(lint: Run, tmp_path: Path) -> None:
     assert lint().status == 2
 
 
+def test_an_effect_in_a_workflow_that_a_resumed_batch_starts(lint: Run, tmp_path: Path) -> None:
+    def starts(name: str, **batch: Any) -> dict[str, Any]:
+        params = {"workflow": f"./{name}", "inputs": {"item": "${item}"} if batch else {}}
+        return {"id": "start", "type": "workflow", "params": params, **({"batch": batch} if batch else {})}
+
+    def write(name: str, *nodes: dict[str, Any]) -> None:
+        inputs = {"item": {"type": "any", "required": False}} if name == "child.json" else {}
+        (tmp_path / name).write_text(json.dumps({"inputs": inputs, "nodes": nodes}))
+
+    order = {"id": "order", "type": "http", "params": {"url": "x", "method": "POST", "body": {"x": "${item ?? 1}"}}}
+    read = {"id": "order", "type": "http", "params": {"url": "x/${item ?? 1}"}}
+    write("child.json", starts("grandchild.json"), read)
+    write("grandchild.json", {**order, "params": {"url": "x", "method": "POST", "body": "x"}})
+    write("w.json", starts("child.json", items=[1, 2], resume=True))
+    said = lint("w.json", "--select", "PFL515")
+    assert said.status == 1
+    assert (
+        "start.batch.resume: in ./grandchild.json, at `order`, a POST request may have been carried out before it "
+        "failed, and `resume` starts what was under way again"
+    ) in said.out
+    write("child.json", order, {**order, "id": "pay"})
+    assert "in ./child.json, at `order` and 1 more, a POST request" in lint("w.json", "--select", "PFL515").out
+    write("w.json", starts("child.json", items=[1, 2]))
+    assert lint("w.json", "--select", "PFL515").status == 0  # nothing is resumed
+    write("child.json", read, starts("w.json"))
+    write("w.json", starts("child.json", items=[1, 2], resume=True))
+    assert lint("w.json", "--select", "PFL515").status == 0  # it starts itself, and leaves nothing behind
+
+
 @pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL331"])
 def test_codes_that_nothing_has_are_refused(lint: Run, tmp_path: Path, codes: str) -> None:
     (tmp_path / "w.json").write_text(json.dumps(ask()))

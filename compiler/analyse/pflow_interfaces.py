@@ -51,7 +51,7 @@ class Interfaces:
 
 
 def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
-    """DiagnosticCollector parameters that pflow refuses, since the node's type does not have them, and needed ones."""
+    """Report parameters that pflow refuses, since the node's type does not have them, and needed ones."""
     for node in ir.nodes:
         meant = set()
         if parameters := interfaces.parameters(node.type):

@@ -200,7 +200,8 @@ class _Checker:
             return
         if root in node.inputs and root not in node.aliases:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
-            if site.kind in (SiteKind.ITEMS, SiteKind.FILE) or (in_inputs and root not in self.aliases):
+            of_the_batch = site.path[2:3] == ("batch",)
+            if of_the_batch or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
                 use.warn("PFL322", what)
             return

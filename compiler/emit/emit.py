@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..generated_names import CLASSES, LOWERED
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
 from ..ir.batch_spec import ErrorHandling, InnerBatch
-from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
+from ..ir.lowered import RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked
@@ -44,9 +45,7 @@ OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backo
 
 def emit(lowered: LoweredIR, source: SourceHeader, *, runtime: str = RUNTIME) -> dict[str, str]:
     """The expanded IR and the module of generated classes, by path; both marked."""
-    files = {"lowered.json": document_text(lowered)}
-    files[f"{MODULE}.py"] = _module(lowered.batches, source, runtime)
-    return files
+    return {LOWERED: document_text(lowered), CLASSES: _module(lowered.batches, source, runtime)}
 
 
 def runtime_copy() -> dict[str, str]:
@@ -267,15 +266,18 @@ def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
 
 
 @functools.cache
-def jinja() -> jinja2.Environment:
-    """The templates, ready to render."""
+def jinja(folder: str = "", *, html: bool = False) -> jinja2.Environment:
+    """The templates in a folder of `templates/`, ready to render; those of `html` escape what they are given.
+
+    Those of Python do not: text of a workflow comes through the three doors of python_text.py.
+    """
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("pflow_lower.templates", package_path=""),
+        loader=jinja2.PackageLoader("pflow_lower.templates", package_path=folder),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  Python, not HTML; the three doors of python_text.py escape
+        autoescape=html,  # noqa: S701  Python is not HTML
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..diagnostics.diagnostic import is_utf_8, refusal
+from ..generated_header import FLAGS
 from ..ir.document import Workflow, file_of
 from ..options import Options
 from .emit import SourceHeader
@@ -31,7 +32,7 @@ def source_header(workflow: Workflow, options: Options, class_folders: Iterable[
             raise refusal("PFL602", str(name), message, help="rename the file, or the folder")
     out = options.out if options.out is not None else path.parent
     source = _relative(path, out)
-    flags = [f"--{flag}" for flag in ("program", "standalone", "maps") if getattr(options, flag)]
+    flags = [flag for flag in FLAGS if getattr(options, flag.removeprefix("--"))]
     if options.nodes_file is not None:
         flags += ["--nodes", _relative(options.nodes_file, out)]
     return SourceHeader(

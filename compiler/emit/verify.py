@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..generated_names import CLASSES, PROGRAM
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
 
@@ -42,18 +43,18 @@ def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
 
     Raises: InvalidOutput.
     """
-    wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
+    wrong = list(_wrong_in_module(files[CLASSES], lowered.batches))
     if wrong:
-        raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
-    if "flow.py" in files:
-        verify_program(files["flow.py"])
+        raise InvalidOutput(f"generated invalid code in {CLASSES}: " + "; ".join(wrong))
+    if PROGRAM in files:
+        verify_program(files[PROGRAM])
 
 
 def verify_program(text: str) -> None:
     """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
     wrong = list(_wrong_in_program(ast.parse(text)))
     if wrong:
-        raise InvalidOutput("generated invalid code in flow.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {PROGRAM}: " + "; ".join(wrong))
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:

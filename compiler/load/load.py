@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, is_utf_8, refusal
-from ..generated_header import HEADER_BYTES, LOWERED, header_of, is_expanded, read_header
+from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
+from ..generated_names import CLASSES, LOWERED
 from ..ir.document import Document, NoPositions
 from ..ir.report import kind
 from .file_references import read_files
@@ -214,7 +215,7 @@ def _source_of(header: str) -> str:
 def _source_beside(name: str) -> str:
     """The source of the classes that belong to a `lowered.json`; "" if they are not beside it."""
     try:
-        header = header_of(regular_files.read_start(Path(name).with_name("nodes.py"), HEADER_BYTES))
+        header = header_of(regular_files.read_start(Path(name).with_name(CLASSES), HEADER_BYTES))
     except (OSError, ValueError):
         return ""
     return "" if header is None else _source_of(header)

@@ -25,7 +25,7 @@ def normalised(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def not_json_error(unfit: NotJson, data: object, name: str, position: Position | None) -> LowerError:
-    """What `plain` refused, as an error."""
+    """What `to_plain_json` refused, as an error."""
     return refusal(unfit.code, name, unfit.message, position, where=where(data, unfit.path), help=unfit.help)
 
 

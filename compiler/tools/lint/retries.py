@@ -62,17 +62,24 @@ def repeated_effect(_context: LintContext, node: SourceNode) -> Iterator[Finding
     yield Finding(path, message, help, key=True)
 
 
-def resumed_effect(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
+def resumed_effect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL515: an item that was under way when a run died starts again, and may have been done."""
     if node.batch is None or not node.batch.resume:
         return
-    effect = _effect(node)
-    if not effect and node.type == "shell":
-        effect = "the command may have done its work before the run ended"
+    effect = _resumed(node)
+    below = [(inner, name, said) for name, inner in context.started_by(node) if (said := _resumed(inner))]
+    if below:
+        inner, name, said = below[0]
+        effect = f"in {name}, at `{inner.id}`" + (f" and {len(below) - 1} more" if below[1:] else "") + f", {said}"
     if effect:
         help = "make a second time harmless (an idempotency key, a check before), or leave `resume` out"
         message = f"{effect}, and `resume` starts what was under way again"
         yield Finding((*node.path, "batch", "resume"), message, help, key=True)
+
+
+def _resumed(node: SourceNode) -> str:
+    """What a run that died may have left behind of a node, though nobody knows that it has."""
+    return _effect(node) or ("the command may have done its work before the run ended" if node.type == "shell" else "")
 
 
 def _effect(node: SourceNode) -> str:

@@ -14,6 +14,7 @@ from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...runtime.pace import rate_of
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
+from ..shared.sub_workflows import NotWalked, Walk
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import TimeBounds, Times, makespan, of_calls
 from .items import Items, items_of
@@ -22,7 +23,6 @@ from .node import Node, repeated, together
 from .tokens import tokens_of
 from .totals import Totals, along
 from .totals import together as all_together
-from .walk import NotWalked, Walk
 
 ROUNDS = 100
 """How often pflow runs one node in a run at most."""
