@@ -164,7 +164,7 @@ class TestTable:
             ('a = "no-class"', "PFL411 a: 'no-class' names no class"),
             ('a = "m:x y"', "PFL411 a: 'm:x y' names no class"),
             ('my.type = "m:A"', "PFL411 my: the class is missing"),
-            ('a = { class = "m:A", asinc = true }', "PFL411 a: unknown key 'asinc'"),
+            ('a = { class = "m:A", asinc = true }', "PFL411 a.asinc: unknown key 'asinc'"),
             ('a = { class = "m:A", async = "yes" }', "PFL411 a.async: 'yes' is neither true nor false"),
             ('a = { class = "m:A", params = ["x"] }', "PFL411 a.params: not a table"),
             ('a = { class = "m:A", params = { x = "strr" } }', "PFL411 a.params.x: 'strr' is not a parameter type"),

@@ -50,6 +50,29 @@ def test_own_attempts(type_name: str) -> None:
     assert (node.max_retries, node.wait) == (known.own, known.wait)
 
 
+@pytest.mark.parametrize("type_name", TYPES)
+def test_needed_parameters(type_name: str) -> None:
+    """A node without one fails before it works, and says which; with all of them, nothing is wanting."""
+    needs, may_be_empty = RECORDS[type_name].needs, RECORDS[type_name].may_be_empty
+    values = {"backend": "claude", "code": "result: int = 1", "url": "http://localhost"}
+    all_given = {key: values.get(key, "x") for key in needs} | {"model": "a/b"}  # which pflow's compiler adds
+
+    def said(params: dict[str, Any]) -> str:
+        node = made(type_name)
+        node.set_params(params)
+        try:
+            node.prep({"confirm_delete": True})
+        except Exception as error:  # noqa: BLE001  the types raise many kinds
+            return str(error).lower()
+        return ""
+
+    assert not any(key in said(all_given) or "require" in said(all_given) for key in needs)
+    for key in needs:
+        assert key in said({name: value for name, value in all_given.items() if name != key})
+        assert key in said(all_given | {key: None})
+        assert (key in said(all_given | {key: ""})) == (key not in may_be_empty)
+
+
 def calls(node: dict[str, Any], log: Path) -> int:
     """How often a batch of one item makes the node do its work, which leaves a mark and fails."""
     ir = {

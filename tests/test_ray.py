@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.server
 import importlib
+import itertools
 import json
 import logging
 import os
@@ -24,8 +26,10 @@ from pocketflow import AsyncNode, Node
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_cluster import NotForRay
+from pflow_lower.runtime.ray_driver import Driver
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
+from pflow_lower.tools.plan.cluster import Cluster, dealt
 
 ray = pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -296,6 +300,88 @@ def test_a_named_budget_holds_over_all_workers(tmp_path: Path) -> None:
     assert shared["b"]["success_count"] == 15
     assert time.monotonic() - begun >= 14 / 20
     assert Path(shared["ledger"]).read_text().split() == ["+", "-"] * 15  # no two at a time
+
+
+def test_a_named_budget_bounds_several_batches_together(tmp_path: Path) -> None:
+    """Two batches at a time, on the cluster and here: of all their items two run at a time."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pflow-lower.rates]\nsmall = { max_concurrent = 2 }\n")
+    ledger = tmp_path / "ledger"
+
+    def batch(on: str | None) -> None:
+        settings = {"items": list(map(str, range(12))), "parallel": True, "rate": "small", "max_concurrent": 8}
+        params = {"x": "${item}", "ledger": str(ledger), "seconds": 0.05}
+        node = {"id": "b", "type": "work", "params": params, "batch": settings}
+        path = tmp_path / f"{on}.json"
+        path.write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node], "edges": []}))
+        shared: dict[str, Any] = {}
+        with running(Run("w", on=on)):
+            lower(path).load()["b"](Alone())._run(shared)
+        assert shared["b"]["success_count"] == 12
+
+    threads = [threading.Thread(target=batch, args=(on,)) for on in ("ray", "ray", None)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    under_way = list(itertools.accumulate(1 if sign == "+" else -1 for sign in ledger.read_text().split()))
+    assert len(under_way) == 2 * 36 and max(under_way) == 2
+
+
+class AloneAsync(AsyncNode):  # type: ignore[misc]
+    async def prep_async(self, shared: Any) -> Any:
+        return self.params
+
+    async def exec_async(self, params: Any) -> Any:
+        return Work.exec(Work(), params)
+
+
+def test_a_task_that_is_cancelled_starts_nothing_more(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    settings = {"items": "${list}", "parallel": True, "max_concurrent": 2}
+    params = {"x": "${item}", "ledger": "${ledger}", "seconds": 0.02}
+    inputs = {name: {"type": "any"} for name in ("list", "ledger")}
+    node = {"id": "b", "type": "work", "params": params, "batch": settings}
+    (tmp_path / "nodes.toml").write_text(f'work = {{ class = "{__name__}:AloneAsync", async = true }}\n')
+    workflow = {"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []}
+    made = lower(workflow, nodes=tmp_path / "nodes.toml").load()["b"]
+    shared: dict[str, Any] = {"list": list(map(str, range(5_000))), "ledger": str(ledger)}
+
+    async def cancelled() -> None:
+        with running(Run("w", on="ray")):
+            task = asyncio.ensure_future(made(AloneAsync())._run_async(shared))
+            while len(begun(ledger)) < 20:  # noqa: ASYNC110  other processes write there
+                await asyncio.sleep(0.02)
+            task.cancel()
+            before = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - before < 30  # and not the 50 s that the items would take
+
+    asyncio.run(cancelled())
+    time.sleep(1)  # more than what workers need to hear of it
+    before = len(begun(ledger))
+    time.sleep(0.5)
+    assert 20 <= len(begun(ledger)) == before < 5_000
+    assert shared["b"]["count"] < 5_000
+
+
+def test_plan_foresees_how_items_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    send = Driver._send
+    outcome(list("ab"), {"max_concurrent": 2})  # both workers are there
+
+    def noted(self: Driver, chunk: Any, width: int) -> Any:
+        sent.append(len(chunk.left))
+        return send(self, chunk, width)
+
+    monkeypatch.setattr(Driver, "_send", noted)
+    found = outcome(list(map(str, range(150))), {"max_concurrent": 2}, seconds=0.03)
+    foreseen = dealt(Cluster(2), "b", 150, 0.03, 2)
+    assert found["success_count"] == sum(sent) == 150
+    assert foreseen.workers == 2 and len(sent) == pytest.approx(foreseen.chunks, rel=0.35)
+    assert max(sent) <= 0.5 / 0.03 and max(sent) == pytest.approx(0.5 / 0.03, rel=0.35)
+    # One of two has an item to do more than the other, at most; what the cluster is not busy is that.
+    assert 2.249 <= foreseen.seconds <= 2.249 * 1.1 and foreseen.utilisation > 0.9
 
 
 class Alone(Node):  # type: ignore[misc]

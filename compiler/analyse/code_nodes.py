@@ -9,6 +9,7 @@ from ..ir.report import kind as kind_of
 from ..ir.template import Reference, Template, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .code_annotations import PYTHON_TYPES, Annotations, allows_none, annotations_of, is_python_type, json_type
+from .invariance import INDEX, ITERATION
 from .known_outputs import known_type
 
 _FITS = {
@@ -87,7 +88,7 @@ def _check_declarations(
     for name, annotation in found.bare.items():
         if name not in inputs and name not in _OUTPUTS:
             message = f"the code declares the input `{name}: {annotation}`, and `inputs` does not feed it"
-            fed = f"${{{name}}}" if node.batch is not None and name == node.batch.alias else "..."
+            fed = f"${{{name}}}" if name in node.aliases else "..."
             help = f'add "{name}": "{fed}" to `inputs`, or give it a value where it is declared'
             report.error("PFL317", code, message, text=f"{name}: {annotation}", help=help)
 
@@ -112,10 +113,9 @@ def _counters(ir: SourceIR) -> frozenset[str]:
     """The counters that the workflow has and that nothing else in it is called."""
     taken: set[str] = {*ir.inputs, *(node.id for node in ir.nodes)}
     for node in ir.nodes:
-        inputs = node.params.get("inputs")
-        taken |= {*(inputs if isinstance(inputs, dict) else ()), node.batch.alias if node.batch else ""}
-    there = {"__index__" for node in ir.nodes if node.batch is not None}
-    there |= {"__iteration__" for node in ir.nodes if node.loop}
+        taken |= {*node.inputs, *node.aliases}
+    there = {INDEX for node in ir.nodes if node.batch is not None}
+    there |= {ITERATION for node in ir.nodes if node.loop}
     return frozenset(there - taken)
 
 

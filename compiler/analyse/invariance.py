@@ -17,7 +17,8 @@ from ..ir.workflow import SourceNode
 
 INDEX = "__index__"
 """pflow's own name for the position of an item."""
-
+ITERATION = "__iteration__"
+"""pflow's own name for the number of a loop's round."""
 
 ITEM_NAME = "batch.key"
 """Stands for the template of an item's name, where a parameter is asked for by its key."""

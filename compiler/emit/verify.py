@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..generated_names import CLASSES, PROGRAM
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
 
@@ -38,17 +39,22 @@ _NESTED = frozenset({ast.ListComp, ast.comprehension, ast.Subscript})
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
-    """Check the generated modules of batch classes. Raises: InvalidOutput."""
-    wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
+    """Check the generated modules: that of the batch classes and, where there is one, the program.
+
+    Raises: InvalidOutput.
+    """
+    wrong = list(_wrong_in_module(files[CLASSES], lowered.batches))
     if wrong:
-        raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {CLASSES}: " + "; ".join(wrong))
+    if PROGRAM in files:
+        verify_program(files[PROGRAM])
 
 
 def verify_program(text: str) -> None:
     """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
     wrong = list(_wrong_in_program(ast.parse(text)))
     if wrong:
-        raise InvalidOutput("generated invalid code in flow.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {PROGRAM}: " + "; ".join(wrong))
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:

@@ -13,9 +13,9 @@ from .tree import Choice, Lookup, Value
 from .workflow import Edge, Retry
 
 MODULE = "nodes"
+"""The module that holds the generated classes."""
 RAY_OPTIONS = "RayOptions"
 """The type of the runtime that a class says its `ray_options` in."""
-"""The module that holds the generated classes."""
 
 
 class Shape(enum.Enum):

@@ -68,8 +68,7 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
     except regular_files.Refused as error:
         raise _Unreadable(f"the file {reference} is not read: {error.strerror}", regular_files.HELP) from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise _Unreadable(f"cannot read the file {reference}: {reason}") from error
+        raise _Unreadable(f"cannot read the file {reference}: {regular_files.reason(error)}") from error
     except ValueError as error:  # not UTF-8, or a NUL in the name
         raise _Unreadable(f"the file {reference} is not UTF-8 text") from error
     if key in FILE_TEXTS:

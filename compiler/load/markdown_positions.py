@@ -35,14 +35,14 @@ _DECLARED = ("Inputs", "Steps", "Outputs")
 
 
 class MarkdownPositions:
-    """The positions of a `.pflow.md`. Implements `ir.Positions`."""
+    """The positions of a `.pflow.md`. Implements `Positions` of ir/document.py."""
 
     def __init__(self, text: str, data: Mapping[str, Any]) -> None:
         self._text = text
         self._data = data
 
     def find(self, path: Path, text: str | None = None) -> Position | None:
-        """See `ir.Positions.find`."""
+        """See `Positions.find`."""
         place = self._place(path)
         if text:
             # A block's text may be spelled over several lines; then its first line still helps.
@@ -53,12 +53,12 @@ class MarkdownPositions:
         return self.at(self._first(place))
 
     def find_key(self, path: Path) -> Position | None:
-        """See `ir.Positions.find_key`."""
+        """See `Positions.find_key`."""
         place = self._place(path)
         return self.at(place.key[0]) if place.whole and place.key is not None else self.find(path)
 
     def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
-        """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without.
+        """See `Positions.find_inside`. Line by line: YAML indents a block that the value has without.
 
         The lines are looked for one after the other, as far as they can be found.
         """
@@ -85,7 +85,7 @@ class MarkdownPositions:
         return found
 
     def extent(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.extent`."""
+        """See `Positions.extent`."""
         place = self._place(path)
         start = self._first(place)
         last = start + len(self._text[start : place.end].rstrip()) - 1
@@ -97,7 +97,7 @@ class MarkdownPositions:
         return self.at(at) if at >= 0 else None
 
     def span(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.span`."""
+        """See `Positions.span`."""
         place = self._place(path)
         if not place.whole:
             return None
@@ -106,7 +106,7 @@ class MarkdownPositions:
         return start, max(start, place.start + len(text.rstrip()))
 
     def key_span(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.key_span`."""
+        """See `Positions.key_span`."""
         place = self._place(path)
         return place.key if place.whole else None
 

@@ -10,7 +10,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity,
 from ..ir.paths import Path as DataPath
 from ..ir.paths import where
 from .json_positions import Repeated
-from .plain_data import NotJson
+from .plain_data import NotJson, json_key
 
 
 def normalised(data: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def normalised(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def not_json_error(unfit: NotJson, data: object, name: str, position: Position | None) -> LowerError:
-    """What `plain` refused, as an error."""
+    """What `to_plain_json` refused, as an error."""
     return refusal(unfit.code, name, unfit.message, position, where=where(data, unfit.path), help=unfit.help)
 
 
@@ -55,8 +55,3 @@ def repeated_key(
         position=at(repeated.offset),
         help=f"remove one of them; {readers} would silently keep the last",
     )
-
-
-def json_key(key: object) -> str:
-    """How `json.dumps` spells a key that is not a string."""
-    return str(next(iter(json.loads(json.dumps({key: 0})))))

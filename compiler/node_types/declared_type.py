@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from ..ir.lowered import Declared
 
+JSON_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "dict": "object",
+    "list": "array",
+}
+"""What JSON Schema calls Python's types."""
+
 _SPELLINGS = {
     "str": Declared.TEXT,
     "dict": Declared.OBJECT,

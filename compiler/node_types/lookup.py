@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,6 +58,8 @@ class NodeType(NamedTuple):
     origin: TypeSource
     looked: Looked | None = None
     """What looking at the class gave; None for pflow's own, which are known."""
+    declared: frozenset[str] = frozenset()
+    """The parameters that pflow's registry lists; pflow refuses any other, but where there are none."""
 
 
 class NodeTypes:
@@ -138,7 +140,11 @@ class NodeTypes:
             looked = self._look(module, class_name, Path(file))
         elif path is not None and module.partition(".")[0] != "pflow":
             looked = self._look(*path)
-        return _node_type(name, path, types, TypeSource.REGISTRY, looked)
+        found = _node_type(name, path, types, TypeSource.REGISTRY, looked)
+        keys = {spec["key"] for section in ("inputs", "params") for spec in _specs(entry, section)}
+        if keys and entry.get("type") == "mcp":
+            keys |= MCP_TOOL.params.keys()
+        return found._replace(declared=frozenset(keys))
 
     def _look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         if self._sources is None:
@@ -224,14 +230,19 @@ def _outer(declared: Mapping[str, str]) -> dict[str, str]:
     return {key: outer_type(kind) for key, kind in declared.items()}
 
 
-def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
-    """The types that one section of a registry entry's interface declares."""
+def _specs(entry: Mapping[str, Any], section: str) -> Iterator[Mapping[str, Any]]:
+    """What one section of a registry entry's interface says of each key."""
     interface = entry.get("interface")
     specs = interface.get(section) if isinstance(interface, dict) else None
+    for spec in specs if isinstance(specs, list) else ():
+        if isinstance(spec, dict) and isinstance(spec.get("key"), str):
+            yield spec
+
+
+def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
+    """The types that one section of a registry entry's interface declares."""
     return {
-        spec["key"]: outer_type(spec["type"])
-        for spec in (specs if isinstance(specs, list) else ())
-        if isinstance(spec, dict) and isinstance(spec.get("key"), str) and isinstance(spec.get("type"), str)
+        spec["key"]: outer_type(spec["type"]) for spec in _specs(entry, section) if isinstance(spec.get("type"), str)
     }
 
 

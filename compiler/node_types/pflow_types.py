@@ -47,6 +47,10 @@ class PflowType(NamedTuple):
     attempts: Attempts = Attempts()
     declares_params: bool = True
     """Whether pflow refuses a parameter that the type does not declare."""
+    needs: tuple[str, ...] = ()
+    """Parameters without which a run of it fails; pflow finds that out when it runs."""
+    may_be_empty: frozenset[str] = frozenset()
+    """Those of them whose text may be empty."""
     effects: Literal["none", "perhaps", "yes"] = "perhaps"
     """Whether it leaves something behind in the world: always, or as its parameters say."""
     asks_a_model: bool = False
@@ -108,6 +112,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("result:str|dict _schema_error:str _agent_error:str llm_usage:dict"),
         "agent session",
         Attempts(own=2, wait=1.0, raises=True),
+        needs=("backend", "prompt"),
         answers="new",
         structured_output="result",
     ),
@@ -116,6 +121,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("code:str inputs:dict timeout:int requires:list"),
         _table("result:any stdout:str stderr:str error:str"),
         "run of the code",
+        needs=("code",),
         data_outputs=("result",),
         chooses_action=True,
     ),
@@ -125,6 +131,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("copied:bool error:str"),
         "file operation",
         _FILE,
+        needs=("source_path", "dest_path"),
         effects="yes",
         reads_file="source_path",
         writes_file="dest_path",
@@ -135,6 +142,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("deleted:str error:str"),
         "file operation",
         _FILE,
+        needs=("file_path",),
         effects="yes",
     ),
     "http": PflowType(
@@ -149,6 +157,7 @@ TYPES: Mapping[str, PflowType] = {
         ),
         "request",
         Attempts(own=3, wait=1.0, raises=True),
+        needs=("url",),
         data_outputs=("response",),
     ),
     "llm": PflowType(
@@ -161,6 +170,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("response:any error:str prompt:str llm_usage:dict"),
         "model call",
         Attempts(own=3, wait=1.0),
+        needs=("prompt",),
         effects="none",
         asks_a_model=True,
         answers="new",
@@ -174,6 +184,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("moved:bool error:str warning:str"),
         "file operation",
         _FILE,
+        needs=("source_path", "dest_path"),
         effects="yes",
         reads_file="source_path",
         writes_file="dest_path",
@@ -185,6 +196,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("content:str content_is_binary:bool file_path:str error:str"),
         "file operation",
         _FILE,
+        needs=("file_path",),
         effects="none",
         reads_file="file_path",
     ),
@@ -194,6 +206,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("stdout:str stdout_is_binary:bool stderr:str stderr_is_binary:bool exit_code:int"),
         "command",
         Attempts(heeds_retry=False),
+        needs=("command",),
         text_containers=frozenset({"env"}),
     ),
     WORKFLOW: _WORKFLOW,
@@ -203,6 +216,8 @@ TYPES: Mapping[str, PflowType] = {
         _table("written:bool error:str"),
         "file operation",
         _FILE,
+        needs=("content", "file_path"),
+        may_be_empty=frozenset({"content"}),
         effects="yes",
         writes_file="file_path",
         replaces_file=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -116,6 +117,7 @@ def run_workflow(
     of `pflow run`, and so is the exit status. PFLOW_LOWER_RESUME=1 is --resume for a plain pflow.
     """
     _refuse_json(ctx.args)
+    _refuse_generated(ctx.args)
     _refuse_twice(ctx.args)
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
@@ -218,6 +220,22 @@ def _refuse_json(arguments: Sequence[str]) -> None:
     """Say of a JSON workflow that pflow's command does not take it, before pflow starts, and exit."""
     for argument in filter(_is_json, arguments):
         _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
+
+
+def _refuse_generated(arguments: Sequence[str]) -> None:
+    """Say of a module that pflow-lower has written that it is not the workflow, and exit: pflow would parse it."""
+    from pathlib import Path
+
+    from ..generated_header import HEADER_BYTES
+    from ..load.load import generated_module
+    from ..regular_files import read_start
+
+    for argument in arguments:
+        if argument.endswith(".py"):
+            with contextlib.suppress(OSError):  # pflow says what there is to say of it
+                if (refused := generated_module(read_start(Path(argument), HEADER_BYTES), argument)) is not None:
+                    click.echo(str(refused), err=True)
+                    raise SystemExit(FAILED)
 
 
 def _refuse_twice(arguments: Sequence[str]) -> None:

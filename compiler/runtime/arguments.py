@@ -10,8 +10,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-Inputs = Mapping[str, Mapping[str, Any]]
-"""The declared inputs of a workflow by name."""
+from .declared_inputs import Inputs, fill_in, is_required
 
 
 class Asked(NamedTuple):
@@ -108,15 +107,8 @@ def read_inputs(inputs: Inputs, arguments: list[str]) -> dict[str, Any]:
             given[name] = sys.stdin.read()
         if name in given:
             given[name] = _typed(name, given[name], spec.get("type"))
-        elif _is_required(spec):
-            raise ValueError(f"the input {name} is missing: {spec.get('description') or name}; give it as {name}=...")
-        else:
-            given[name] = spec.get("default")
-    return given
-
-
-def _is_required(spec: Mapping[str, Any]) -> bool:
-    return bool(spec.get("required", True)) and "default" not in spec
+    fill_in(given, inputs, "{name}=...")
+    return {name: given[name] for name in inputs}
 
 
 def _typed(name: str, text: str, declared: str | None) -> Any:
@@ -161,7 +153,7 @@ def _facts(spec: Mapping[str, Any]) -> list[str]:
         text = json.dumps(spec["default"], ensure_ascii=False, default=str)
         facts.append(f"default {text if len(text) <= 200 else text[:197] + '...'}")
     else:
-        facts.append("required" if _is_required(spec) else "optional")
+        facts.append("required" if is_required(spec) else "optional")
     if spec.get("stdin"):
         facts.append("or piped text")
     return facts

@@ -160,8 +160,8 @@ class Batch(Stoppable):
         except (StreamError, ValueError) as error:  # of a file of items, in which anything may stand
             self.is_closed, self.unreadable = True, error
             return None
-        if taken is not None and self.run is not None and self.run.is_over_budget():
-            self._end_early(f"the budget of {self.run.budget:g} $ is reached ({self.run.spent:g} $ known)")
+        if taken is not None and self.run is not None and (over := self.run.over_budget()):
+            self._end_early(over)
             return None
         return None if taken is None else Call(self, *taken)
 
@@ -239,9 +239,7 @@ class Batch(Stoppable):
 
     def _count(self, call: Call, result: Result) -> None:
         """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
-        cost = cost_of(result)
-        if cost is not None and self.run is not None:
-            self.run.has_cost(cost)
+        cost = cost_of(result) if self.run is None else self.run.pays(result)
         if call.error is None and self.controls is not None:
             outputs = {name: value for name, value in result.items() if name not in _OF_THE_ITEM}
             self.controls.keep(call, outputs, cost)

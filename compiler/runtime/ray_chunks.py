@@ -1,4 +1,4 @@
-"""How the items of a batch are dealt out to the workers of a cluster: by `ray_batch.py`, and by who foresees that."""
+"""How the items of a batch are dealt out to the workers of a cluster: by `ray_driver.py`, and by who foresees that."""
 
 from __future__ import annotations
 

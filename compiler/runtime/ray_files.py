@@ -18,7 +18,7 @@ from typing import Any
 from .batch import MOST_CONCURRENT
 from .call import Call
 from .item_readers import number_of_items
-from .ray_batch import MOST_DEATHS, Chunk, Driver
+from .ray_driver import MOST_DEATHS, Chunk, Driver
 from .ray_file_worker import Ended, Part, begun_in, in_file, unfinished
 from .streams import ItemsFile
 

@@ -85,16 +85,16 @@ class TimeLimit:
             if self._idle:
                 return self._idle.pop()
         worker = _Worker(self._ended)
+        self._workers.add(worker)  # before it starts: an interrupt meanwhile must not leave it waiting for ever
         try:
             worker.start()
-        except BaseException:
-            self._room.put(None)
+        except Exception:
+            self._ended(worker)
             raise
-        self._workers.add(worker)
         return worker
 
     def _ended(self, worker: _Worker) -> None:
-        """Only now is there room for another one in the place of `worker`, which was given up."""
+        """Only now is there room for another one in the place of `worker`."""
         self._workers.discard(worker)
         self._room.put(None)
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import itertools
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -396,6 +397,21 @@ def act(step: str, params: dict[str, Any]) -> str:
     return given_by(params["at"], params.get("previous", ""))
 
 
+@contextlib.contextmanager
+def no_garbage_collected_beside_threads() -> Iterator[None]:
+    """Collect garbage before and after what runs inside, never meanwhile.
+
+    The collector of Python 3.11.7 has crashed here, while it looked at the dict of an object: with
+    `gc.set_threshold(100)` in one of three runs of these tests. Why is not known. It never did with 3.10 or 3.12, nor
+    in 25,000 batches on threads outside of these tests.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Explorer:
     """Runs plans, as often as there are orders of their events: as tasks of `loop`, on threads, or in order.
 
@@ -444,7 +460,8 @@ class Explorer:
         """Run `plan(n)`, the plan of the n-th order, for all of them."""
         choices: list[int] = []
         for n in itertools.count():
-            made = self.run(plan(n), choices)
+            with no_garbage_collected_beside_threads():
+                made = self.run(plan(n), choices)
             while made and made[-1][0] == made[-1][1] - 1:
                 made.pop()
             if not made:

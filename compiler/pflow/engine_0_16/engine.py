@@ -58,6 +58,7 @@ class PflowEngine(Engine):
         self.events: Events | None = None
         self.items: ItemMemory | None = None
         self.cancel = threading.Event()
+        self.children: dict[str, str] = {}
 
     def for_worker(self) -> WorkerEngine:
         """What stands for pflow's engine where items run in other processes."""
@@ -102,7 +103,7 @@ class PflowEngine(Engine):
     def depends_on(self, call: Call, params: dict[str, Any]) -> Any:
         """What pflow's compiler injected; of a sub-workflow, what its file says."""
         static = {key: value for key, value in self.static.items() if key not in params and not _is_no_concern(key)}
-        child = child_of(call.inner or self.node, params, call.batch.shared)
+        child = child_of(call.inner or self.node, params, call.batch.shared, self.children)
         return [static, child] if static or child else None
 
     def aborts(self, exception: Exception) -> bool:

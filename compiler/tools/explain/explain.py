@@ -79,10 +79,10 @@ def line_in_words(file: Path, line: int) -> str:
     return "\n".join(parts)
 
 
-def _told(mapped: Mapped, known: GeneratedFile, workflow: Sequence[str] | None) -> list[str]:
+def _told(mapped: Mapped, known: GeneratedFile, workflow: Sequence[str]) -> list[str]:
     lines = [f"comes from {_at(mapped, known)}"]
     position = mapped.position
-    if position is not None and workflow is not None and position.line <= len(workflow):
+    if position is not None and position.line <= len(workflow):
         lines.append(_quoted(workflow[position.line - 1], position.line, position.column))
     lines.append(f"  {_address(mapped)}: {RULES[mapped.rule]}")
     return lines

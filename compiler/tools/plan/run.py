@@ -36,13 +36,15 @@ def run(
 ) -> int:
     """Print the plan of `workflow`; answer the exit status."""
     try:
-        made = plan(workflow, inputs, times=_times(item_times, trace), price=_price(price), cluster=cluster)
+        times = _times(item_times, trace)
+        made = plan(workflow, inputs, times=times, price=_price(price), cluster=cluster, ask_pflow=True)
     except LowerError as error:
         show_findings(error.diagnostics, "text")
         return FAILED
     except (WrongInput, WrongTime) as error:
         click.echo(f"pflow-lower: {error}", err=True)
         return FAILED
+    show_findings(made.findings, "text")  # what a run would stumble over is no part of the plan
     click.echo(dump(made) if form == "json" else as_text(made))
     return DONE
 
@@ -54,12 +56,14 @@ def plan(
     times: Times = Times(),  # noqa: B008  has no state
     price: Price | None = None,
     cluster: Cluster | None = None,
+    ask_pflow: bool = False,
 ) -> Plan:
-    """The plan of a workflow (a path, "-" or the data itself); `inputs` are NAME=VALUE.
+    """The plan of a workflow (a path, "-" or the data itself); `inputs` are NAME=VALUE, `ask_pflow` as in `Options`.
 
     Raises: LowerError, if it cannot be read or is invalid; WrongInput; WrongTime, for a node that it does not have.
     """
-    ir = pipeline.run(workflow, Options(code=False)).source
+    compiled = pipeline.run(workflow, Options(code=False, ask_pflow=ask_pflow))
+    ir = compiled.source
     known = KnownValues(ir, given(ir, inputs), Path.cwd())
     folder = Path(ir.name).parent if not ir.name.startswith("<") else Path.cwd()
     if cluster is not None:
@@ -68,7 +72,7 @@ def plan(
     nodes, totals = forecast(ir, known, times, folder=folder)
     if not ir.name.startswith("<"):
         nodes = with_journal(nodes, Path(ir.name).absolute())
-    made = Plan(ir.name, nodes, price, totals, cluster, known.missing())
+    made = Plan(ir.name, nodes, price, totals, known.missing(), compiled.diagnostics, cluster)
     missing = times.named - {node.path for _, node in made.flat()}
     if missing:
         raise WrongTime(f"--item-time {min(missing)}=...: the workflow has no such node")
