@@ -95,7 +95,7 @@ def run(folder: Path, name: str, words: list[str], pages: int) -> bytes:
     begun = time.perf_counter()
     ended = subprocess.run(program, cwd=folder, env=home, capture_output=True, check=False)
     if ended.returncode:
-        sys.exit(f"status {ended.returncode}: {ended.stderr.decode()}")
+        sys.exit(f"status {ended.returncode}: {ended.stderr.decode()}{ended.stdout.decode()}")
     result = json.loads(ended.stdout)["result"]["digests"]
     started = Counter((folder / name).read_text().split())
     made = json.dumps(result).encode()
