@@ -190,3 +190,11 @@ def test_parameters_of_types_in_the_registry_are_refused_where_pflow_refuses_the
     with pytest.raises(pflow_lower.LowerError) as failure:
         pflow_lower.lower(with_params("mine", ["tiems"]))
     assert [found.help for found in failure.value.diagnostics] == ["did you mean `times`?"]
+
+
+@pytest.mark.parametrize(("output", "wrong"), [("stdot", {"PFL334"}), ("stdout", set()), ("item.page", set())])
+def test_an_inner_item_has_the_outputs_of_the_type(output: str, wrong: set[str]) -> None:
+    ir = reading("shell", f"results[0].{output}", "param")
+    inner = {"items": "${file.pages}", "as": "page"}
+    ir["nodes"][0] |= {"batch": {"items": [{"pages": [1]}], "as": "file", "batch": inner}}
+    assert codes(ir) == wrong
