@@ -268,9 +268,9 @@ def lower(
         if not quiet and form == "text":
             from .generated_folder import left_over
 
-            click.echo(_said(written, out), err=True)
+            click.echo(_about_written(written, out), err=True)
             if left := left_over(compiled.files, out):
-                click.echo(_said_of_left(left, out), err=True)
+                click.echo(_about_left_over(left, out), err=True)
         return
     if emit == "graph":
         from .tools.shared.mermaid import before_and_after
@@ -326,7 +326,7 @@ def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
     return write(files, folder, source=None if workflow == "-" else Path(workflow))
 
 
-def _said(written: Sequence[Path], folder: Path) -> str:
+def _about_written(written: Sequence[Path], folder: Path) -> str:
     if not written:
         return f"{_shown(folder)} is up to date"
     names = [_shown(path) for path in written if not path.name.endswith(MAP)]
@@ -339,7 +339,7 @@ def _said(written: Sequence[Path], folder: Path) -> str:
     return f"wrote {', '.join([*names, *maps])}"
 
 
-def _said_of_left(left: Sequence[Path], folder: Path) -> str:
+def _about_left_over(left: Sequence[Path], folder: Path) -> str:
     """What an earlier run left, and how to get rid of it."""
     maps = [path for path in left if path.name.endswith(MAP) and path.with_suffix("").with_suffix("") in left]
     own = [path if path.parent == folder else path.parent for path in left if path not in maps]

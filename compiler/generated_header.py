@@ -79,4 +79,4 @@ def read_header(header: str) -> Header | None:
             chosen["nodes_file"] = next(rest, None)
         else:
             return None
-    return Header(source, **chosen)
+    return Header(source.removeprefix("./"), **chosen)

@@ -8,7 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -140,11 +143,21 @@ def test_the_order_of_keys_does_not_matter() -> None:
     assert fingerprint("n", "t", {"a": 1}) != fingerprint("m", "t", {"a": 1})
 
 
+def cut(path: Path) -> None:
+    """Take away pages that nothing reads until an answer in them is looked for."""
+    many = Journal(path, "w.json")
+    for number in range(500):
+        many.keep(ask(number), "classify", None, {"response": "x" * 99}, seconds=0)
+    many.close(ended_well=False)
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda path: path.write_bytes(b"not a database at all" * 99), "file is not a database"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
+        (cut, "page|malformed"),
         (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 1"),
         (lambda path: pragma(path, "application_id = 7"), "it is not a journal of pflow-lower"),
     ],
@@ -263,13 +276,55 @@ def test_a_full_disk_is_said_by_the_next_item(tmp_path: Path, monkeypatch: pytes
     assert list(read_rows(run.path))  # what was written before is still there
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_an_error_before_the_first_item(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that every user may look into."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def said_to_an_ordinary_user(folder: Path) -> str:
+    """What keeps somebody who is not root, and may so not write everywhere, from opening the journal."""
+    ours, theirs = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks where threads are: this one needs none of them
+        child = os.fork()
+    if not child:
+        said = "nothing"
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            journal(folder)
+        except JournalError as error:
+            said = str(error)
+        finally:
+            os.write(theirs, said.encode())
+            os._exit(0)
+    os.close(theirs)
+    os.waitpid(child, 0)
+    with os.fdopen(ours) as pipe:
+        return pipe.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such rights")
+def test_a_read_only_folder_or_file_is_an_error_before_the_first_item(everybodys: Path) -> None:
+    folder = everybodys / "state"
     folder.mkdir()
-    folder.chmod(0o500)
-    with pytest.raises(JournalError, match="cannot write the journal"):
-        journal(tmp_path)
+    folder.chmod(0o555)
+    assert said_to_an_ordinary_user(everybodys).startswith(f"cannot write the journal {folder / 'w.db'}: ")
+    folder.chmod(0o777)
+    assert said_to_an_ordinary_user(everybodys) == "nothing"
+    for left in folder.iterdir():
+        left.unlink()
+    run = journal(everybodys)
+    run.keep(ask(1), "classify", None, {"response": 1}, seconds=0)
+    run.close(ended_well=False)
+    run.path.with_name("w.db.lock").chmod(0o666)
+    run.path.chmod(0o444)
+    assert "attempt to write a readonly database; make room or name another place" in said_to_an_ordinary_user(
+        everybodys
+    )
 
 
 def test_a_folder_that_is_a_file_is_an_error_before_the_first_item(tmp_path: Path) -> None:

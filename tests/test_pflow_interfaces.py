@@ -202,3 +202,11 @@ def test_a_model_that_is_no_text_is_refused_where_pflow_refuses_it(pflows: Any) 
         except pflow_lower.LowerError as error:
             found = error.diagnostics
         assert ("PFL203" in {one.code for one in found}) == theirs, model
+
+
+@pytest.mark.parametrize(("output", "wrong"), [("stdot", {"PFL334"}), ("stdout", set()), ("item.page", set())])
+def test_an_inner_item_has_the_outputs_of_the_type(output: str, wrong: set[str]) -> None:
+    ir = reading("shell", f"results[0].{output}", "param")
+    inner = {"items": "${file.pages}", "as": "page"}
+    ir["nodes"][0] |= {"batch": {"items": [{"pages": [1]}], "as": "file", "batch": inner}}
+    assert codes(ir) == wrong

@@ -44,6 +44,22 @@ def outputs_of(spec: BatchSpec) -> Mapping[str, str]:
     return BATCH_OUTPUTS if spec.results_file is None else _IN_A_FILE
 
 
+def output_named_by(node: SourceNode, reference: Reference) -> Field | None:
+    """The step of `reference` that names an output of `node` or, for a batch, one of an item in its `results`."""
+    at = 0 if node.batch is None else 2
+    if at and reference.path[:1] != (Field("results"),):
+        return None
+    step = reference.path[at] if len(reference.path) > at else None
+    return step if isinstance(step, Field) else None
+
+
+def added_outputs(node: SourceNode) -> tuple[str, ...]:
+    """What is written of a node, or of an item of a batch, beside the outputs of the node's type."""
+    if node.batch is not None:
+        return ("item",)
+    return ("loop_stopped",) if node.loop is not None else ()
+
+
 def check_results(node: SourceNode | None, reference: Reference, *, as_items: bool) -> Finding | None:
     """Whether a reference reads results that went to a file; with `as_items`, a batch would go through them."""
     if node is None or node.batch is None or node.batch.results_file is None:
@@ -194,21 +210,18 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     if isinstance(declared, dict) and "type" in declared:
         kind = declared["type"]
         return kind if isinstance(kind, str) and not reference.path else None
-    if not ir.namespaced or not reference.path or not isinstance(reference.path[0], Field):
-        return None
     node = nodes.get(reference.root)
-    if node is None:
+    first = reference.path[0] if reference.path else None
+    if not ir.namespaced or node is None or not isinstance(first, Field):
         return None
-    first, *rest = reference.path
+    rest = reference.path[1:]
     if first == Field("loop_stopped") and node.loop:
         return None if rest else "string"
-    if not isinstance(first, Field):
-        return None
     if node.batch is None:
         return result_type(node) if reference.path == (Field("result"),) else None
     if not rest:
         return outputs_of(node.batch).get(first.name)
-    if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == [Field("result")]:
+    if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == (Field("result"),):
         return result_type(node)
     one_result = first.name == "results" and len(rest) == 1 and not isinstance(rest[0], Field)
     return "object" if one_result and node.type not in WORKFLOW_TYPES else None

@@ -7,15 +7,15 @@ nothing is said about it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from ..ir.report import DiagnosticCollector, kind, nearest
-from ..ir.template import Field, Reference
+from ..ir.template import Reference
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
 from ..validate.rules import batch_inside_params
-from .known_outputs import Finding
+from .known_outputs import Finding, added_outputs, output_named_by
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
 _KEYS = ("batch", "retry", "cache", "prompt_cache", "prewarm", "loop", "approval", "purpose")
@@ -86,20 +86,10 @@ def _missing(node: SourceNode, known: PflowType) -> Iterator[str]:
 
 def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference) -> Finding | None:
     """What is wrong with a path into the outputs of a node, or of one item of a batch node, if anything."""
-    known = interfaces.of(node.type)
-    at = 0
-    if node.batch is not None:
-        at = 2
-        if reference.path[0] != Field("results") or node.batch.inner is not None:
-            return None
-    step = reference.path[at] if len(reference.path) > at else None
-    if known is None or not known.known_outputs or not isinstance(step, Field):
+    known, step = interfaces.of(node.type), output_named_by(node, reference)
+    if known is None or not known.known_outputs or step is None:
         return None
-    names: Mapping[str, object] = {
-        **known.outputs,
-        **({"item": ""} if node.batch is not None else {}),
-        **({"loop_stopped": ""} if node.loop is not None else {}),
-    }
+    names = (*known.outputs, *added_outputs(node))
     if step.name in names:
         return None
     guess = nearest(step.name, names)

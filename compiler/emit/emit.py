@@ -75,8 +75,8 @@ def summary(batch: LoweredBatch) -> str:
 
 
 def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str) -> str:
-    views = [_class(batch) for batch in batches]
-    used = {name for view in views for name in view["uses"]}
+    classes = [_class(batch) for batch in batches]
+    used = {name for _, uses in classes for name in uses}
     name = source.source or "a workflow"
     about = docstring(f"Batch nodes of {name}." if batches else f"{name} has no batch nodes.")
     head = [*header(source), *type_checker_lines(runtime)]
@@ -87,7 +87,7 @@ def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str)
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=about,
             imports=runtime_imports(runtime, used),
-            classes=[_class_text(batch, view) for batch, view in zip(batches, views, strict=True)],
+            classes=[text for text, _ in classes],
         )
     )
 
@@ -122,11 +122,6 @@ def beside_imports(wanted: Mapping[str, Iterable[str]]) -> list[str]:
     inside = [f"    {line}" for line in import_lines({f".{module}": found for module, found in names.items()}, 4)]
     outside = [f"    {line}" for line in import_lines(names, 4)]
     return [IN_A_PACKAGE, *inside, "else:", *outside]
-
-
-def _class_text(batch: LoweredBatch, view: Mapping[str, Any]) -> str:
-    text = jinja().get_template("batch_node.py.jinja").render(cls=view)
-    return marked(text.removesuffix("\n"), Origin((*node_path(batch), "id"), "class"))
 
 
 HEADER = Origin((), "header")
@@ -188,8 +183,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name) if part]
 
 
-def _class(batch: LoweredBatch) -> dict[str, Any]:
-    """The view of one class that its template renders: every value is Python already."""
+def _class(batch: LoweredBatch) -> tuple[str, set[str]]:
+    """The text of one class, and what it uses of the runtime."""
     shape = SHAPES[batch.shape]
     prep, prep_uses = prep_body(batch)
     execution, exec_uses = exec_body(batch)
@@ -197,17 +192,22 @@ def _class(batch: LoweredBatch) -> dict[str, Any]:
     options = () if batch.ray_options is None else (RAY_OPTIONS,)
     chosen = (written_key(batch, key) for key in keys_shown_at("base") if key in batch.spec.written)
     about = docstring(f"Run `{batch.node_id}` ({batch.type}) {_for_each(batch)}.")
-    return {
-        "name": batch.class_name,
-        "base": "".join(mark(Origin(path, "policy")) for path in chosen) + shape.base,
-        "is_async": shape.is_async,
-        "docstring": marked(about, Origin((*node_path(batch), "type"), "class")),
-        "attributes": _attributes(batch),
-        "prep": prep,
-        "item_name": item_name,
-        "exec": execution,
-        "uses": {"Batch", "Call", "Result", "Shared", shape.base, *options, *prep_uses, *exec_uses, *name_uses},
-    }
+    text = (
+        jinja()
+        .get_template("batch_node.py.jinja")
+        .render(
+            name=batch.class_name,
+            base="".join(mark(Origin(path, "policy")) for path in chosen) + shape.base,
+            is_async=shape.is_async,
+            docstring=marked(about, Origin((*node_path(batch), "type"), "class")),
+            attributes=_attributes(batch),
+            prep=prep,
+            item_name=item_name,
+            exec=execution,
+        )
+    )
+    uses = {"Batch", "Call", "Result", "Shared", shape.base, *options, *prep_uses, *exec_uses, *name_uses}
+    return marked(text.removesuffix("\n"), Origin((*node_path(batch), "id"), "class")), uses
 
 
 def _for_each(batch: LoweredBatch) -> str:

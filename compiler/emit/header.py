@@ -37,9 +37,15 @@ def source_header(workflow: Workflow, options: Options, class_folders: Iterable[
         flags += ["--nodes", _relative(options.nodes_file, out)]
     return SourceHeader(
         source=source,
-        command=shlex.join(["pflow-lower", source, "-o", ".", *flags]),
+        command=shlex.join(["pflow-lower", _as_argument(source), "-o", ".", *flags]),
         class_folders=tuple(_relative(folder, out) for folder in class_folders),
     )
+
+
+def _as_argument(source: str) -> str:
+    """The path of a workflow on the command line, where it must be neither an option nor the name of a command."""
+    is_plain = not source.startswith("-") and ("/" in source or "." in source)
+    return source if is_plain else f"./{source}"
 
 
 def _relative(path: Path, folder: Path) -> str:

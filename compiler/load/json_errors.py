@@ -20,7 +20,7 @@ from .plain_data import MAX_DEPTH
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _WORD = re.compile(r'"[^"\\\n]*"?|\w+|\S')
-_NUMBER_START = re.compile(r"-?[0-9]")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
 def repeated_keys(text: str, data: object, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:
@@ -35,9 +35,7 @@ def numbers(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnost
     for at, token in tokens(text):
         if token in ("NaN", "Infinity", "-Infinity"):
             message = f"{token} is not JSON"
-        elif not _NUMBER_START.match(token):
-            continue
-        elif math.isinf(float(token)):
+        elif _NUMBER.fullmatch(token) and _is_too_large(token):
             message = f"the number {_short(token)} is too large"
         else:
             continue
@@ -49,6 +47,17 @@ def numbers(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnost
             position=positions.at(at),
             help="write a finite number, null, or a string",
         )
+
+
+def _is_too_large(number: str) -> bool:
+    """Whether a JSON number is infinite for Python, or an integer with more digits than it reads."""
+    if not number.lstrip("-").isdecimal():
+        return math.isinf(float(number))
+    try:
+        int(number)
+    except ValueError:
+        return True
+    return False
 
 
 def surrogates(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:
@@ -116,6 +125,6 @@ def _word(text: str, at: int) -> str:
     return f"`{_short(match[0])}`" if match else "the end"
 
 
-def _short(text: str, limit: int = 30) -> str:
+def _short(text: str) -> str:
     shown = printable(text)
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+    return shown if len(shown) <= 30 else shown[:27] + "..."

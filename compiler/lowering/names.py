@@ -58,7 +58,7 @@ def digest_of(node_id: str) -> str:
 
 
 def variable(text: str, taken: Container[str] = ()) -> str:
-    """A lower-case variable name for `text`, none of `taken` and no word of Python or of ours."""
+    """A variable name like `text`, none of `taken` and no word of Python or of ours; its letters keep their case."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "value"
     if name[0].isdigit():
         name = f"value_{name}"

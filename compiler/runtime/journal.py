@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .journal_file import JournalError, delete, digest, locked, opened, problems_of
+from .journal_file import JournalError, check_pages, delete, digest, locked, opened, problems_of
 from .missing import ParameterError
 from .plain_json import first_not_json
 
@@ -88,7 +88,9 @@ class Journal:
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
                 self._last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM answer").fetchone()[0])
-                if self._found:  # only now: it would make every row dearer for those whose run just ends well
+                if self._found:
+                    check_pages(self._db)
+                    # Only now: it would make every row dearer for those whose run just ends well.
                     self._db.execute("CREATE INDEX IF NOT EXISTS answer_to ON answer (fingerprint)")
         except BaseException:
             self._lock.close()
@@ -161,7 +163,12 @@ class Journal:
         Raises: JournalError, if an earlier write has failed (a full disk, say); ValueError, if `result` would not
         be the same when it is read again.
         """
-        text = as_json(result)
+        self.keep_text(asked, node_id, key, as_json(result), seconds=seconds, cost=cost)
+
+    def keep_text(
+        self, asked: bytes, node_id: str, key: str | None, text: str, *, seconds: float, cost: float | None = None
+    ) -> None:
+        """`keep`, of what `as_json` has made of the result. Raises: JournalError."""
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
         self._put(
             (asked, self._run, node_id, key, seconds, cost, text, digest(asked, node_id, key, seconds, cost, text))

@@ -202,6 +202,13 @@ def check_format(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
 
 
+def check_pages(db: sqlite3.Connection) -> None:
+    """Raises: sqlite3.DatabaseError, if pages are damaged or missing, in which answers may have stood."""
+    found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise sqlite3.DatabaseError(" ".join(found.split()))
+
+
 def digest(*row: Any) -> bytes:
     """Eight bytes that tell a row from one that the disk has damaged."""
     return hashlib.blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -121,6 +121,8 @@ class _Driver:
         self._width = max(1, at_once // slots)
         self._most_tasks = max(1, at_once // self._width)
         self._sign_name = f"pflow-lower-stop-{uuid.uuid4().hex}"
+        if batch.controls is not None:
+            batch.controls.are_given_elsewhere = True
         given = shipped(node, batch, RemotePacer(pacer) if pacer is not None else None)
         # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
         self._more = () if len(given) <= MOST_IN_CODE else ([ray.put(given)],)
