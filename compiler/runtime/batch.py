@@ -18,7 +18,7 @@ from .loops import run_blocking
 from .missing import Missing, ParameterError
 from .pace import Pacer
 from .result_writers import ResultsWriter
-from .run import RESUME_VARIABLE, Run, cost_of, current_run
+from .run import RESUME_VARIABLE, Run, current_run
 from .settings import BatchSettings, file_of, tolerated_of
 from .stopping import Stoppable
 from .stream_files import StreamError
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 MOST_CONCURRENT = 100
 """The limit of `max_concurrent`, and of what `auto` finds."""
-
-_OF_THE_ITEM = frozenset(("item", "original_index", "key"))
-"""What a result has besides the outputs of its node."""
 
 _BEFORE_THE_FIRST: Mapping[str, Any] = {}
 """Where `${__previous__}` is looked for by the first item."""
@@ -187,12 +184,11 @@ class Batch(Stoppable):
                 self.engine.on_stopping()
             else:
                 self.end_if_too_many_failed()
-        store = call.store
-        if store is not None and isinstance(warnings := store.get("__warnings__"), dict) and warnings:
+        if call.store is not None and (warnings := call.store.get("__warnings__")):
             call.warned = kinds_of(warnings)
         if call.warned:
             self.warned.add(call.index, call.warned)
-        if result is not None and self._counts and not call.restored:
+        if result is not None and self._counts:
             self._count(call, result)
         self.engine.finished(call, record)
         self.timing.add(call.seconds)
@@ -239,10 +235,10 @@ class Batch(Stoppable):
 
     def _count(self, call: Call, result: Result) -> None:
         """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
-        cost = cost_of(result) if self.run is None else self.run.pays(result)
+        if self.run is not None and not call.restored:
+            self.run.pays(result)
         if call.error is None and self.controls is not None:
-            outputs = {name: value for name, value in result.items() if name not in _OF_THE_ITEM}
-            self.controls.keep(call, outputs, cost)
+            self.controls.keep(call, result)
 
     def close(self) -> None:
         """Let no further item start."""

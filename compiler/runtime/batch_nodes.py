@@ -120,7 +120,9 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
+        result = controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
+        controls.answered(call, result)
+        return result
 
 
 class SequentialBatchNode(_SynchronousBatchNode):
@@ -203,9 +205,11 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return await controls.run_async(
+        result = await controls.run_async(
             call, lambda attempt: run_inner_async(_inner_of(self.inner, attempt), attempt, params)
         )
+        controls.answered(call, result)
+        return result
 
 
 def _is_on_ray(batch: Batch) -> bool:

@@ -163,7 +163,12 @@ class Journal:
         Raises: JournalError, if an earlier write has failed (a full disk, say); ValueError, if `result` would not
         be the same when it is read again.
         """
-        text = as_json(result)
+        self.keep_text(asked, node_id, key, as_json(result), seconds=seconds, cost=cost)
+
+    def keep_text(
+        self, asked: bytes, node_id: str, key: str | None, text: str, *, seconds: float, cost: float | None = None
+    ) -> None:
+        """`keep`, of what `as_json` has made of the result. Raises: JournalError."""
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
         self._put(
             (asked, self._run, node_id, key, seconds, cost, text, digest(asked, node_id, key, seconds, cost, text))

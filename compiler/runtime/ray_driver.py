@@ -77,6 +77,8 @@ class Driver:
         at_once = min(batch.max_concurrent, self._places.most)
         self._most_tasks, self._width = layout(ray.cluster_resources().get("CPU", 1), cpus, at_once)
         self._sign_name = f"pflow-lower-stop-{uuid.uuid4().hex}"
+        if batch.controls is not None:
+            batch.controls.are_given_elsewhere = True
         given = shipped(node, batch, RemotePacer(pacer) if pacer is not None else None)
         # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
         self._more = () if len(given) <= MOST_IN_CODE else ([ray.put(given)],)

@@ -136,8 +136,10 @@ def is_empty(result: dict[str, Any]) -> bool:
     return True
 
 
-def kinds_of(warnings: dict[str, Any]) -> list[str]:
+def kinds_of(warnings: Any) -> list[str]:
     """What kinds of warning an item's store holds: each names its own, or is just a text."""
+    if not isinstance(warnings, dict):
+        return []
     kinds = []
     for warning in warnings.values():
         try:

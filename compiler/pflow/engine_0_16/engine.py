@@ -21,7 +21,7 @@ from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
 from ...runtime.outcome import how_far
 from ...runtime.tally import MOST_KEPT
-from ..messages import say
+from ..messages import OUTPUT_REPLACED, say
 from ..pflow_values import WORKFLOW_FILE
 from .child import child_of
 from .events import Events
@@ -137,11 +137,8 @@ class PflowEngine(Engine):
         return params if self.as_written else {**self.in_order, **params, **self.static}
 
     def replacing(self, call: Call, written: Any) -> None:
-        """pflow's executor has this in the log, and its command line shows it."""
-        batch_executor.logger.warning(
-            "Batch result already has 'item' key, overwriting with original batch item",
-            extra={"node_id": self.node_id, "existing_item": written},
-        )
+        """A warning in pflow's log, where its executor has one, too; its command line shows it."""
+        batch_executor.logger.warning(OUTPUT_REPLACED, extra={"node_id": self.node_id, "existing_item": written})
 
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """Let pflow itself say what parameters without a value come to: its own error or, where the workflow

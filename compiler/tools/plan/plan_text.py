@@ -28,12 +28,12 @@ def as_text(plan: Plan) -> str:
     for depth, node in nodes:
         name = "  " * depth + node.path.rpartition("/")[2]
         head = f"  {name:<{width}}  {node.type:<{kinds}}  "
-        first, *more = _said(node, plan.price)
+        first, *more = _node_lines(node, plan.price)
         lines += [f"{head}{first}".rstrip(), *(f"{'':<{len(head)}}{line}" for line in more)]
     return "\n".join(map(for_log, [*lines, "", *(f"  {line}" for line in _summary(plan))]))
 
 
-def _said(node: Node, price: Price | None) -> Iterator[str]:
+def _node_lines(node: Node, price: Price | None) -> Iterator[str]:
     """What is said of one node, line by line."""
     if node.items is not None:
         where = "" if node.source == "written in the workflow" else f", {node.source}"
@@ -49,7 +49,7 @@ def _said(node: Node, price: Price | None) -> Iterator[str]:
     if node.time is not None:
         yield _spoken(node.time)
     if node.tokens is not None:
-        yield from _tokens_said(node.tokens, price)
+        yield from _token_lines(node.tokens, price)
     yield from node.notes
 
 
@@ -79,7 +79,7 @@ def _spoken(span: TimeBounds) -> str:
     return f"takes {first}{worse}"
 
 
-def _tokens_said(tokens: Tokens, price: Price | None) -> Iterator[str]:
+def _token_lines(tokens: Tokens, price: Price | None) -> Iterator[str]:
     sent = f"{_between(tokens.input)} tokens" if tokens.exact else f"{tokens.input.low} tokens or more"
     answer = "unknown" if tokens.output is None else f"{tokens.output} tokens at most"
     yield f"input {sent}, output {answer}"
@@ -107,7 +107,7 @@ def _summary(plan: Plan) -> Iterator[str]:
     if plan.cluster is not None:
         yield _nodes_said(plan.cluster, plan.time)
     if plan.tokens is not None:
-        yield from _tokens_said(plan.tokens, plan.price)
+        yield from _token_lines(plan.tokens, plan.price)
         yield f"tokens are estimated as {METHOD}; no tokenizer was asked"
     if plan.missing:
         given = " ".join(f"{name}=..." for name in plan.missing)
