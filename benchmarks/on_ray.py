@@ -10,22 +10,27 @@ one run on one machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import copy
 import functools
 import os
+import pickle
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pocketflow import Node
 
 import pflow_lower
+from pflow_lower.runtime.ray_worker import SEND_SECONDS
 from pflow_lower.runtime.run import Run, running
 
 
@@ -39,9 +44,10 @@ class Work(Node):  # type: ignore[misc]
         if params["ledger"]:
             with open(params["ledger"], "a") as file:
                 file.write(f"{params['x']}\n")
-        end = time.thread_time() + params["seconds"]  # what Ray's own threads do in the process is not the item's
-        while time.thread_time() < end:
-            pass
+        if params["seconds"]:
+            end = time.thread_time() + params["seconds"]  # what Ray's own threads do in the process is not the item's
+            while time.thread_time() < end:
+                pass
         return int(params["x"]) * 2
 
     def post(self, shared: Any, prep_res: Any, exec_res: int) -> None:
@@ -64,78 +70,159 @@ def batch(
     return shared["b"], time.perf_counter() - begun
 
 
+def ours(items: int, workers: int, chunk: int, seconds: float) -> float:
+    """The seconds of a batch."""
+    return batch(items, workers, chunk=chunk, seconds=seconds)[1]
+
+
 @functools.cache
-def remote_by_hand() -> Any:
-    """The task of `by_hand`: one for all rounds, so that workers have it."""
+def tasks_by_hand() -> tuple[Any, Any]:
+    """The tasks of `by_hand`, one for all rounds, so that workers have them: one answers a chunk, one streams it."""
     import ray
 
-    @ray.remote
-    def some(numbers: list[int], seconds: float) -> list[dict[str, Any]]:
-        found = []
-        for number in numbers:
-            node = Work()
-            node.set_params({"x": number, "seconds": seconds, "ledger": ""})
-            shared: dict[str, Any] = {}
-            node._run(shared)
-            found.append({**shared, "item": number, "original_index": number})
-        return found
+    node = Work()
 
-    return some
+    def outcomes(numbers: list[int], seconds: float, ledger: str) -> Iterator[tuple[Any, ...]]:
+        for number in numbers:
+            begun = time.perf_counter()
+            own = copy.copy(node)  # nodes keep their parameters on themselves
+            own.set_params({"x": number, "seconds": seconds, "ledger": ledger})
+            shared = {"item": number}
+            try:
+                own._run(shared)
+            except Exception as error:  # noqa: BLE001  kept apart, as ours are
+                yield number, None, time.perf_counter() - begun, error
+            else:
+                yield number, {"response": shared["response"]}, time.perf_counter() - begun, None
+
+    @ray.remote(max_retries=0)
+    def whole(numbers: bytes, seconds: float, ledger: str) -> bytes:
+        return pickle.dumps(list(outcomes(pickle.loads(numbers), seconds, ledger)))
+
+    @ray.remote(max_retries=0, num_returns="streaming")
+    def streamed(numbers: bytes, seconds: float, ledger: str) -> Iterator[bytes]:
+        ready, sent = [], time.perf_counter()
+        for outcome in outcomes(pickle.loads(numbers), seconds, ledger):
+            ready.append(outcome)
+            if time.perf_counter() - sent > SEND_SECONDS:
+                yield pickle.dumps(ready)
+                ready, sent = [], time.perf_counter()
+        yield pickle.dumps(ready)
+
+    return whole, streamed
 
 
 def by_hand(items: int, workers: int, chunk: int, seconds: float = 0) -> float:
-    """The seconds of the same work as plain Ray tasks: a PocketFlow node per item, results with the item and its
-    index in a list per task, a bounded number of tasks at a time. Attempts, errors, controls and finished items that
-    come back before their chunk ends are not in it.
+    """The seconds of the same work as plain Ray tasks, as somebody would write them for this one node: parameters
+    made for each item, a fresh node, errors kept apart, how long items took, results with the item and its index in
+    input order, a bounded number of tasks. As ours, it streams items that take time (a finished one comes back before
+    its chunk ends), and answers chunks of those that take none in one piece. Another attempt, a limit of time, a rate,
+    a journal, deaths and interrupts are not in it.
     """
     import ray
 
-    some = remote_by_hand()
+    whole, streamed = tasks_by_hand()
+    task = streamed if seconds and chunk > 1 else whole
     begun = time.perf_counter()
     results: list[Any] = [None] * items
+    errors: list[Any] = []
+    times: list[float] = []
+    numbers = list(range(items))
     left = iter(range(0, items, chunk))
-    running_tasks: dict[Any, int] = {}
+    running_tasks: set[Any] = set()
     while True:
         while len(running_tasks) < workers and (start := next(left, None)) is not None:
-            running_tasks[some.remote(list(range(start, min(start + chunk, items))), seconds)] = start
+            running_tasks.add(task.remote(pickle.dumps(numbers[start : start + chunk]), seconds, ""))
         if not running_tasks:
             break
-        (done,), _ = ray.wait(list(running_tasks))
-        start = running_tasks.pop(done)
-        found = ray.get(done)
-        results[start : start + len(found)] = found
-    assert None not in results
+        (ready,), _ = ray.wait(list(running_tasks))
+        try:
+            found = pickle.loads(ray.get(ready if task is whole else next(ready)))
+        except StopIteration:
+            running_tasks.remove(ready)
+            continue
+        if task is whole:
+            running_tasks.remove(ready)
+        for index, outputs, took, error in found:
+            times.append(took)
+            if error is None:
+                results[index] = {**outputs, "item": numbers[index], "original_index": index}
+            else:
+                errors.append({"index": index, "item": numbers[index], "error": error})
+    assert len(times) == items and None not in results and not errors
     return time.perf_counter() - begun
 
 
 def costs(rounds: int, scale: int) -> None:
-    """What an item costs in chunks of several sizes: items that do nothing, and items of a millisecond."""
-    print("cost per item, against plain Ray tasks with chunks of the same size")
-    sizes = ((1, 300, 0.0), (10, 3_000, 0.0), (100, 20_000, 0.0), (1_000, 60_000, 0.0), (100, 4_000, 0.001))
+    """What an item costs in chunks of several sizes: items that do nothing, and items that take a while."""
+    print("an item takes so long, and costs so much of the processors; against plain Ray tasks with the same chunks")
+    sizes = (
+        (1, 300, 0.0),
+        (10, 3_000, 0.0),
+        (100, 20_000, 0.0),
+        (1_000, 60_000, 0.0),
+        (100, 4_000, 0.001),
+        (50, 400, 0.01),
+    )
     for chunk, items, seconds in sizes:
         items //= scale
-        pairs = [
-            (batch(items, 2, chunk=chunk, seconds=seconds)[1], by_hand(items, 2, chunk, seconds)) for _ in range(rounds)
-        ]
-        ours, theirs = (statistics.median(side) / items * 1e6 for side in zip(*pairs, strict=True))
-        ratio = statistics.median(a / b for a, b in pairs)
+        pairs: list[list[tuple[float, float]]] = []
+        for number in range(rounds):
+            sides = ours, by_hand
+            took = {}
+            for side in sides if number % 2 else reversed(sides):  # each goes first as often as the other
+                before = processor_seconds()
+                seconds_taken = side(items, 2, chunk, seconds)
+                took[side] = seconds_taken, processor_seconds() - before
+            pairs.append([took[side] for side in sides])
         what = f"items of {seconds * 1000:g} ms" if seconds else "empty items"
-        print(
-            f"  {what:13} chunks of {chunk:5}: {ours:8.1f} us   by hand {theirs:8.1f} us   "
-            f"{ours - theirs:+6.1f} us   ratio {ratio:.2f}"
-        )
+        said = []
+        for number in range(2):
+            mine, theirs = (statistics.median(pair[side][number] for pair in pairs) / items * 1e6 for side in range(2))
+            ratio = statistics.median(pair[0][number] / pair[1][number] for pair in pairs)
+            said.append(f"{mine:8.1f} us, by hand {theirs:8.1f} ({ratio:.2f})")
+        print(f"  {what:14} chunks of {chunk:5}: {said[0]}   processors: {said[1]}")
 
 
-def scaling(items: int, seconds: float) -> None:
-    """How much faster two workers are than one."""
-    one, two = batch(items, 1, seconds=seconds)[1], batch(items, 2, seconds=seconds)[1]
-    took = f"one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} x"
-    print(f"{items} items of {seconds * 1000:g} ms of processor time: {took}")
+def processor_seconds() -> float:
+    """What this process and its cluster have used of the processors: others that run here do not change that much."""
+    import psutil
+
+    used = 0.0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            times = process.cpu_times()
+            used += times.user + times.system
+    return used
+
+
+def scaling(rounds: int, items: int, seconds: float) -> None:
+    """How much faster two workers are than one, in pairs; and what two processes without Ray come to here, since the
+    cores may be shared with others."""
+    pairs = [[batch(items, workers, seconds=seconds)[1] for workers in (1, 2)] for _ in range(rounds)]
+    ratio = statistics.median(one / two for one, two in pairs)
+    bare = statistics.median(in_processes(items, 1, seconds) / in_processes(items, 2, seconds) for _ in range(rounds))
+    print(f"{items} items of {seconds * 1000:g} ms of processor time, {rounds} rounds:")
+    print(f"  two workers are {ratio:.2f} times as fast as one; two processes without Ray {bare:.2f} times")
+
+
+def in_processes(items: int, processes: int, seconds: float) -> float:
+    """The seconds of as many items in bare processes that share them evenly: what the machine has to give."""
+    code = f"""
+import time
+for _ in range({items // processes}):
+    end = time.thread_time() + {seconds}
+    while time.thread_time() < end:
+        pass
+"""
+    begun = time.perf_counter()
+    for process in [subprocess.Popen([sys.executable, "-c", code]) for _ in range(processes)]:
+        process.wait()
+    return time.perf_counter() - begun
 
 
 def faults(items: int, kills: int, seconds: float) -> None:
     """Workers, and one of three nodes, die at random moments."""
-    import psutil
     import ray
     from ray.cluster_utils import Cluster
 
@@ -151,9 +238,8 @@ def faults(items: int, kills: int, seconds: float) -> None:
                 cluster.remove_node(nodes.pop(), allow_graceful=False)
                 killed.append("node")
                 continue
-            at_work = [p for p in psutil.process_iter(["cmdline"]) if is_at_work(p)]
-            if at_work:
-                chance.choice(at_work).kill()
+            if found := at_work():
+                chance.choice(found).kill()
                 killed.append("worker")
 
     thread = threading.Thread(target=kill)
@@ -178,15 +264,23 @@ def faults(items: int, kills: int, seconds: float) -> None:
         sys.exit(1)
 
 
-def is_at_work(process: Any) -> bool:
-    """Whether a process is a worker that runs items of ours."""
-    return (process.info["cmdline"] or [""])[0].startswith("ray::_run_chunk")
+def at_work() -> list[Any]:
+    """The workers of this process's own cluster that run items of ours: others may have clusters here, too."""
+    import psutil
+
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            if " ".join(process.cmdline()).startswith("ray::pflow-lower"):
+                found.append(process)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--only", choices=("costs", "scaling", "faults"), help="one of the three")
     asked = parser.parse_args(arguments)
     try:
         import psutil  # noqa: F401
@@ -195,16 +289,17 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"not run: {error}")
         return
     os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever else runs on the machine comes first
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="FATAL")
-    measures: list[Callable[[], None]] = [
-        lambda: costs(2 if asked.short else 5, 10 if asked.short else 1),
-        lambda: scaling(20 if asked.short else 200, 0.05),
-        lambda: faults(400 if asked.short else 5_000, 4 if asked.short else 20, 0.01),
-    ]
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="FATAL")
+    measures: dict[str, Callable[[], None]] = {
+        "costs": lambda: costs(2 if asked.short else 7, 10 if asked.short else 1),
+        "scaling": lambda: scaling(1 if asked.short else 5, 20 if asked.short else 100, 0.05),
+        "faults": lambda: faults(400 if asked.short else 5_000, 4 if asked.short else 20, 0.01),
+    }
     batch(4, 2)  # the first workers start
     by_hand(4, 2, 1)
-    for measure in measures:
-        measure()
+    for name, measure in measures.items():
+        if asked.only in (None, name):
+            measure()
 
 
 if __name__ == "__main__":

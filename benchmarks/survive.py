@@ -8,6 +8,10 @@ The ways: in order, on threads, as tasks, and in pflow (where it is installed). 
 milliseconds. After each kill the journal is read: what it held before must be there still, and what it holds must
 never start again. In the end, results must be those of a run that nobody disturbed, byte for byte.
 
+When a kill comes is drawn from how far the items are, so that as many are left as there are kills to come; one in
+ten comes while the process starts. A machine that is held up may let a run end before its kill nevertheless: then its
+results are compared, and the kills that are left go to another run.
+
 The exit status is 0, or 1 if anything was lost, done again after it was in the journal, or given differently.
 """
 
@@ -32,6 +36,8 @@ from typing import Any, NamedTuple
 WAYS = ("order", "threads", "tasks", "pflow")
 SECONDS = 0.002  # an item
 AT_ONCE = 10
+LINE = len("0000000\n")  # of the log: of one length, so that its size says how many items have started
+AT_THE_START = 0.1  # the share of kills that come before the first item is known to have started
 
 FLOW = """\
 # Survive
@@ -65,7 +71,7 @@ number: int
 
 import os, time
 log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-os.write(log, f"{number}\\n".encode())
+os.write(log, f"{number:07}\\n".encode())
 os.close(log)
 time.sleep(0.002)
 result: str = f"answer {number}"
@@ -93,6 +99,8 @@ class Campaign(NamedTuple):
     """Items that started although they were in the journal."""
     twice: int
     """Items that were under way at a kill, and so started again."""
+    runs: int
+    """How many ended well."""
     equal: bool
     seconds: float
 
@@ -103,7 +111,8 @@ class Campaign(NamedTuple):
     def __str__(self) -> str:
         results = "equal to those of an undisturbed run" if self.equal else "NOT those of an undisturbed run"
         return (
-            f"{self.way:8} {self.kills} kills: {self.lost} lost, {self.repeated} run again, "
+            f"{self.way:8} {self.kills} kills in {self.runs} run{'s' * (self.runs != 1)}: {self.lost} lost, "
+            f"{self.repeated} run again, "
             f"{self.twice} under way at a kill ({self.twice / max(1, self.kills):.1f} each), "
             f"results {results}; {self.seconds:.0f} s"
         )
@@ -113,41 +122,60 @@ def campaign(way: str, items: int, kills: int, folder: Path, seed: int = 0) -> C
     """Run `items` items in `folder`, killed `kills` times, and once without."""
     begun, chance = time.monotonic(), random.Random(seed)
     calm = _place(folder / "calm", items)
-    _start(way, calm, items).wait()
+    process, started = _start(way, calm, items), time.monotonic()
+    while process.poll() is None and not _size(calm):
+        time.sleep(0.001)
+    start_up = time.monotonic() - started
+    if process.wait():
+        raise RuntimeError(f"{way}: exit status {process.returncode}")
     expected = _results(way, calm)
     place = _place(folder / "killed", items)
-    done, lost, repeated, twice, killed = set[int](), 0, 0, 0, 0
-    begun_before = set[int]()
-    while True:
+    done, lost, repeated, twice, killed, runs = set[int](), 0, 0, 0, 0, 0
+    begun_before, equal, is_over = set[int](), True, False
+    while killed < kills or not is_over:
         before = _size(place)
         process = _start(way, place, items)
-        # So that about as many are left as there are kills to come: a run that has ended well forgets its journal.
-        share = 2 * (items - len(done)) // (kills - killed + 1) if killed < kills else 0
-        wanted = before + chance.randint(0, share) if killed < kills else None
-        while process.poll() is None:
-            if wanted is not None and _size(place) >= wanted:
-                time.sleep(chance.random() * 0.02)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                break
-            time.sleep(0.001)
-        started = Counter(_started(place)[before:])
-        repeated += len(done.intersection(started)) + sum(count - 1 for count in started.values())
-        twice += len(begun_before.intersection(started) - done)
-        begun_before.update(started)
-        if process.returncode == 0:
-            break
-        if process.returncode != -signal.SIGKILL:
+        if killed < kills:
+            if chance.random() < AT_THE_START:
+                _kill(process, time.monotonic() + start_up * chance.random())
+            else:
+                most = max(1, 2 * (items - len(done)) // (kills - killed + 1))
+                _kill_at(process, place, before + chance.randint(1, most), chance.random() * SECONDS)
+        process.wait()
+        started_now = Counter(_started(place)[before:])
+        repeated += len(done.intersection(started_now)) + sum(count - 1 for count in started_now.values())
+        twice += len(begun_before.intersection(started_now) - done)
+        begun_before.update(started_now)
+        if process.returncode not in (0, -signal.SIGKILL):
             raise RuntimeError(f"{way}: exit status {process.returncode}")
-        if _has_given(place):
-            done, begun_before = set(), set()  # killed on its way out, with its results given: the next one is new
+        killed += process.returncode != 0
+        is_over = process.returncode == 0 or _has_given(place)  # or killed on its way out
+        if is_over:  # the next one is new
+            equal = equal and _results(way, place) == expected
+            done, begun_before, runs = set(), set(), runs + 1
             continue
-        killed += 1
         found = _journalled(place)
         lost += len(done - found)
         done |= found
-    equal = _results(way, place) == expected
-    return Campaign(way, killed, lost, repeated, twice, equal, time.monotonic() - begun)
+    return Campaign(way, killed, lost, repeated, twice, runs, equal, time.monotonic() - begun)
+
+
+def _kill_at(process: subprocess.Popen[bytes], place: Path, wanted: int, later: float) -> None:
+    """Kill `process` so many seconds after item number `wanted` has started, unless it ends before."""
+    while process.poll() is None:
+        if _size(place) >= wanted:
+            _kill(process, time.monotonic() + later)
+            return
+        time.sleep(0.0005)
+
+
+def _kill(process: subprocess.Popen[bytes], moment: float) -> None:
+    """Kill `process` at `moment` (of `time.monotonic`), unless it ends before."""
+    while process.poll() is None:
+        if time.monotonic() >= moment:
+            process.send_signal(signal.SIGKILL)
+            return
+        time.sleep(0.0002)
 
 
 def _place(folder: Path, items: int) -> Path:
@@ -173,7 +201,7 @@ def _start(way: str, place: Path, items: int) -> subprocess.Popen[bytes]:
 
 def _size(place: Path) -> int:
     """How many items have started."""
-    return (place / "log").read_bytes().count(b"\n")
+    return (place / "log").stat().st_size // LINE
 
 
 def _started(place: Path) -> list[int]:
@@ -213,7 +241,7 @@ def work(way: str, items: int) -> None:
 
     def note(number: int) -> None:
         log = os.open("log", os.O_WRONLY | os.O_APPEND)
-        os.write(log, f"{number}\n".encode())
+        os.write(log, f"{number:07}\n".encode())
         os.close(log)
 
     class Blocking(Node):  # type: ignore[misc]  # pocketflow is not typed

@@ -15,6 +15,7 @@ from . import __version__, pipeline, regular_files
 from .diagnostics.diagnostic import LowerError, printable
 from .diagnostics.formats.show import FORMATS, in_colour, show_findings
 from .exit_status import DONE, FAILED, INTERRUPTED
+from .generated_names import LOWERED, MAP
 from .ir.report import nearest
 from .options import Options
 from .stdio import cannot_write
@@ -31,7 +32,7 @@ Examples:
 """
 
 
-def _folder(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+def out_folder(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
     """The value of -o: an empty one is a variable that was not set, never this folder."""
     if value == "":
         raise click.BadParameter("is empty; for this folder, write `.`")
@@ -49,6 +50,11 @@ allow_outside = click.option(
     help="Also read, and write, what links and ../ lead to outside of the repository.",
 )
 """The option of every command that looks at a workflow: by default, nothing outside of its repository."""
+
+nodes_file = click.option(
+    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
+)
+"""The option of commands that need to know the classes of node types."""
 
 JUDGES = frozenset({"check", "diff", "lint", "prove"})
 """The commands whose exit status is an answer: one that could not be printed must not read as a pass."""
@@ -171,15 +177,13 @@ def cli(ctx: click.Context) -> None:
     "-o",
     "--out",
     metavar="DIR",
-    callback=_folder,
+    callback=out_folder,
     help="Write the files into DIR; print nothing.",
 )
 @click.option("--program", is_flag=True, help="Also make flow.py, the whole workflow as a PocketFlow program.")
 @click.option("--standalone", is_flag=True, help="Also copy the runtime, so that pflow-lower is not needed to run.")
 @click.option("--maps", is_flag=True, help="Also write source maps: generated line -> line of the workflow.")
-@click.option(
-    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
-)
+@nodes_file
 @click.option(
     "--print-after",
     metavar="STAGE",
@@ -264,16 +268,16 @@ def lower(
         if not quiet and form == "text":
             from .generated_folder import left_over
 
-            click.echo(_said(written, out), err=True)
+            click.echo(_about_written(written, out), err=True)
             if left := left_over(compiled.files, out):
-                click.echo(_said_of_left(left, out), err=True)
+                click.echo(_about_left_over(left, out), err=True)
         return
     if emit == "graph":
         from .tools.shared.mermaid import before_and_after
 
         click.echo(before_and_after(compiled.source.data, compiled.lowered.document))
     if emit in ("ir", "both"):
-        _show(compiled.files["lowered.json"], "json")
+        _show(compiled.files[LOWERED], "json")
     if emit in ("python", "both"):
         modules = [name for name in compiled.files if name.endswith(".py") and "/" not in name]
         for name in modules:
@@ -322,22 +326,22 @@ def _write(files: Any, folder: Path, workflow: str) -> list[Path]:
     return write(files, folder, source=None if workflow == "-" else Path(workflow))
 
 
-def _said(written: Sequence[Path], folder: Path) -> str:
+def _about_written(written: Sequence[Path], folder: Path) -> str:
     if not written:
         return f"{_shown(folder)} is up to date"
-    names = [_shown(path) for path in written if not path.name.endswith(".map.json")]
+    names = [_shown(path) for path in written if not path.name.endswith(MAP)]
     maps = ["source maps"] if len(names) != len(written) else []
     if len(names) > _NAMED:
         runtime = sum(path.parent != folder for path in written)
-        own = [_shown(path) for path in written if path.parent == folder and not path.name.endswith(".map.json")]
+        own = [_shown(path) for path in written if path.parent == folder and not path.name.endswith(MAP)]
         names = own[:_NAMED] + ([f"{len(own) - _NAMED} more"] if len(own) > _NAMED else [])
         names += [f"the runtime ({runtime} files)"] if runtime else []
     return f"wrote {', '.join([*names, *maps])}"
 
 
-def _said_of_left(left: Sequence[Path], folder: Path) -> str:
+def _about_left_over(left: Sequence[Path], folder: Path) -> str:
     """What an earlier run left, and how to get rid of it."""
-    maps = [path for path in left if path.name.endswith(".map.json") and path.with_suffix("").with_suffix("") in left]
+    maps = [path for path in left if path.name.endswith(MAP) and path.with_suffix("").with_suffix("") in left]
     own = [path if path.parent == folder else path.parent for path in left if path not in maps]
     names = list(dict.fromkeys(map(_shown, own)))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -12,18 +12,14 @@ from pathlib import Path
 from . import regular_files
 from .atomic_write import LEFT_OVER
 from .emit.emit import STANDALONE_RUNTIME
-from .generated_header import HEADER_BYTES, Header, header_of, read_header
-
-LOWERED = "lowered.json"
-"""The expanded IR, which stands in every folder of generated files."""
-MAP = ".map.json"
-"""How the name of a source map ends."""
+from .generated_header import HEADER_BYTES, Header, header_of, is_expanded, read_header
+from .generated_names import LOWERED, PROGRAM
+from .generated_names import MAP as MAP
+from .generated_names import REQUIREMENTS as REQUIREMENTS
 
 MODULE = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py")
 """The modules that are generated: all of them say, in their header, what they were made from."""
-REQUIREMENTS = "requirements.txt"
-"""What a program with a copy of the runtime needs to be installed."""
-GENERATED = re.compile(rf"({MODULE.pattern}|lowered\.json)({re.escape(MAP)})?|{re.escape(REQUIREMENTS)}")
+GENERATED = re.compile(rf"({MODULE.pattern}|{re.escape(LOWERED)})({re.escape(MAP)})?|{re.escape(REQUIREMENTS)}")
 """Every name that a file of ours can have in a folder."""
 _TYPE = re.compile(r'"type": "nodes(_[0-9a-f]+)?:\w+"')
 _CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
@@ -31,7 +27,7 @@ _CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 
 def belongs_to(folder: Path) -> tuple[Path, Header] | None:
     """The generated module in `folder` that says what it was made from, and what it says; None if there is none."""
-    for name in sorted(_modules(folder), key=lambda name: (name == "flow.py", name)):
+    for name in sorted(_modules(folder), key=lambda name: (name == PROGRAM, name)):
         header = header_in(folder / name)
         parsed = None if header is None else read_header(header)
         if parsed is not None:
@@ -104,10 +100,9 @@ def is_expanded_ir(file: Path) -> bool:
     if not text.strip() or _TYPE.search(text) or (_CONFLICT.search(text) and '"nodes"' in text):
         return True
     try:
-        nodes = json.loads(text).get("nodes")
+        return is_expanded(json.loads(text))
     except (ValueError, RecursionError, AttributeError):
         return False
-    return isinstance(nodes, list) and all(isinstance(node, dict) and "batch" not in node for node in nodes)
 
 
 def is_map(file: Path) -> bool:

@@ -5,19 +5,16 @@ This file is the table of contents of the compiler: what a stage does is in the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position
-from .ir.document import Document, Workflow
-from .ir.lowered import LoweredIR, Shape
+from .generated_names import LOWERED
+from .ir.document import Document, Workflow, file_of
+from .ir.lowered import LoweredIR
 from .ir.workflow import SourceIR
 from .options import Options
-
-if TYPE_CHECKING:
-    from .analyse.analyse import BatchFacts
 
 OnStage = Callable[[str, Any], None]
 """Called after each stage with the stage's name and what it gave."""
@@ -62,7 +59,6 @@ def run(
     from .emit.verify import verify_files
     from .load import load
     from .lowering import lower as lowering
-    from .lowering import program
     from .lowering.verify_ir import verify_lowered
     from .node_types import lookup as node_types
     from .node_types import run_tables
@@ -84,31 +80,33 @@ def run(
         raise LowerError(diagnostics)
     on_stage("validate", source)
 
-    types = node_types.NodeTypes.for_workflow(_folder(workflow), options.nodes_file)
-    file = _file(workflow) if options.children else None
-    budgets = run_tables.budgets_for(_folder(workflow))
-    facts, findings = analyse.analyse(source, types, program=options.program, file=file, budgets=budgets)
-    needs = run_tables.ray_options_for(_folder(workflow))
-    facts = facts._replace(batches=tuple(_with_needs(batch, needs) for batch in facts.batches))
+    file = file_of(workflow)
+    folder = _folder(workflow)
+    types = node_types.NodeTypes.for_workflow(folder, options.nodes_file)
+    facts, findings = analyse.analyse(
+        source,
+        types,
+        program=options.program,
+        file=file if options.children else None,
+        budgets=run_tables.budgets_for(folder),
+        ray_options=run_tables.ray_options_for(folder),
+    )
     diagnostics += [*findings, *types.warnings]
     _stop_at_errors(diagnostics)
     if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
         from .pflow.ask import ask_pflow
 
-        diagnostics += ask_pflow(source, types, _file(workflow))
+        diagnostics += ask_pflow(source, types, file)
         _stop_at_errors(diagnostics)
     on_stage("analyse", facts)
 
     lowered, findings = lowering.lower(source, facts)
     diagnostics += findings
-    if options.program and (refused := tuple(program.refusals(source))):
-        raise LowerError(refused)
-    _stop_at_errors(diagnostics)
     verify_lowered(lowered)
     on_stage("lower", lowered)
 
-    folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
-    files, marked = _emit(lowered, workflow, options, folders)
+    class_folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
+    files, marked = _emit(lowered, workflow, options, class_folders)
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
@@ -125,9 +123,9 @@ def _emit(
     from .emit.marks import plain_files
 
     if not options.code:
-        marked = {"lowered.json": document_text(lowered)}
+        marked = {LOWERED: document_text(lowered)}
         return plain_files(marked), marked
-    runtime = _runtime(options)
+    runtime = emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
     source = source_header(workflow, options, class_folders)
     marked = emit.emit(lowered, source, runtime=runtime)
     if options.program:
@@ -135,10 +133,6 @@ def _emit(
 
         marked |= emit_program(lowered, source, runtime=runtime)
     files = plain_files(marked)
-    if options.program:
-        from .emit.verify import verify_program
-
-        verify_program(files["flow.py"])
     if options.maps and source.source:
         from .emit.source_map import map_files, maps_of
 
@@ -151,33 +145,12 @@ def _emit(
     return files, marked
 
 
-def _runtime(options: Options) -> str:
-    """The module that generated code imports: the installed one, or the copy beside it."""
-    from .emit import emit
-
-    return emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
-
-
 def _folder(workflow: Workflow) -> Path | None:
-    """Where the workflow's own pyproject.toml is looked for."""
-    if isinstance(workflow, Mapping):
-        return None
-    name = os.fspath(workflow)
-    return Path.cwd() if name == "-" else Path(name).absolute().parent
-
-
-def _with_needs(batch: BatchFacts, needs: Mapping[str, Mapping[str, Any]]) -> BatchFacts:
-    from .node_types.run_tables import ray_options_of
-
-    parallel = batch.shape is not Shape.SEQUENTIAL
-    return batch._replace(ray_options=ray_options_of(batch.node.id, needs, parallel=parallel))
-
-
-def _file(workflow: Workflow) -> Path | None:
-    """The file that a workflow came from."""
-    if isinstance(workflow, Mapping) or os.fspath(workflow) == "-":
-        return None
-    return Path(workflow).absolute()
+    """Where the workflow's own tables are looked for; None for data, which stands nowhere."""
+    file = file_of(workflow)
+    if file is not None:
+        return file.parent
+    return None if isinstance(workflow, Mapping) else Path.cwd()
 
 
 def _stop_at_errors(diagnostics: list[Diagnostic]) -> None:

@@ -90,6 +90,12 @@ def read_start(file: Name, most: int) -> bytes:
         return opened.read(most)
 
 
+def reason(error: Exception) -> str:
+    """What the system says of `error`, as a part of a sentence: "permission denied"."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{text[:1].lower()}{text[1:]}"
+
+
 def is_below(file: Name, folder: Path) -> bool:
     """Whether `file`, links followed, is below `folder`, links followed. What is not there is where it would be."""
     try:

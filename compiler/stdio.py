@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TextIO
 
+from .exit_status import DONE, FAILED
+
 
 def let_go() -> None:
     """Stop writing to what takes nothing more (a pipe that nobody reads, a full disk).
@@ -21,11 +23,11 @@ def cannot_write(error: OSError) -> int:
     """The exit status after `error` in writing what was asked for; says so, if it can be said."""
     let_go()
     if isinstance(error, BrokenPipeError):  # whoever reads the output has enough of it
-        return 0
+        return DONE
     with contextlib.suppress(OSError):
         print(f"error: cannot write the output: {error.strerror or error}", file=sys.stderr, flush=True)
     let_go()
-    return 2
+    return FAILED
 
 
 def _let_go(stream: TextIO) -> None:

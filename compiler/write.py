@@ -1,4 +1,4 @@
-"""Link: generated texts -> a folder on disk, or classes in memory."""
+"""Where generated texts go: into a folder on disk, or into classes in memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 
 from . import regular_files
 from .atomic_write import replace_files
-from .diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from .diagnostics.diagnostic import refusal
 from .emit.emit import STANDALONE_RUNTIME
 from .emit.marks import plain
-from .generated_folder import GENERATED, LOWERED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
+from .generated_folder import GENERATED, belongs_to, header_in, is_expanded_ir, is_map, is_ours
 from .generated_header import header_of, read_header
+from .generated_names import CLASSES, LOWERED, MAP
 from .ir.lowered import MODULE, LoweredIR
 from .lowering.names import digest_of
 
@@ -37,7 +38,7 @@ def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None)
     try:
         if not regular_files.may_lead_outside() and regular_files.leads_out(folder):
             help = "write to where the link leads, or say --allow-outside"
-            raise _error("PFL602", str(folder), "a link leads out of the repository here", help)
+            raise refusal("PFL602", str(folder), "a link leads out of the repository here", help=help)
         folder.mkdir(parents=True, exist_ok=True)
         ours = is_ours(folder)
         changed = {path: text for path, text in files.items() if not _holds(folder / path, text)}
@@ -45,20 +46,19 @@ def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None)
         for path in changed:
             target = folder / path
             if target.parent != folder and target.parent.is_symlink():
-                raise _error("PFL601", str(target.parent), "this is a link; remove it or choose another folder")
+                raise refusal("PFL601", str(target.parent), "this is a link; remove it or choose another folder")
             if source is not None and target.exists() and target.samefile(source):
-                raise _error("PFL601", str(target), "this is the workflow itself; choose another output folder")
+                raise refusal("PFL601", str(target), "this is the workflow itself; choose another output folder")
             if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
                 empty.append(target)
             elif os.path.lexists(target) and not _may_replace(target, ours):
-                raise _error("PFL601", str(target), "this file is not pflow-lower's; move it or choose another folder")
+                raise refusal("PFL601", str(target), "this file is not pflow-lower's; move it or choose another folder")
         _refuse_another_workflow(files, folder)
         for target in empty:
             target.rmdir()
         replace_files({folder / path: text.encode("utf-8") for path, text in changed.items()})
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise _error("PFL602", str(folder), f"cannot write here: {reason[:1].lower()}{reason[1:]}") from error
+        raise refusal("PFL602", str(folder), f"cannot write here: {regular_files.reason(error)}") from error
     return [folder / path for path in changed]
 
 
@@ -67,22 +67,23 @@ def load_classes(lowered: LoweredIR, marked: Mapping[str, str]) -> dict[str, typ
 
     Tracebacks, and `inspect.getsource` of a method, show the generated lines.
     """
-    name = f"{MODULE}.py"
-    text = plain(marked[name])
+    text = plain(marked[CLASSES])
     # The digest keeps apart what two workflows of the same name were lowered to.
-    file = f"<pflow-lower {lowered.name} {MODULE}.py {digest_of(text)}>"
+    file = f"<pflow-lower {lowered.name} {CLASSES} {digest_of(text)}>"
     module = load_module(text, file, MODULE)
-    linecache.cache[f"{file}.map.json"] = (functools.partial(_map_of, lowered, name, marked[name]),)
+    linecache.cache[f"{file}{MAP}"] = (functools.partial(_map_of, lowered, marked[CLASSES]),)
     return {batch.node_id: getattr(module, batch.class_name) for batch in lowered.batches}
 
 
-def _map_of(lowered: LoweredIR, name: str, marked: str) -> str:
+def _map_of(lowered: LoweredIR, marked: str) -> str:
     """The source map of a module in memory, made when somebody asks; "" if the workflow has no file."""
     from .emit.source_map import map_text, maps_of
 
     text = plain(marked)
     header = read_header(header_of(text) or "")
-    return map_text(name, text, header.source, maps_of(lowered, {name: marked})[name]) if header is not None else ""
+    if header is None:
+        return ""
+    return map_text(CLASSES, text, header.source, maps_of(lowered, {CLASSES: marked})[CLASSES])
 
 
 def load_module(text: str, file: str, name: str) -> types.ModuleType:
@@ -113,11 +114,11 @@ def _refuse_another_workflow(files: Mapping[str, str], folder: Path) -> None:
         return
     if not (folder / there.source).is_file():  # its workflow was moved or renamed: this may be it
         return
-    raise _error(
+    raise refusal(
         "PFL603",
         str(module),
         f"this folder holds what {there.source} is lowered to",
-        "choose another folder: each workflow has one of its own",
+        help="choose another folder: each workflow has one of its own",
     )
 
 
@@ -151,7 +152,3 @@ def _holds(path: Path, text: str) -> bool:
         return not path.is_symlink() and regular_files.read(path, most=len(wanted)) == wanted
     except OSError:
         return False
-
-
-def _error(code: str, file: str, message: str, help: str = "") -> LowerError:
-    return LowerError([Diagnostic(code=code, severity=Severity.ERROR, message=message, file=file, help=help)])

@@ -49,6 +49,11 @@ def about(params: dict[str, Any], **more: Any) -> list[str]:
 BATCH = {"items": "${a.out}"}
 
 
+def nested(items: str, alias: str, outer: str = "${a.out}") -> dict[str, Any]:
+    """A batch over rows, with one inside it."""
+    return {"items": outer, "as": "row", "batch": {"items": items, "as": alias}}
+
+
 # --- what is said -----------------------------------------------------------------------------------
 
 
@@ -106,8 +111,13 @@ def test_a_misspelled_node_is_found_at_its_place() -> None:
         ({"x": "${it}"}, {"batch": {"items": ["${it}"], "as": "it"}}, "PFL321", "before there is an item"),
         ({"x": "${a}"}, {"batch": {**BATCH, "as": "a"}}, "PFL320", 'the item\'s name "a" is also a node'),
         ({"x": 1}, {"batch": {**BATCH, "as": "row\n"}}, "PFL320", "no reference can name the item"),
+        ({"x": "${a}"}, {"batch": nested("${row.parts}", "a")}, "PFL320", 'the item\'s name "a" is also a node'),
+        ({"x": 1}, {"batch": nested("${row.parts}", "part", "${part.rows}")}, "PFL321", "read before there is an item"),
+        ({"x": "${parrt.n}"}, {"batch": nested("${row.parts}", "part")}, "PFL301", "did you mean ${part.n}?"),
         ({"x": "${rwo}"}, {"batch": {**BATCH, "as": "row\n"}}, "PFL301", "did you mean ${row}?"),
         ({"inputs": {"k": 1, "l": "${k}"}}, {}, "PFL322", "filled in only after this is read"),
+        ({"inputs": {"k": 1}}, {"batch": {**BATCH, "key": "${k}"}}, "PFL322", "filled in only after this is read"),
+        ({"inputs": {"k": 1}}, {"batch": nested("${k}", "part")}, "PFL322", "filled in only after this is read"),
         ({"batch": BATCH, "x": "${item}"}, {}, "PFL301", "`batch` is one of its params"),
     ],
 )

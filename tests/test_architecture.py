@@ -17,7 +17,7 @@ PACKAGE = Path(pflow_lower.__file__).parent
 
 GROUND = ("diagnostics", "ir", "node_types")
 """What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
-GROUND_MODULES = ("generated_header", "install_hints", "regular_files")
+GROUND_MODULES = ("generated_header", "generated_names", "install_hints", "regular_files")
 """Modules beside the rooms that every room but the runtime may use, as it uses the standard library."""
 STAGES = ("load", "validate", "analyse", "lowering", "emit")
 """In their order: a stage imports the ground and earlier stages, never a later one."""
@@ -27,7 +27,7 @@ ROOMS = {*GROUND, *STAGES, *TOPS, "runtime"}
 
 LIBRARIES: dict[str, set[str]] = {
     "click": {"", "diagnostics", "pflow", "tools"},
-    "jinja2": {"emit", "tools"},
+    "jinja2": {"emit"},
     "jsonschema": {"validate"},
     "lsprotocol": {"tools"},
     "markdown_it": {"load"},

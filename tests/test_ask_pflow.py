@@ -89,15 +89,18 @@ def workflow(kind: str = "shell", then: str = "shell", more: str = SHELL) -> str
     return STEPS.format(kind=kind, then=then, more=more.rstrip("\n"), fence="shell")
 
 
-@pytest.mark.parametrize("command", ["lower", "lint"])
-def test_a_right_workflow_is_none_the_worse_for_it(command: str, tmp_path: Path) -> None:
-    status, said = ask(tmp_path, workflow(), command)
+COMMANDS = (["lower"], ["lint"], ["plan"], ["view", "--no-open", "-o", "page.html"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_right_workflow_is_none_the_worse_for_it(command: list[str], tmp_path: Path) -> None:
+    status, said = ask(tmp_path, workflow(), command[0], "wf.pflow.md", *command[1:], "wf.pflow.md")
     assert (status, "PFL390" in said) == (0, False), said
 
 
-@pytest.mark.parametrize("command", ["lower", "lint"])
-def test_an_unknown_type_is_refused_in_markdown(command: str, tmp_path: Path) -> None:
-    status, said = ask(tmp_path, workflow(kind="shel"), command)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_an_unknown_type_is_refused_in_markdown(command: list[str], tmp_path: Path) -> None:
+    status, said = ask(tmp_path, workflow(kind="shel"), command[0], "wf.pflow.md", *command[1:], "wf.pflow.md")
     assert status != 0
     assert "wf.pflow.md:11:" in said
     assert "error[PFL390] source: Unknown node type: 'shel'" in said

@@ -23,7 +23,8 @@ from pflow_lower.ir.batch_spec import BatchSpec
 from pflow_lower.ir.known_to_pflow import without_ours
 from pflow_lower.load.load import from_data
 from pflow_lower.pipeline import run
-from pflow_lower.runtime import SequentialBatchNode
+from pflow_lower.runtime import SequentialBatchNode, pace
+from pflow_lower.runtime.batch import MOST_CONCURRENT
 from pflow_lower.tools.diff.batches import MEANINGS
 from pflow_lower.tools.diff.node_changes import compare
 from pflow_lower.validate import validate as validation
@@ -233,6 +234,15 @@ def test_the_base_classes_have_the_defaults_of_the_table() -> None:
             assert getattr(SequentialBatchNode, row.key) == row.default
     assert SequentialBatchNode.parallel == batch_keys.default("parallel")
     assert SequentialBatchNode.alias == batch_keys.default("as")
+
+
+def test_the_runtime_s_copies_of_what_the_table_says() -> None:
+    """It imports nothing of the compiler, since a program may have a copy of it beside itself."""
+    assert batch_keys.batch_key("max_concurrent").schema["maximum"] == MOST_CONCURRENT
+    assert pace._RATE.pattern == batch_keys.RATE.replace("[1-9][0-9]{0,8}", "([1-9][0-9]{0,8})")
+    for number in (1, 999_999_999):
+        for unit in pace._SECONDS:
+            assert re.fullmatch(batch_keys.RATE, f"{number}/{unit}")
 
 
 def test_a_row_is_found_by_its_key() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,26 @@ def test_golden_folders_of_every_kind_are_up_to_date(run: Run) -> None:
     names = ("issue-classifier-program", "markdown", "parallel-async")
     shown = run("check", *(str(GOLDEN / "ok" / name) for name in names))
     assert shown == Result(0, "3 folders checked: 3 up to date\n", "")
+
+
+def test_keys_that_plain_pflow_refuses_are_noted_where_something_has_changed(run: Run) -> None:
+    def write(path: str, text: str, **batch: object) -> None:
+        node = {"id": "ask", "type": "llm", "params": {"prompt": text}, "batch": {"items": [1], **batch}}
+        Path(path).write_text(json.dumps({"nodes": [node]}), encoding="utf-8")
+
+    write("ours.json", "${item}", resume=True)
+    write("plain.json", "${item}")
+    for name in ("ours", "plain"):
+        assert run(f"{name}.json", "-o", f"made/{name}").status == 0
+    assert run("check") == (0, "2 folders checked: 2 up to date\n", "")
+    write("plain.json", "Now ${item}")
+    assert run("check").err == ""
+    write("ours.json", "Now ${item}", resume=True)
+    note = "note: 1 workflow has batch keys that plain pflow refuses: pflow-lower lint --portable\n"
+    shown = run("check")
+    assert (shown.status, shown.err) == (1, note)
+    assert run("check", "--update").err == note
+    assert run("check").err == ""
 
 
 def test_a_changed_workflow_is_told_with_a_diff_and_a_command(run: Run) -> None:
@@ -368,6 +389,12 @@ def test_a_wrong_table_is_told(run: Run, table: str, said: str) -> None:
     shown = run("check")
     assert shown.status == 2
     assert "pflow-lower.toml" in shown.out and "PFL616" in shown.out and said in shown.out, shown.out
+
+
+def test_unknown_keys_are_told_in_their_order(run: Run) -> None:
+    Path("pflow-lower.toml").write_text("".join(f"{letter} = 1\n" for letter in "hgfedcba"))
+    found = re.findall(r"unknown key '(.)'", run("check").out)
+    assert found == list("hgfedcba")
 
 
 def test_generated_files_do_not_count_as_workflows(run: Run) -> None:

@@ -14,7 +14,8 @@ import pytest
 from helpers.command import Run
 
 from pflow_lower.atomic_write import LEFT_OVER
-from pflow_lower.generated_folder import LOWERED, MAP
+from pflow_lower.generated_folder import MAP
+from pflow_lower.generated_header import LOWERED
 
 FLAGS: list[list[str]] = [[], ["--program"], ["--program", "--standalone"]]
 CONFLICT = b"<<<<<<< HEAD\n%s=======\n%s>>>>>>> theirs\n"

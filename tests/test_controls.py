@@ -193,6 +193,110 @@ def test_equal_items_stay_apart(shape: type) -> None:
     assert sorted(responses(outcome)) == [1, 1, 2, 3] and WORLD.calls == {"a": 1}
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_output_called_key_is_an_answer_like_others(shape: type) -> None:
+    def keyed(item: Any, number: int) -> Any:
+        if item == 3:
+            raise RuntimeError("no")
+        return {"key": f"key {item}", "out": item}
+
+    with pytest.raises(RuntimeError):
+        run(shape, [1, 2, 3], keyed, resume=True, max_concurrent=1)
+    outcome = run(shape, [1, 2, 4], keyed, resume=True, max_concurrent=1)
+    assert WORLD.calls.keys() == {4}
+    assert [result["key"] for result in outcome["results"]] == ["key 1", "key 2", "key 4"]
+
+
+def overridden(shape: type, exec_of: Callable[[Any, Call, Result], Any]) -> type:
+    """`shape` with an `exec` of the user's, who does something to what the generated one gives."""
+    if issubclass(shape, Concurrent):
+
+        async def exec_async(self: Any, call: Call) -> Any:
+            return exec_of(self, call, await shape.exec_async(self, call))  # type: ignore[attr-defined]
+
+        return type("Own", (shape,), {"exec_async": exec_async})
+
+    def exec_(self: Any, call: Call) -> Any:
+        return exec_of(self, call, shape.exec(self, call))  # type: ignore[attr-defined]
+
+    return type("Own", (shape,), {"exec": exec_})
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_an_exec_of_one_s_own_makes_of_an_answer_is_made_of_it_once(shape: type) -> None:
+    def more(self: Any, call: Call, result: Result) -> Result:
+        result["response"].append("more")  # and not even a copy of it
+        return result
+
+    def listed(item: Any, number: int) -> Any:
+        if item == 3:
+            raise RuntimeError("no")
+        return {"response": [item]}
+
+    own = overridden(shape, more)
+    with pytest.raises(RuntimeError):
+        run(own, [1, 2, 3], listed, resume=True, max_concurrent=1)
+    outcome = run(own, [1, 2, 4], listed, resume=True, max_concurrent=1)
+    assert WORLD.calls.keys() == {4}
+    assert responses(outcome) == [[1, "more"], [2, "more"], [4, "more"]]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_answer_that_an_exec_of_one_s_own_refuses_is_not_kept(shape: type) -> None:
+    def refuse(self: Any, call: Call, result: Result) -> Result:
+        if result["response"] < 2:
+            raise ValueError("not good enough")
+        return result
+
+    def nth(item: Any, number: int) -> Any:
+        if item == "end":
+            raise RuntimeError("no")
+        return number
+
+    own = overridden(shape, refuse)
+    with pytest.raises(RuntimeError):
+        run(own, ["a", "end"], nth, resume=True, max_concurrent=1, max_retries=3)
+    assert WORLD.calls == {"a": 2, "end": 3}
+    outcome = run(own, ["a", "b"], nth, resume=True, max_concurrent=1, max_retries=3)
+    assert WORLD.calls == {"b": 2} and responses(outcome) == [2, 2]
+
+
+@pytest.mark.parametrize("shape", [Ordered, Threaded])
+def test_an_item_of_several_calls_goes_on_call_by_call(shape: Any) -> None:
+    class Twice(shape):  # type: ignore[misc]
+        def exec(self, call: Call) -> Any:
+            first = self.run_inner(call, {"x": call.item})["response"]
+            second = self.run_inner(call, {"x": call.item})["response"]  # the same question, another answer
+            third = self.run_inner(call, {"x": f"{call.item} {first} {second}"})["response"]
+            return {"response": [first, second, third]}
+
+    def nth(item: Any, number: int) -> Any:
+        if item == "end":
+            raise RuntimeError("no")
+        return number
+
+    with pytest.raises(RuntimeError):
+        run(Twice, ["a", "end"], nth, resume=True, max_concurrent=1)
+    outcome = run(Twice, ["a"], nth, resume=True, max_concurrent=1)
+    assert not WORLD.calls and responses(outcome) == [[1, 2, 1]]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_fallback_is_no_answer(shape: type) -> None:
+    def fall_back(self: Any, call: Call, exc: Exception) -> Any:
+        return {"response": "sorry"}
+
+    async def fall_back_async(self: Any, call: Call, exc: Exception) -> Any:
+        return {"response": "sorry"}
+
+    own = type("Own", (shape,), {"exec_fallback": fall_back, "exec_fallback_async": fall_back_async})
+    with pytest.raises(BatchEndedEarly), running(Run("w", resume=True, budget=0.001)):
+        run(own, [1, 2, 3], lambda item, _: {"llm_usage": {"cost_usd": 1}} if item == 2 else 1 // 0, max_concurrent=1)
+    with running(Run("w", resume=True)):
+        outcome = run(own, [1, 3], label, max_concurrent=1)
+    assert responses(outcome) == ["label 1", "label 3"]
+
+
 def test_resume_may_be_asked_for_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PFLOW_LOWER_RESUME", "1")
     with pytest.raises(RuntimeError):

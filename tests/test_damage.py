@@ -16,7 +16,6 @@ import fuzz_pflow
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="issue 8: lint says nothing of a node type that is misspelt in JSON (PFL330)")
 def test_a_hundred_damaged_workflows() -> None:
     assert list(damage.search(100, 1)) == []
 

@@ -187,11 +187,21 @@ def test_an_old_version_that_was_broken_does_not_hide_the_others(diff: Run, repo
     assert "flows/bad.json:1:12: error[PFL201]" in shown.err
 
 
-@pytest.mark.parametrize("revision", ["nonsense", "--output=x", "main..nonsense", "", "HEAD:flows"])
+@pytest.mark.parametrize("revision", ["nonsense", "--output=x", "main..nonsense", "HEAD:flows"])
 def test_a_revision_that_git_does_not_know(diff: Run, repository: Path, revision: str) -> None:
     shown = diff(f"--git={revision}")
-    assert shown.status == 2 and "PFL711" in shown.err
+    assert shown.status == 2 and shown.err.startswith(f"<--git {revision}>: error[PFL711] git knows no revision ")
+    assert "name a commit, a branch or a tag" in shown.err
     assert not Path("x").exists()
+
+
+def test_a_revision_that_is_misspelt_or_empty(diff: Run, repository: Path) -> None:
+    shown = diff("--git", "HAED")
+    assert (shown.status, shown.err) == (
+        2, "<--git HAED>: error[PFL711] git knows no revision HAED\n  did you mean HEAD?\n"
+    )  # fmt: skip
+    shown = diff("--git", "")
+    assert shown.status == 2 and "is empty; for what is not committed yet, write HEAD" in shown.err
 
 
 def test_outside_of_a_repository(diff: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

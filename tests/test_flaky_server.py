@@ -102,52 +102,100 @@ def test_grants_never_exceed_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most_in_a_window(granted, 0.25) <= 25 + 2
 
 
-CHILD = """
-import json, os, sys, urllib.request
-sys.path.insert(0, sys.argv[1])
-import test_flaky_server as here
-from pflow_lower.runtime.run import Run, running
-url, items, batch = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
-shared = {"url": url, "numbers": list(range(items))}
-print("ready", flush=True)
-with running(Run("the same workflow", resume=True)):
-    here.batch_of(batch)(here.Ask())._run(shared)
-print(json.dumps([result["response"] for result in shared["ask"]["results"]]))
+PRICE = 0.01
+"""What an answer of the server costs, in dollars."""
+AT_A_KILL = 40
+"""How many calls may be lost by a kill: ten are under way, and some answers wait for the disk."""
+ASKING = f"""
+from test_flaky_server import Ask
+
+class Costly(Ask):
+    def post(self, shared, prep_res, exec_res):
+        shared.update(response=exec_res, llm_usage={{"cost_usd": {PRICE}}})
 """
 
 
-def child(server: FlakyServer, items: int, batch: dict[str, Any]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), server.url, str(items), json.dumps(batch)]
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
-    assert started.stdout is not None and started.stdout.readline() == "ready\n"
-    return started
+class Program:
+    """A generated program that asks the server for items, and its one command."""
+
+    def __init__(
+        self, folder: Path, server: FlakyServer, batch: dict[str, Any], *options: str, items: int = 500
+    ) -> None:
+        node: dict[str, Any] = {"id": "ask", "type": "asking:Costly", "params": {"url": "${url}/items/${n}"}}
+        node["batch"] = {"items": "${numbers}", "as": "n", "error_handling": "continue", "parallel": True, **batch}
+        inputs = {"url": {"type": "string"}, "numbers": {"type": "array"}}
+        outputs = {"labels": {"type": "array", "source": "${ask.results}"}}
+        workflow = {"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": [], "outputs": outputs}
+        (folder / "flow.json").write_text(json.dumps(workflow))
+        for name, text in lower(folder / "flow.json", program=True).files.items():
+            (folder / name).write_text(text)
+        (folder / "asking.py").write_text(ASKING)
+        numbers = json.dumps(list(range(items)))
+        self._command = [sys.executable, str(folder / "flow.py"), *options, f"url={server.url}", f"numbers={numbers}"]
+        path = os.pathsep.join([str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        self._environment = {**os.environ, "PYTHONPATH": path, STATE_VARIABLE: str(folder / "state")}
+
+    def start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self._environment
+        )
 
 
 @pytest.mark.slow
-def test_killed_three_times_and_resumed_it_ends_complete_and_nothing_is_paid_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
+def test_killed_three_times_and_resumed_it_ends_complete_below_its_rate_and_its_budget(tmp_path: Path) -> None:
     settings = {"rate": "200/s", "max_concurrent": 10, "max_retries": 8, "retry_wait": 0.05, "timeout": 5}
     settings |= {"retry_backoff": "exponential", "tolerated_failures": 0}
+    most = 140  # of 500, in each run
     with FlakyServer(per_second=220, resets=0.03, errors=0.05, seconds=0.01) as server:
+        program = Program(tmp_path, server, settings, "--resume", "--budget", f"{most * PRICE:.2f}")
         for _ in range(3):
-            killed = child(server, 500, settings)
             asked = sum(server.asked.values())
+            killed = program.start()
             while sum(server.asked.values()) < asked + 90:
+                assert killed.poll() is None
                 time.sleep(0.01)
             killed.send_signal(signal.SIGKILL)
             killed.communicate()
-        before = dict(server.asked)
-        last = child(server, 500, settings)
-        out = last.communicate()[0]
-    assert last.returncode == 0 and json.loads(out) == [f"label {n}" for n in range(500)]
-    # Of what was asked for before the last run, only what was under way at a kill or had failed is asked for again.
-    again = [path for path, times in before.items() if server.asked[path] > times]
-    assert len(again) <= 10 + server.answered[500] + server.answered[0]
+        ended: list[int] = []
+        while 0 not in ended and len(ended) < 6:
+            before, paid = dict(server.asked), server.answered[200]
+            failed = server.answered[500] + server.answered[0]
+            running = program.start()
+            out, err = running.communicate()
+            ended.append(running.returncode)
+            assert server.answered[200] - paid <= most + 10  # those under way come on top
+            if running.returncode:
+                assert f"ended early: the budget of {most * PRICE:g} $ is reached" in err
+            # Asked again is only what was under way at a kill, or has failed.
+            again = [path for path, times in before.items() if server.asked[path] > times]
+            assert len(again) <= AT_A_KILL + failed
+    assert ended[-1] == 0 and 1 in ended, err
+    assert [result["response"] for result in json.loads(out)["labels"]] == [f"label {n}" for n in range(500)]
+    assert server.answered[200] <= 500 + 3 * AT_A_KILL  # nothing else is paid for twice
     assert most_in_a_window(server.granted, 1.0) <= 200 * 1.05 + 10 + 2
     assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
+def test_four_programs_keep_to_one_named_rate_though_one_of_them_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.pflow-lower.rates]\nask = { rate = "100/s", max_concurrent = 8 }\n')
+    settings = {"rate": "ask", "max_concurrent": 5, "max_retries": 3, "retry_wait": 0.05}
+    with FlakyServer(per_second=130, seconds=0.02) as server:
+        program = Program(tmp_path, server, settings, items=120)
+        running = [program.start() for _ in range(4)]
+        while sum(server.asked.values()) < 60:
+            assert running[0].poll() is None
+            time.sleep(0.01)
+        running[0].send_signal(signal.SIGKILL)
+        ended = [process.communicate() for process in running]
+        assert running[0].wait() == -signal.SIGKILL
+    for out, err in ended[1:]:
+        assert [result["response"] for result in json.loads(out)["labels"]] == [f"label {n}" for n in range(120)], err
+    assert set(server.answered) == {200}  # never told to slow down
+    assert most_in_a_window(server.granted, 1.0) <= 100 + 8 + 2
+    assert server.most_under_way <= 8 + 5  # those of the killed one may still be under way
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")

@@ -287,6 +287,25 @@ def test_types_that_nobody_knows(kind: str, code: str | None, batch: bool) -> No
 
 
 @pytest.mark.parametrize(
+    ("kind", "status"),
+    [("lqm", 1), ("weather-forecast", 1), ("lllm", 1), ("llm", 0), ("mcp-mail-send", 0), ("a.b:C", 0), ("mine", 0)],
+)
+@pytest.mark.parametrize("batch", [True, False])
+def test_lint_says_of_a_type_that_nobody_knows(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, status: int, batch: bool
+) -> None:
+    node = {"id": "a", "type": kind, "params": {"prompt": "${item}" if batch else "x"}}
+    (tmp_path / "w.json").write_text(
+        json.dumps({"nodes": [{**node, **({"batch": {"items": ["x"]}} if batch else {})}]})
+    )
+    (tmp_path / "pyproject.toml").write_text('[tool.pflow-lower.nodes]\nmine = {class = "m:C", async = false}')
+    monkeypatch.chdir(tmp_path)
+    said = run("lint", "w.json")
+    assert said.status == status, said.out
+    assert ("nothing is known of the node type" in said.out) == bool(status)
+
+
+@pytest.mark.parametrize(
     ("items", "reference", "said"),
     [
         ([{"v": 1}, {"w": 1}], "${item.v}", "${item.v} is not there in items[1]: the item fails"),

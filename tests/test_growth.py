@@ -261,3 +261,43 @@ def test_two_thousand_operands_do_not_hang_a_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pflow_lower", str(workflow)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False)
     assert "error[PFL" in done.stderr
+
+
+def inline_items(number: int) -> dict[str, Any]:
+    """A batch over a list that is written out, each item another reference."""
+    items = [f"${{list.response.f{n}}}" for n in range(number)]
+    node = {"id": "say", "type": "llm", "params": {"prompt": "${item}"}, "batch": {"items": items}}
+    first = {"id": "list", "type": "http", "params": {"url": "x"}}
+    return {"nodes": [first, node], "edges": [{"from": "list", "to": "say"}]}
+
+
+def lost_nodes(number: int) -> dict[str, Any]:
+    """Nodes that no edge leads to, from all of which the same chain goes on."""
+    ids = ["start", *(f"lost{n}" for n in range(number)), *(f"chain{n}" for n in range(number))]
+    edges = [(f"lost{n}", "chain0") for n in range(number)] + [
+        (f"chain{n}", f"chain{n + 1}") for n in range(number - 1)
+    ]
+    nodes = [{"id": name, "type": "shell", "params": {"command": "x"}} for name in ids]
+    return {"nodes": nodes, "edges": [{"from": one, "to": two} for one, two in edges]}
+
+
+@pytest.mark.parametrize("workflow", [inline_items, lost_nodes])
+def test_twice_as_long_a_workflow_takes_twice_as_many_calls(workflow: Callable[[int], dict[str, Any]]) -> None:
+    def calls(number: int) -> int:
+        made = workflow(number)
+        seen = 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal seen
+            seen += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            pflow_lower.lower(made)
+        finally:
+            sys.setprofile(before)
+        return seen
+
+    calls(1)  # what is imported and remembered
+    assert calls(640) < 2.5 * calls(320)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,13 +184,15 @@ WAITING = {
 }
 
 
+@pytest.mark.parametrize("pause", [0, 0.3], ids=["at once", "while it waits"])
 @pytest.mark.parametrize("shape", WAITING)
-def test_a_second_ctrl_c_leaves_what_is_under_way(tmp_path: Path, shape: str) -> None:
+def test_a_second_ctrl_c_leaves_what_is_under_way(tmp_path: Path, shape: str, pause: float) -> None:
     node, batch, under_way, waiting = WAITING[shape]
     program = Started(tmp_path, node, batch)
     program.wait_for_calls(under_way)
     program.send(signal.SIGINT)
     program.wait_for_line(f"say: waiting for {waiting}")
+    time.sleep(pause)
     program.send(signal.SIGINT)
     code, said = program.rest()
     assert code == 130, said

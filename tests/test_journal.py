@@ -8,7 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,47 @@ def test_equal_items_stay_apart(tmp_path: Path) -> None:
         again.close(ended_well=False)
 
 
+@pytest.mark.parametrize(
+    "is_known", [False, True], ids=["at once", "after the journal has written that they are given"]
+)
+def test_many_equal_items_get_their_answers_in_order_and_in_as_many_steps_as_others(
+    tmp_path: Path, is_known: bool
+) -> None:
+    def steps(items: list[bytes]) -> int:
+        run = journal(tmp_path, fresh=True)
+        for number, asked in enumerate(items):
+            run.keep(asked, "classify", None, {"response": number}, seconds=0)
+        run.close(ended_well=False)
+        run = journal(tmp_path)
+        counted: list[int] = []
+        run._reader.set_progress_handler(lambda: counted.append(1), 10)
+        for number, asked in enumerate(items):
+            answer = run.find(asked)
+            assert answer is not None and answer.result["response"] == number
+            if is_known:
+                run.flush()
+                run.keep(asked, "classify", None, {"response": "new"}, seconds=0)
+        assert run.find(items[0]) is None
+        run.close(ended_well=True)
+        return len(counted)
+
+    assert steps([ask(1)] * 300) < 2 * steps([ask(number) for number in range(300)])
+
+
+def test_what_is_not_known_of_an_answer_given_out_is_forgotten(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    for number in range(50):
+        first.keep(ask(number), "classify", None, {}, seconds=0)
+    first.close(ended_well=False)
+    run = journal(tmp_path)
+    for number in range(50):
+        assert run.find(ask(number)) is not None
+    run.flush()
+    assert run.find(ask(99)) is None
+    assert not run._given  # or a million items would need memory
+    run.close(ended_well=True)
+
+
 def test_an_answer_of_this_run_is_not_given_to_this_run(tmp_path: Path) -> None:
     run = journal(tmp_path)
     run.keep(ask(0), "classify", None, {}, seconds=0)
@@ -99,11 +143,21 @@ def test_the_order_of_keys_does_not_matter() -> None:
     assert fingerprint("n", "t", {"a": 1}) != fingerprint("m", "t", {"a": 1})
 
 
+def cut(path: Path) -> None:
+    """Take away pages that nothing reads until an answer in them is looked for."""
+    many = Journal(path, "w.json")
+    for number in range(500):
+        many.keep(ask(number), "classify", None, {"response": "x" * 99}, seconds=0)
+    many.close(ended_well=False)
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda path: path.write_bytes(b"not a database at all" * 99), "file is not a database"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
+        (cut, "page|malformed"),
         (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 1"),
         (lambda path: pragma(path, "application_id = 7"), "it is not a journal of pflow-lower"),
     ],
@@ -114,10 +168,53 @@ def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path,
     first.close(ended_well=False)
     damage(first.path)
     with pytest.raises(JournalError, match=message) as caught:
-        journal(tmp_path).find(ask(1))
+        asked_once(tmp_path)
     assert "journal clear" in str(caught.value) and str(first.path) in str(caught.value)
     anew = Journal(tmp_path / "anew" / "w.db", "w.json", fresh=True)
     anew.close(ended_well=True)
+
+
+def test_a_process_that_is_killed_while_it_makes_the_journal_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            journal(tmp_path)
+    assert not (tmp_path / "state" / "w.db").exists()
+    run = journal(tmp_path)
+    run.keep(ask(1), "classify", None, {"response": 1}, seconds=0)
+    run.close(ended_well=False)
+    assert [row.result for row in read_rows(run.path)] == [{"response": 1}]
+
+
+def test_nothing_of_a_journal_that_was_being_removed_comes_back(tmp_path: Path) -> None:
+    run = journal(tmp_path)
+    run.keep(ask(1), "classify", None, {"response": 1}, seconds=0)
+    run.flush()
+    log = run.path.with_name("w.db-wal")
+    left = log.read_bytes()
+    run.close(ended_well=True)
+    log.write_bytes(left)  # killed between one file and the next
+    run = journal(tmp_path)
+    assert run.found == 0 and run.find(ask(1)) is None
+    run.close(ended_well=True)
+
+
+def test_a_run_that_has_ended_well_tidies_nothing_up(tmp_path: Path) -> None:
+    run = journal(tmp_path)
+    asked: list[str] = []
+    run._db.set_trace_callback(asked.append)
+    run.close(ended_well=True)
+    assert not asked and not run.path.exists()
+
+
+def asked_once(folder: Path) -> None:
+    again = journal(folder)
+    try:
+        again.find(ask(1))
+    finally:
+        again.close(ended_well=False)
 
 
 def pragma(path: Path, setting: str) -> None:
@@ -179,13 +276,55 @@ def test_a_full_disk_is_said_by_the_next_item(tmp_path: Path, monkeypatch: pytes
     assert list(read_rows(run.path))  # what was written before is still there
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_an_error_before_the_first_item(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that every user may look into."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def said_to_an_ordinary_user(folder: Path) -> str:
+    """What keeps somebody who is not root, and may so not write everywhere, from opening the journal."""
+    ours, theirs = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks where threads are: this one needs none of them
+        child = os.fork()
+    if not child:
+        said = "nothing"
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            journal(folder)
+        except JournalError as error:
+            said = str(error)
+        finally:
+            os.write(theirs, said.encode())
+            os._exit(0)
+    os.close(theirs)
+    os.waitpid(child, 0)
+    with os.fdopen(ours) as pipe:
+        return pipe.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such rights")
+def test_a_read_only_folder_or_file_is_an_error_before_the_first_item(everybodys: Path) -> None:
+    folder = everybodys / "state"
     folder.mkdir()
-    folder.chmod(0o500)
-    with pytest.raises(JournalError, match="cannot write the journal"):
-        journal(tmp_path)
+    folder.chmod(0o555)
+    assert said_to_an_ordinary_user(everybodys).startswith(f"cannot write the journal {folder / 'w.db'}: ")
+    folder.chmod(0o777)
+    assert said_to_an_ordinary_user(everybodys) == "nothing"
+    for left in folder.iterdir():
+        left.unlink()
+    run = journal(everybodys)
+    run.keep(ask(1), "classify", None, {"response": 1}, seconds=0)
+    run.close(ended_well=False)
+    run.path.with_name("w.db.lock").chmod(0o666)
+    run.path.chmod(0o444)
+    assert "attempt to write a readonly database; make room or name another place" in said_to_an_ordinary_user(
+        everybodys
+    )
 
 
 def test_a_folder_that_is_a_file_is_an_error_before_the_first_item(tmp_path: Path) -> None:

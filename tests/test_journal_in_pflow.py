@@ -375,6 +375,33 @@ def test_a_changed_sub_workflow_is_run_again(place: Place) -> None:
     assert next(child["stdout"] for found in result["said"] for child in found["said"]) == "new-n0a"
 
 
+def test_workflows_that_several_nodes_start_are_read_a_few_times_only() -> None:
+    """Ten workflows, each of which starts the next one in three of its nodes: 59,049 ways lead to the last."""
+    from pflow_lower.pflow.engine_0_16.child import child_of
+
+    loads: Counter[int] = Counter()
+
+    class Starts:
+        """What is asked of pflow's node."""
+
+        params: dict[str, Any] = {}  # noqa: RUF012  of one test
+
+        def _compile_sub_workflow(self) -> None:
+            raise AssertionError
+
+        def _load_workflow(self, shared: Any, stack: Any) -> Any:
+            number = int(self.params["workflow"])
+            loads[number] += 1
+            part = {"type": "workflow", "params": {"workflow": str(number + 1)}}
+            return {"nodes": [part] * 3, "title": "old" if number < 9 else last}, f"/{number}.pflow.md", "", []
+
+    last = "old"
+    before = child_of(Starts(), {"workflow": "0"}, {}, {})
+    assert max(loads.values()) == 3
+    last = "new"
+    assert child_of(Starts(), {"workflow": "0"}, {}, {}) != before
+
+
 def test_a_named_rate_is_that_of_the_nearest_table(place: Place) -> None:
     place.open_the_door()
     place.write(first=["rate: disk"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Mapping
 from functools import partial
@@ -14,7 +15,9 @@ from helpers.command import Run
 
 from pflow_lower import pipeline
 from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.ir.document import Document
 from pflow_lower.ir.template import parse
+from pflow_lower.load.load import from_bytes
 from pflow_lower.options import Options
 from pflow_lower.tools.lint.code_changes import changes
 from pflow_lower.tools.lint.shell_text import contexts, overwritten
@@ -44,6 +47,8 @@ def ask(**batch: Any) -> dict[str, Any]:
     }
 
 
+HOSTILE = json.loads((GOLDEN / "ok" / "hostile-strings" / "workflow.json").read_bytes())["nodes"][0]["id"]
+
 # Every finding on the recorded workflows and on the examples that are lowered, each looked at: all of them are what
 # the rule says. Shell commands that a recorded case runs with harmless items are still open to others.
 ON_EXAMPLES = {
@@ -54,14 +59,15 @@ ON_EXAMPLES = {
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
     "issue-classifier": ["PFL514 classify.batch.max_retries"],
     "issue-classifier-program": ["PFL514 classify.batch.max_retries"],
-    "no-params": ["PFL501 tick.batch"],
+    "no-params": ["PFL337 tick.params.command", "PFL501 tick.batch"],
     "retries": ["PFL507 fetch.batch.max_retries"],
     "source-maps": ["PFL514 classify.batch.max_retries"],
-    "hostile-strings": ["PFL328 edges[1].action"],
+    "hostile-strings": [f"PFL330 {HOSTILE}.type", "PFL330 inline.type", "PFL328 edges[1].action"],
     "long-names": ["PFL328 edges[3].action"],
+    "unknown-node-type": ["PFL330 forecast.type"],
     "warnings": [
         *("PFL320 fetch.batch.as", "PFL320 judge.batch.as", "PFL512 count.params.command"),
-        *("PFL321 count.batch.items[1]", "PFL321 last.params.command", "PFL210 old.params.batch"),
+        *("PFL321 count.batch.items[1]", "PFL321 last.params.command", "PFL330 old.type", "PFL210 old.params.batch"),
     ],
     "without-namespaces": ["PFL513 compress.params.command"],
 }
@@ -106,9 +112,16 @@ def test_every_finding_on_the_markdown_examples_is_known() -> None:
     }
 
 
-def test_every_finding_on_the_recorded_workflows_is_known() -> None:
+def test_every_finding_on_the_recorded_workflows_is_known(tmp_path: Path) -> None:
+    """The nodes that they were recorded with are in no table of pflow's, so the table here names them."""
+    nodes = (HERE / "conformance" / "nodes" / "conf_nodes.py").read_text("utf-8")
+    table = tmp_path / "nodes.toml"
+    table.write_text(
+        "[nodes]\n"
+        + "".join(f'{name} = "conf_nodes:Node"\n' for name in re.findall(r'^    name = "(.+)"$', nodes, re.M))
+    )
     recorded = sorted((HERE / "conformance" / "batch").glob("*.json"))
-    found = {path.stem: findings(json.loads(path.read_bytes())["ir"]) for path in recorded}
+    found = {path.stem: findings(json.loads(path.read_bytes())["ir"], nodes_file=table) for path in recorded}
     assert len(found) > 70
     assert {name: said for name, said in found.items() if said} == ON_RECORDED
 
@@ -240,7 +253,36 @@ def test_exit_statuses(lint: Run, tmp_path: Path) -> None:
     assert lint().status == 2
 
 
-@pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL330"])
+def test_an_effect_in_a_workflow_that_a_resumed_batch_starts(lint: Run, tmp_path: Path) -> None:
+    def starts(name: str, **batch: Any) -> dict[str, Any]:
+        params = {"workflow": f"./{name}", "inputs": {"item": "${item}"} if batch else {}}
+        return {"id": "start", "type": "workflow", "params": params, **({"batch": batch} if batch else {})}
+
+    def write(name: str, *nodes: dict[str, Any]) -> None:
+        inputs = {"item": {"type": "any", "required": False}} if name == "child.json" else {}
+        (tmp_path / name).write_text(json.dumps({"inputs": inputs, "nodes": nodes}))
+
+    order = {"id": "order", "type": "http", "params": {"url": "x", "method": "POST", "body": {"x": "${item ?? 1}"}}}
+    read = {"id": "order", "type": "http", "params": {"url": "x/${item ?? 1}"}}
+    write("child.json", starts("grandchild.json"), read)
+    write("grandchild.json", {**order, "params": {"url": "x", "method": "POST", "body": "x"}})
+    write("w.json", starts("child.json", items=[1, 2], resume=True))
+    said = lint("w.json", "--select", "PFL515")
+    assert said.status == 1
+    assert (
+        "start.batch.resume: in ./grandchild.json, at `order`, a POST request may have been carried out before it "
+        "failed, and `resume` starts what was under way again"
+    ) in said.out
+    write("child.json", order, {**order, "id": "pay"})
+    assert "in ./child.json, at `order` and 1 more, a POST request" in lint("w.json", "--select", "PFL515").out
+    write("w.json", starts("child.json", items=[1, 2]))
+    assert lint("w.json", "--select", "PFL515").status == 0  # nothing is resumed
+    write("child.json", read, starts("w.json"))
+    write("w.json", starts("child.json", items=[1, 2], resume=True))
+    assert lint("w.json", "--select", "PFL515").status == 0  # it starts itself, and leaves nothing behind
+
+
+@pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL331"])
 def test_codes_that_nothing_has_are_refused(lint: Run, tmp_path: Path, codes: str) -> None:
     (tmp_path / "w.json").write_text(json.dumps(ask()))
     result = lint("w.json", "--select", codes)
@@ -287,6 +329,50 @@ def test_fix_does_not_take_a_name_away_that_hides_another(lint: Run, tmp_path: P
     result = lint("w.json", "--fix")
     assert result.status == 1 and "PFL509" in result.out
     assert json.loads((tmp_path / "w.json").read_text()) == workflow
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+def test_fix_reads_many_edits_at_once(
+    lint: Run, tmp_path: Path, markdown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [{"max_concurrent": 5}, {"max_concurrent": 5, "parallel": True}, {"max_concurrent": 5, "as": "row"}]
+    if markdown:
+        pytest.importorskip("pflow")
+        steps = [
+            f"### n{n}\n\nAsk.\n\n- type: llm\n- model: m\n\n```yaml batch\nitems: [1, 2]\n"
+            + "".join(f"{key}: {str(value).lower()}\n" for key, value in settings[n % 3].items())
+            + "```\n\n```prompt\n${__index__}\n```\n"
+            for n in range(12)
+        ]
+        (tmp_path / "w.pflow.md").write_text("# W\n\nAsk.\n\n## Steps\n\n" + "\n".join(steps))
+    else:
+        nodes = [ask(items=[1, 2], **settings[n % 3])["nodes"][0] | {"id": f"n{n}"} for n in range(12)]
+        for node in nodes:
+            node["params"]["prompt"] = "${__index__}"
+        (tmp_path / "w.json").write_text(json.dumps({"nodes": nodes}))
+    read: list[bytes] = []
+
+    def noted(content: bytes, name: str, *, folder: Path) -> Document:
+        read.append(content)
+        return from_bytes(content, name, folder=folder)
+
+    monkeypatch.setattr("pflow_lower.tools.lint.fix.from_bytes", noted)
+    file = "w.pflow.md" if markdown else "w.json"
+    result = lint(file, "--fix", "--select", "PFL5")
+    assert (result.status, result.err.count("fixed[PFL506]"), result.err.count("fixed[PFL509]")) == (0, 8, 4), result
+    text = (tmp_path / file).read_text()
+    assert (text.count("max_concurrent"), text.count("parallel"), text.count("row")) == (4, 4, 0)
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize(("declared", "is_found"), [("list | None", True), ("'list[int]'", True), ("List", False)])
+def test_what_code_declares_is_read_as_pflow_reads_it(lint: Run, tmp_path: Path, declared: str, is_found: bool) -> None:
+    code = f"data: {declared}\nx: int\ndata.append(x)\nresult: int = 1"
+    node = {"id": "c", "type": "code", "params": {"inputs": {"data": "${rows}", "x": "${item}"}, "code": code}}
+    node["batch"] = {"items": [1, 2], "parallel": True}
+    workflow = {"inputs": {"rows": {"type": "array", "default": []}}, "nodes": [node]}
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    assert ("PFL503" in lint("w.json").out) is is_found
 
 
 def test_fix_needs_files(lint: Run) -> None:

@@ -82,6 +82,11 @@ def test_all_repeated_keys_and_all_strange_numbers_are_reported() -> None:
 @pytest.mark.skipif(not hasattr(sys, "set_int_max_str_digits"), reason="no limit on integers here")
 def test_a_number_that_python_will_not_read() -> None:
     assert "error[PFL107] the number 9999" in refused(b'{"a": ' + b"9" * 5000 + b"}")
+    assert "error[PFL107] the number 9999" in refused(b'{"a": ' + b"9" * 5000 + b", 12x}")
+
+
+def test_an_integer_that_python_reads_is_not_too_large() -> None:
+    assert refused(b'{"a": NaN, "b": ' + b"9" * 400 + b"}").count("PFL107") == 1
 
 
 def test_a_byte_order_mark_is_no_content() -> None:

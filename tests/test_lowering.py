@@ -56,3 +56,10 @@ def test_an_optional_input_captures_a_node_only_where_it_may_be_absent() -> None
     assert "src=capture(" in captures("${src.result.o}")
     assert "src=capture(" not in captures('${src.result.o ?? "d"}')
     assert "src=capture(" not in captures(["${src.result.o}"])  # a list is never absent
+
+
+def test_what_a_program_cannot_do_is_said_with_everything_else() -> None:
+    node = {"id": "ask", "type": "shop.Ask", "approval": "required"}
+    with pytest.raises(pflow_lower.LowerError) as caught:
+        pflow_lower.lower({"nodes": [node]}, program=True)
+    assert [found.code for found in caught.value.diagnostics] == ["PFL330", "PFL450"]

@@ -514,7 +514,8 @@ async def test_a_large_workflow_keeps_nobody_waiting(client: LanguageClient, tmp
 
 
 def test_a_fix_is_never_made_from_a_name_that_has_to_be_escaped(tmp_path: Path) -> None:
-    nodes = [{"id": "a\n\\b", "type": "shell"}, {"id": "c", "type": "shell"}]
+    params = {"command": "true"}
+    nodes = [{"id": "a\n\\b", "type": "shell", "params": params}, {"id": "c", "type": "shell", "params": params}]
     text = json.dumps({"nodes": nodes, "start_node": "a\\b"})
     analysis = Analysis(text, str(tmp_path / "workflow.json"))
     [(finding, place)] = analysis.located

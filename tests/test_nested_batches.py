@@ -162,3 +162,24 @@ def test_where_there_is_no_item_before(batch: dict[str, Any], code: str) -> None
     with pytest.raises(LowerError) as caught:
         outcome(batch, {"x": "${item}", **({"y": "${__previous__.x ?? 1}"} if "parallel" in batch else {})}, {})
     assert errors(caught.value) == {code}
+
+
+@pytest.mark.parametrize(
+    ("alias", "said"),
+    [
+        ("true", "${true} is the value true, never the item"),
+        ("files", 'the item\'s name "files" is also an input: in this batch ${files} is the item'),
+        ("say", 'the item\'s name "say" is also this node: in this batch ${say} is the item'),
+        ("page\n", "the item's name ends in a newline: no reference can name the item"),
+    ],
+)
+def test_a_name_of_inner_items_that_nobody_can_read_is_said(alias: str, said: str) -> None:
+    batch = {"items": "${files}", "as": "file", "batch": {"items": "${file.pages}", "as": alias}}
+    node = {"id": "say", "type": "shell", "params": {"command": "echo ${file.name}"}, "batch": batch}
+    made = lower({"inputs": {"files": {"type": "array"}}, "nodes": [node], "edges": []})
+    assert [(found.where, found.message) for found in made.diagnostics] == [("say.batch.batch.as", said)]
+
+
+def test_a_newline_after_the_name_of_outer_items_is_left_out_of_the_code() -> None:
+    batch = {"items": "${files}", "as": "file\n", "batch": {"items": "${files}", "as": "page"}}
+    assert outcome(batch, {"page": "${page}"}, {"files": ["a"]})["results"][0]["response"] == {"page": "a"}

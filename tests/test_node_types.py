@@ -16,7 +16,8 @@ from helpers.command import Run
 from pflow_lower import lower
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.node_types.async_detection import Looked
-from pflow_lower.node_types.lookup import ACTED_ON, NodeTypes, TypeSource
+from pflow_lower.node_types.declared_type import meaning_of
+from pflow_lower.node_types.lookup import NodeTypes, TypeSource
 
 HAS_PFLOW = importlib.util.find_spec("pflow") is not None
 needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="pflow is not installed")
@@ -164,7 +165,7 @@ class TestTable:
             ('a = "no-class"', "PFL411 a: 'no-class' names no class"),
             ('a = "m:x y"', "PFL411 a: 'm:x y' names no class"),
             ('my.type = "m:A"', "PFL411 my: the class is missing"),
-            ('a = { class = "m:A", asinc = true }', "PFL411 a: unknown key 'asinc'"),
+            ('a = { class = "m:A", asinc = true }', "PFL411 a.asinc: unknown key 'asinc'"),
             ('a = { class = "m:A", async = "yes" }', "PFL411 a.async: 'yes' is neither true nor false"),
             ('a = { class = "m:A", params = ["x"] }', "PFL411 a.params: not a table"),
             ('a = { class = "m:A", params = { x = "strr" } }', "PFL411 a.params.x: 'strr' is not a parameter type"),
@@ -315,7 +316,7 @@ class TestCore:
         assert seen
         for name, (module, class_name, declared) in seen.items():
             shipped, found = before.resolve(name), after.resolve(name)
-            acted_on = {key: kind for key, kind in declared.items() if kind.lower() in ACTED_ON}
+            acted_on = {key: kind for key, kind in declared.items() if meaning_of(kind) is not None}
             assert (shipped.module, shipped.class_name, shipped.param_types) == (module, class_name, acted_on)
             assert (found.module, found.class_name, found.param_types) == (module, class_name, acted_on)
             assert (shipped.origin, found.origin) == (TypeSource.CORE, TypeSource.REGISTRY)

@@ -120,4 +120,93 @@ def test_a_misspelt_output_is_named() -> None:
     ir = reading("shell", "stdot.x", "param")
     with pytest.raises(pflow_lower.LowerError) as failure:
         pflow_lower.lower(ir)
-    assert [found.help for found in failure.value.diagnostics] == ["did you mean ${a.stdout.x}?"]
+    helps = [found.help for found in failure.value.diagnostics if found.code == "PFL334"]
+    assert helps == ["did you mean ${a.stdout.x}?"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if TYPES[kind].needs])
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_parameter_that_a_type_needs_is_missed(kind: str, batch: bool) -> None:
+    node = {"id": "a", "type": kind, **({"batch": {"items": ["x"]}} if batch else {})}
+    needs = TYPES[kind].needs
+    given = {"code": "item: str\nresult: str = item", "inputs": {"item": "${item}"}} if kind == "code" and batch else {}
+    given = {**dict.fromkeys(needs, "${item}" if batch else "x"), **given}
+    if kind == "code" and not batch:
+        given["code"] = "result: int = 1"
+
+    def found(params: dict[str, Any]) -> list[str]:
+        try:
+            said = pflow_lower.lower({"nodes": [{**node, "params": params}]}).diagnostics
+        except pflow_lower.LowerError as error:  # code that is null
+            said = error.diagnostics
+        return [one.message for one in said if one.code == "PFL337"]
+
+    assert found(given) == []
+    for key in needs:
+        for params in ({k: v for k, v in given.items() if k != key}, {**given, key: None}):
+            (said,) = found(params)
+            assert said.startswith(f"`{key}` is ") and f"{kind} needs it" in said
+        assert bool(found({**given, key: ""})) == (key not in TYPES[kind].may_be_empty)
+
+
+def test_a_needed_parameter_that_is_misspelt_is_said_once() -> None:
+    with pytest.raises(pflow_lower.LowerError) as failure:
+        pflow_lower.lower(with_params("shell", ["comand"]))
+    assert [found.code for found in failure.value.diagnostics] == ["PFL333"]
+
+
+def test_parameters_of_types_in_the_registry_are_refused_where_pflow_refuses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pflows: Any
+) -> None:
+    from pflow.registry import Registry
+
+    def entry(kind: str, *keys: str) -> dict[str, Any]:
+        params = [{"key": key, "type": "str", "description": ""} for key in keys]
+        interface = {"inputs": params[:1], "params": params[1:], "outputs": [], "actions": [], "description": ""}
+        return {
+            "module": "m",
+            "class_name": "C",
+            "docstring": "",
+            "type": kind,
+            "file_path": "",
+            "interface": interface,
+        }
+
+    registry = Registry(tmp_path / "registry.json")
+    nodes = registry.load(include_filtered=True)
+    nodes |= {"mine": entry("user", "text", "times"), "takes-all": entry("user")}
+    nodes |= {"mcp-mail-send": {**entry("mcp", "to", "body"), "file_path": "virtual://mcp"}}
+    registry.save(nodes)
+    (tmp_path / ".pflow").mkdir()
+    (tmp_path / "registry.json").rename(tmp_path / ".pflow" / "registry.json")
+    (tmp_path / "registry.json").write_bytes((tmp_path / ".pflow" / "registry.json").read_bytes())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for kind in ("mine", "takes-all", "mcp-mail-send"):
+        for name in ("text", "times", "tiems", "to", "boody", "inputs", "result_format"):
+            ir = with_params(kind, [name])
+            theirs = any(f"Unknown parameter '{name}'" in said for said in pflows(ir))
+            assert ("PFL333" in codes(ir)) == theirs, (kind, name)
+    with pytest.raises(pflow_lower.LowerError) as failure:
+        pflow_lower.lower(with_params("mine", ["tiems"]))
+    assert [found.help for found in failure.value.diagnostics] == ["did you mean `times`?"]
+
+
+def test_a_model_that_is_no_text_is_refused_where_pflow_refuses_it(pflows: Any) -> None:
+    for model in ("gpt-5", "", None, {"x": 1}, 5, ["gpt-5"], True):
+        ir = with_params("llm", ["prompt"])
+        ir["nodes"][0]["params"]["model"] = model
+        theirs = any("must be a string identifier" in said for said in pflows(ir))
+        try:
+            found = pflow_lower.lower(ir).diagnostics
+        except pflow_lower.LowerError as error:
+            found = error.diagnostics
+        assert ("PFL203" in {one.code for one in found}) == theirs, model
+
+
+@pytest.mark.parametrize(("output", "wrong"), [("stdot", {"PFL334"}), ("stdout", set()), ("item.page", set())])
+def test_an_inner_item_has_the_outputs_of_the_type(output: str, wrong: set[str]) -> None:
+    ir = reading("shell", f"results[0].{output}", "param")
+    inner = {"items": "${file.pages}", "as": "page"}
+    ir["nodes"][0] |= {"batch": {"items": [{"pages": [1]}], "as": "file", "batch": inner}}
+    assert codes(ir) == wrong

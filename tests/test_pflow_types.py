@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("pflow")
 
+from pflow.core.exceptions import NodeError
 from pflow.execution.result import RunnerConfig
 from pflow.execution.runner import WorkflowRunner
 
@@ -48,6 +49,44 @@ def made(type_name: str) -> Any:
 def test_own_attempts(type_name: str) -> None:
     node, known = made(type_name), RECORDS[type_name].attempts
     assert (node.max_retries, node.wait) == (known.own, known.wait)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_needed_parameters(type_name: str) -> None:
+    """A node without one fails before it works, and says which; with all of them, nothing is wanting."""
+    needs, may_be_empty = RECORDS[type_name].needs, RECORDS[type_name].may_be_empty
+    values = {"backend": "claude", "code": "result: int = 1", "url": "http://localhost"}
+    all_given = {key: values.get(key, "x") for key in needs} | {"model": "a/b"}  # which pflow's compiler adds
+
+    def said(params: dict[str, Any]) -> str:
+        node = made(type_name)
+        node.set_params(params)
+        try:
+            node.prep({"confirm_delete": True})
+        except Exception as error:  # noqa: BLE001  the types raise many kinds
+            return str(error).lower()
+        return ""
+
+    assert not any(key in said(all_given) or "require" in said(all_given) for key in needs)
+    for key in needs:
+        assert key in said({name: value for name, value in all_given.items() if name != key})
+        assert key in said(all_given | {key: None})
+        assert (key in said(all_given | {key: ""})) == (key not in may_be_empty)
+
+
+@pytest.mark.parametrize("annotation", ["int", "float", "str", "bool", "list[int]", "dict", "int | None", "Any"])
+def test_values_that_code_does_not_take(annotation: str) -> None:
+    for value in (None, True, 3, 1.5, [1], {"a": 1}, "abc", "5", "[1]"):
+        params = {"code": f"n: {annotation}\nresult: str = 'x'", "inputs": {"n": value}}
+        node = made("code")
+        node.set_params(params)
+        try:
+            node.prep({})
+            taken = True
+        except NodeError:
+            taken = False
+        found = pflow_lower.lower({"nodes": [{"id": "a", "type": "code", "params": params}]}).diagnostics
+        assert ("PFL315" in {one.code for one in found}) != taken, value
 
 
 def calls(node: dict[str, Any], log: Path) -> int:

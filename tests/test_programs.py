@@ -180,6 +180,63 @@ def test_the_folder_itself_may_be_on_the_path(project: Path, standalone: bool) -
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_a_flow_that_is_called_has_the_inputs_that_a_command_line_would_give_it(
+    project: Path, standalone: bool
+) -> None:
+    inputs = {
+        "who": {"type": "array", "required": False, "default": ["you"]},
+        "note": {"type": "string", "required": False},
+        "word": {"type": "string", "description": "What to say"},
+    }
+    say = {"id": "say", "type": "nodes:Shout", "params": {"say": '${word} ${who} ${note ?? "no note"}'}}
+    ir = {**workflow(say, inputs=inputs), "outputs": {"said": {"source": "${say.said}"}, "note": {"source": "${note}"}}}
+    flow = lower(ir, project, "gen", standalone=standalone)
+    as_command = outputs(run(flow, "word=hi", cwd=project))
+    code = """if True:
+        import json
+        from gen import flow
+        from pocketflow import Flow
+        shared = {"word": "hi"}
+        flow.build_flow().run(shared)
+        print(json.dumps(flow.outputs(shared)))
+        shared["who"].append("me")  # of this run alone
+        other = {"word": "hi"}
+        Flow(start=flow.build_flow()).run(other)
+        print(other["who"], other["note"])
+        given = {"word": "hi", "who": ["us"], "note": "n"}
+        flow.build_flow().run(given)
+        print(given["who"], given["note"])
+        empty = {}
+        try:
+            flow.build_flow().run(empty)
+        except ValueError as error:
+            print(error, empty)
+    """
+    ended = run("-c", code, cwd=project)
+    first, *rest = ended.stdout.splitlines()
+    assert json.loads(first) == as_command, ended.stderr
+    assert rest == [
+        "['you'] None", "['us'] n", "the input word is missing: What to say; give it as shared['word'] {}"
+    ]  # fmt: skip
+
+
+def test_an_asynchronous_flow_that_is_called_has_its_defaults(project: Path) -> None:
+    ir = json.loads(json.dumps(ASYNC))
+    ir["inputs"] = {"word": {"type": "string", "required": False, "default": "x"}}
+    ir["nodes"][0]["params"]["say"] = "${word}"
+    lower(ir, project, "gen")
+    code = """if True:
+        import asyncio
+        from gen import flow
+        shared = {}
+        asyncio.run(flow.build_flow().run_async(shared))
+        print(flow.outputs(shared)["one"], shared["word"])
+    """
+    ended = run("-c", code, cwd=project)
+    assert ended.stdout == "X x\n", ended.stderr
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
 def test_several_in_one_process(project: Path, standalone: bool) -> None:
     lower(WORDS, project, "gen/one", standalone=standalone)
     other = workflow({"id": "shout", "type": "nodes:Shout", "params": {"say": "x ${item}"}, "batch": {"items": ["y"]}})
@@ -404,6 +461,7 @@ def test_help_lists_the_inputs(project: Path) -> None:
         ([], "the input words is missing: What to say; give it as words=..."),
         (["words=[]", "--limt", "3"], "unrecognized arguments: --limt"),
         (["--limit", "0", "words=[]"], "argument --limit: '0' is not a number of items, 1 or more"),
+        (["words=[]", "words=[1]"], "the input words is given twice, as '[]' and '[1]'; only one of them can be meant"),
         (["words=[]", "--budget=nan"], "argument --budget: 'nan' is not an amount of dollars"),
         (["words=[]", "--limit"], "argument --limit: expected one argument"),
     ],
@@ -570,14 +628,14 @@ def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -
 def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b", "c"]', project / "calls"
-    ended = run(flow, "--budget", "2.00", words, cwd=project, CALLS=str(calls))
+    ended = run(flow, "--budget", "3.00", words, cwd=project, CALLS=str(calls))
     assert ended.returncode == 1 and ended.stdout == ""
-    assert "Batch 'shout' ended early: the budget of 2 $ is reached" in ended.stderr
-    assert calls.read_text().split() == ["4711", "a", "b"]
+    assert "Batch 'shout' ended early: the budget of 3 $ is reached" in ended.stderr
+    assert calls.read_text().split() == ["4711", "a", "b"]  # the first step costs as much
     assert "--resume" in ended.stderr  # nothing is kept without it
-    ended = run(flow, "--resume", "--budget", "2.00", words, cwd=project)
+    ended = run(flow, "--resume", "--budget", "3.00", words, cwd=project)
     assert ended.returncode == 1 and "what is done is kept" in ended.stderr
-    assert len(outputs(run(flow, "--resume", "--budget", "2.00", words, cwd=project))["said"]) == 3
+    assert len(outputs(run(flow, "--resume", "--budget", "3.00", words, cwd=project))["said"]) == 3
 
 
 def test_a_limit_is_said(project: Path) -> None:

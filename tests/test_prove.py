@@ -77,9 +77,18 @@ def test_a_node_that_was_not_compared_is_not_counted_as_agreeing(prove: Prove) -
     other = {"id": "c", "type": "shell", "params": {"command": "echo ${item}"}}
     workflow["nodes"].append({**other, "batch": {"items": [1, 2], "key": "${item}"}})
     workflow["edges"] = [{"from": "b", "to": "c"}]
-    _, out, _ = prove(workflow)
+    status, out, err = prove(workflow)
+    assert (status, err) == (2, "")
     assert "c: nothing to compare, pflow does not know `key` as its annotation says it\n" in out
-    assert out.endswith("1 of 2 batch nodes, 40 runs: all agree\n")
+    assert out.endswith("\n1 of 2 batch nodes, 40 runs: all agree; 1 was not compared\n")
+    assert out.count("not compared") == 1
+    workflow["nodes"].append({**workflow["nodes"][1], "id": "d"})
+    workflow["edges"].append({"from": "c", "to": "d"})
+    status, out, _ = prove(workflow)
+    assert status == 2 and out.endswith("\n1 of 3 batch nodes, 40 runs: all agree; 2 were not compared\n")
+    with mock.patch("pflow_lower.runtime.attempts._is_worth_another", return_value=False):  # a difference, too
+        status, out, _ = prove({**workflow, "nodes": [one(max_retries=2)["nodes"][0], *workflow["nodes"][1:]]})
+    assert status == 2 and "differences; 2 were not compared" in out
 
 
 @pytest.mark.parametrize("name", ["markdown", "retries", "sub-workflow", "two-batches-in-a-chain", "zip-by-index"])
@@ -164,8 +173,9 @@ def test_inputs_are_made_up_by_type_or_given(prove: Prove) -> None:
 @pytest.mark.parametrize(
     ("inputs", "why"),
     [
-        (["nope=1"], "the workflow has no input 'nope'; it has repo, style"),
-        (["repo"], "expected KEY=VALUE, got 'repo'"),
+        (["nope=1"], "'nope=1' is not an input of this workflow; its inputs: repo=..., style=..."),
+        (["repo"], "the input repo needs a value: repo=..."),
+        (["repo=a", "style=b", "repo=c"], "the input repo is given twice, as 'a' and 'c'"),
     ],
 )
 def test_inputs_that_are_wrong(prove: Prove, inputs: list[str], why: str) -> None:

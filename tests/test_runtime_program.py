@@ -11,9 +11,10 @@ from typing import Any
 
 import pocketflow
 import pytest
+from helpers.command import Run
 
 from pflow_lower.runtime import Shared, Step, Unresolved, Workflow, find, no_class, retrying, run_program, text
-from pflow_lower.runtime.arguments import read_inputs
+from pflow_lower.runtime.arguments import dollars, read_inputs
 
 
 class Echo(pocketflow.Node):
@@ -180,6 +181,41 @@ def test_arguments_that_are_no_inputs(argument: str) -> None:
 def test_an_input_without_its_value() -> None:
     with pytest.raises(ValueError, match=r"^the input limit needs a value: limit=\.\.\.$"):
         read_inputs({"limit": {}}, ["limit"])
+
+
+def test_an_input_that_is_given_twice() -> None:
+    with pytest.raises(ValueError, match=r"^the input limit is given twice, as '1' and '2'"):
+        read_inputs({"limit": {}}, ["limit=1", "limit=2"])
+    with pytest.raises(ValueError, match="given twice"):
+        read_inputs({"limit": {}}, ["limit=1", "limit=1"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--budget", "0"], "'0' is not an amount of dollars above 0"),
+        (["--budget", "$0.0"], "'$0.0' is not an amount of dollars above 0"),
+        (["--budget=-1"], "'-1' is not an amount of dollars above 0"),
+        (["--budget", "inf"], "'inf' is not an amount of dollars above 0"),
+        (["--on", "rya"], "'rya' is not a place where batches run"),
+        (["--limit", "0"], "limit"),
+        (["k=1", "k=2"], "the input k is given twice, as '1' and '2'"),
+    ],
+)
+def test_programs_and_pflow_lower_run_refuse_the_same(
+    run: Run, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    status, out, err = run("run", "w.pflow.md", *options)
+    assert (status, out) == (2, "")
+    assert said in err
+    inputs: Any = {"k": {"required": False}}
+    flow = Workflow(start=Step("one", pocketflow.Node()))
+    assert run_program(lambda: flow, inputs, lambda shared: {}, options) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_budget_is_an_amount_with_or_without_its_sign() -> None:
+    assert dollars("2.50") == dollars("$2.50") == 2.5
 
 
 def test_an_input_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,19 +176,9 @@ def test_github_heads_own_loop_loses_items() -> None:
     assert shared["results"] != right
 
 
-OTHERS: set[threading.Thread] = set()
-"""Threads that were there before the test: those of calls that other tests gave up."""
-
-
-@pytest.fixture(autouse=True)
-def _threads_of_other_tests() -> None:
-    OTHERS.clear()
-    OTHERS.update(threading.enumerate())
-
-
 def quiet() -> bool:
-    """Whether no thread of a batch of this test is left."""
-    return not [t for t in set(threading.enumerate()) - OTHERS if t.name.startswith(("b-", "pflow-lower"))]
+    """Whether no thread of a batch is left."""
+    return not [t for t in threading.enumerate() if t.name.startswith(("b-", "pflow-lower"))]
 
 
 # --- Every order of events, for small sizes
@@ -753,3 +743,85 @@ def test_the_loop_s_thread_cannot_start() -> None:
     ):
         node._run(shared)
     assert shared["b"]["error_count"] == 3
+
+
+class Waits(pocketflow.Node):  # type: ignore[misc]
+    """Ends once its thread is waited for."""
+
+    BEGUN, JOINED = threading.Event(), threading.Event()
+
+    def exec(self, _: Any) -> None:
+        if self.params["at"] == 2:
+            self.BEGUN.set()
+            self.JOINED.wait(10)
+
+
+def test_an_interrupt_while_a_thread_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have an item under way by then, which is waited for and counted as every other."""
+    start, join = threading.Thread.start, threading.Thread.join
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "b-2":
+            Waits.BEGUN.wait()
+            raise KeyboardInterrupt
+
+    def joined(thread: threading.Thread, timeout: float | None = None) -> None:
+        if thread.name == "b-2":
+            Waits.JOINED.set()
+        join(thread, timeout)
+
+    Waits.BEGUN.clear()
+    Waits.JOINED.clear()
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(threading.Thread, "join", joined)
+    shared: Any = store([0, 1, 2])
+    with pytest.raises(KeyboardInterrupt):
+        lowered_class(parallel=True, max_concurrent=3)(Waits())._run(shared)
+    assert Waits.JOINED.is_set()
+    assert shared["b"]["count"] == 3
+    assert quiet()
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+def test_an_interrupt_while_the_loop_s_thread_is_being_started(
+    monkeypatch: pytest.MonkeyPatch, is_started: bool
+) -> None:
+    start = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        if is_started:
+            start(thread)
+            begun.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    shared: Any = store([0, 1, 2])
+    with pytest.raises(KeyboardInterrupt):
+        lowered_class(node="AsyncScripted")(AsyncScripted(Script([["ok"]] * 3)))._run(shared)
+    assert shared["b"]["count"] == 0
+    for thread in begun:
+        thread.join(10)
+    assert quiet()
+
+
+@pytest.mark.parametrize("options", [{}, {"parallel": True, "max_concurrent": 2}], ids=["in order", "in threads"])
+def test_an_interrupt_while_an_attempt_s_thread_is_being_started(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    start = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "pflow-lower-attempt":
+            begun.append(thread)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lowered_class(timeout=60, **options)(Scripted(Script([["ok"]] * 3)))._run(store([0, 1, 2]))
+    for thread in begun:
+        thread.join(10)
+    assert quiet()

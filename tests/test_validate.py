@@ -64,6 +64,15 @@ ITEMS = 'must be a reference such as "${node.list}", or a list with at least one
             'error[PFL202] b.batch.paralel: unknown key "paralel"\n  did you mean `parallel`?',
         ),
         ({"item": [1]}, "did you mean `items`?"),
+        (
+            {"items": [1], "rate": "60/min\n"},
+            'b.batch.rate: must be a rate such as "60/min" (s, min, h, day), or a name',
+        ),
+        ({"items": {"file": "a.csv\n"}}, "b.batch.items.file: must be a path that ends in .jsonl, .csv or .parquet"),
+        (
+            {"items": [1], "error_handling": "continue", "tolerated_failures": "10%\n"},
+            'b.batch.tolerated_failures: must be a whole number, 0 or more, or a share such as "10%"',
+        ),
         ("batch.yaml", 'error[PFL203] b.batch: must be an object, not "batch.yaml"'),
     ],
 )

@@ -12,7 +12,7 @@ import pflow_lower
 from pflow_lower import pipeline
 from pflow_lower.emit.verify import verify_files, verify_program
 from pflow_lower.ir import tree
-from pflow_lower.ir.lowered import LoweredIR, LoweredOutput
+from pflow_lower.ir.lowered import Level, LoweredIR, LoweredOutput
 from pflow_lower.ir.workflow import Edge
 from pflow_lower.lowering.verify_ir import InvalidOutput, verify_lowered
 from pflow_lower.options import Options
@@ -175,6 +175,26 @@ CAPTURE = lowered_ir().batches[0].captures[0]
 def test_an_ir_of_another_shape(broken: Callable[[LoweredIR], LoweredIR], said: str) -> None:
     with pytest.raises(InvalidOutput, match=said):
         verify_lowered(broken(lowered_ir()))
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ([("file", "file")], "a single batch has levels"),
+        ([("file", "file"), ("file", "page")], "levels"),
+        ([("file", "file"), ("page", "file")], "levels"),
+        ([("file", "file"), ("page\n", "page\n")], "levels"),
+        ([("page", "page"), ("file", "file")], "file.pages} is not read from an outer item"),
+    ],
+)
+def test_batches_inside_each_other_that_are_not_such(levels: list[tuple[str, str]], said: str) -> None:
+    pages = tree.Lookup(tree.ItemPart("file"), (), "file.pages")
+    items = tree.Template("${file.pages}", (tree.Choice((pages,), "${file.pages}", 0),))
+    made = tuple(
+        Level(name, variable, items if number else tree.Literal([])) for number, (name, variable) in enumerate(levels)
+    )
+    with pytest.raises(InvalidOutput, match=said):
+        verify_lowered(break_batch(lowered_ir(), levels=made))
 
 
 def test_a_template_that_does_not_stand_where_it_says() -> None:

@@ -1,27 +1,30 @@
 """Analyse: which shape each batch takes, and whether every reference can be resolved.
 
-in   SourceIR, the node types
+in   SourceIR, the node types, the tables beside the workflow
 out  Facts: what `lower` needs to know and the document does not say
-says PFL3xx
+says PFL3xx, PFL213 and PFL217 (which need references), PFL450
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..diagnostics.diagnostic import Diagnostic, Severity
+from ..diagnostics.diagnostic import Diagnostic
 from ..ir.batch_spec import BatchSpec
 from ..ir.lowered import Budget, Shape, shape_of
-from ..ir.report import nearest, quoted
+from ..ir.report import DiagnosticCollector, nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
+from ..node_types.run_tables import ray_options_of
 from .child_workflows import Children
+from .program import check_program
 from .references import check_references
 
 _NO_BUDGETS: Mapping[str, Budget] = {}
+_NO_RAY_OPTIONS: Mapping[str, Mapping[str, Any]] = {}
 _MISSPELT = 0.75
 """How like the name of a known type an unknown one is that is taken for a misspelling of it."""
 
@@ -53,35 +56,43 @@ def analyse(
     program: bool = False,
     file: Path | None = None,
     budgets: Mapping[str, Budget] = _NO_BUDGETS,
+    ray_options: Mapping[str, Mapping[str, Any]] = _NO_RAY_OPTIONS,
 ) -> tuple[Facts, list[Diagnostic]]:
-    """Look at every batch node of `ir`, for a `program` at the types of all nodes; changes nothing.
+    """Look at every batch node of `ir`, for a `program` at all nodes; changes nothing. Returns facts and findings.
 
-    `budgets` are those that a rate may name. With the `file` that it came from, the workflows that its nodes start are
-    looked at, too. Returns the facts and all findings.
+    `budgets` are those that a rate may name, `ray_options` what a table says of nodes. With the `file` that it came
+    from, the workflows that its nodes start are looked at, too.
     """
 
     def check(workflow: SourceIR, children: Children) -> list[Diagnostic]:
         return check_references(workflow, types, children)
 
     found = check_references(ir, types, Children(file, check) if file is not None else None)
+    report = DiagnosticCollector(ir.document)
     batches = []
     for node in ir.nodes:
-        if node.batch is None:
-            if types.names_a_class(node.type):
-                found += _said_of_class(ir, node, types.resolve(node.type))
-            elif types.resolve(node.type).origin is TypeSource.UNKNOWN:
-                found.append(_unknown_type(ir, node, types))
-            continue
         node_type = types.resolve(node.type)
-        shape = shape_of(parallel=node.batch.parallel, is_async=node_type.is_async)
-        batches.append(BatchFacts(node=node, type=node_type, shape=shape, budget=budget_of(node.batch, budgets)))
-        if node.batch.names_a_budget and node.batch.rate not in budgets:
-            found.append(_unknown_budget(ir, node, budgets))
         if node_type.origin is TypeSource.UNKNOWN:
-            found.append(_unknown_type(ir, node, types))
-        found += _said_of_class(ir, node, node_type)
+            _warn_of_type(node, types, report)
+        elif node.batch is not None or types.names_a_class(node.type):
+            _check_class(node, node_type, report)
+        if node.batch is None:
+            continue
+        if node.batch.names_a_budget and node.batch.rate not in budgets:
+            _refuse_budget(node, node.batch.rate or "", budgets, report)
+        batches.append(
+            BatchFacts(
+                node=node,
+                type=node_type,
+                shape=shape_of(parallel=node.batch.parallel, is_async=node_type.is_async),
+                budget=budget_of(node.batch, budgets),
+                ray_options=ray_options_of(node.id, ray_options, parallel=node.batch.parallel),
+            )
+        )
+    if program:
+        check_program(ir, report)
     known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}
-    return Facts(batches=tuple(batches), types=known), found
+    return Facts(batches=tuple(batches), types=known), [*found, *report.found]
 
 
 def budget_of(spec: BatchSpec, budgets: Mapping[str, Budget]) -> Budget | None:
@@ -89,67 +100,48 @@ def budget_of(spec: BatchSpec, budgets: Mapping[str, Budget]) -> Budget | None:
     return budgets.get(spec.rate) if spec.names_a_budget and spec.rate is not None else None
 
 
-def _unknown_budget(ir: SourceIR, node: SourceNode, budgets: Mapping[str, Budget]) -> Diagnostic:
-    assert node.batch is not None and node.batch.rate is not None
-    name = node.batch.rate
+def _refuse_budget(node: SourceNode, name: str, budgets: Mapping[str, Budget], report: DiagnosticCollector) -> None:
     guess = nearest(name, budgets)
     known = f"the budgets are {', '.join(sorted(budgets))}" if budgets else "no table has any"
-    return Diagnostic(
-        code="PFL335",
-        severity=Severity.ERROR,
-        message=f"no budget is called {quoted([name])}; {known}",
-        where=f"{node.id}.batch.rate",
-        file=ir.name,
-        position=ir.position((*node.path, "batch", "rate")),
-        help=(f'did you mean "{guess}"?\n' if guess else "")
+    help = (
+        (f'did you mean "{guess}"?\n' if guess else "")
         + 'write a rate such as "60/min", or in pyproject.toml, at or above the workflow\n'
-        f'[tool.pflow-lower.rates]\n{name} = "60/min"',
+        f'[tool.pflow-lower.rates]\n{name} = "60/min"'
     )
+    report.error("PFL335", (*node.path, "batch", "rate"), f"no budget is called {quoted([name])}; {known}", help=help)
 
 
-def _unknown_type(ir: SourceIR, node: SourceNode, types: NodeTypes) -> Diagnostic:
+def _warn_of_type(node: SourceNode, types: NodeTypes, report: DiagnosticCollector) -> None:
     guess = nearest(node.type, types.names(), alike=_MISSPELT)
-    help = f'did you mean "{guess}"?\n' if guess else ""
+    meant = f'did you mean "{guess}"?\n' if guess else ""
     taken = "the generated class takes any node" if node.batch is not None else "no class is known to run it"
-    return Diagnostic(
-        code="PFL336" if guess else "PFL330",
-        severity=Severity.WARNING,
-        message=f"nothing is known of the node type {quoted([node.type])}",
-        where=f"{node.id}.type",
-        file=ir.name,
-        position=ir.position((*node.path, "type")),
-        help=f"{help}{taken}; to name its class, write in pyproject.toml\n"
-        f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = "package.module:Class"',
+    help = (
+        f"{meant}{taken}; to name its class, write in pyproject.toml\n"
+        f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = "package.module:Class"'
     )
+    message = f"nothing is known of the node type {quoted([node.type])}"
+    report.warn("PFL336" if guess else "PFL330", (*node.path, "type"), message, help=help)
 
 
-def _said_of_class(ir: SourceIR, node: SourceNode, node_type: NodeType) -> Iterator[Diagnostic]:
-    """What is wrong with the class of a node, as far as its source says."""
+def _check_class(node: SourceNode, node_type: NodeType, report: DiagnosticCollector) -> None:
+    """Warn of what is wrong with the class of a node, as far as its source says."""
     looked = node_type.looked
     parallel = node.batch is not None and node.batch.parallel
-    if looked is None or not (looked.missing or (looked.unknown and (parallel or not looked.found))):
+    if looked is None:
         return
-    place = f"{node_type.module}:{node_type.class_name}"
     if looked.missing:
-        code, message = "PFL332", looked.missing
         help = f"did you mean {looked.near}?" if looked.near else "whoever makes the node will get an ImportError"
-    else:
-        code, message = "PFL331", f"the class {place} could not be looked at: {looked.unknown}"
+        report.warn("PFL332", (*node.path, "type"), looked.missing, help=help)
+    elif looked.unknown and (parallel or not looked.found):
+        place = f"{node_type.module}:{node_type.class_name}"
         taken = "it is taken as not asynchronous; " if parallel else ""
         help = (
             f"{taken}modules are looked for beside the workflow, beside the table and on Python's path;\n"
             "to settle it wherever this runs, write in pyproject.toml\n"
             f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = {{ class = "{place}", async = false }}'
         )
-    yield Diagnostic(
-        code=code,
-        severity=Severity.WARNING,
-        message=message,
-        where=f"{node.id}.type",
-        file=ir.name,
-        position=ir.position((*node.path, "type")),
-        help=help,
-    )
+        message = f"the class {place} could not be looked at: {looked.unknown}"
+        report.warn("PFL331", (*node.path, "type"), message, help=help)
 
 
 def _toml_key(text: str) -> str:

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from ..ir.template import Expression, Reference
 from ..ir.workflow import SourceNode
 from .invariance import BATCH_NAMES, PREVIOUS, Bound
-from .reference_findings import ReferenceFindings
-from .template_sites import SiteKind, TemplateSite
+from .reference_findings import ReferenceUse
+from .template_sites import SiteKind
 
 
-def check_batch_name(
-    findings: ReferenceFindings, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference
-) -> bool:
-    """Whether such a reference can be read where it stands; one that cannot is reported."""
-    root = reference.root
-    if node.batch is None or site.kind is not SiteKind.PARAMETER:
-        what = f"{reference} only exists in the params of a batch node"
-        return findings.error("PFL301", site, expression, reference, what)
-    if root == PREVIOUS:
-        return _previous(findings, site, node, expression, reference)
+def check_batch_name(use: ReferenceUse, node: SourceNode) -> bool:
+    """Whether such a reference can be read where it stands, in `node`; one that cannot is reported."""
+    reference = use.reference
+    if node.batch is None or use.site.kind is not SiteKind.PARAMETER:
+        return use.error("PFL301", f"{reference} only exists in the params of a batch node")
+    if reference.root == PREVIOUS:
+        return _previous(use, node)
     if reference.path:
-        return findings.error("PFL307", site, expression, reference, f"{reference} is a number, it has no fields")
-    if node.batch.items_file is not None and BATCH_NAMES[root] is Bound.TOTAL:
+        return use.error("PFL307", f"{reference} is a number, it has no fields")
+    if node.batch.items_file is not None and BATCH_NAMES[reference.root] is Bound.TOTAL:
         what = f"{reference} is not known: the items are read from a file, one at a time"
-        help = "${batch_index} is known; count them in a step before, if it must be all of them"
-        return findings.error("PFL301", site, expression, reference, what, help)
+        return use.error(
+            "PFL301", what, "${batch_index} is known; count them in a step before, if it must be all of them"
+        )
     return True
 
 
-def _previous(
-    findings: ReferenceFindings, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference
-) -> bool:
+def _previous(use: ReferenceUse, node: SourceNode) -> bool:
+    reference = use.reference
     if node.batch is not None and node.batch.parallel:
         what = f"{reference} is the result of the item before, and items of a parallel batch have none"
-        return findings.error("PFL325", site, expression, reference, what, "take `parallel` out")
-    if site.path[2:3] == ("batch",):
-        what = f"{reference} is not there yet: items get their names before the first one runs"
-        return findings.error("PFL325", site, expression, reference, what)
-    if len(expression.operands) == 1:
+        return use.error("PFL325", what, "take `parallel` out")
+    if use.site.path[2:3] == ("batch",):
+        return use.error("PFL325", f"{reference} is not there yet: items get their names before the first one runs")
+    if not use.has_fallback:
         what = f"{reference} finds nothing for the first item, so that one fails"
-        help = f'say what it is then: ${{{reference.raw} ?? ""}}'
-        findings.warn("PFL326", site, expression, reference, what, help)
+        use.warn("PFL326", what, f'say what it is then: ${{{reference.raw} ?? ""}}')
     return True

@@ -22,7 +22,7 @@ from ..load import load
 from ..load.json_positions import JsonPositions
 from ..node_types.pflow_types import WORKFLOW_TYPES
 from ..validate import validate
-from .known_outputs import Finding
+from .known_outputs import Finding, added_outputs, output_named_by
 
 _DEEPEST = 10
 """How deep workflows stand in workflows at most, as in pflow."""
@@ -98,9 +98,8 @@ class Children:
             self._seen.left -= len(content)
             document = load.from_bytes(content, shown, folder=file.parent)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             beside = f"it is looked for beside the workflow, as {shown}"
-            return _Read(None, f"cannot be read: {reason[:1].lower()}{reason[1:]}", help=beside)
+            return _Read(None, f"cannot be read: {regular_files.reason(error)}", help=beside)
         except LowerError as error:
             first = error.diagnostics[0]
             if first.code == "PFL112":
@@ -159,12 +158,9 @@ def check_child_output(
     """What is wrong with a path into what a node of type `workflow` gives, if anything."""
     if children is None or node.type not in WORKFLOW_TYPES:
         return None
-    at, known = (2, {"item"}) if node.batch is not None else (0, {"loop_stopped"} if node.loop else set())
-    step = reference.path[at] if len(reference.path) > at else None
-    if not isinstance(step, Field) or (at and reference.path[0] != Field("results")):
-        return None
-    outputs = children.outputs_of(node, shown_in)
-    if not outputs or step.name in {*outputs, *known}:
+    step = output_named_by(node, reference)
+    outputs = children.outputs_of(node, shown_in) if step is not None else {}
+    if step is None or not outputs or step.name in (*outputs, *added_outputs(node)):
         return None
     guess = nearest(step.name, outputs)
     help = f"did you mean `{guess}`?" if guess else f"it gives: {', '.join(sorted(outputs))}"

@@ -12,19 +12,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..ir.workflow import SourceNode
+from ..node_types.declared_type import JSON_TYPES
 
-_JSON_TYPES = {
-    "str": "string",
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "list": "array",
-    "dict": "object",
-}
-PYTHON_TYPES = {json: python for python, json in _JSON_TYPES.items()}
+PYTHON_TYPES = {json: python for python, json in JSON_TYPES.items()}
 """How an annotation spells a JSON type."""
 
-_PLAIN_TYPES = frozenset({*_JSON_TYPES, "set", "tuple", "bytes"})
+_PLAIN_TYPES = frozenset({*JSON_TYPES, "set", "tuple", "bytes"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -73,10 +66,10 @@ def annotations_of(node: SourceNode) -> Annotations | None:
 
 def optional_inputs(node: SourceNode) -> frozenset[str]:
     """The inputs that the code's annotations allow to be None: `x: str | None`, `x: Optional[str]`."""
-    found, inputs = annotations_of(node), node.params.get("inputs")
-    if found is None or not isinstance(inputs, dict):
+    found = annotations_of(node)
+    if found is None:
         return frozenset()
-    return frozenset(name for name, text in found.anywhere.items() if name in inputs and allows_none(text))
+    return frozenset(name for name, text in found.anywhere.items() if name in node.inputs and allows_none(text))
 
 
 def result_type(node: SourceNode) -> str | None:
@@ -91,7 +84,7 @@ def json_type(annotation: str) -> str | None:
 
     None for what has no such type: `Any`, `set`, a class, a union of several types.
     """
-    return _JSON_TYPES.get(_outer(annotation))
+    return JSON_TYPES.get(_outer(annotation))
 
 
 def is_python_type(annotation: str) -> bool:
@@ -113,15 +106,17 @@ def _outer(annotation: str) -> str:
 
 def allows_none(annotation: str) -> bool:
     """Whether an annotation allows None."""
-    if annotation.startswith(("Optional[", "typing.Optional[")) and annotation.endswith("]"):
-        return True
-    return "None" in [part.strip() for part in annotation.split("|")]
+    return _is_optional(annotation) or "None" in [part.strip() for part in annotation.split("|")]
+
+
+def _is_optional(annotation: str) -> bool:
+    return annotation.startswith(("Optional[", "typing.Optional[")) and annotation.endswith("]")
 
 
 def _without_none(annotation: str) -> str | None:
     if not allows_none(annotation):
         return None
-    if annotation.startswith(("Optional[", "typing.Optional[")) and annotation.endswith("]"):
+    if _is_optional(annotation):
         return annotation.partition("[")[2][:-1].strip()
     rest = [part.strip() for part in annotation.split("|") if part.strip() != "None"]
     return " | ".join(rest) if rest else None

@@ -9,6 +9,7 @@ from ..ir.report import kind as kind_of
 from ..ir.template import Reference, Template, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .code_annotations import PYTHON_TYPES, Annotations, allows_none, annotations_of, is_python_type, json_type
+from .invariance import INDEX, ITERATION
 from .known_outputs import known_type
 
 _FITS = {
@@ -22,6 +23,16 @@ _FITS = {
 """What an input may be declared as, by the type of what feeds it: pflow's rule, which is more lenient
 than the run of the node."""
 
+
+_PYTHON_CLASSES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,  # True is one to Python
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+}
+"""What a value must be for an annotation that stands for a JSON type."""
 
 _OUTPUTS = frozenset({"result", "next"})
 """What code gives: a value, and the way on."""
@@ -44,9 +55,14 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
             annotation = found.module.get(name)
             declared = json_type(annotation) if annotation is not None and name not in _OUTPUTS else None
             template = parse(value) if isinstance(value, str) and "${" in value else None
-            if declared is None or annotation is None or template is None or not template.is_dynamic:
+            if declared is None or annotation is None:
                 continue
             path = (*node.path, "params", "inputs", name)
+            if template is None or not template.is_dynamic:
+                if not _takes(annotation, declared, value):  # pflow finds that out when the node runs
+                    message = f"the value is {kind_of(value)}; the code says `{name}: {annotation}`"
+                    report.warn("PFL315", path, message, help="annotate it as what it is, or feed what the code takes")
+                continue
             if not template.is_whole:
                 if declared != "string":
                     message = f"is text, because there is more in it than one reference; the code says `{name}: "
@@ -61,6 +77,13 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
                     text=f"${{{template.expressions[0].raw}}}",
                     help=_help(ir, name, annotation, declared, reference, kind),
                 )
+
+
+def _takes(annotation: str, declared: str, value: object) -> bool:
+    """Whether a node whose code says so runs with a value that stands in the workflow; none is converted."""
+    if value is None:
+        return allows_none(annotation)
+    return isinstance(value, _PYTHON_CLASSES[declared])
 
 
 def _check_declarations(
@@ -87,7 +110,7 @@ def _check_declarations(
     for name, annotation in found.bare.items():
         if name not in inputs and name not in _OUTPUTS:
             message = f"the code declares the input `{name}: {annotation}`, and `inputs` does not feed it"
-            fed = f"${{{name}}}" if node.batch is not None and name == node.batch.alias else "..."
+            fed = f"${{{name}}}" if name in node.aliases else "..."
             help = f'add "{name}": "{fed}" to `inputs`, or give it a value where it is declared'
             report.error("PFL317", code, message, text=f"{name}: {annotation}", help=help)
 
@@ -112,10 +135,9 @@ def _counters(ir: SourceIR) -> frozenset[str]:
     """The counters that the workflow has and that nothing else in it is called."""
     taken: set[str] = {*ir.inputs, *(node.id for node in ir.nodes)}
     for node in ir.nodes:
-        inputs = node.params.get("inputs")
-        taken |= {*(inputs if isinstance(inputs, dict) else ()), node.batch.alias if node.batch else ""}
-    there = {"__index__" for node in ir.nodes if node.batch is not None}
-    there |= {"__iteration__" for node in ir.nodes if node.loop}
+        taken |= {*node.inputs, *node.aliases}
+    there = {INDEX for node in ir.nodes if node.batch is not None}
+    there |= {ITERATION for node in ir.nodes if node.loop}
     return frozenset(there - taken)
 
 

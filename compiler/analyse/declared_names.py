@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
-from ..ir.workflow import Edge, SourceIR
-from ..validate.rules import LITERALS
+from ..ir.template import CONSTANTS
+from ..ir.workflow import Edge, SourceIR, SourceNode
 from .node_order import Order
 
 
 def check_aliases(ir: SourceIR, report: DiagnosticCollector, nodes: Collection[str]) -> None:
     """Warn of item names that hide another name, or that cannot be read."""
     for node in ir.nodes:
-        if node.batch is None:
-            continue
-        alias = node.batch.alias
-        written = "as" in node.batch.written
-        path = (*node.path, "batch", "as") if written else (*node.path, "batch")
-        if alias in LITERALS:
-            report.warn("PFL320", path, f"${{{alias}}} is the value {alias}, never the item")
-        elif alias in ir.inputs or alias in nodes:
-            what = "an input" if alias in ir.inputs else "this node" if alias == node.id else "a node"
-            message = f'the item\'s name "{alias}" is also {what}: in this batch ${{{alias}}} is the item'
-            help = 'give the item another name with "as"' if written else 'name the item with "as"'
-            report.warn("PFL320", path, message, help=help)
-        elif alias.startswith("__") and alias.endswith("__"):
-            report.warn("PFL320", path, f"names like {alias} are pflow's own: ${{{alias}}} is not the item")
-        elif alias.endswith("\n"):
-            report.warn("PFL320", path, "the item's name ends in a newline: no reference can name the item")
+        written, path = node.data.get("batch"), (*node.path, "batch")
+        for alias in node.aliases:
+            is_named = isinstance(written, dict) and "as" in written
+            _check_alias(ir, report, nodes, node, alias, (*path, "as") if is_named else path)
+            written, path = written.get("batch") if isinstance(written, dict) else None, (*path, "batch")
+
+
+def _check_alias(
+    ir: SourceIR, report: DiagnosticCollector, nodes: Collection[str], node: SourceNode, alias: str, path: Path
+) -> None:
+    if alias in CONSTANTS:
+        report.warn("PFL320", path, f"${{{alias}}} is the value {alias}, never the item")
+    elif alias in ir.inputs or alias in nodes:
+        what = "an input" if alias in ir.inputs else "this node" if alias == node.id else "a node"
+        message = f'the item\'s name "{alias}" is also {what}: in this batch ${{{alias}}} is the item'
+        help = 'give the item another name with "as"' if path[-1] == "as" else 'name the item with "as"'
+        report.warn("PFL320", path, message, help=help)
+    elif alias.startswith("__") and alias.endswith("__"):
+        report.warn("PFL320", path, f"names like {alias} are pflow's own: ${{{alias}}} is not the item")
+    elif alias.endswith("\n"):
+        report.warn("PFL320", path, "the item's name ends in a newline: no reference can name the item")
 
 
 def check_cycle(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:

@@ -44,7 +44,7 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
     for node in sorted(ir.nodes, key=lambda node: (node.id in led_to, node.number)):
         if ways.runs_at_all(node.id) or node.id in reported:
             continue
-        reported |= ways.walk(node.id)
+        ways.walk(node.id, reported)
         lost.append(node)
     for node in lost[:_MOST]:
         way = "no edge leads to it"

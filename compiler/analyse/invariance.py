@@ -17,7 +17,8 @@ from ..ir.workflow import SourceNode
 
 INDEX = "__index__"
 """pflow's own name for the position of an item."""
-
+ITERATION = "__iteration__"
+"""pflow's own name for the number of a loop's round."""
 
 ITEM_NAME = "batch.key"
 """Stands for the template of an item's name, where a parameter is asked for by its key."""
@@ -187,7 +188,7 @@ class Bindings(NamedTuple):
 def roots_that_may_be_absent(template: Template) -> tuple[str, ...]:
     """The nodes that an optional input is read from: where none of them has run, it is None.
 
-    None where the template can never be without a value: it has a literal to fall back on, or is malformed.
+    Empty where the template can never be without a value: it has a literal to fall back on, or is malformed.
     """
     operands = [operand for expression in template.expressions for operand in expression.operands]
     if template.issues or any(isinstance(operand, Literal) for operand in operands):

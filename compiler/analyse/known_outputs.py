@@ -13,6 +13,7 @@ from ..ir.template import DynamicIndex, Field, Index, Literal, Reference, Templa
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from .code_annotations import result_type
+from .template_syntax import OPERATORS
 
 BATCH_OUTPUTS = {
     "results": "array",
@@ -28,7 +29,6 @@ _IN_A_FILE = {"file": "string", **{name: kind for name, kind in BATCH_OUTPUTS.it
 """The same for a batch node whose results go to a file."""
 
 _POSITION = "hand the position on in the batch before: ${__index__}"
-_OPERATORS = frozenset("><=!+*/%")
 
 
 class Finding(NamedTuple):
@@ -42,6 +42,22 @@ class Finding(NamedTuple):
 def outputs_of(spec: BatchSpec) -> Mapping[str, str]:
     """What a batch node with this annotation writes, and of which type."""
     return BATCH_OUTPUTS if spec.results_file is None else _IN_A_FILE
+
+
+def output_named_by(node: SourceNode, reference: Reference) -> Field | None:
+    """The step of `reference` that names an output of `node` or, for a batch, one of an item in its `results`."""
+    at = 0 if node.batch is None else 2
+    if at and reference.path[:1] != (Field("results"),):
+        return None
+    step = reference.path[at] if len(reference.path) > at else None
+    return step if isinstance(step, Field) else None
+
+
+def added_outputs(node: SourceNode) -> tuple[str, ...]:
+    """What is written of a node, or of an item of a batch, beside the outputs of the node's type."""
+    if node.batch is not None:
+        return ("item",)
+    return ("loop_stopped",) if node.loop is not None else ()
 
 
 def check_results(node: SourceNode | None, reference: Reference, *, as_items: bool) -> Finding | None:
@@ -100,9 +116,10 @@ def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
 
 def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], reference: Reference) -> Finding | None:
     """What is wrong with a field of an item, where the items are another batch's results."""
-    if node.batch is None or reference.root != node.batch.alias or reference.path[:1] != (Field("original_index"),):
+    if node.batch is None or reference.root not in node.aliases or reference.path[:1] != (Field("original_index"),):
         return None
-    for source in parse(node.batch.items).references() if isinstance(node.batch.items, str) else ():
+    items = node.batch.levels[node.aliases.index(reference.root)].items
+    for source in parse(items).references() if isinstance(items, str) else ():
         batch = nodes.get(source.root)
         is_batch = batch is not None and batch.batch is not None
         if is_batch and source.path == (Field("results"),) and _known_outputs(nodes[source.root]):
@@ -137,7 +154,7 @@ def check_loops(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, S
 
 
 def _condition(ir: SourceIR, nodes: Mapping[str, SourceNode], condition: str) -> str:
-    if _OPERATORS & set(condition):
+    if OPERATORS & set(condition):
         return "a condition is a value that counts as true or false, nothing is computed in it"
     template = parse(condition)
     if template.issues and not template.expressions:
@@ -193,21 +210,18 @@ def known_type(ir: SourceIR, nodes: Mapping[str, SourceNode], reference: Referen
     if isinstance(declared, dict) and "type" in declared:
         kind = declared["type"]
         return kind if isinstance(kind, str) and not reference.path else None
-    if not ir.namespaced or not reference.path or not isinstance(reference.path[0], Field):
-        return None
     node = nodes.get(reference.root)
-    if node is None:
+    first = reference.path[0] if reference.path else None
+    if not ir.namespaced or node is None or not isinstance(first, Field):
         return None
-    first, *rest = reference.path
+    rest = reference.path[1:]
     if first == Field("loop_stopped") and node.loop:
         return None if rest else "string"
-    if not isinstance(first, Field):
-        return None
     if node.batch is None:
         return result_type(node) if reference.path == (Field("result"),) else None
     if not rest:
         return outputs_of(node.batch).get(first.name)
-    if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == [Field("result")]:
+    if first.name == "results" and isinstance(rest[0], (Index, DynamicIndex)) and rest[1:] == (Field("result"),):
         return result_type(node)
     one_result = first.name == "results" and len(rest) == 1 and not isinstance(rest[0], Field)
     return "object" if one_result and node.type not in WORKFLOW_TYPES else None

@@ -1,20 +1,21 @@
-"""What pflow's own node types take and give: a parameter that a type does not have, an output that it never writes.
+"""What node types take and give: a parameter that a type does not have, or needs; an output that it never writes.
 
-Known from the shipped records, so that the answer is the same with and without pflow. A type of that name in the
-author's table, or another class in pflow's registry, is the author's: nothing is said about it.
+Of pflow's own types this is known from the shipped records, so that the answer is the same with and without pflow. Of
+another class in pflow's registry it is known which parameters it takes. A type of the author's table is the author's:
+nothing is said about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
 
-from ..ir.report import DiagnosticCollector, nearest
-from ..ir.template import Field, Reference
+from ..ir.report import DiagnosticCollector, kind, nearest
+from ..ir.template import Reference
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
 from ..validate.rules import batch_inside_params
-from .known_outputs import Finding
+from .known_outputs import Finding, added_outputs, output_named_by
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
 _KEYS = ("batch", "retry", "cache", "prompt_cache", "prewarm", "loop", "approval", "purpose")
@@ -37,40 +38,58 @@ class Interfaces:
         is_pflows = found.origin is not TypeSource.REGISTRY or f"{found.module}:{found.class_name}" == known.path
         return known if is_pflows else None
 
+    def parameters(self, name: str) -> Collection[str]:
+        """All parameters that pflow lets a node of a type have; none where it lets it have any."""
+        known = self.of(name)
+        if name in WORKFLOW_TYPES and known is not None:
+            return WORKFLOW_PARAMS
+        if known is not None and known.declares_params:
+            return known.params
+        if self._types is None or self._types.names_a_class(name):
+            return ()
+        return self._types.resolve(name).declared
+
 
 def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
-    """DiagnosticCollector parameters that pflow refuses, since the node's type does not have them."""
+    """Report parameters that pflow refuses, since the node's type does not have them, and needed ones."""
     for node in ir.nodes:
+        meant = set()
+        if parameters := interfaces.parameters(node.type):
+            names = {*parameters, *_EVERYWHERE}
+            for key in node.params:
+                if key in names or (key == "batch" and batch_inside_params(node) is not None):
+                    continue
+                guess = report.nearest(key, names - {STRAY_PARAM}, [name for name in _KEYS if name not in node.data])
+                meant.add(guess)
+                help = f"did you mean `{guess}`?" if guess else f"it has: {', '.join(sorted(parameters))}"
+                message = f"`{key}` is not a parameter of {node.type}"
+                report.error("PFL333", (*node.path, "params", key), message, key=True, help=help)
         known = interfaces.of(node.type)
-        starts_another = node.type in WORKFLOW_TYPES
-        if known is None or not (known.declares_params or starts_another):
-            continue
-        names = {*(WORKFLOW_PARAMS if starts_another else known.params), *_EVERYWHERE}
-        for key in node.params:
-            if key in names or (key == "batch" and batch_inside_params(node) is not None):
-                continue
-            guess = report.nearest(key, names - {STRAY_PARAM}, [name for name in _KEYS if name not in node.data])
-            help = f"did you mean `{guess}`?" if guess else f"it has: {', '.join(sorted(names - _EVERYWHERE))}"
-            message = f"`{key}` is not a parameter of {node.type}"
-            report.error("PFL333", (*node.path, "params", key), message, key=True, help=help)
+        model = node.params.get("model", "")
+        if known is not None and known.asks_a_model and not isinstance(model, str) and model is not None:
+            path = (*node.path, "params", "model")
+            report.error("PFL203", path, f"a model is named by a text, not {kind(model)}", help="write its name")
+        for key in _missing(node, known) if known is not None else ():
+            if key not in meant:  # it is there, under a name that is misspelt
+                what = "is empty" if key in node.params else "is not given"
+                message = f"`{key}` {what}, and {node.type} needs it: the node fails whenever it runs"
+                report.warn("PFL337", (*node.path, "params", key), message, help=f"give the node its `{key}`")
+
+
+def _missing(node: SourceNode, known: PflowType) -> Iterator[str]:
+    """The parameters that the node needs and that are not there, or say nothing."""
+    for key in known.needs:
+        value = node.params.get(key)
+        if value is None or (value == "" and key not in known.may_be_empty):
+            yield key
 
 
 def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference) -> Finding | None:
     """What is wrong with a path into the outputs of a node, or of one item of a batch node, if anything."""
-    known = interfaces.of(node.type)
-    at = 0
-    if node.batch is not None:
-        at = 2
-        if reference.path[0] != Field("results") or node.batch.inner is not None:
-            return None
-    step = reference.path[at] if len(reference.path) > at else None
-    if known is None or not known.known_outputs or not isinstance(step, Field):
+    known, step = interfaces.of(node.type), output_named_by(node, reference)
+    if known is None or not known.known_outputs or step is None:
         return None
-    names: Mapping[str, object] = {
-        **known.outputs,
-        **({"item": ""} if node.batch is not None else {}),
-        **({"loop_stopped": ""} if node.loop is not None else {}),
-    }
+    names = (*known.outputs, *added_outputs(node))
     if step.name in names:
         return None
     guess = nearest(step.name, names)

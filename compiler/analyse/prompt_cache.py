@@ -55,11 +55,10 @@ def _listed(node: SourceNode, names: dict[str, None], report: DiagnosticCollecto
 
 def _sent_twice(node: SourceNode, wanted: list[str], report: DiagnosticCollector) -> None:
     prompt = node.params.get("prompt")
-    alias = node.batch.alias if node.batch is not None else None
     paths = {_steps(name): name for name in wanted}
     for expression in parse(prompt).expressions if isinstance(prompt, str) else ():
         for operand in expression.operands:
-            if isinstance(operand, Reference) and operand.root != alias and _steps(operand.raw) in paths:
+            if isinstance(operand, Reference) and operand.root not in node.aliases and _steps(operand.raw) in paths:
                 report.error(
                     "PFL217",
                     (*node.path, "params", "prompt"),

@@ -21,7 +21,8 @@ class Reachability:
         self._order = order(ir)
         self._goes_on = goes_on
         self._start = ir.start
-        self._reached = self.walk(self._start)
+        self._reached: set[str] = set()
+        self.walk(self._start, self._reached)
         self._passed = self._passed_by(goes_on)
 
     def runs_at_all(self, name: str) -> bool:
@@ -72,13 +73,11 @@ class Reachability:
                 over[place[name] + 1] += 1
         return [depth > 0 for depth in accumulate(over)]
 
-    def walk(self, start: str) -> set[str]:
-        """`start` and every node that the edges lead to from there."""
-        seen: set[str] = set()
+    def walk(self, start: str, seen: set[str]) -> None:
+        """Add `start` to `seen`, and every node that the edges lead to from there."""
         todo = [start]
         while todo:
             name = todo.pop()
             if name not in seen:
                 seen.add(name)
                 todo.extend(self._after[name])
-        return seen

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Reference
 from .template_sites import TemplateSite
 
 
-class ReferenceFindings:
-    """What is found about references."""
+class ReferenceUse(NamedTuple):
+    """One reference where it stands, and where findings about it are reported."""
 
-    def __init__(self, report: DiagnosticCollector) -> None:
-        self.report = report
+    report: DiagnosticCollector
+    site: TemplateSite
+    expression: Expression
+    reference: Reference
 
-    def error(
-        self,
-        code: str,
-        site: TemplateSite,
-        expression: Expression,
-        reference: Reference,
-        message: str,
-        help: str = "",
-    ) -> bool:
+    @property
+    def has_fallback(self) -> bool:
+        """Whether something is read in its place where it finds nothing, or it in the place of something."""
+        return len(self.expression.operands) > 1
+
+    def error(self, code: str, message: str, help: str = "") -> bool:
         """Report an error. Returns False, what a check of the reference answers."""
-        text = _spelling(expression, reference)
-        self.report.error(code, site.path, message, text=text, help=help)
+        self.report.error(code, self.site.path, message, text=self._spelling, help=help)
         return False
 
-    def warn(
-        self,
-        code: str,
-        site: TemplateSite,
-        expression: Expression,
-        reference: Reference,
-        message: str,
-        help: str = "",
-    ) -> None:
+    def warn(self, code: str, message: str, help: str = "") -> None:
         """Report a warning."""
-        text = _spelling(expression, reference)
-        self.report.warn(code, site.path, message, text=text, help=help)
+        self.report.warn(code, self.site.path, message, text=self._spelling, help=help)
 
-
-def _spelling(expression: Expression, reference: Reference) -> str:
-    """What to look for in the source: the expression, or the reference inside a dynamic index."""
-    inside = all(reference is not operand for operand in expression.operands)
-    return f"${{{reference.raw}}}" if inside else f"${{{expression.raw}}}"
+    @property
+    def _spelling(self) -> str:
+        """What to look for in the source: the expression, or the reference inside a dynamic index."""
+        inside = all(self.reference is not operand for operand in self.expression.operands)
+        return f"${{{self.reference.raw if inside else self.expression.raw}}}"

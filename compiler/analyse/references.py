@@ -1,16 +1,16 @@
 """References: does every `${...}` name something that is there when it is read?
 
 The rules are pflow's: what it refuses is an error, what it accepts and then fails at is a warning.
-What only pflow's registry knows (the outputs of a node type, the types of its parameters) is not
-looked at. `${batch_index}` and `${batch_total}` are ours; any name the author declares wins.
+`${batch_index}`, `${batch_total}` and `${__previous__}` are ours; any name the author declares wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
+from ..ir.batch_keys import default
 from ..ir.item_alias import is_name, name_like
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
@@ -23,17 +23,17 @@ from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
-from .invariance import BATCH_NAMES, INDEX, PREVIOUS
+from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
-from .reference_findings import ReferenceFindings
+from .reference_findings import ReferenceUse
 from .sentences import names_nothing
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
 
-COUNTERS = (INDEX, "__iteration__")
+COUNTERS = (INDEX, ITERATION)
 
 
 def check_references(
@@ -60,7 +60,6 @@ class _Checker:
         self.children = children
         self.interfaces = interfaces
         self.report = report
-        self.findings = ReferenceFindings(report)
         self.nodes = {node.id: node for node in ir.nodes}
         self.inputs = frozenset(ir.inputs)
         self.aliases: dict[str, str] = {}
@@ -72,9 +71,9 @@ class _Checker:
         # Names that may stand alone; node ids may not.
         self.names = self.inputs | self.aliases.keys()
         if self.aliases:
-            self.names |= {"__index__"}
+            self.names |= {INDEX}
         if any(node.loop for node in ir.nodes):
-            self.names |= {"__iteration__"}
+            self.names |= {ITERATION}
 
     def run(self) -> None:
         used: set[str] = set()
@@ -103,149 +102,146 @@ class _Checker:
         for expression in site.template.expressions:
             for reference in _read(site, expression):
                 roots.add(reference.root)
-                if self._is_in_file(site, expression, reference):
+                use = ReferenceUse(self.report, site, expression, reference)
+                if self._is_in_file(use):
                     continue
-                if self._exists(site, node, expression, reference):
-                    if len(expression.operands) == 1:
-                        self._output_key(site, expression, reference)
-                    self._fails(site, node, expression, reference)
+                if self._exists(use, node):
+                    if not use.has_fallback:
+                        self._output_key(use)
+                    self._fails(use, node)
         return roots
 
-    def _exists(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+    def _exists(self, use: ReferenceUse, node: SourceNode) -> bool:
         """Report a reference that pflow refuses for its root. Returns whether it is fine."""
-        root = reference.root
-        own = _own_names(node)
+        site, reference = use.site, use.reference
+        root, own = reference.root, node.inputs
         if root.startswith("__") and root.endswith("__") and root not in (*COUNTERS, PREVIOUS):
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
-            return self.findings.error(
-                "PFL306", site, expression, reference, f"{reference} has a name that is pflow's own", help
-            )
+            return use.error("PFL306", f"{reference} has a name that is pflow's own", help)
         if root in COUNTERS and reference.path:
-            return self.findings.error(
-                "PFL307", site, expression, reference, f"{reference}: {root} is a number, it has no fields"
-            )
+            return use.error("PFL307", f"{reference}: {root} is a number, it has no fields")
         if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
-            return check_batch_name(self.findings, site, node, expression, reference)
+            return check_batch_name(use, node)
         if node.batch is not None and not is_name(node.batch.alias) and root in ("item", name_like(node.batch.alias)):
             return True  # what the item will be called is not settled: its name is refused
         if root in self.names or root in own:
-            return not reference.path or self._in_time(site, node, expression, reference)
+            return not reference.path or self._in_time(use, node)
         if root in self.nodes:
             if reference.path:
-                return self._in_time(site, node, expression, reference)
-            return self._bare_node(site, expression, reference)
+                return self._in_time(use, node)
+            return self._bare_node(use)
         old = batch_inside_params(node)
         help = self._meant(node, reference, own)
-        if old is not None and root in (old.get("as", "item"), "__index__"):
+        if old is not None and root in (old.get("as", default("as")), INDEX):
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
         if site.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
             shell = f"the shell's variable is ${root}, or $${{{root}}}"
             help = f"{help}\n{shell}" if help else shell
-        return self.findings.error("PFL301", site, expression, reference, names_nothing(reference), help)
+        return use.error("PFL301", names_nothing(reference), help)
 
-    def _in_time(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> bool:
+    def _in_time(self, use: ReferenceUse, node: SourceNode) -> bool:
+        reference = use.reference
         root = reference.root
         if self.order.runs_before(root, node.id) or (root == node.id and node.loop):
             return True
         if root == node.id:
             what = f"{reference} is this node's own output, which is not there yet"
-            return self.findings.error("PFL304", site, expression, reference, what, "only a `loop` node can read it")
+            return use.error("PFL304", what, "only a `loop` node can read it")
         what = f"{reference} is read before `{root}` runs"
-        return self.findings.error("PFL303", site, expression, reference, what, f"move `{root}` before `{node.id}`")
+        return use.error("PFL303", what, f"move `{root}` before `{node.id}`")
 
-    def _output_key(self, site: TemplateSite, expression: Expression, reference: Reference) -> None:
+    def _output_key(self, use: ReferenceUse) -> None:
         """A reference without a fallback must name an output, where one can know its name here."""
+        site, reference = use.site, use.reference
         node = self.nodes.get(reference.root)
         if site.node is not None:
             finding = check_item_field(site.node, self.nodes, reference)
             if finding is not None:
-                self.findings.error(finding.code, site, expression, reference, finding.message, finding.help)
+                use.error(*finding)
         if node is None:
             return
         if not self.ir.namespaced:
-            if site.node is None or (reference.root not in self.names and reference.root not in _own_names(site.node)):
+            if site.node is None or (reference.root not in self.names and reference.root not in site.node.inputs):
                 what = f"{reference} is not found without namespaces: nodes write to the top level"
                 help = "remove `enable_namespacing: false`"
-                self.findings.warn("PFL322", site, expression, reference, what, help)
+                use.warn("PFL322", what, help)
             return
         if not reference.path or not isinstance(reference.path[0], Field):
-            self._bare_node(site, expression, reference)
+            self._bare_node(use)
         else:
             finding = check_output_key(node, reference) if node.batch is not None else None
             finding = finding or check_output(self.interfaces, node, reference)
             finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
-                self.findings.error(finding.code, site, expression, reference, finding.message, finding.help)
+                use.error(*finding)
 
-    def _is_in_file(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
+    def _is_in_file(self, use: ReferenceUse) -> bool:
         """Report a reference to results that went to a file: with something to fall back on, too."""
-        node = self.nodes.get(reference.root) if self.ir.namespaced else None
-        finding = check_results(node, reference, as_items=site.kind is SiteKind.ITEMS)
+        node = self.nodes.get(use.reference.root) if self.ir.namespaced else None
+        finding = check_results(node, use.reference, as_items=use.site.kind is SiteKind.ITEMS)
         if finding is not None:
-            self.findings.error(finding.code, site, expression, reference, finding.message, finding.help)
+            use.error(*finding)
         return finding is not None
 
-    def _fails(self, site: TemplateSite, node: SourceNode, expression: Expression, reference: Reference) -> None:
+    def _fails(self, use: ReferenceUse, node: SourceNode) -> None:
         """Warn of a reference that pflow accepts but will not find when the node runs."""
+        site, reference = use.site, use.reference
         root = reference.root
         if root in self.inputs or root in self.nodes:
             return
-        if site.kind is SiteKind.INNER_ITEMS and node.batch is not None and root in node.batch.aliases:
+        if site.kind is SiteKind.INNER_ITEMS and root in node.aliases:
             # ("nodes", 0, "batch", "batch", "items"): as many batches are around it as are named before the last
-            outer = node.batch.aliases[: site.path.count("batch") - 1]
+            outer = node.aliases[: site.path.count("batch") - 1]
             if root not in outer:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
-                self.findings.error("PFL327", site, expression, reference, what)
+                use.error("PFL327", what)
             return
-        if node.batch is not None and root in node.batch.aliases[1:]:
-            return
-        own_alias = node.batch.alias if node.batch is not None else None
-        if root in _own_names(node) and root != own_alias:
+        if root in node.inputs and root not in node.aliases:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
-            if site.kind in (SiteKind.ITEMS, SiteKind.FILE) or (in_inputs and root not in self.aliases):
+            of_the_batch = site.path[2:3] == ("batch",)
+            if of_the_batch or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
-                self.findings.warn("PFL322", site, expression, reference, what)
+                use.warn("PFL322", what)
             return
-        if root == own_alias or (root == "__index__" and node.batch is not None):
+        if root in node.aliases or (root == INDEX and node.batch is not None):
             if site.kind in (SiteKind.ITEMS, SiteKind.FILE):
                 why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
                 what = f"{reference} is read before there is an item: {why}"
-                self.findings.warn("PFL321", site, expression, reference, what)
-            elif missing := self._missing_in_items(node, expression, reference):
-                self.findings.warn("PFL322", site, expression, reference, missing)
-        elif root == "__iteration__":
+                use.warn("PFL321", what)
+            elif missing := self._missing_in_items(use, node):
+                use.warn("PFL322", missing)
+        elif root == ITERATION:
             if not node.loop:
-                self.findings.warn("PFL321", site, expression, reference, f"{reference} only exists in a loop node")
-        elif root == "__index__":
+                use.warn("PFL321", f"{reference} only exists in a loop node")
+        elif root == INDEX:
             what = f"{reference} only exists in the params of a batch node"
-            self.findings.warn("PFL321", site, expression, reference, what)
+            use.warn("PFL321", what)
         elif root in self.aliases:
             what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
             help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
-            self.findings.warn("PFL321", site, expression, reference, what, help)
+            use.warn("PFL321", what, help)
 
-    def _missing_in_items(self, node: SourceNode, expression: Expression, reference: Reference) -> str:
+    def _missing_in_items(self, use: ReferenceUse, node: SourceNode) -> str:
         """Why a reference to the item finds nothing in some of them, where nothing stands in for it."""
-        is_item = node.batch is not None and reference.root == node.batch.alias and is_name(reference.root)
-        if not is_item or self.ir.permissive or len(expression.operands) > 1 or reference.root in _own_names(node):
+        root = use.reference.root
+        is_item = node.batch is not None and root == node.batch.alias and is_name(root)
+        if not is_item or self.ir.permissive or use.has_fallback or root in node.inputs:
             return ""
-        return missing_in_items(node, reference)
+        return missing_in_items(node, use.reference)
 
-    def _bare_node(self, site: TemplateSite, expression: Expression, reference: Reference) -> bool:
+    def _bare_node(self, use: ReferenceUse) -> bool:
+        reference = use.reference
         root = reference.root
         if root in self.aliases:
             what = f"{reference} is taken for the node of that name, not for the item"
             help = 'give the item another name with "as"'
-            return self.findings.error("PFL308", site, expression, reference, what, help)
+            return use.error("PFL308", what, help)
         node = self.nodes[root]
         example = f"${{{root}.results}}" if node.batch is not None else f"${{{root}.NAME}}"
-        return self.findings.error(
+        return use.error(
             "PFL308",
-            site,
-            expression,
-            reference,
             f"{reference} is a node, not one of its outputs",
             f"name the output: {example}",
         )
@@ -256,9 +252,9 @@ class _Checker:
         roots: set[str] = set()
         for name, source in self.ir.outputs:
             path = ("outputs", name, "source")
-            wrapped = parse("${" + source + "}")
-            bare = wrapped.is_whole or not parse(source).is_dynamic
-            template = wrapped if bare else parse(source)
+            wrapped, template = parse("${" + source + "}"), parse(source)
+            if wrapped.is_whole or not template.is_dynamic:
+                template = wrapped
             site = TemplateSite(SiteKind.OUTPUT, None, path, template)
             if not source.strip():
                 self.report.error("PFL312", path, "is empty", help="name a value: ${node.output}")
@@ -268,7 +264,8 @@ class _Checker:
             elif "${" not in source:
                 root = source.replace("[", ".").partition(".")[0]
                 if root not in known:
-                    help = self._similar(root, known, "{}")
+                    guess = self.report.nearest(root, known)
+                    help = f"did you mean {guess}?" if guess else ""
                     self.report.error("PFL301", path, names_nothing(source), help=help)
                 elif not template.expressions:
                     what = f"{source} is not a reference, so the output stays empty"
@@ -276,32 +273,32 @@ class _Checker:
             for expression in template.expressions:
                 for reference in expression.references():
                     roots.add(reference.root)
-                    if self._is_in_file(site, expression, reference):
+                    use = ReferenceUse(self.report, site, expression, reference)
+                    if self._is_in_file(use):
                         continue
                     if reference.root not in known:
                         if "${" in source:
-                            help = self._similar(reference.root, known, reference.raw)
-                            self.findings.error("PFL301", site, expression, reference, names_nothing(reference), help)
-                    elif len(expression.operands) == 1 and reference.path:
-                        self._output_key(site, expression, reference)
+                            guess = self.report.nearest(reference.root, known)
+                            use.error("PFL301", names_nothing(reference), _respelled(reference, guess))
+                    elif not use.has_fallback and reference.path:
+                        self._output_key(use)
         return roots
 
     def _meant(self, node: SourceNode, reference: Reference, own: Mapping[str, Any]) -> str:
         near = {*self.inputs, *own}
         if node.batch is not None:
-            near |= {name_like(node.batch.alias), "__index__", *BATCH_NAMES}
+            near |= {*map(name_like, node.aliases), INDEX, *BATCH_NAMES}
         guess = self.report.nearest(reference.root, near, self.nodes.keys())
         if guess is None:
             return ""
         if guess in near or reference.path:
-            return f"did you mean ${{{guess}{reference.raw[len(reference.root) :]}}}?"
+            return _respelled(reference, guess)
         return f"did you mean an output of the node `{guess}`?"
 
-    def _similar(self, name: str, known: Collection[str], raw: str) -> str:
-        guess = self.report.nearest(name, known)
-        if guess is None:
-            return ""
-        return f"did you mean {guess}?" if raw == "{}" else f"did you mean ${{{guess}{raw[len(name) :]}}}?"
+
+def _respelled(reference: Reference, root: str | None) -> str:
+    """The question whether `reference` was meant to begin with `root`; "" without one."""
+    return "" if root is None else f"did you mean ${{{root}{reference.raw[len(reference.root) :]}}}?"
 
 
 def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:
@@ -311,8 +308,3 @@ def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:
             for reference in operand.references():
                 if site.kind is not SiteKind.CARRY or reference is not operand:
                     yield reference
-
-
-def _own_names(node: SourceNode) -> Mapping[str, Any]:
-    inputs = node.params.get("inputs")
-    return inputs if isinstance(inputs, dict) else {}

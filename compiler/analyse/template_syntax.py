@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..ir.report import DiagnosticCollector
 from .template_sites import SiteKind, TemplateSite
 
-_OPERATORS = frozenset("><=!+*/%")
+OPERATORS = frozenset("><=!+*/%")
+"""What stands in a `${...}` that is meant to compute something."""
 
 
 def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
@@ -46,6 +47,6 @@ def _help(raw: str) -> str:
         return "one index at a time: put the inner list under a name"
     if "[-" in inner or "[*" in inner or "['" in inner or '["' in inner:
         return "an index is a number, 0 or more, or a reference: items[${__index__}]"
-    if _OPERATORS & set(inner):
+    if OPERATORS & set(inner):
         return "a reference is a path, nothing is computed in it: use a node for that"
     return f"a reference is a path such as ${{node.field.items[0]}}; {literal}"

@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "PFL116": "remark of pflow's parser",
     "PFL117": "path at which nothing is found",
     "PFL118": "generated file instead of a workflow",
+    "PFL119": "Markdown that is read as prose",
     # validate: the schema
     "PFL201": "missing key",
     "PFL202": "unknown key",
@@ -93,6 +94,8 @@ CODES: dict[str, str] = {
     "PFL335": "rate that names no budget",
     # analyse: names that are probably misspelt
     "PFL336": "unknown node type that is nearly called as another",
+    # analyse: node types, again
+    "PFL337": "parameter that the node type needs",
     # analyse: workflows that nodes start
     "PFL340": "child workflow that cannot be started",
     "PFL341": "input that the child workflow does not have",
@@ -102,12 +105,12 @@ CODES: dict[str, str] = {
     "PFL390": "refused by pflow's own validator",
     # lower
     "PFL401": "prompt cache that is not carried over",
-    # lower: node types
+    # tables beside the workflow
     "PFL410": "table of node types cannot be read",
     "PFL411": "wrong entry in the table of node types",
     "PFL412": "pflow's registry cannot be read",
     "PFL413": "wrong entry in the table of rates, of journals or of what runs elsewhere",
-    # lower: programs
+    # analyse: programs
     "PFL450": "step that needs an engine",
     # lint: what can be proven and costs money
     "PFL501": "calls that are all the same",
@@ -147,4 +150,4 @@ CODES: dict[str, str] = {
     "PFL705": "cosmetic change",
     "PFL711": "revision that cannot be read",
 }
-"""Every code with its title. Others add theirs here, under their stage."""
+"""Every code with its title."""

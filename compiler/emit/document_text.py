@@ -44,9 +44,8 @@ def _node(number: int, node: Mapping[str, Any], batch: LoweredBatch | None, adde
     members = []
     for key, value in node.items():
         if key == "params" and isinstance(value, dict):
-            text = _object(
-                marked(_member(name, dump(part)), _parameter(path, name, batch)) for name, part in value.items()
-            )
+            origins = _origins(path, value, batch)
+            text = _object(marked(_member(name, dump(part)), origins[name]) for name, part in value.items())
         else:
             text = dump(value)
         origin = Origin((*path, key), rule if key == "type" else "kept")
@@ -56,19 +55,17 @@ def _node(number: int, node: Mapping[str, Any], batch: LoweredBatch | None, adde
     return marked(_object(members), Origin((*path, "id"), rule))
 
 
-def _parameter(node: Path, name: str, batch: LoweredBatch | None) -> Origin:
-    """Where a parameter comes from; one of a generated node says what its class depends on."""
+def _origins(node: Path, params: Iterable[str], batch: LoweredBatch | None) -> Mapping[str, Origin]:
+    """Where each parameter of a node comes from; one of a generated node says what its class depends on."""
     if batch is None:
-        return Origin((*node, "params", name), "kept")
-    if name == "inner":
-        return Origin((*node, "type"), "call")
-    capture = next((capture for capture in batch.captures if capture.name == name), None)
-    if capture is not None:
-        return Origin(capture.path, "capture", capture.offset)
+        return {name: Origin((*node, "params", name), "kept") for name in params}
+    found = dict.fromkeys(params, Origin((*node, "batch", "items"), "items"))
     of_results = {lookup.written for lookup in tree.lookups(batch.results)} if batch.results is not None else set()
-    if any(made == name and lookup.written in of_results for made, lookup in read_in_prep(batch)):
-        return Origin((*node, "batch", "results"), "results")
-    return Origin((*node, "batch", "items"), "items")
+    for name, lookup in read_in_prep(batch):
+        if lookup.written in of_results:
+            found[name] = Origin((*node, "batch", "results"), "results")
+    found |= {capture.name: Origin(capture.path, "capture", capture.offset) for capture in batch.captures}
+    return {**found, "inner": Origin((*node, "type"), "call")}
 
 
 def dump(value: Any) -> str:

@@ -12,13 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..generated_names import CLASSES, LOWERED
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
 from ..ir.batch_spec import ErrorHandling, InnerBatch
-from ..ir.lowered import MODULE, SHAPES, Budget, LoweredBatch, LoweredIR
+from ..ir.lowered import RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked
-from .python_text import PyLiteral, comment, docstring, lay_out, literal
+from .python_text import PyCall, PyKeyword, PyLiteral, comment, docstring, lay_out, literal
 
 if TYPE_CHECKING:
     import jinja2
@@ -44,9 +45,7 @@ OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backo
 
 def emit(lowered: LoweredIR, source: SourceHeader, *, runtime: str = RUNTIME) -> dict[str, str]:
     """The expanded IR and the module of generated classes, by path; both marked."""
-    files = {"lowered.json": document_text(lowered)}
-    files[f"{MODULE}.py"] = _module(lowered.batches, source, runtime)
-    return files
+    return {LOWERED: document_text(lowered), CLASSES: _module(lowered.batches, source, runtime)}
 
 
 def runtime_copy() -> dict[str, str]:
@@ -76,8 +75,8 @@ def summary(batch: LoweredBatch) -> str:
 
 
 def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str) -> str:
-    views = [_class(batch) for batch in batches]
-    used = {name for view in views for name in view["uses"]}
+    classes = [_class(batch) for batch in batches]
+    used = {name for _, uses in classes for name in uses}
     name = source.source or "a workflow"
     about = docstring(f"Batch nodes of {name}." if batches else f"{name} has no batch nodes.")
     head = [*header(source), *type_checker_lines(runtime)]
@@ -88,7 +87,7 @@ def _module(batches: Sequence[LoweredBatch], source: SourceHeader, runtime: str)
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=about,
             imports=runtime_imports(runtime, used),
-            classes=[_class_text(batch, view) for batch, view in zip(batches, views, strict=True)],
+            classes=[text for text, _ in classes],
         )
     )
 
@@ -123,11 +122,6 @@ def beside_imports(wanted: Mapping[str, Iterable[str]]) -> list[str]:
     inside = [f"    {line}" for line in import_lines({f".{module}": found for module, found in names.items()}, 4)]
     outside = [f"    {line}" for line in import_lines(names, 4)]
     return [IN_A_PACKAGE, *inside, "else:", *outside]
-
-
-def _class_text(batch: LoweredBatch, view: Mapping[str, Any]) -> str:
-    text = jinja().get_template("batch_node.py.jinja").render(cls=view)
-    return marked(text.removesuffix("\n"), Origin((*node_path(batch), "id"), "class"))
 
 
 HEADER = Origin((), "header")
@@ -189,25 +183,31 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name) if part]
 
 
-def _class(batch: LoweredBatch) -> dict[str, Any]:
-    """The view of one class that its template renders: every value is Python already."""
+def _class(batch: LoweredBatch) -> tuple[str, set[str]]:
+    """The text of one class, and what it uses of the runtime."""
     shape = SHAPES[batch.shape]
     prep, prep_uses = prep_body(batch)
     execution, exec_uses = exec_body(batch)
     item_name, name_uses = item_name_body(batch)
+    options = () if batch.ray_options is None else (RAY_OPTIONS,)
     chosen = (written_key(batch, key) for key in keys_shown_at("base") if key in batch.spec.written)
     about = docstring(f"Run `{batch.node_id}` ({batch.type}) {_for_each(batch)}.")
-    return {
-        "name": batch.class_name,
-        "base": "".join(mark(Origin(path, "policy")) for path in chosen) + shape.base,
-        "is_async": shape.is_async,
-        "docstring": marked(about, Origin((*node_path(batch), "type"), "class")),
-        "attributes": _attributes(batch),
-        "prep": prep,
-        "item_name": item_name,
-        "exec": execution,
-        "uses": {"Batch", "Call", "Result", "Shared", shape.base, *prep_uses, *exec_uses, *name_uses},
-    }
+    text = (
+        jinja()
+        .get_template("batch_node.py.jinja")
+        .render(
+            name=batch.class_name,
+            base="".join(mark(Origin(path, "policy")) for path in chosen) + shape.base,
+            is_async=shape.is_async,
+            docstring=marked(about, Origin((*node_path(batch), "type"), "class")),
+            attributes=_attributes(batch),
+            prep=prep,
+            item_name=item_name,
+            exec=execution,
+        )
+    )
+    uses = {"Batch", "Call", "Result", "Shared", shape.base, *options, *prep_uses, *exec_uses, *name_uses}
+    return marked(text.removesuffix("\n"), Origin((*node_path(batch), "id"), "class")), uses
 
 
 def _for_each(batch: LoweredBatch) -> str:
@@ -251,10 +251,14 @@ def _attributes(batch: LoweredBatch) -> list[str]:
             origin = Origin(written_key(batch, "rate"), "policy")
             found += [(name, value, origin) for name, value in _shared(batch.budget) if value is not None]
     if batch.ray_options is not None:
-        found.append(("ray_options", dict(batch.ray_options), Origin(node_path(batch), "policy")))
+        needs = tuple(PyKeyword(name, PyLiteral(value)) for name, value in batch.ray_options.items())
+        found.append(("ray_options", PyCall(RAY_OPTIONS, needs), Origin(node_path(batch), "policy")))
     if not batch.namespaced:
         found.append(("namespaced", False, Origin(("enable_namespacing",), "kept")))
-    return [marked(lay_out(PyLiteral(value), 1, f"{name} = "), origin) for name, value, origin in found]
+    return [
+        marked(lay_out(value if isinstance(value, PyCall) else PyLiteral(value), 1, f"{name} = "), origin)
+        for name, value, origin in found
+    ]
 
 
 def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
@@ -262,15 +266,18 @@ def _shared(budget: Budget) -> tuple[tuple[str, Any], ...]:
 
 
 @functools.cache
-def jinja() -> jinja2.Environment:
-    """The templates, ready to render."""
+def jinja(folder: str = "", *, html: bool = False) -> jinja2.Environment:
+    """The templates in a folder of `templates/`, ready to render; those of `html` escape what they are given.
+
+    Those of Python do not: text of a workflow comes through the three doors of python_text.py.
+    """
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("pflow_lower.templates", package_path=""),
+        loader=jinja2.PackageLoader("pflow_lower.templates", package_path=folder),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  Python, not HTML; the three doors of python_text.py escape
+        autoescape=html,  # noqa: S701  Python is not HTML
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..generated_names import PROGRAM, REQUIREMENTS
 from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
@@ -24,7 +25,6 @@ from .python_text import (
     docstring,
     lay_out,
 )
-from .requirements import FILE as REQUIREMENTS
 from .template_to_python import Variables, choice, parameter, value
 
 _TOP_LEVEL_NAMES = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})
@@ -112,13 +112,15 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
             outputs=shown,
         )
     )
-    return {"flow.py": text}
+    return {PROGRAM: text}
 
 
 def _start(lowered: LoweredIR, variables: Mapping[str, str], flow: str, source: SourceHeader) -> str:
     arguments = [PyKeyword("start", PyName(variables[lowered.start]))]
     if source.source:
         arguments.append(PyKeyword("file", PyCall("beside", (PyName("__file__"), PyLiteral(source.source)))))
+    if lowered.inputs:
+        arguments.append(PyKeyword("inputs", PyName("INPUTS")))
     built = PyCall(flow, tuple(arguments))
     path: Path = ("start_node",) if "start_node" in lowered.document else ("nodes", 0, "id")
     return marked(lay_out(built, 1, "return "), Origin(path, "start"))

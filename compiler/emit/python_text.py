@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..diagnostics.diagnostic import printable
 from .marks import Origin, mark, marked
 
 WIDTH = 88
@@ -113,7 +114,7 @@ def literal(value: Any, quote: str | None = None) -> str:
 
 def docstring(text: str) -> str:
     """`text` as a docstring of one line, quotes included."""
-    body = _one_line(text)
+    body = printable(text)
     last = body.endswith('"')  # it would run into the closing quotes
     body = (body[:-1] if last else body).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'"""{body}\\""""' if last else f'"""{body}"""'
@@ -121,7 +122,7 @@ def docstring(text: str) -> str:
 
 def comment(text: str, width: int = WIDTH) -> str:
     """`text` as one comment line, at most `width` characters long, the `# ` included."""
-    line = _one_line(text)
+    line = printable(text)
     if len(line) > width - 2:
         line = line[: width - 3].rstrip() + "…"
     return f"# {line}".rstrip()
@@ -309,8 +310,3 @@ def _escape(text: str, quote: str) -> str:
     # repr of a text with both kinds of quote always chooses single ones and escapes only those.
     body = repr(text + "'\"")[1:-4].replace("\\'", "'")
     return body.replace(quote, f"\\{quote}")
-
-
-def _one_line(text: str) -> str:
-    """`text` with every character that could end a line, or hide, written as an escape."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

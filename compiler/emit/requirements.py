@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from ..generated_names import REQUIREMENTS
 from ..ir.lowered import LoweredIR
 from ..node_types.pflow_types import REFERENCE
 from .emit import SourceHeader, header
-
-FILE = "requirements.txt"
 
 _POCKETFLOW = "pocketflow>=0.0.3"
 
@@ -21,6 +20,6 @@ def emit_requirements(lowered: LoweredIR, source: SourceHeader, *, program: bool
     if any(module.partition(".")[0] == "pflow" for module in modules):
         needed.insert(0, f"pflow-cli=={REFERENCE}.*")
     others = sorted({name for module in modules if (name := module.partition(".")[0]) != "pflow"})
-    said = [f"# Besides: what has the modules {', '.join(others)}."] if others else []
+    besides = [f"# Besides: what has the modules {', '.join(others)}."] if others else []
     head = [line for line in header(source) if line not in ("# ruff: noqa", "# fmt: off")]
-    return {FILE: "\n".join([*head, *said, *needed, ""])}
+    return {REQUIREMENTS: "\n".join([*head, *besides, *needed, ""])}

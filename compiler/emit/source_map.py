@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
+from ..generated_names import MAP
 from ..ir import tree
 from ..ir.lowered import LoweredIR
 from ..ir.paths import Path, address
@@ -80,7 +81,7 @@ def at_line(mapped: Sequence[Mapped], line: int) -> list[Mapped]:
 
 def map_files(maps: Mapping[str, Sequence[Mapped]], files: Mapping[str, str], origin: str) -> dict[str, str]:
     """The text of `<file>.map.json` for each of `files`; `origin` is the workflow's path, relative to them."""
-    return {f"{name}.map.json": map_text(name, files[name], origin, mapped) for name, mapped in maps.items()}
+    return {f"{name}{MAP}": map_text(name, files[name], origin, mapped) for name, mapped in maps.items()}
 
 
 def map_text(name: str, text: str, origin: str, mapped: Iterable[Mapped]) -> str:

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..generated_names import CLASSES, PROGRAM
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import MODULE, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
 
@@ -38,17 +39,22 @@ _NESTED = frozenset({ast.ListComp, ast.comprehension, ast.Subscript})
 
 
 def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
-    """Check the generated modules of batch classes. Raises: InvalidOutput."""
-    wrong = list(_wrong_in_module(files[f"{MODULE}.py"], lowered.batches))
+    """Check the generated modules: that of the batch classes and, where there is one, the program.
+
+    Raises: InvalidOutput.
+    """
+    wrong = list(_wrong_in_module(files[CLASSES], lowered.batches))
     if wrong:
-        raise InvalidOutput(f"generated invalid code in {MODULE}.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {CLASSES}: " + "; ".join(wrong))
+    if PROGRAM in files:
+        verify_program(files[PROGRAM])
 
 
 def verify_program(text: str) -> None:
     """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
     wrong = list(_wrong_in_program(ast.parse(text)))
     if wrong:
-        raise InvalidOutput("generated invalid code in flow.py: " + "; ".join(wrong))
+        raise InvalidOutput(f"generated invalid code in {PROGRAM}: " + "; ".join(wrong))
 
 
 def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
@@ -122,12 +128,19 @@ def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str
         yield from (f"{cls.name}: {wrong}" for wrong in _wrong_in_class(cls, batch))
 
 
+def _attribute(value: ast.expr) -> Any:
+    """What a class attribute is: a literal, or the keywords of `RayOptions` as a dict."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == RAY_OPTIONS and not value.args:
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in value.keywords}
+    return ast.literal_eval(value)
+
+
 def _wrong_in_class(cls: ast.ClassDef, batch: LoweredBatch) -> Iterator[str]:
     attributes = {}
     methods = []
     for statement in cls.body[1:]:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            attributes[statement.targets[0].id] = ast.literal_eval(statement.value)
+            attributes[statement.targets[0].id] = _attribute(statement.value)
         elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             methods.append(statement.name)
             yield from _wrong_in_method(statement, batch)

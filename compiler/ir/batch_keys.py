@@ -87,13 +87,16 @@ class BatchKey(NamedTuple):
         return ", ".join(filter(None, parts))
 
 
+_END = r"$(?!\n)"
+"""Ends a pattern of ours: a `$` alone matches before a last newline, too, in Python. (pflow's patterns let that be.)"""
+
 _ITEMS: Mapping[str, Any] = {"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]}
 _ALIAS: Mapping[str, Any] = {"type": "string", "pattern": NAME.pattern}
 FILE: Mapping[str, Any] = {
     "type": "object",
     "required": ["file"],
     "additionalProperties": False,
-    "properties": {"file": {"type": "string", "pattern": r"(\.(jsonl|csv|parquet)|\})$"}},
+    "properties": {"file": {"type": "string", "pattern": r"(\.(jsonl|csv|parquet)|\})" + _END}},
 }
 """The schema of a file of items or of results. A path that ends in a reference is looked at when it is known."""
 DEEPEST = 5
@@ -107,6 +110,10 @@ def _inner(levels: int) -> dict[str, Any]:
         properties["batch"] = _inner(levels - 1)
     return {"type": "object", "required": ["items"], "additionalProperties": False, "properties": properties}
 
+
+RATE = "[1-9][0-9]{0,8}/(s|min|h|day)"
+RATE_NAME = "[a-z][a-z0-9_-]*"
+"""What a rate looks like, and the name of one that stands in a table."""
 
 BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
@@ -216,7 +223,6 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         editor={"examples": ["${issue.number}"]},
         ours=True,
         no_concern={
-            "lint": "no name is wrong by itself, and two equal ones are an error of the run",
             "plan": "a name costs nothing",
             "graph": "a picture shows the batch, not its items",
         },
@@ -224,7 +230,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="rate",
         field="rate",
-        schema={"type": "string", "pattern": "^([1-9][0-9]{0,8}/(s|min|h|day)|[a-z][a-z0-9_-]*)$"},
+        schema={"type": "string", "pattern": f"^({RATE}|{RATE_NAME}){_END}"},
         default=None,
         about="How often calls start, evenly spaced: `60/min` (also s, h, day), or the name of a budget under "
         "`[tool.pflow-lower.rates]` that all processes share.",
@@ -267,7 +273,9 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="tolerated_failures",
         field="tolerated_failures",
-        schema={"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(100|[1-9]?[0-9])%$"}]},
+        schema={
+            "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(100|[1-9]?[0-9])%" + _END}]
+        },
         default=None,
         about="How many items may fail under `continue`, a number or a share such as `10%`; the batch ends as soon as "
         "more have failed.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +12,13 @@ from .paths import Path
 
 Workflow = str | os.PathLike[str] | Mapping[str, Any]
 """What can be lowered: the path of a file, "-" for standard input, or the data itself."""
+
+
+def file_of(workflow: Workflow) -> pathlib.Path | None:
+    """The absolute path of the file that a workflow comes from; None for data and for standard input."""
+    if isinstance(workflow, Mapping) or os.fspath(workflow) == "-":
+        return None
+    return pathlib.Path(workflow).absolute()
 
 
 class Positions(Protocol):

@@ -14,6 +14,8 @@ from .workflow import Edge, Retry
 
 MODULE = "nodes"
 """The module that holds the generated classes."""
+RAY_OPTIONS = "RayOptions"
+"""The type of the runtime that a class says its `ray_options` in."""
 
 
 class Shape(enum.Enum):

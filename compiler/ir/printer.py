@@ -1,12 +1,13 @@
 """A `LoweredIR` as text: one line for each fact, for people and for the golden cases.
 
-    batch classify: llm -> nodes.ClassifyBatch, in_threads
+    batch classify: llm -> ClassifyBatch, threaded
       items = store.list_issues.response
       item as issue
-      capture style = store.style  (nodes[1].params.system, character 52)
+      capture style = store.style  (nodes[1].params.system, character 53)
       param prompt = text("Title: ", item.title)
 
-A lookup begins with what it starts from: `item`, `index`, `total`, `captured`, `own` (a key of `inputs`) or `store`.
+A lookup begins with what it starts from: `item`, `part` (an item of batches inside each other), `previous`, `index`,
+`total`, `captured`, `own` (a key of `inputs`) or `store`.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ def _batch(batch: LoweredBatch) -> Iterator[str]:
         ):
             found = getattr(batch.spec, row.field)
             yield f"  {row.key} {_json(getattr(found, 'value', found))}"
+    if batch.budget is not None:
+        yield f"  budget {_json(batch.budget._asdict())}"
+    if batch.ray_options is not None:
+        yield f"  on {_json(dict(batch.ray_options))}"
     yield from _retry(batch.retry)
     for capture in batch.captures:
         place = f"{address(capture.path)}, character {capture.offset + 1}"
@@ -137,8 +142,8 @@ def _choice(found: tree.Choice) -> str:
 
 
 def _lookup(found: tree.Lookup) -> str:
-    word = _STARTS[type(found.start)]
-    text = f"{word}.{found.start.name}" if isinstance(found.start, tree.Captured | tree.Own | tree.Stored) else word
+    text, name = _STARTS[type(found.start)], getattr(found.start, "name", None)
+    text += f".{name}" if name is not None else ""
     for step in found.steps:
         if isinstance(step, Field):
             text += f".{step.name}"

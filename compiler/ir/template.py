@@ -10,7 +10,7 @@ Grammar (pflow's, of its reference version; `tests/conformance/templates.json` h
     escape     $${...} stands for the text ${...}
 
 Anything else after an unescaped `${` is an `Issue`: text that looks like a template but is not one.
-`parse` never raises. What a template *means* is said once, in `translate.py`, which turns it into Python.
+`parse` never raises. What a template *means* is said once, in `emit/template_to_python.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _STRING = re.compile(r'"(?:[^"\\?\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\?(?
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _SPACES = re.compile(r"\s*")
 _BRACE = re.compile(r"[{}]")
-_CONSTANTS = frozenset({"true", "false", "null"})
+CONSTANTS = frozenset({"true", "false", "null"})
+"""Words that are values: nothing that is called so can be referred to."""
 _EMPTY = ("[]", "{}")
 
 
@@ -255,7 +256,7 @@ class _Scanner:
         if number := self.word(_NUMBER.match):
             return Literal(number) if _is_number(number) else None
         reference = self.path(dynamic=True)
-        if reference is not None and reference.raw in _CONSTANTS:
+        if reference is not None and reference.raw in CONSTANTS:
             return Literal(reference.raw)
         return reference
 

@@ -1,9 +1,9 @@
-"""The data that the stages hand on: `SourceIR` (as read) and `LoweredIR` (without batches).
+"""`SourceIR`: a workflow as its author wrote it, validated.
 
-    bytes --load--> Document --validate--> SourceIR --lower--> LoweredIR --emit--> {path: text}
+    bytes --load--> Document --validate--> SourceIR --analyse, lower--> LoweredIR --emit--> {path: text}
 
-All of it is frozen. `SourceIR` is lossless: `document` is what was read, key for key, and every
-path in it has a position in the source file. Nothing after `lower` looks at `SourceIR`.
+It is frozen, and lossless: `document` is what was read, key for key, and every path in it has a position in the
+source file. What is made of a workflow is made of its `LoweredIR` (lowered.py); emit does not see the `SourceIR`.
 """
 
 from __future__ import annotations
@@ -103,6 +103,11 @@ class SourceNode(NamedTuple):
     @property
     def path(self) -> Path:
         return ("nodes", self.number)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What its items are called, from the outermost batch on; nothing without a batch."""
+        return self.batch.aliases if self.batch is not None else ()
 
     @property
     def inputs(self) -> Mapping[str, Any]:

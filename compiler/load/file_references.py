@@ -8,16 +8,19 @@ item list, and only values that look like a path. Markdown workflows have this d
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .. import regular_files
-from ..diagnostics.diagnostic import refusal
+from ..diagnostics.diagnostic import LowerError, refusal
 from ..ir.document import Positions
 from ..ir.paths import Path as DataPath
 from ..ir.paths import address, where
 from ..node_types.pflow_types import FILE_DATA, FILE_SUFFIXES, FILE_TEXTS
+from .json_errors import repeated_keys
+from .json_positions import JsonPositions
 from .plain_data import NotJson, to_plain_json
 
 
@@ -65,16 +68,26 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
     except regular_files.Refused as error:
         raise _Unreadable(f"the file {reference} is not read: {error.strerror}", regular_files.HELP) from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise _Unreadable(f"cannot read the file {reference}: {reason}") from error
+        raise _Unreadable(f"cannot read the file {reference}: {regular_files.reason(error)}") from error
     except ValueError as error:  # not UTF-8, or a NUL in the name
         raise _Unreadable(f"the file {reference} is not UTF-8 text") from error
     if key in FILE_TEXTS:
         return content
     if not reference.endswith(".json"):
         raise _Unreadable(f"{reference}: a JSON workflow reads `{key}` from .json files only")
+    twice = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        found = dict(pairs)
+        twice = twice or len(found) != len(pairs)
+        return found
+
     try:
-        return to_plain_json(json.loads(content))[0]
+        data = to_plain_json(json.loads(content, object_pairs_hook=members))[0]
+        if twice:
+            raise LowerError(repeated_keys(content, data, os.path.normpath(folder / reference), JsonPositions(content)))
+        return data
     except (ValueError, RecursionError, NotJson) as error:
         raise _Unreadable(f"the file {reference} is not plain JSON: {error}") from error
 

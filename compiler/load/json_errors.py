@@ -12,29 +12,22 @@ import math
 import re
 from collections.abc import Iterator
 
-from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, printable, refusal
 from ..ir.paths import where
 from .json_positions import JsonPositions, deeper_than, index, spelled, tokens
+from .normalise import repeated_key
 from .plain_data import MAX_DEPTH
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _WORD = re.compile(r'"[^"\\\n]*"?|\w+|\S')
-_NUMBER_START = re.compile(r"-?[0-9]")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
 def repeated_keys(text: str, data: object, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:
     """Every key that its object already has, at the repetition."""
     for repeated in index(text)[1]:
-        first = positions.at(repeated.first)
-        yield Diagnostic(
-            code="PFL106",
-            severity=Severity.ERROR,
-            where=where(data, repeated.path[:-1]),
-            message=f"the key {json.dumps(repeated.path[-1])} stands twice; first on line {first.line}",
-            file=name,
-            position=positions.at(repeated.offset),
-            help="remove one of them; JSON readers would silently keep the last",
-        )
+        address = where(data, repeated.path[:-1])
+        yield repeated_key(repeated, positions.at, name, address, Severity.ERROR, "JSON readers")
 
 
 def numbers(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:
@@ -42,9 +35,7 @@ def numbers(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnost
     for at, token in tokens(text):
         if token in ("NaN", "Infinity", "-Infinity"):
             message = f"{token} is not JSON"
-        elif not _NUMBER_START.match(token):
-            continue
-        elif math.isinf(float(token)):
+        elif _NUMBER.fullmatch(token) and _is_too_large(token):
             message = f"the number {_short(token)} is too large"
         else:
             continue
@@ -56,6 +47,17 @@ def numbers(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnost
             position=positions.at(at),
             help="write a finite number, null, or a string",
         )
+
+
+def _is_too_large(number: str) -> bool:
+    """Whether a JSON number is infinite for Python, or an integer with more digits than it reads."""
+    if not number.lstrip("-").isdecimal():
+        return math.isinf(float(number))
+    try:
+        int(number)
+    except ValueError:
+        return True
+    return False
 
 
 def surrogates(text: str, name: str, positions: JsonPositions) -> Iterator[Diagnostic]:
@@ -123,6 +125,6 @@ def _word(text: str, at: int) -> str:
     return f"`{_short(match[0])}`" if match else "the end"
 
 
-def _short(text: str, limit: int = 30) -> str:
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+def _short(text: str) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= 30 else shown[:27] + "..."

@@ -66,7 +66,7 @@ class Repeated(NamedTuple):
 
 
 class JsonPositions:
-    """The positions of a JSON text. Implements `ir.Positions`."""
+    """The positions of a JSON text. Implements `Positions` of ir/document.py."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -74,7 +74,7 @@ class JsonPositions:
         self._lines: LineIndex | None = None
 
     def find(self, path: Path, text: str | None = None) -> Position | None:
-        """See `ir.Positions.find`. With `text`, escapes in the value's spelling are seen through."""
+        """See `Positions.find`. With `text`, escapes in the value's spelling are seen through."""
         span, whole = self._span(path)
         offset = span.start
         if text and whole:
@@ -82,12 +82,12 @@ class JsonPositions:
         return self.at(offset)
 
     def find_key(self, path: Path) -> Position | None:
-        """See `ir.Positions.find_key`."""
+        """See `Positions.find_key`."""
         span, whole = self._span(path)
         return self.at(span.key if whole and span.key is not None else span.start)
 
     def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
-        """See `ir.Positions.find_inside`."""
+        """See `Positions.find_inside`."""
         span, whole = self._span(path)
         raw = self._text[span.start : span.end]
         text, starts = spelled(raw[1:-1]) if whole and raw[:1] == '"' else ("", [])
@@ -99,18 +99,18 @@ class JsonPositions:
         }
 
     def extent(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.extent`."""
+        """See `Positions.extent`."""
         span, _ = self._span(path)
         start = span.start if span.key is None else span.key
         return self.at(start).line, self.at(max(span.end - 1, start)).line
 
     def span(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.span`."""
+        """See `Positions.span`."""
         span, whole = self._span(path)
         return (span.start, span.end) if whole else None
 
     def key_span(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.key_span`."""
+        """See `Positions.key_span`."""
         span, whole = self._span(path)
         if not whole or span.key is None:
             return None
@@ -142,12 +142,8 @@ class JsonPositions:
 
     def _inside(self, span: Span, text: str) -> int:
         raw = self._text[span.start : span.end]
-        if raw[:1] != '"':
-            found = raw.find(text)
-            return span.start + max(found, 0)
-        if "\\" not in raw:
-            found = raw.find(text)
-            return span.start + max(found, 0)
+        if raw[:1] != '"' or "\\" not in raw:
+            return span.start + max(raw.find(text), 0)
         value, offsets = spelled(raw[1:-1])
         found = value.find(text)
         return span.start + 1 + offsets[found] if found >= 0 else span.start

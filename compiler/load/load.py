@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, is_utf_8, refusal
-from ..generated_header import header_of, read_header
+from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
+from ..generated_names import CLASSES, LOWERED
 from ..ir.document import Document, NoPositions
 from ..ir.report import kind
 from .file_references import read_files
@@ -29,7 +30,7 @@ from .json_positions import JsonPositions, LineIndex
 from .normalise import non_string_key, normalised, not_json_error
 from .plain_data import NotJson, to_plain_json, too_deep
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = regular_files.MOST
 _MARKS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _JSON_START = re.compile(r"\s*(\{|\[\s*[\[\]{\"0-9])")
 
@@ -55,9 +56,9 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO 
             raise _too_large(name, f"{os.stat(name).st_size:,} bytes")
     except IsADirectoryError as error:
         help = "name the workflow in it; `lint` and `check` take folders"
-        raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}", help=help) from error
+        raise refusal("PFL101", name, f"cannot read the file: {regular_files.reason(error)}", help=help) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise refusal("PFL101", name, f"cannot read the file: {_reason(error)}") from error
+        raise refusal("PFL101", name, f"cannot read the file: {regular_files.reason(error)}") from error
     return from_bytes(content, name, folder=Path(name).parent)
 
 
@@ -78,8 +79,8 @@ def from_text(text: str, name: str, *, folder: Path | None = None) -> Document:
     """
     if not text.strip():
         raise refusal("PFL104", name, "the file is empty; a workflow has at least one node")
-    if (header := header_of(text)) is not None:
-        raise _generated(name, "this module was generated", header)
+    if (refused := generated_module(text, name)) is not None:
+        raise refused
     if name.endswith(".json") or not (name.endswith(".md") or _is_markdown(text)):
         return from_json(text, name, folder=folder)
     from .markdown import from_markdown
@@ -117,7 +118,7 @@ def from_json(text: str, name: str, *, folder: Path | None = None) -> Document:
     if too_deep(data):
         raise deep_json(text, name, positions)
     if isinstance(data, dict) and {"version", "file", "source", "lines"} <= data.keys() and "nodes" not in data:
-        raise _generated(name, f"this is the source map of {data['file']}, which was generated from {data['source']}")
+        raise _generated(name, f"this is the source map of {data['file']}, which was generated", str(data["source"]))
     found: list[Diagnostic] = []
     if "PFL106" in seen:
         found += repeated_keys(text, data, name, positions)
@@ -128,15 +129,18 @@ def from_json(text: str, name: str, *, folder: Path | None = None) -> Document:
     if found:
         raise LowerError(found)
     data = normalised(_object(data, name, positions))
+    if Path(name).name == LOWERED and is_expanded(data):
+        raise _generated(name, "this is the expanded IR of a workflow, which was generated", _source_beside(name))
     read_files(data, name, folder, positions)
     return Document(name=name, data=data, positions=positions)
 
 
-def from_data(data: Mapping[str, Any], name: str = "<data>") -> Document:
+def from_data(data: Mapping[str, Any]) -> Document:
     """Take a workflow that is already Python data; it is copied, never kept or changed.
 
     Raises LowerError with a PFL1xx finding for the first thing that JSON cannot hold.
     """
+    name = "<data>"
     try:
         copy, non_string_keys = to_plain_json(data)
     except NotJson as unfit:
@@ -191,18 +195,31 @@ def _object(data: Any, name: str, positions: JsonPositions | None = None) -> dic
     raise refusal("PFL110", name, f"a workflow is an object {{...}}, this is {kind(data)}", position)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
+def generated_module(text: str | bytes, name: str) -> LowerError | None:
+    """The finding about a module that pflow-lower has written, given as a workflow; None for any other text."""
+    header = header_of(text)
+    return None if header is None else _generated(name, "this module was generated", _source_of(header))
 
 
-def _generated(name: str, message: str, header: str = "") -> LowerError:
-    """The finding about a file that pflow-lower has written."""
+def _generated(name: str, message: str, source: str) -> LowerError:
+    """The finding about a file that pflow-lower has written. `source` is relative to its folder; "" is not known."""
+    message = f"{message} from {source}" if source else message
+    workflow = os.path.normpath(os.path.join(os.path.dirname(name), source)) if source else "the workflow"
+    return refusal("PFL118", name, message, help=f"take {workflow} instead")
+
+
+def _source_of(header: str) -> str:
     parsed = read_header(header)
-    message = f"{message} from {parsed.source}" if parsed is not None else message
-    source = "the workflow" if parsed is None else os.path.normpath(os.path.join(os.path.dirname(name), parsed.source))
-    return refusal("PFL118", name, message, help=f"lower {source} instead")
+    return "" if parsed is None else parsed.source
+
+
+def _source_beside(name: str) -> str:
+    """The source of the classes that belong to a `lowered.json`; "" if they are not beside it."""
+    try:
+        header = header_of(regular_files.read_start(Path(name).with_name(CLASSES), HEADER_BYTES))
+    except (OSError, ValueError):
+        return ""
+    return "" if header is None else _source_of(header)
 
 
 def _too_large(name: str, size: str) -> LowerError:

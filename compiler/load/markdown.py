@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,12 @@ from typing import Any
 from .. import install_hints, regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.document import Document
+from ..ir.paths import address
+from ..node_types.pflow_types import FILE_DATA
+from .json_positions import LineIndex, Repeated
 from .markdown_positions import MarkdownPositions
-from .normalise import non_string_key, normalised, not_json_error
+from .markdown_structure import composed
+from .normalise import non_string_key, normalised, not_json_error, repeated_key
 from .plain_data import NotJson, to_plain_json
 
 
@@ -55,6 +59,15 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
         non_string_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in non_string_keys
     ]
     found += [_remark(remark, name) for remark in parsed.warnings]
+    found += [_twice(one, positions.at, name) for one in positions.repeated()]
+    remarked = " ".join(str(remark.message) for remark in parsed.warnings)
+    found += [
+        Diagnostic("PFL119", Severity.WARNING, one.message, one.where, name, positions.at(one.offset), one.help)
+        for one in positions.doubtful()
+        if one.where or one.message.split("`")[1] not in remarked  # pflow knows some misspellings itself
+    ]
+    if folder is not None:
+        found += _twice_in_files(data, folder)
     return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))
 
 
@@ -100,6 +113,25 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
             raise refusal("PFL115", name, f"{written}: no such file", positions.search(written)) from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise refusal("PFL115", name, f"a file that the workflow refers to cannot be read: {first}") from error
+
+
+def _twice(repeated: Repeated, at: Callable[[int], Position], name: str) -> Diagnostic:
+    """A key that stands twice: no more than a warning, since pflow accepts it."""
+    return repeated_key(repeated, at, name, address(repeated.path[:-1]), Severity.WARNING, "YAML readers, pflow too,")
+
+
+def _twice_in_files(data: Mapping[str, Any], folder: Path) -> Iterator[Diagnostic]:
+    """The same of the files of data that nodes refer to, at their places there."""
+    for node in data.get("nodes", ()):
+        for place, reference in node.get("_source_files", {}).items():
+            key = place.rpartition(".")[2]
+            if key != "batch" and key not in FILE_DATA:
+                continue
+            text = regular_files.read_beside(folder / reference, folder).decode("utf-8")
+            repeated: list[Repeated] = []
+            composed(text, 0, repeated)
+            at = LineIndex(text).position
+            yield from (_twice(one, at, os.path.normpath(folder / reference)) for one in repeated)
 
 
 class _Bounded(type(Path())):  # type: ignore[misc]  # the class of this system's paths

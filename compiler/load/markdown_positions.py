@@ -12,13 +12,14 @@ from __future__ import annotations
 import collections
 import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
 from ..ir.paths import Path
-from .json_positions import LineIndex, Span
-from .markdown_structure import Part, Section, sections
+from .json_positions import LineIndex, Repeated, Span
+from .markdown_prose import DECLARED, Doubtful, doubtful
+from .markdown_structure import Part, Section, repeated_at_the_top, sections
 
 
 class _Place(NamedTuple):
@@ -31,37 +32,37 @@ class _Place(NamedTuple):
 
 
 class MarkdownPositions:
-    """The positions of a `.pflow.md`. Implements `ir.Positions`."""
+    """The positions of a `.pflow.md`. Implements `Positions` of ir/document.py."""
 
     def __init__(self, text: str, data: Mapping[str, Any]) -> None:
         self._text = text
         self._data = data
 
     def find(self, path: Path, text: str | None = None) -> Position | None:
-        """See `ir.Positions.find`."""
+        """See `Positions.find`."""
         place = self._place(path)
         if text:
             # A block's text may be spelled over several lines; then its first line still helps.
             for wanted in (text, text.splitlines()[0] if text.strip() else text):
                 at = self._text.find(wanted, place.start, place.end)
                 if at >= 0:
-                    return self._at(at)
-        return self._at(self._first(place))
+                    return self.at(at)
+        return self.at(self._first(place))
 
     def find_key(self, path: Path) -> Position | None:
-        """See `ir.Positions.find_key`."""
+        """See `Positions.find_key`."""
         place = self._place(path)
-        return self._at(place.key[0]) if place.whole and place.key is not None else self.find(path)
+        return self.at(place.key[0]) if place.whole and place.key is not None else self.find(path)
 
     def find_inside(self, path: Path, value: str, offsets: Collection[int]) -> Mapping[int, Position | None]:
-        """See `ir.Positions.find_inside`. Line by line: YAML indents a block that the value has without.
+        """See `Positions.find_inside`. Line by line: YAML indents a block that the value has without.
 
         The lines are looked for one after the other, as far as they can be found.
         """
         place = self._place(path)
         at = self._text.find(value, place.start, place.end)
         if at >= 0:
-            return {offset: self._at(at + offset) for offset in offsets}
+            return {offset: self.at(at + offset) for offset in offsets}
         found: dict[int, Position | None] = dict.fromkeys(offsets, self.find(path))
         wanted = collections.deque(sorted(offsets))
         at, start = place.start, 0
@@ -75,25 +76,25 @@ class MarkdownPositions:
             while wanted and wanted[0] <= end:
                 offset = wanted.popleft()
                 if spelling.strip():
-                    found[offset] = self._at(at + offset - start)
+                    found[offset] = self.at(at + offset - start)
             at += len(spelling) if spelling.strip() else 0
             start = end + 1
         return found
 
     def extent(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.extent`."""
+        """See `Positions.extent`."""
         place = self._place(path)
         start = self._first(place)
         last = start + len(self._text[start : place.end].rstrip()) - 1
-        return self._at(start).line, self._at(max(last, start)).line
+        return self.at(start).line, self.at(max(last, start)).line
 
     def search(self, text: str) -> Position | None:
         """The first place in the file where `text` stands."""
         at = self._text.find(text)
-        return self._at(at) if at >= 0 else None
+        return self.at(at) if at >= 0 else None
 
     def span(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.span`."""
+        """See `Positions.span`."""
         place = self._place(path)
         if not place.whole:
             return None
@@ -102,11 +103,12 @@ class MarkdownPositions:
         return start, max(start, place.start + len(text.rstrip()))
 
     def key_span(self, path: Path) -> tuple[int, int] | None:
-        """See `ir.Positions.key_span`."""
+        """See `Positions.key_span`."""
         place = self._place(path)
         return place.key if place.whole else None
 
-    def _at(self, offset: int) -> Position:
+    def at(self, offset: int) -> Position:
+        """The position of the character at `offset`."""
         return self._lines.position(offset)
 
     def _first(self, place: _Place) -> int:
@@ -122,16 +124,31 @@ class MarkdownPositions:
         line = self._text[self._text.rfind("\n", 0, offset) + 1 : offset].lstrip()
         return line.startswith(("```", "~~~"))
 
+    def repeated(self) -> Iterator[Repeated]:
+        """The keys that stand twice, in front matter and in what is declared; a path begins with the declared name."""
+        yield from repeated_at_the_top(self._text)
+        for (top, name), section in self._sections.items():
+            if top in DECLARED and name:  # elsewhere, bullets are prose
+                yield from (one._replace(path=(name, *one.path)) for one in section.repeated)
+
+    def doubtful(self) -> Iterator[Doubtful]:
+        """What pflow reads as prose and is probably meant as more."""
+        return doubtful(self._text, self._parsed)
+
     @functools.cached_property
     def _lines(self) -> LineIndex:
         return LineIndex(self._text)
+
+    @functools.cached_property
+    def _parsed(self) -> list[Section]:
+        return sections(self._text)
 
     @functools.cached_property
     def _sections(self) -> dict[tuple[str, str], Section]:
         """`### name` under `## top` as (top, name), `## top` itself as (top, ""); the first of equal ones."""
         found: dict[tuple[str, str], Section] = {}
         top = ""
-        for section in sections(self._text):
+        for section in self._parsed:
             if section.level == 2:
                 top = section.name.title()
             found.setdefault((top, section.name if section.level > 2 else ""), section)

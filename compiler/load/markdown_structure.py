@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .json_positions import Span
+from ..ir.paths import Path
+from .json_positions import Repeated, Span
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _BLOCK_SCALAR = re.compile(r"[|>][-+0-9]*(?:[ \t]+#.*)?")
 _TEMPLATE = re.compile(r"\$\{(?:[^${}\n]|\$\{[^${}\n]*\}|\$(?!\{))*\}")
 _BREAK = re.compile(r"\r\n|\r|\n")
+_MERGE = "tag:yaml.org,2002:merge"
+"""The tag of the key `<<`, of which a mapping may have several."""
 _UNUSED = ("blockquote", "code", "html_block", "lheading", "reference")
 """Rules of CommonMark that pflow does not have."""
 
@@ -46,6 +49,12 @@ class Section(NamedTuple):
     """The keys of bullets and code blocks, in their order."""
     bullets: tuple[tuple[int, int], ...]
     """Where each bullet starts and ends."""
+    repeated: tuple[Repeated, ...] = ()
+    """The keys that stand twice, of its bullets or inside of what they hold; YAML keeps the last of them."""
+    fences: tuple[tuple[int, str], ...] = ()
+    """Where each code block starts, and what stands after its fence."""
+    prose: tuple[tuple[int, int], ...] = ()
+    """Where each line starts and ends that is neither part of a bullet nor of a code block, nor empty."""
 
 
 class _Lines:
@@ -71,25 +80,58 @@ def sections(text: str) -> list[Section]:
     fences, headings, bullets = _marks(lines)
     items = _items(lines, bullets, fences)
     parts: dict[int, list[Part]] = {}
+    repeated: dict[int, list[Repeated]] = {}
     blocks: dict[int, list[tuple[int, int]]] = {}
     for first, last in items:
         at = bisect.bisect(headings, first) - 1
         blocks.setdefault(at, []).append((lines.start(first), lines.start(last)))
-        parts.setdefault(at, []).extend(_bullet(lines, first, last))
+        parts.setdefault(at, []).extend(_bullet(lines, first, last, repeated.setdefault(at, [])))
     for first, (last, info) in fences.items():
-        parts.setdefault(bisect.bisect(headings, first) - 1, []).extend(_code_block(lines, first, last, info))
+        at = bisect.bisect(headings, first) - 1
+        parts.setdefault(at, []).extend(_code_block(lines, first, last, info, repeated.setdefault(at, [])))
+    covered = {number for first, last in items for number in range(first, last)}
+    covered |= {number for first, (last, _) in fences.items() for number in range(first, last)}
     found: list[Section] = []
     for at, first in enumerate(headings):
         line = lines[first]
+        after = headings[at + 1] if at + 1 < len(headings) else len(lines.starts)
+        inner = range(first + 1, after)
         marks = line.strip().partition(" ")[0]
         if marks in ("##", "###"):
             name = line.strip().removeprefix(marks).strip()
-            end = lines.start(headings[at + 1]) if at + 1 < len(headings) else len(text)
+            end = lines.start(after)
             start = lines.start(first) + line.index(marks) + len(marks)
             start += len(text[start:end]) - len(text[start:end].lstrip())
             inside = sorted(parts.get(at, ()), key=lambda part: part.span.start)
-            found.append(Section(len(marks), name, start, end, tuple(inside), tuple(blocks.get(at, ()))))
+            twice = sorted([*repeated.get(at, ()), *_twice(inside)], key=lambda one: one.offset)
+            infos = tuple((lines.start(number), fences[number][1]) for number in inner if number in fences)
+            prose = tuple(
+                (lines.start(number), lines.ends[number])
+                for number in inner
+                if number not in covered and lines[number].strip()
+            )
+            bullets_at = tuple(blocks.get(at, ()))
+            found.append(Section(len(marks), name, start, end, tuple(inside), bullets_at, tuple(twice), infos, prose))
     return found
+
+
+def repeated_at_the_top(text: str) -> list[Repeated]:
+    """The keys that stand twice in the front matter."""
+    lines = _Lines(text)
+    repeated: list[Repeated] = []
+    if (last := _frontmatter(lines)) > 0:
+        composed(text[lines.start(1) : lines.start(last)], lines.start(1), repeated)
+    return repeated
+
+
+def _twice(parts: list[Part]) -> Iterator[Repeated]:
+    """The keys of a section that several of its bullets have."""
+    first: dict[str, Part] = {}
+    for part in parts:
+        earlier = first.setdefault(part.name, part)
+        here, there = part.span.key, earlier.span.key
+        if here is not None and there is not None and here != there:  # one value that two names stand for is one place
+            yield Repeated((part.name,), here, there)
 
 
 def _marks(lines: _Lines) -> tuple[dict[int, tuple[int, str]], list[int], list[int]]:
@@ -106,7 +148,7 @@ def _marks(lines: _Lines) -> tuple[dict[int, tuple[int, str]], list[int], list[i
         first, last = token.map
         if token.type == "fence":
             fences[first] = (last, token.info)
-        elif token.type == "heading_open":
+        elif token.type == "heading_open" and token.tag in ("h2", "h3"):  # to pflow, no other one ends a section
             headings.append(first)
         elif token.type == "list_item_open" and token.markup == "-" and lines[first].lstrip().startswith("- "):
             bullets.append(first)
@@ -177,11 +219,13 @@ def _opens_scalar(line: str) -> bool:
     return bool(colon) and _BLOCK_SCALAR.fullmatch(value.strip()) is not None
 
 
-def _bullet(lines: _Lines, first: int, last: int) -> Iterator[Part]:
-    """The keys of one bullet, and where their values stand."""
+def _bullet(lines: _Lines, first: int, last: int, repeated: list[Repeated]) -> Iterator[Part]:
+    """The keys of one bullet, and where their values stand; what stands twice in it goes to `repeated`."""
     start, end = lines.start(first), lines.ends[last - 1]
     if last > first + 1:
-        root = _composed(lines.text[start:end], start)
+        found: list[Repeated] = []
+        root = composed(lines.text[start:end], start, found)
+        repeated += [one._replace(path=one.path[1:]) for one in found]  # the bullets are a list to YAML
         for entry in root.items if root is not None else ():
             yield from (Part(name, span) for name, span in entry.members.items())
         if root is not None:
@@ -197,27 +241,32 @@ def _bullet(lines: _Lines, first: int, last: int) -> Iterator[Part]:
         yield Part(name.strip(), Span(min(at, end), end, key))
         return
     value = value.strip()
-    inner = _composed(value, at) if value[:1] in ("{", "[") else None
+    inside: list[Repeated] = []
+    inner = composed(value, at, inside) if value[:1] in ("{", "[") else None
+    repeated += [one._replace(path=(name.strip(), *one.path)) for one in inside]
     whole = inner or Span(at, at + len(value))
     whole.key = key
     yield Part(name.strip(), whole)
 
 
-def _code_block(lines: _Lines, first: int, last: int, info: str) -> Iterator[Part]:
+def _code_block(lines: _Lines, first: int, last: int, info: str, repeated: list[Repeated]) -> Iterator[Part]:
     words = info.split()
     if not words:
         return
     line = lines[first]
     start, end = lines.start(first + 1), lines.start(last - 1)
-    inner = _composed(lines.text[start:end], start) if len(words) > 1 and words[0].lower() == "yaml" else None
+    found: list[Repeated] = []
+    is_yaml = len(words) > 1 and words[0].lower() == "yaml"
+    inner = composed(lines.text[start:end], start, found) if is_yaml else None
+    repeated += [one._replace(path=(words[-1], *one.path)) for one in found]
     whole = Span(start, max(start, end))
     if inner is not None:
         whole.members, whole.items = inner.members, inner.items
     yield Part(words[-1], whole, lines.start(first) + line.rindex(words[-1]))
 
 
-def _composed(text: str, base: int) -> Span | None:
-    """The parts of a YAML text that stands at `base`; None if it is not YAML."""
+def composed(text: str, base: int, repeated: list[Repeated]) -> Span | None:
+    """The parts of a YAML text that stands at `base`; None if it is not YAML. What stands twice goes to `repeated`."""
     import yaml
 
     # pflow, too, reads a template as text, whatever YAML would make of its braces.
@@ -226,34 +275,40 @@ def _composed(text: str, base: int) -> Span | None:
         root = yaml.compose(shielded, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None
-    return None if root is None else _span(root, text, base)
+    return None if root is None else _span(root, text, base, repeated)
 
 
-def _span(root: Any, text: str, base: int) -> Span:
+def _span(root: Any, text: str, base: int, repeated: list[Repeated]) -> Span:
     """The tree of spans of a YAML node. A node that is named twice, by an alias, gives one span."""
     import yaml
 
     made: dict[int, Span] = {}
 
-    def of(node: Any) -> Span:
+    def of(node: Any, path: Path) -> Span:
         if id(node) not in made:
             start, end = node.start_mark.index, node.end_mark.index
             made[id(node)] = Span(base + start, base + start + len(text[start:end].rstrip()))
-            todo.append(node)
+            todo.append((node, path))
         return made[id(node)]
 
-    todo: list[Any] = []
-    whole = of(root)
+    todo: list[tuple[Any, Path]] = []
+    whole = of(root, ())
     while todo:
-        node = todo.pop()
+        node, above = todo.pop()
         span = made[id(node)]
         if isinstance(node, yaml.SequenceNode):
-            span.items = [of(item) for item in node.value]
+            span.items = [of(item, (*above, at)) for at, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
+            first: dict[tuple[str, str], int] = {}
             for key, value in node.value:
                 if isinstance(key, yaml.ScalarNode):
-                    member = of(value)
+                    member = of(value, (*above, key.value))
+                    at = base + key.start_mark.index
                     if member.key is None:
-                        member.key = base + key.start_mark.index
+                        member.key = at
                     span.members[key.value] = member
+                    spelling = text[key.start_mark.index : key.end_mark.index]
+                    same = (key.tag, spelling if "${" in spelling else key.value)
+                    if first.setdefault(same, at) != at and key.tag != _MERGE:
+                        repeated.append(Repeated((*above, key.value), at, first[same]))
     return whole

@@ -1,14 +1,16 @@
-"""Older spellings become today's, and what is not plain JSON is said with its place."""
+"""Older spellings become today's, and what is not plain JSON, or stands twice, is said with its place."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.paths import Path as DataPath
 from ..ir.paths import where
-from .plain_data import NotJson
+from .json_positions import Repeated
+from .plain_data import NotJson, json_key
 
 
 def normalised(data: dict[str, Any]) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def normalised(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def not_json_error(unfit: NotJson, data: object, name: str, position: Position | None) -> LowerError:
-    """What `plain` refused, as an error."""
+    """What `to_plain_json` refused, as an error."""
     return refusal(unfit.code, name, unfit.message, position, where=where(data, unfit.path), help=unfit.help)
 
 
@@ -40,6 +42,16 @@ def non_string_key(path: DataPath, data: object, name: str, position: Position |
     )
 
 
-def json_key(key: object) -> str:
-    """How `json.dumps` spells a key that is not a string."""
-    return str(next(iter(json.loads(json.dumps({key: 0})))))
+def repeated_key(
+    repeated: Repeated, at: Callable[[int], Position], name: str, address: str, severity: Severity, readers: str
+) -> Diagnostic:
+    """The finding about a key that stands twice, of which `readers` keep the last."""
+    return Diagnostic(
+        code="PFL106",
+        severity=severity,
+        where=address,
+        message=f"the key {json.dumps(repeated.path[-1])} stands twice; first on line {at(repeated.first).line}",
+        file=name,
+        position=at(repeated.offset),
+        help=f"remove one of them; {readers} would silently keep the last",
+    )

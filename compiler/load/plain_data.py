@@ -115,16 +115,17 @@ def _check_keys(names: list[Any], path: Path) -> list[Path]:
         else:
             raise NotJson("PFL113", path, f"{_shown(name)} cannot be a key in JSON", "put it in quotes")
     if odd:
-        spelled = [str(name) if isinstance(name, str) else _json_key(name) for name in names]
+        spelled = [name if isinstance(name, str) else json_key(name) for name in names]
         if len(set(spelled)) != len(spelled):
             raise NotJson("PFL106", path, "two keys are the same once they are strings", "put keys in quotes")
     return odd
 
 
-def _json_key(name: object) -> str:
-    if name is None:
+def json_key(key: object) -> str:
+    """How `json.dumps` spells a key that is not a string."""
+    if key is None:
         return "null"
-    return str(name).lower() if isinstance(name, bool) else str(name)
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _check_text(text: str, path: Path) -> None:

@@ -19,16 +19,17 @@ A captured reference that finds nothing is an error only once an item needs it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from ..analyse.analyse import BatchFacts, Facts
 from ..analyse.code_annotations import optional_inputs
 from ..analyse.invariance import ITEM_NAME, Bindings
-from ..diagnostics.diagnostic import Diagnostic, Severity
+from ..diagnostics.diagnostic import Diagnostic
 from ..ir import tree
 from ..ir.batch_spec import BatchSpec
 from ..ir.lowered import MODULE, Capture, Level, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
+from ..ir.report import DiagnosticCollector
 from ..ir.template import templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
@@ -64,7 +65,9 @@ def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
     for lowered in batches:
         nodes[lowered.number] = _expanded(ir, lowered, ids)
     document = {**ir.data, "nodes": nodes} if batches else ir.data
-    found = [finding for batch in facts.batches for finding in _not_carried_over(ir, batch.node)]
+    report = DiagnosticCollector(ir.document)
+    for batch in facts.batches:
+        _warn_of_caches(batch.node, report)
     by_number = {batch.number: batch for batch in batches}
     made = LoweredIR(
         name=ir.name,
@@ -79,7 +82,7 @@ def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
         added=frozenset((*ir.nodes[b.number].path, key) for b in batches for key in _added(ir.nodes[b.number])),
         positions=ir.document.positions,
     )
-    return made, found
+    return made, report.found
 
 
 def _without_lines(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,7 +150,7 @@ def _lower_batch(ir: SourceIR, facts: BatchFacts, names: frozenset[str]) -> Lowe
         spec=spec,
         items=bound(_source(spec.items), in_store),
         results=None if spec.results_file is None else bound(spec.results_file, in_store),
-        alias=unused_name(spec.alias.strip()),  # pflow lets a newline stand at its end
+        alias=_item_variable(spec.alias),
         captures=tuple(captures),
         parameters=parameters,
         levels=_levels(spec),
@@ -167,6 +170,11 @@ def _source(items: Any) -> Any:
     return found.strip() if isinstance(items, str) else found
 
 
+def _item_variable(alias: str, taken: Collection[str] = ()) -> str:
+    """The Python variable for an item; pflow lets a newline stand at the end of its name."""
+    return unused_name(alias.strip(), taken)
+
+
 def _levels(spec: BatchSpec) -> tuple[Level, ...]:
     if spec.inner is None:
         return ()
@@ -174,7 +182,8 @@ def _levels(spec: BatchSpec) -> tuple[Level, ...]:
     for level in spec.levels:
         source = level.items.strip() if isinstance(level.items, str) else level.items
         items = bound(source, in_prep([outer.name for outer in made]))
-        made.append(Level(level.alias, unused_name(level.alias, [outer.variable for outer in made]), items))
+        name = _item_variable(level.alias, [outer.variable for outer in made])
+        made.append(Level(level.alias, name, items))
     return tuple(made)
 
 
@@ -225,7 +234,7 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
         if is_known(capture.lookup):
             params[capture.name] = _or_null(capture.lookup.written)
     # An input that a name of the node hides is read by nobody now, and an engine refuses unused inputs.
-    hidden = {lowered.spec.alias, *node.inputs} & set(ir.inputs)
+    hidden = {*node.aliases, *node.inputs} & set(ir.inputs)
     for root in sorted(
         (hidden & _roots([lowered.spec.items, lowered.spec.results, dict(node.params)])) - _roots(params)
     ):
@@ -272,17 +281,9 @@ def read_in_prep(lowered: LoweredBatch) -> Iterator[tuple[str, tree.Lookup]]:
             yield name, lookup
 
 
-def _not_carried_over(ir: SourceIR, node: SourceNode) -> Iterator[Diagnostic]:
+def _warn_of_caches(node: SourceNode, report: DiagnosticCollector) -> None:
     """Warn of what generated classes lack: the text that is sent from the prompt cache, and the cache itself."""
     asked_for = {"prompt_cache": node.prompt_cache, "prewarm": node.prewarm}
     for key, (message, help) in _NOT_CARRIED_OVER.items():
         if asked_for[key]:
-            yield Diagnostic(
-                code="PFL401",
-                severity=Severity.WARNING,
-                message=message,
-                where=f"{node.id}.{key}",
-                file=ir.name,
-                position=ir.position((*node.path, key)),
-                help=f"{help}; inside pflow this node stays interpreted",
-            )
+            report.warn("PFL401", (*node.path, key), message, help=f"{help}; inside pflow this node stays interpreted")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 
-from ..ir.lowered import SHAPES
+from ..ir.lowered import RAY_OPTIONS, SHAPES
 
 MAX_CLASS_NAME = 57
 """How long the name of a class may be: `class NAME(SequentialBatchNode):` is one line."""
@@ -25,7 +25,7 @@ RUNTIME = frozenset(
     class_path find first found_or items_of joined no_class none_unless_run parsed peek position retrying
     run_program text
     """.split()
-) | {shape.base for shape in SHAPES.values()}
+) | {RAY_OPTIONS, *(shape.base for shape in SHAPES.values())}
 """What the runtime offers to generated code (written down here, since importing it takes time)."""
 
 RESERVED = RUNTIME | frozenset("self shared call given params inputs items scope float Any TYPE_CHECKING sys".split())
@@ -57,19 +57,18 @@ def digest_of(node_id: str) -> str:
     return hashlib.sha256(node_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def variable(text: str, taken: Iterable[str] = ()) -> str:
-    """A lower-case variable name for `text`, none of `taken` and no word of Python or of ours."""
+def variable(text: str, taken: Container[str] = ()) -> str:
+    """A variable name like `text`, none of `taken` and no word of Python or of ours; its letters keep their case."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "value"
     if name[0].isdigit():
         name = f"value_{name}"
     return unused_name(name, taken)
 
 
-def unused_name(name: str, taken: Iterable[str] = ()) -> str:
+def unused_name(name: str, taken: Container[str] = ()) -> str:
     """`name`, changed as little as it takes to be usable: `class_`, `style_2`."""
     if keyword.iskeyword(name) or name in RESERVED:
         name += "_"
-    taken = set(taken)
     found, number = name, 1
     while found in taken:
         number += 1

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import regular_files
+from ..ir.report import nearest
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 ASYNC_CLASSES = frozenset(
@@ -80,49 +81,46 @@ class NodeSources:
         unknown = ""
         found = False
         while todo and len(seen) < _MAX_STEPS:
-            place = todo.pop()
+            place = module, name = todo.pop()
             if place in seen:
                 continue
             seen.add(place)
-            if place[1] in ASYNC_CLASSES:
+            if name in ASYNC_CLASSES:
                 return Looked(is_async=True)
-            known = place[0].partition(".")[0] in _KNOWN_MODULES
-            source = None if known and len(seen) > 1 else self._read(place[0])
-            if source is None and not known:
-                unknown = unknown or f"the module {place[0]} cannot be found or read"
+            known = module.partition(".")[0] in _KNOWN_MODULES
+            source = None if known and len(seen) > 1 else self._read(module)
             if source is None:
-                continue
-            if place[1] in source.classes:
-                definition = source.classes[place[1]]
+                if not known:
+                    unknown = unknown or f"the module {module} cannot be found or read"
+            elif name in source.classes:
+                definition = source.classes[name]
                 found = True
                 if _defines_async_method(definition):
                     return Looked(is_async=True)
                 bases = [_dotted(base) for base in definition.bases]
-                origins = [_origin(source, place[0], base) for base in bases if base]
-                if any(name in ASYNC_CLASSES for _, name in origins):
+                origins = [_origin(source, module, base) for base in bases if base]
+                if any(base in ASYNC_CLASSES for _, base in origins):
                     return Looked(is_async=True)
                 if not all(bases):
-                    unknown = unknown or f"a base class of {place[1]} is the result of a call"
-                todo += [origin for origin in origins if not _is_builtin(source, place[0], origin)]
-            elif place[1] in source.imports:
-                todo.append(_origin(source, place[0], [place[1]]))
+                    unknown = unknown or f"a base class of {name} is the result of a call"
+                todo += [origin for origin in origins if not _is_builtin(source, module, origin)]
+            elif name in source.imports:
+                todo.append(_origin(source, module, [name]))
             elif source.stars:
-                todo += [(star, place[1]) for star in source.stars]
-            elif place[1] in source.others or "__getattr__" in source.others:
-                unknown = unknown or f"{place[1]} of {place[0]} is not a class statement"
-            elif self._read(f"{place[0]}.{place[1]}") is not None:
-                unknown = unknown or f"{place[0]}.{place[1]} is a module"
+                todo += [(star, name) for star in source.stars]
+            elif name in source.others or "__getattr__" in source.others:
+                unknown = unknown or f"{name} of {module} is not a class statement"
+            elif self._read(f"{module}.{name}") is not None:
+                unknown = unknown or f"{module}.{name} is a module"
             elif len(seen) == 1:
-                return self._missing(place[0], place[1], source)
+                return self._missing(module, name, source)
             else:
-                unknown = unknown or f"the module {place[0]} has no class {place[1]}"
+                unknown = unknown or f"the module {module} has no class {name}"
         return Looked(unknown=unknown, found=found)
 
     def _missing(self, module: str, class_name: str, source: _Module) -> Looked:
-        from difflib import get_close_matches  # late: slow to import, and only needed here
-
-        near = get_close_matches(class_name, [*source.classes, *source.imports], 1)
-        return Looked(missing=f"the module {module} has no class {class_name}", near=near[0] if near else "")
+        near = nearest(class_name, (*source.classes, *source.imports))
+        return Looked(missing=f"the module {module} has no class {class_name}", near=near or "")
 
     def _read(self, module: str) -> _Module | None:
         if module not in self._modules:

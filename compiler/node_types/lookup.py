@@ -14,21 +14,18 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from .declared_type import outer_type
+from .declared_type import meaning_of, outer_type
 from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool, pflow_type
 from .user_table import Entry, class_path, read_tables
 
 if TYPE_CHECKING:
     from .async_detection import Looked, NodeSources
-
-ACTED_ON = frozenset({"str", "string", "dict", "object", "list", "array"})
-"""The declared types that change a value; for all others (unions too) pflow's engine does nothing."""
 
 _IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
 
@@ -54,10 +51,12 @@ class NodeType(NamedTuple):
     is_async: bool
     """Whether the class is one of PocketFlow's asynchronous nodes."""
     param_types: Mapping[str, str]
-    """The declared types that an engine acts on (`ACTED_ON`), without element types."""
+    """The declared types that change a value (`meaning_of`), without element types."""
     origin: TypeSource
     looked: Looked | None = None
     """What looking at the class gave; None for pflow's own, which are known."""
+    declared: frozenset[str] = frozenset()
+    """The parameters that pflow's registry lists; pflow refuses any other, but where there are none."""
 
 
 class NodeTypes:
@@ -138,7 +137,11 @@ class NodeTypes:
             looked = self._look(module, class_name, Path(file))
         elif path is not None and module.partition(".")[0] != "pflow":
             looked = self._look(*path)
-        return _node_type(name, path, types, TypeSource.REGISTRY, looked)
+        found = _node_type(name, path, types, TypeSource.REGISTRY, looked)
+        keys = {spec["key"] for section in ("inputs", "params") for spec in _specs(entry, section)}
+        if keys and entry.get("type") == "mcp":
+            keys |= MCP_TOOL.params.keys()
+        return found._replace(declared=frozenset(keys))
 
     def _look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         if self._sources is None:
@@ -170,14 +173,14 @@ class NodeTypes:
         if not isinstance(nodes, dict):
             self._warn("pflow's registry does not list any nodes")
             return {}
-        skipped = "core" if self._is_stale(data.get("version")) else None
+        is_stale = self._is_stale(data.get("version"))
         return {
             name: entry
             for name, entry in nodes.items()
             if isinstance(entry, dict)
             and isinstance(entry.get("module"), str)
             and isinstance(entry.get("class_name"), str)
-            and (skipped is None or entry.get("type") != skipped)
+            and not (is_stale and entry.get("type") == "core")
         }
 
     def _is_stale(self, version: object) -> bool:
@@ -208,7 +211,7 @@ def _node_type(
     name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: TypeSource, looked: Looked | None = None
 ) -> NodeType:
     module, class_name = path or (None, None)
-    acted_on = {key: declared for key, declared in types.items() if declared.lower() in ACTED_ON}
+    acted_on = {key: declared for key, declared in types.items() if meaning_of(declared) is not None}
     return NodeType(
         name=name,
         module=module,
@@ -224,14 +227,19 @@ def _outer(declared: Mapping[str, str]) -> dict[str, str]:
     return {key: outer_type(kind) for key, kind in declared.items()}
 
 
-def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
-    """The types that one section of a registry entry's interface declares."""
+def _specs(entry: Mapping[str, Any], section: str) -> Iterator[Mapping[str, Any]]:
+    """What one section of a registry entry's interface says of each key."""
     interface = entry.get("interface")
     specs = interface.get(section) if isinstance(interface, dict) else None
+    for spec in specs if isinstance(specs, list) else ():
+        if isinstance(spec, dict) and isinstance(spec.get("key"), str):
+            yield spec
+
+
+def _declared(entry: Mapping[str, Any], section: str) -> dict[str, str]:
+    """The types that one section of a registry entry's interface declares."""
     return {
-        spec["key"]: outer_type(spec["type"])
-        for spec in (specs if isinstance(specs, list) else ())
-        if isinstance(spec, dict) and isinstance(spec.get("key"), str) and isinstance(spec.get("type"), str)
+        spec["key"]: outer_type(spec["type"]) for spec in _specs(entry, section) if isinstance(spec.get("type"), str)
     }
 
 

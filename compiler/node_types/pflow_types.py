@@ -47,6 +47,10 @@ class PflowType(NamedTuple):
     attempts: Attempts = Attempts()
     declares_params: bool = True
     """Whether pflow refuses a parameter that the type does not declare."""
+    needs: tuple[str, ...] = ()
+    """Parameters without which a run of it fails; pflow finds that out when it runs."""
+    may_be_empty: frozenset[str] = frozenset()
+    """Those of them whose text may be empty."""
     effects: Literal["none", "perhaps", "yes"] = "perhaps"
     """Whether it leaves something behind in the world: always, or as its parameters say."""
     asks_a_model: bool = False
@@ -79,6 +83,17 @@ def _table(text: str) -> Mapping[str, str]:
 
 
 _FILE = Attempts(own=3, wait=0.1)
+_COPY_FILE = PflowType(
+    "pflow.nodes.file.copy_file:CopyFileNode",
+    _table("source_path:str dest_path:str overwrite:bool"),
+    _table("copied:bool error:str"),
+    "file operation",
+    _FILE,
+    needs=("source_path", "dest_path"),
+    effects="yes",
+    reads_file="source_path",
+    writes_file="dest_path",
+)
 _WORKFLOW = PflowType(
     "pflow.runtime.workflow_executor:WorkflowExecutor",
     _NONE,
@@ -88,6 +103,7 @@ _WORKFLOW = PflowType(
     chooses_action=True,
     known_outputs=False,
 )
+_OTHER = PflowType("", _NONE, _NONE, "", declares_params=False, known_outputs=False)
 _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", declares_params=False, known_outputs=False)
 
 WORKFLOW = "workflow"
@@ -108,6 +124,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("result:str|dict _schema_error:str _agent_error:str llm_usage:dict"),
         "agent session",
         Attempts(own=2, wait=1.0, raises=True),
+        needs=("backend", "prompt"),
         answers="new",
         structured_output="result",
     ),
@@ -116,25 +133,18 @@ TYPES: Mapping[str, PflowType] = {
         _table("code:str inputs:dict timeout:int requires:list"),
         _table("result:any stdout:str stderr:str error:str"),
         "run of the code",
+        needs=("code",),
         data_outputs=("result",),
         chooses_action=True,
     ),
-    "copy-file": PflowType(
-        "pflow.nodes.file.copy_file:CopyFileNode",
-        _table("source_path:str dest_path:str overwrite:bool"),
-        _table("copied:bool error:str"),
-        "file operation",
-        _FILE,
-        effects="yes",
-        reads_file="source_path",
-        writes_file="dest_path",
-    ),
+    "copy-file": _COPY_FILE,
     "delete-file": PflowType(
         "pflow.nodes.file.delete_file:DeleteFileNode",
         _table("file_path:str"),
         _table("deleted:str error:str"),
         "file operation",
         _FILE,
+        needs=("file_path",),
         effects="yes",
     ),
     "http": PflowType(
@@ -149,6 +159,7 @@ TYPES: Mapping[str, PflowType] = {
         ),
         "request",
         Attempts(own=3, wait=1.0, raises=True),
+        needs=("url",),
         data_outputs=("response",),
     ),
     "llm": PflowType(
@@ -161,6 +172,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("response:any error:str prompt:str llm_usage:dict"),
         "model call",
         Attempts(own=3, wait=1.0),
+        needs=("prompt",),
         effects="none",
         asks_a_model=True,
         answers="new",
@@ -168,15 +180,9 @@ TYPES: Mapping[str, PflowType] = {
         structured_output="response",
     ),
     "mcp": _MCP,
-    "move-file": PflowType(
-        "pflow.nodes.file.move_file:MoveFileNode",
-        _table("source_path:str dest_path:str overwrite:bool"),
-        _table("moved:bool error:str warning:str"),
-        "file operation",
-        _FILE,
-        effects="yes",
-        reads_file="source_path",
-        writes_file="dest_path",
+    "move-file": _COPY_FILE._replace(
+        path="pflow.nodes.file.move_file:MoveFileNode",
+        outputs=_table("moved:bool error:str warning:str"),
     ),
     "pflow.runtime.workflow_executor": _WORKFLOW._replace(declares_params=False),
     "read-file": PflowType(
@@ -185,6 +191,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("content:str content_is_binary:bool file_path:str error:str"),
         "file operation",
         _FILE,
+        needs=("file_path",),
         effects="none",
         reads_file="file_path",
     ),
@@ -194,6 +201,7 @@ TYPES: Mapping[str, PflowType] = {
         _table("stdout:str stdout_is_binary:bool stderr:str stderr_is_binary:bool exit_code:int"),
         "command",
         Attempts(heeds_retry=False),
+        needs=("command",),
         text_containers=frozenset({"env"}),
     ),
     WORKFLOW: _WORKFLOW,
@@ -203,6 +211,8 @@ TYPES: Mapping[str, PflowType] = {
         _table("written:bool error:str"),
         "file operation",
         _FILE,
+        needs=("content", "file_path"),
+        may_be_empty=frozenset({"content"}),
         effects="yes",
         writes_file="file_path",
         replaces_file=True,
@@ -234,6 +244,11 @@ def pflow_type(name: str) -> PflowType | None:
     return MCP_TOOL if mcp_tool(name) else TYPES.get(name)
 
 
+def _facts(name: str) -> PflowType:
+    """What is known of a type, which is next to nothing for one that pflow does not ship."""
+    return pflow_type(name) or _OTHER
+
+
 def mcp_tool(name: str) -> str:
     """The tool that a type of the form mcp-SERVER-TOOL calls; "" for any other type."""
     parts = name.split("-", 2)
@@ -247,17 +262,14 @@ def is_mcp(name: str) -> bool:
 
 def declares_params(name: str) -> bool:
     """Whether pflow refuses a parameter that the type does not declare, as far as is known here."""
-    known = pflow_type(name)
-    return known is not None and known.declares_params
+    return _facts(name).declares_params
 
 
 def asks_a_model(name: str) -> bool:
     """Whether a run of the type is one call of a model, whose prompt, price and answer count in tokens."""
-    known = pflow_type(name)
-    return known is not None and known.asks_a_model
+    return _facts(name).asks_a_model
 
 
 def is_cached(name: str) -> bool:
     """Whether pflow uses the result of an earlier run of the type unless told otherwise."""
-    known = pflow_type(name)
-    return known is not None and known.cached
+    return _facts(name).cached

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+from ..ir.report import nearest
 from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"
@@ -26,47 +27,59 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class Table(NamedTuple):
-    """What stands under a key of `[tool.pflow-lower]`, and in which file."""
+    """What stands under a key of `[tool.pflow-lower]`, and where."""
 
     file: Path
+    section: str
+    """The key with those around it, as the file has it: `tool.pflow-lower.rates`."""
     value: Any
 
 
-def nearest_table(folder: Path, *keys: str) -> Table | None:
+def nearest_table(folder: Path, *keys: str, own_file: str = "") -> Table | None:
     """The table `tool.pflow-lower.<keys>` of the nearest pyproject.toml that has it, at `folder` or above; or None.
 
-    Within a repository nothing above it is asked.
+    With `own_file`, a file of that name comes before the pyproject.toml beside it; there, the table may be called
+    `<keys>` alone. Within a repository nothing above it is asked.
 
     Raises: LowerError (PFL410), if a file on the way that mentions pflow-lower cannot be read.
     """
     start = Path(os.path.abspath(folder))
     repository = regular_files.repository_of(start)
     for parent in (start, *start.parents):
-        file = parent / PROJECT_FILE
-        table = table_in(file, *keys) if file.is_file() else None
-        if table is not None:
-            return table
+        for name in (own_file, PROJECT_FILE) if own_file else (PROJECT_FILE,):
+            file = parent / name
+            table = table_in(file, *keys, is_ours=name == own_file) if file.is_file() else None
+            if table is not None:
+                return table
         if parent == repository:  # what stands above is not the repository's
             break
     return None
 
 
-def table_in(file: Path, *keys: str, code: str = "PFL410") -> Table | None:
-    """The table `tool.pflow-lower.<keys>` of the pyproject.toml `file`; None if it has no such table.
+def table_in(file: Path, *keys: str, code: str = "PFL410", is_ours: bool = False) -> Table | None:
+    """The table `tool.pflow-lower.<keys>` of the TOML file `file`; None if it has no such table.
+
+    A file that holds nothing but tables of ours (`is_ours`) may call it `<keys>` alone.
 
     Raises: LowerError with one finding of the code `code`, if it cannot be read.
     """
     content = read_content(file, code)
-    if b"pflow-lower" not in content:
+    if not is_ours and b"pflow-lower" not in content:
         return None
-    value: Any = parse_toml(content, file, code)
-    if wrong := unknown_tables(value, file, code):
+    data = parse_toml(content, file, code)
+    if is_ours and (table := _table_at(data, file, keys)) is not None:
+        return table
+    if wrong := unknown_tables(data, file, code):
         raise LowerError(wrong)
-    for key in ("tool", "pflow-lower", *keys):
-        if not isinstance(value, dict) or key not in value:
+    return _table_at(data, file, ("tool", "pflow-lower", *keys))
+
+
+def _table_at(data: Any, file: Path, keys: tuple[str, ...]) -> Table | None:
+    for key in keys:
+        if not isinstance(data, dict) or key not in data:
             return None
-        value = value[key]
-    return Table(file, value)
+        data = data[key]
+    return Table(file, ".".join(keys), data)
 
 
 def unknown_tables(data: Mapping[str, Any], file: Path, code: str) -> list[Diagnostic]:
@@ -75,7 +88,7 @@ def unknown_tables(data: Mapping[str, Any], file: Path, code: str) -> list[Diagn
     ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
     lint = ours.get("lint") if isinstance(ours, dict) else None
     return [
-        table_problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, known), code=code)
+        unknown_key(file, where, key, known, code=code)
         for where, table, known in (("tool.pflow-lower", ours, TABLES), ("tool.pflow-lower.lint", lint, ("ignore",)))
         for key in (table if isinstance(table, dict) else ())
         if key not in known
@@ -98,12 +111,15 @@ def misspelt_table(file: Path, code: str) -> list[Diagnostic]:
     ]
 
 
+def unknown_key(file: Path, where: str, key: str, known: Sequence[str], *, code: str) -> Diagnostic:
+    """An error of the code `code` about the `key` of the table `where`, in which the `known` ones may stand."""
+    return table_problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, known), code=code)
+
+
 def near(key: str, known: Sequence[str]) -> str:
     """What to say of an unknown `key` where the `known` ones may stand."""
-    from difflib import get_close_matches  # late: slow to import, and only needed here
-
-    found = get_close_matches(key, known, 1)
-    return f"did you mean {found[0]}?" if found else f"the keys are {', '.join(known)}"
+    found = nearest(key, known)
+    return f"did you mean {found}?" if found else f"the keys are {', '.join(known)}"
 
 
 def read_toml(file: Path, code: str = "PFL410") -> dict[str, Any]:
@@ -116,8 +132,8 @@ def read_content(file: Path, code: str = "PFL410") -> bytes:
     try:
         return regular_files.read_beside(file, file.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise LowerError([table_problem(file, "", f"cannot be read: {reason}", code=code)]) from error
+        message = f"cannot be read: {regular_files.reason(error)}"
+        raise LowerError([table_problem(file, "", message, code=code)]) from error
 
 
 def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, Any]:

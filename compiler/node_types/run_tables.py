@@ -20,19 +20,19 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError
+from ..ir.batch_keys import RATE, RATE_NAME
 from ..ir.lowered import Budget
-from .project_file import PROJECT_FILE, Table, near, read_toml, table_in, table_problem
+from .project_file import Table, nearest_table, table_problem, unknown_key
 
 OWN_FILE = "pflow-lower.toml"
-RATE = re.compile("[1-9][0-9]{0,8}/(s|min|h|day)")
 MOST_AT_ONCE = 1000
-_NAME = re.compile("[a-z][a-z0-9_-]*")
+_RATE = re.compile(RATE)
+_RATE_NAME = re.compile(RATE_NAME)
 _CODE = "PFL413"
 _KEYS = ("rate", "max_concurrent")
 _ALL_NODES = "*"
@@ -42,13 +42,10 @@ _ON_KEYS = (*_AMOUNTS, "runtime_env")
 
 def budgets_for(folder: Path | None) -> Mapping[str, Budget]:
     """The budgets that a workflow in `folder` may name. Raises: LowerError (PFL410, PFL413)."""
-    table = None if folder is None else _nearest(folder, "rates")
+    table = _table(folder, "rates", "not a table of rates")
     if table is None:
         return {}
-    section = _section(table, "rates")
-    if not isinstance(table.value, dict):
-        raise LowerError([_problem(table.file, section, "not a table of rates", f"write [{section}]")])
-    if found := [wrong for name, value in table.value.items() for wrong in _problems(name, value, table.file, section)]:
+    if found := [wrong for name, value in table.value.items() for wrong in _wrong_in_budget(name, value, table)]:
         raise LowerError(found)
     return {name: _budget(value) for name, value in table.value.items()}
 
@@ -58,20 +55,13 @@ def journals_for(folder: Path | None) -> Path | None:
 
     Raises: LowerError (PFL410, PFL413).
     """
-    table = None if folder is None else _nearest(folder, "journal")
+    table = _table(folder, "journal", "not a table", ' and dir = "..."')
     if table is None:
         return None
-    section = _section(table, "journal")
-    if not isinstance(table.value, dict):
-        raise LowerError([_problem(table.file, section, "not a table", f'write [{section}] and dir = "..."')])
-    found = [
-        _problem(table.file, f"{section}.{key}", f"unknown key {key!r}", near(key, ("dir",)))
-        for key in table.value
-        if key != "dir"
-    ]
+    found = [_unknown_key(table.file, table.section, key, ("dir",)) for key in table.value if key != "dir"]
     name = table.value.get("dir")
     if not (isinstance(name, str) and name):
-        found.append(_problem(table.file, f"{section}.dir", "names no folder", 'write dir = "state"'))
+        found.append(_problem(table.file, f"{table.section}.dir", "names no folder", 'write dir = "state"'))
     if found:
         raise LowerError(found)
     return Path(os.path.abspath(table.file)).parent / str(name)
@@ -82,15 +72,10 @@ def ray_options_for(folder: Path | None) -> Mapping[str, Mapping[str, Any]]:
 
     Raises: LowerError (PFL410, PFL413).
     """
-    table = None if folder is None else _nearest(folder, "on")
+    table = _table(folder, "on", "not a table of nodes")
     if table is None:
         return {}
-    section = _section(table, "on")
-    if not isinstance(table.value, dict):
-        raise LowerError([_problem(table.file, section, "not a table of nodes", f"write [{section}]")])
-    if found := [
-        wrong for name, value in table.value.items() for wrong in _problems_on(value, table.file, f"{section}.{name}")
-    ]:
+    if found := [wrong for name, value in table.value.items() for wrong in _wrong_in_needs(name, value, table)]:
         raise LowerError(found)
     return dict(table.value)
 
@@ -102,12 +87,21 @@ def ray_options_of(
     return {**(options.get(_ALL_NODES, {}) if parallel else {}), **options.get(node_id, {})} or None
 
 
-def _problems_on(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
+def _table(folder: Path | None, key: str, message: str, also: str = "") -> Table | None:
+    """The table `key` that counts for workflows in `folder`; `message` says what it is where it is not a table."""
+    table = None if folder is None else nearest_table(folder, key, own_file=OWN_FILE)
+    if table is not None and not isinstance(table.value, dict):
+        raise LowerError([_problem(table.file, table.section, message, f"write [{table.section}]{also}")])
+    return table
+
+
+def _wrong_in_needs(name: str, value: object, table: Table) -> Iterator[Diagnostic]:
+    file, where = table.file, f"{table.section}.{name}"
     if not isinstance(value, dict) or not value:
         yield _problem(file, where, "says nothing of what a node needs", "write { num_cpus = 2 }")
         return
     for key in value.keys() - set(_ON_KEYS):
-        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, _ON_KEYS))
+        yield _unknown_key(file, where, key, _ON_KEYS)
     for key in _AMOUNTS:
         if key not in value:
             continue
@@ -129,53 +123,35 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _nearest(folder: Path, key: str) -> Table | None:
-    """The table `key` at `folder` or above, within the repository."""
-    start = Path(os.path.abspath(folder))
-    repository = regular_files.repository_of(start)
-    for parent in (start, *start.parents):
-        for name in (OWN_FILE, PROJECT_FILE):
-            file = parent / name
-            if not file.is_file():
-                continue
-            if name == OWN_FILE and key in (data := read_toml(file)):
-                return Table(file, data[key])
-            if (table := table_in(file, key)) is not None:
-                return table
-        if parent == repository:
-            break
-    return None
-
-
-def _section(table: Table, key: str) -> str:
-    return key if table.file.name == OWN_FILE and key in read_toml(table.file) else f"tool.pflow-lower.{key}"
-
-
 def _budget(value: Any) -> Budget:
     return Budget(value, None) if isinstance(value, str) else Budget(value.get("rate"), value.get("max_concurrent"))
 
 
-def _problems(name: str, value: object, file: Path, section: str) -> Iterator[Diagnostic]:
-    where = f"{section}.{name}"
+def _wrong_in_budget(name: str, value: object, table: Table) -> Iterator[Diagnostic]:
+    file, where = table.file, f"{table.section}.{name}"
     example = '"500/min", or { rate = "500/min", max_concurrent = 20 }'
-    if _NAME.fullmatch(name) is None:
+    if _RATE_NAME.fullmatch(name) is None:
         yield _problem(file, where, f"{name!r} is not a name of a rate", "write it in small letters, digits, - and _")
     if not isinstance(value, (str, dict)):
         yield _problem(file, where, "a budget is a rate or a table", f"write {example}")
         return
     entry: dict[str, Any] = {"rate": value} if isinstance(value, str) else value
     for key in entry.keys() - set(_KEYS):
-        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, _KEYS))
+        yield _unknown_key(file, where, key, _KEYS)
     rate, most = entry.get("rate"), entry.get("max_concurrent")
     if rate is None and most is None:
         yield _problem(file, where, "says no limit", f"write {example}")
-    if rate is not None and not (isinstance(rate, str) and RATE.fullmatch(rate)):
+    if rate is not None and not (isinstance(rate, str) and _RATE.fullmatch(rate)):
         place = where if isinstance(value, str) else f"{where}.rate"
         yield _problem(file, place, f"{rate!r} is not a rate", 'one is "60/min"; also s, h, day')
     if most is not None and not (type(most) is int and 1 <= most <= MOST_AT_ONCE):
         yield _problem(
             file, f"{where}.max_concurrent", f"{most!r} is not a number of calls", f"write 1 to {MOST_AT_ONCE}"
         )
+
+
+def _unknown_key(file: Path, where: str, key: str, known: Sequence[str]) -> Diagnostic:
+    return unknown_key(file, where, key, known, code=_CODE)
 
 
 def _problem(file: Path, where: str, message: str, help: str = "") -> Diagnostic:

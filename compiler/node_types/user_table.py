@@ -14,16 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError
-from .declared_type import outer_type
-from .project_file import nearest_table, read_toml, table_problem
+from .declared_type import JSON_TYPES, outer_type
+from .project_file import nearest_table, read_toml, table_problem, unknown_key
 
 KEYS = ("class", "async", "params")
-TYPES = (
-    *("str", "string", "int", "integer", "float", "number", "bool", "boolean"),
-    *("dict", "object", "list", "array", "any"),
-)
+TYPES = (*(name for names in JSON_TYPES.items() for name in names), "any")
 
-_SECTION = "tool.pflow-lower.nodes"
+_CODE = "PFL411"
 
 
 class Entry(NamedTuple):
@@ -52,7 +49,7 @@ def class_path(text: object) -> tuple[str, str] | None:
 def read_tables(folder: Path | None, nodes_file: Path | None) -> dict[str, Entry]:
     """The entries for a workflow in `folder`; those of `nodes_file` win. Raises LowerError (PFL41x)."""
     table = None if folder is None else nearest_table(folder, "nodes")
-    entries = {} if table is None else _entries(table.value, table.file, _SECTION)
+    entries = {} if table is None else _entries(table.value, table.file, table.section)
     if nodes_file is not None:
         data = read_toml(nodes_file)
         nested = isinstance(data.get("nodes"), dict) and not isinstance(data["nodes"].get("class"), str)
@@ -103,11 +100,7 @@ def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
     elif class_path(spec["class"]) is None:
         yield _problem(file, where, f"{spec['class']!r} names no class", f"write {example}")
     for key in spec.keys() - set(KEYS):
-        from difflib import get_close_matches  # late: slow to import, and only needed here
-
-        near = get_close_matches(key, KEYS, 1)
-        help = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
-        yield _problem(file, where, f"unknown key {key!r}", help)
+        yield unknown_key(file, where, key, KEYS, code=_CODE)
     if not isinstance(spec.get("async", False), bool):
         yield _problem(file, f"{where}.async", f"{spec['async']!r} is neither true nor false")
     params = spec.get("params", {})
@@ -122,4 +115,4 @@ def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
 
 
 def _problem(file: Path, where: str, message: str, help: str = "") -> Diagnostic:
-    return table_problem(file, where, message, help, code="PFL411")
+    return table_problem(file, where, message, help, code=_CODE)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..analyse.invariance import BATCH_NAMES, INDEX, PREVIOUS, Bindings, Bound, batch_names
 from ..ir.known_to_pflow import ours_in, without_ours
 from ..ir.template import parse, strings
-from .result_files import without_files
+from .messages import say
+from .result_files import with_texts, without_files
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"?|(?<![\w.-])([A-Za-z_]\w*)(?![\w-])')
 
@@ -80,6 +82,15 @@ def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
     return without_our_keys(without_files(ir if same else {**ir, "nodes": nodes}))
 
 
+def as_shown_to_validator(ir: Any, given: Collection[str]) -> Any:
+    """As `as_pflow_knows_it`, for a whole workflow and the parameters of its run; what cannot be read, as it is."""
+    try:
+        return as_pflow_knows_it(ir, names_by_hand(ir, given))
+    except Exception as error:  # noqa: BLE001  pflow's validator says best what is wrong with this workflow
+        say(f"${{batch_index}} and ${{batch_total}} are not known in this workflow: {error}")
+        return ir
+
+
 def without_our_keys(ir: Any) -> Any:
     """`ir` without the batch keys that only pflow-lower knows: `ir` itself, if it uses none of them."""
     if not (isinstance(ir, Mapping) and isinstance(ir.get("nodes"), list)):
@@ -101,7 +112,7 @@ def _known_node(node: Any, declared: Collection[str]) -> Any:
         return node
     params, stand_ins = {**node["params"]}, _stand_ins(node["batch"])
     for key, names in used.items():
-        params[key] = _replaced(params[key], {name: stand_ins[name] for name in names})
+        params[key] = with_texts(params[key], partial(_known_text, {name: stand_ins[name] for name in names}))
     return {**node, "params": params}
 
 
@@ -111,7 +122,8 @@ def _roots(params: Any) -> Iterator[str]:
             yield from (reference.root for reference in parse(text).references())
 
 
-def _known_text(text: str, names: Mapping[str, str]) -> str:
+def _known_text(names: Mapping[str, str], text: str) -> str:
+    """`text` with other names in its `${...}`: those that `names` has for them."""
     if not any(name in text for name in names):
         return text
     made, at = "", 0
@@ -120,13 +132,3 @@ def _known_text(text: str, names: Mapping[str, str]) -> str:
         made += text[at : expression.start] + inner
         at = expression.end
     return made + text[at:]
-
-
-def _replaced(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, str):
-        return _known_text(value, names)
-    if isinstance(value, dict):
-        return {key: _replaced(inner, names) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_replaced(inner, names) for inner in value]
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -50,17 +51,26 @@ class PassedOn(click.Command):
         return own, others
 
 
-def _dollars(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
-    """The value of --budget. Raises: click.BadParameter, if it is not an amount."""
-    if value is not None and not 0 < value < float("inf"):
-        raise click.BadParameter(f"'{value:g}' is not an amount of dollars above 0, such as 2.50")
-    return value
+def _dollars(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """The value of --budget, which means what it means to a program. Raises: click.BadParameter."""
+    from argparse import ArgumentTypeError
+
+    from ..runtime.arguments import dollars
+
+    try:
+        return None if value is None else dollars(value)
+    except ArgumentTypeError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """The value of --on."""
-    if value is not None and value.partition("=")[0] != "ray":
-        raise click.BadParameter(f"{value!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+def _place(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """The value of --on, likewise. Raises: click.BadParameter."""
+    from ..runtime.run import place_of
+
+    try:
+        place_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
     return value
 
 
@@ -77,13 +87,16 @@ def run_pflow(ctx: click.Context) -> None:
 @click.command(
     "run",
     cls=PassedOn,
-    options_metavar="[OPTIONS] WORKFLOW [KEY=VALUE]...",
+    options_metavar="[OPTIONS] WORKFLOW [NAME=VALUE]...",
     short_help="Run WORKFLOW in pflow; also --resume, --budget, --limit.",
 )
 @click.option("--resume", is_flag=True, help="Journal the items of every batch, and do only what is not done.")
 @click.option("--fresh", is_flag=True, help="Forget what an earlier run has journalled.")
 @click.option(
-    "--budget", type=float, callback=_dollars, help="Start no item once so many dollars are known to be spent."
+    "--budget",
+    metavar="DOLLARS",
+    callback=_dollars,
+    help="Start no item once so many dollars are known to be spent.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first items of every batch.")
 @click.option("--on", metavar="ray[=ADDRESS]", callback=_place, help="Run parallel batches on a Ray cluster.")
@@ -104,6 +117,8 @@ def run_workflow(
     of `pflow run`, and so is the exit status. PFLOW_LOWER_RESUME=1 is --resume for a plain pflow.
     """
     _refuse_json(ctx.args)
+    _refuse_generated(ctx.args)
+    _refuse_twice(ctx.args)
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
 
@@ -153,7 +168,7 @@ def status() -> None:
 
 @click.command(options_metavar="", short_help="Compare interpreter and generated code on scripted results.")
 @click.argument("workflow", type=click.Path())
-@click.argument("inputs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]...")
 def prove(workflow: str, inputs: tuple[str, ...]) -> None:
     """Compare pflow's interpreter and the generated classes on scripted results.
 
@@ -161,7 +176,7 @@ def prove(workflow: str, inputs: tuple[str, ...]) -> None:
     or refuse, with 0, 1, 5 and more items, on a virtual clock. Nothing is called and nothing is waited for. Inputs
     that are not given are made up, and so is what the steps before a batch would have given.
 
-    The exit status is 0 if all agree, 1 if there is a difference (it is shown), 2 if it could not be found out.
+    The exit status is 0 if all agree, 1 if there is a difference (it is shown), 2 if a batch could not be compared.
     """
     from .prove.run import prove_all
 
@@ -205,6 +220,32 @@ def _refuse_json(arguments: Sequence[str]) -> None:
     """Say of a JSON workflow that pflow's command does not take it, before pflow starts, and exit."""
     for argument in filter(_is_json, arguments):
         _refuse(f"{argument}: {JSON_DOES_NOT_RUN}")
+
+
+def _refuse_generated(arguments: Sequence[str]) -> None:
+    """Say of a module that pflow-lower has written that it is not the workflow, and exit: pflow would parse it."""
+    from pathlib import Path
+
+    from ..generated_header import HEADER_BYTES
+    from ..load.load import generated_module
+    from ..regular_files import read_start
+
+    for argument in arguments:
+        if argument.endswith(".py"):
+            with contextlib.suppress(OSError):  # pflow says what there is to say of it
+                if (refused := generated_module(read_start(Path(argument), HEADER_BYTES), argument)) is not None:
+                    click.echo(str(refused), err=True)
+                    raise SystemExit(FAILED)
+
+
+def _refuse_twice(arguments: Sequence[str]) -> None:
+    """Say that an input is given twice, of which pflow would take the last without a word, and exit."""
+    from ..runtime.arguments import named
+
+    try:
+        named(argument for argument in arguments if "=" in argument and not argument.startswith("-"))
+    except ValueError as error:
+        _refuse(error)
 
 
 def _pflow(arguments: Sequence[str]) -> NoReturn:

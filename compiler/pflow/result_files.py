@@ -6,7 +6,7 @@ of the file among the items, so that what the path refers to is looked at and co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..ir.template import Expression, Field, Reference, parse
@@ -34,7 +34,7 @@ def _results_path(node: Any) -> str | None:
 
 
 def _node(node: Mapping[str, Any], with_file: Collection[str]) -> Mapping[str, Any]:
-    shown = {key: _replaced(value, with_file) for key, value in node.items()}
+    shown = {key: with_texts(value, lambda text: _text(text, with_file)) for key, value in node.items()}
     path = _results_path(shown)
     if path is not None and "${" in path:
         batch = shown["batch"]
@@ -57,13 +57,14 @@ def _output(output: Any, with_file: Collection[str]) -> Any:
     return {**output, "source": _text(source, with_file)}
 
 
-def _replaced(value: Any, with_file: Collection[str]) -> Any:
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with every text inside it as `change` gives it."""
     if isinstance(value, str):
-        return _text(value, with_file)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _replaced(inner, with_file) for key, inner in value.items()}
+        return {key: with_texts(inner, change) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, with_file) for inner in value]
+        return [with_texts(inner, change) for inner in value]
     return value
 
 

@@ -7,7 +7,7 @@ generated files.
 from .batch import Batch
 from .batch_nodes import ConcurrentBatchNode, InnerNode, SequentialBatchNode, ThreadedBatchNode, retrying
 from .call import Call
-from .data_types import Items, Params, Result, Results, Shared
+from .data_types import Items, Params, RayOptions, Result, Results, Shared
 from .engine import Engine
 from .missing import Missing, ParameterError, Unresolved
 from .program import AsyncStep, AsyncWorkflow, Step, Workflow, no_class
@@ -47,6 +47,7 @@ __all__ = [
     "Missing",
     "ParameterError",
     "Params",
+    "RayOptions",
     "Result",
     "Results",
     "ResultsFile",

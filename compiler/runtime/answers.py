@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from .journal import Journal, fingerprint
+from .data_types import Result
+from .journal import Journal, as_json, fingerprint
 from .missing import ParameterError
+from .run import cost_of
+from .tally import kinds_of
 
 if TYPE_CHECKING:
     from .call import Call
+
+_OF_THE_ITEM = frozenset(("item", "original_index"))
+_OF_A_NAMED_ITEM = _OF_THE_ITEM | {"key"}
+# What a result has besides the outputs of its node.
 
 _WARNED = "__warned__"
 """Beside the outputs of a journalled item: the kinds of warning that its node gave."""
@@ -21,8 +27,18 @@ class Memory(Protocol):
     def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
         """The outputs of an earlier call that asked the same."""
 
-    def keep(self, call: Call, asked: bytes, outputs: Mapping[str, Any]) -> None:
-        """`call`, which ended well, has given `outputs`."""
+    def keep(self, call: Call, text: str) -> None:
+        """`call`, which ended well, has given the outputs that `text` holds as JSON."""
+
+
+class Noted(NamedTuple):
+    """What the inner node has given, until it is known whether the item ends well."""
+
+    asked: bytes
+    attempt: int
+    text: str | None
+    """The outputs as JSON; None if that cannot hold them."""
+    cost: float | None
 
 
 class Asked(BaseException):
@@ -39,6 +55,8 @@ class Answers:
     def __init__(self, journal: Journal | None, memory: Memory | None) -> None:
         self.journal = journal
         self.memory = memory
+        self.are_given_elsewhere = False
+        """Whether items run where this batch's `run_inner` is not: what they give is all that is known of an answer."""
         self.not_json = 0
         """How many answers could not be journalled, since JSON cannot hold them."""
 
@@ -56,9 +74,9 @@ class Answers:
             if self.journal is None:
                 return None
             raise
-        if asked == call.asked:
-            return None  # not the first attempt
         call.asked = asked
+        if call.attempt > 1:
+            return None  # what was there was not good enough
         outputs = None
         if self.journal is not None and (answer := self.journal.find(asked)) is not None:
             outputs = answer.result
@@ -88,16 +106,37 @@ class Answers:
             call.is_asked_only = False
         return None
 
-    def keep(self, call: Call, outputs: Mapping[str, Any], cost: float | None) -> None:
-        """Keep what a call that has ended well has given for another run. Raises: JournalError."""
-        if call.asked is None or call.restored:
+    def answered(self, call: Call, result: Result) -> None:
+        """Note what the inner node has given to `call`, as it is now: what `exec` makes of it is not an answer.
+
+        It is kept once the item has ended well. That the node answered an error is no answer.
+        """
+        if call.asked is None or call.error is not None:
             return
-        if call.warned:
-            outputs = {**outputs, _WARNED: call.warned}
-        if self.memory is not None:
-            self.memory.keep(call, call.asked, outputs)
-        if self.journal is not None:
-            try:
-                self.journal.keep(call.asked, call.batch.node_id, call.key, outputs, seconds=call.seconds, cost=cost)
-            except ValueError:
-                self.not_json += 1
+        of_the_item = _OF_THE_ITEM if call.key is None else _OF_A_NAMED_ITEM
+        outputs = {name: value for name, value in result.items() if name not in of_the_item}
+        warned = call.warned
+        if call.store is not None and (warnings := call.store.get("__warnings__")):
+            warned = kinds_of(warnings)
+        if warned:
+            outputs[_WARNED] = warned
+        try:
+            text = as_json(outputs)
+        except ValueError:
+            text = None
+        call.answers = (*call.answers, Noted(call.asked, call.attempt, text, cost_of(outputs)))
+
+    def keep(self, call: Call, result: Result) -> None:
+        """Keep the answers of a call that has ended well for another run. Raises: JournalError."""
+        if self.are_given_elsewhere and not call.restored:
+            self.answered(call, result)
+        for asked, attempt, text, cost in call.answers:
+            if attempt != call.attempt:
+                continue  # one that was not good enough
+            if text is None:
+                self.not_json += self.journal is not None
+                continue
+            if self.memory is not None:
+                self.memory.keep(call, text)
+            if self.journal is not None:
+                self.journal.keep_text(asked, call.batch.node_id, call.key, text, seconds=call.seconds, cost=cost)

@@ -7,11 +7,10 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-Inputs = Mapping[str, Mapping[str, Any]]
-"""The declared inputs of a workflow by name."""
+from .declared_inputs import Inputs, fill_in, is_required
 
 
 class Asked(NamedTuple):
@@ -59,7 +58,7 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
     )
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run has left, and begin again")
     parser.add_argument(
-        "--budget", type=_dollars, metavar="DOLLARS", help="start no item once the known cost has reached this"
+        "--budget", type=dollars, metavar="DOLLARS", help="start no item once the known cost has reached this"
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="run the first N items of every batch only")
     parser.add_argument("--on", metavar="ray[=ADDRESS]", help="run parallel batches on a Ray cluster")
@@ -77,34 +76,39 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
     )
 
 
+def named(arguments: Iterable[str], inputs: Collection[str] | None = None) -> dict[str, str]:
+    """The texts that `name=value` arguments give, by their names; `inputs` are all that may be given, if known.
+
+    Every command line reads them here. Raises: ValueError, if one is unknown, has no value or is given twice.
+    """
+    given: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals and inputs is not None and name in inputs:
+            raise ValueError(f"the input {name} needs a value: {name}=...")
+        if not equals or (inputs is not None and name not in inputs):
+            known = ", ".join(f"{name}=..." for name in inputs or ()) or "none"
+            raise ValueError(f"{argument[:200]!r} is not an input of this workflow; its inputs: {known}")
+        if name in given:
+            both = f"{given[name][:200]!r} and {value[:200]!r}"
+            raise ValueError(f"the input {name} is given twice, as {both}; only one of them can be meant")
+        given[name] = value
+    return given
+
+
 def read_inputs(inputs: Inputs, arguments: list[str]) -> dict[str, Any]:
     """The declared inputs with their values from `key=value` arguments, piped text, or defaults.
 
-    Raises: ValueError, if one is unknown, missing, or not of its declared type.
+    Raises: ValueError, if one is unknown, given twice, missing, or not of its declared type.
     """
-    given: dict[str, Any] = {}
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals and name in inputs:
-            raise ValueError(f"the input {name} needs a value: {name}=...")
-        if not equals or name not in inputs:
-            known = ", ".join(f"{name}=..." for name in inputs) or "none"
-            raise ValueError(f"{argument!r} is not an input of this workflow; its inputs: {known}")
-        given[name] = value
+    given: dict[str, Any] = dict(named(arguments, inputs))
     for name, spec in inputs.items():
         if name not in given and spec.get("stdin") and not sys.stdin.isatty():
             given[name] = sys.stdin.read()
         if name in given:
             given[name] = _typed(name, given[name], spec.get("type"))
-        elif _is_required(spec):
-            raise ValueError(f"the input {name} is missing: {spec.get('description') or name}; give it as {name}=...")
-        else:
-            given[name] = spec.get("default")
-    return given
-
-
-def _is_required(spec: Mapping[str, Any]) -> bool:
-    return bool(spec.get("required", True)) and "default" not in spec
+    fill_in(given, inputs, "{name}=...")
+    return {name: given[name] for name in inputs}
 
 
 def _typed(name: str, text: str, declared: str | None) -> Any:
@@ -149,18 +153,22 @@ def _facts(spec: Mapping[str, Any]) -> list[str]:
         text = json.dumps(spec["default"], ensure_ascii=False, default=str)
         facts.append(f"default {text if len(text) <= 200 else text[:197] + '...'}")
     else:
-        facts.append("required" if _is_required(spec) else "optional")
+        facts.append("required" if is_required(spec) else "optional")
     if spec.get("stdin"):
         facts.append("or piped text")
     return facts
 
 
-def _dollars(text: str) -> float:
+def dollars(text: str) -> float:
+    """The amount that --budget is given, here and of `pflow-lower run`.
+
+    Raises: argparse.ArgumentTypeError (argparse shows the text of no other), also for 0: under it nothing would run.
+    """
     with contextlib.suppress(ValueError):
         value = float(text.removeprefix("$"))
-        if math.isfinite(value) and value >= 0:
+        if math.isfinite(value) and value > 0:
             return value
-    raise argparse.ArgumentTypeError(f"{text!r} is not an amount of dollars, such as 2.50")
+    raise argparse.ArgumentTypeError(f"{text!r} is not an amount of dollars above 0, such as 2.50")
 
 
 def _count(text: str) -> int:

@@ -96,7 +96,9 @@ def _is_worth_another(call: Call, exc: Exception) -> bool:
 
 
 def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
-    """PocketFlow's `exec_fallback` after the last attempt: unless overridden, it raises `exc` again."""
+    """PocketFlow's `exec_fallback` after the last attempt: unless overridden, it raises `exc` again. What it answers
+    instead is no answer of the node, so the next run tries again."""
+    call.answers = ()
     try:
         return result_of(call, node.exec_fallback(call, exc))
     except Exception as final:  # noqa: BLE001  as in `attempt`
@@ -105,6 +107,7 @@ def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
 
 
 async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | None:
+    call.answers = ()
     try:
         return result_of(call, await node.exec_fallback_async(call, exc))
     except Exception as final:  # noqa: BLE001  as in `attempt`

@@ -10,7 +10,6 @@ private `_exec`, and are the only place that does.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Protocol
 
 from pocketflow import AsyncParallelBatchNode, BatchNode
@@ -121,7 +120,9 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
+        result = controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
+        controls.answered(call, result)
+        return result
 
 
 class SequentialBatchNode(_SynchronousBatchNode):
@@ -174,9 +175,9 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
 
     async def _exec(self, batch: Batch) -> Results:
         if _is_on_ray(batch):
-            from .ray_batch import on_ray
+            from .ray_batch import on_ray_async
 
-            return await asyncio.to_thread(on_ray, self, batch)
+            return await on_ray_async(self, batch)
         return await in_tasks(self, batch)
 
     async def post_async(self, shared: Shared, batch: Batch, results: Results) -> str:
@@ -204,9 +205,11 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
-        return await controls.run_async(
+        result = await controls.run_async(
             call, lambda attempt: run_inner_async(_inner_of(self.inner, attempt), attempt, params)
         )
+        controls.answered(call, result)
+        return result
 
 
 def _is_on_ray(batch: Batch) -> bool:

@@ -10,6 +10,7 @@ from .data_types import Result
 from .value_text import short
 
 if TYPE_CHECKING:
+    from .answers import Noted
     from .batch import Batch
 
 
@@ -40,6 +41,7 @@ class Call:
     is_asked_only = False  # whether its parameters are made only to look for them in the journal
     throttles = 0  # how often a server told its calls to wait
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
+    answers: tuple[Noted, ...] = ()  # what the inner node has given, to be journalled if the item ends well
     warned: list[str] | None = None  # what kinds of warning its node gave
     restored = False  # whether the journal answered it
     _key: str | None = None

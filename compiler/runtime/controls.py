@@ -50,7 +50,13 @@ class Controls(Answers):
         self.exponential = exponential
         self.time_limit = TimeLimit(timeout, at_once, max(at_once, LEAST_ABANDONED)) if timeout is not None else None
         self._hears_throttles = pacer is not None or adaptive is not None or exponential
+        """Whether a call may have to wait for its turn, or a failure says when there is another one."""
         self._turns = Turns(pacer, adaptive)
+
+    def close(self) -> None:
+        """The batch is over."""
+        if self.time_limit is not None:
+            self.time_limit.close()
 
     # What a failure means.
 
@@ -89,6 +95,8 @@ class Controls(Answers):
 
         Raises: whatever `work` raises; AttemptTimeout; NotStarted.
         """
+        if not self._hears_throttles:
+            return work(call) if self.time_limit is None else self._timed(call, work)
         while True:
             slot = self._turns.take(call)
             begun = time.monotonic()
@@ -110,6 +118,8 @@ class Controls(Answers):
 
     async def run_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
         """`run`, in a task."""
+        if not self._hears_throttles:
+            return await (work(call) if self.timeout is None else self._timed_async(call, work))
         while True:
             slot = await self._turns.take_async(call)
             begun = time.monotonic()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -25,13 +26,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .journal_file import JournalError, delete, digest, locked, opened, problems_of
+from .journal_file import JournalError, check_pages, delete, digest, locked, opened, problems_of
 from .missing import ParameterError
 from .plain_json import first_not_json
 
-_GROUP = 512  # rows in one transaction, at most
+_WAITING = 2048  # rows that may wait for the writer, who takes all of them at once; then items wait for the disk
+_AT_ONCE = 64  # rows in one statement: for each, the writer gives the interpreter away and has to get it back
 _DEEPEST = 200  # levels of a value; Python's json gives up later, and not in every version at the same depth
-_WAITING = 4 * _GROUP  # rows that may wait for the writer; then items wait for the disk
+
+_Row = tuple[bytes, int, str, "str | None", float, "float | None", str, bytes]
+_ROW = ("fingerprint", "run", "node", "key", "seconds", "cost", "result", "digest")
+
+# What is JSON is encoded by these. Values that contain themselves are found by their depth, which costs less.
+_of_params = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+_of_result = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
 
 
 class Answer(NamedTuple):
@@ -50,7 +58,7 @@ def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any], besides
     """
     parts = [node_id, node_type, params] if besides is None else [node_id, node_type, params, besides]
     try:
-        text = json.dumps(parts, sort_keys=True, allow_nan=False, separators=(",", ":"))
+        text = _of_params(parts)
     except (TypeError, ValueError, RecursionError):
         raise ParameterError(_not_json(node_id, params)) from None
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
@@ -79,15 +87,23 @@ class Journal:
                 self._run = _begin_run(self._db, workflow)
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
+                self._last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM answer").fetchone()[0])
+                if self._found:
+                    check_pages(self._db)
+                    # Only now: it would make every row dearer for those whose run just ends well.
+                    self._db.execute("CREATE INDEX IF NOT EXISTS answer_to ON answer (fingerprint)")
         except BaseException:
             self._lock.close()
             raise
-        self._claimed: set[int] = set()  # answers given out, whose rows may not say so yet
-        self._marked: collections.deque[int] = collections.deque()  # those of them whose rows do
+        self._given: dict[bytes, int] = {}  # the last answer given out, where its row may not say so yet
+        self._marked: collections.deque[_Claim] = collections.deque()  # those of them whose rows do
         self._reading = threading.Lock()
-        self._inbox: queue.SimpleQueue[_Command] = queue.SimpleQueue()
-        self._room = threading.Semaphore(_WAITING)
+        self._inbox: queue.SimpleQueue[_Row | _Claim | threading.Event | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore; Python's own costs ten times as much
+        for _ in range(_WAITING):
+            self._room.put(None)
         self._failure: JournalError | None = None
+        self._is_over = False  # whether nothing of it is needed any more
         self._writer = threading.Thread(target=self._write, name="pflow-lower-journal", daemon=True)
         self._writer.start()
 
@@ -111,19 +127,24 @@ class Journal:
             return None
         with self._reading, problems_of(self.path):
             while self._marked:  # before the query: one that began earlier still sees them as they were
-                self._claimed.discard(self._marked.popleft())
+                claim = self._marked.popleft()
+                if self._given.get(claim.asked) == claim.number:
+                    del self._given[claim.asked]
+            after = self._given.get(asked, 0)
+            is_repeated = after > 0
             rows = self._reader.execute(
-                "SELECT id, node, key, seconds, cost, result, digest FROM answer WHERE fingerprint = ? AND run <> ? "
-                "ORDER BY id",
-                (asked, self._run),
+                "SELECT id, run, node, key, seconds, cost, result, digest FROM answer "
+                "WHERE fingerprint = ? AND id > ? AND id <= ? ORDER BY id",
+                (asked, after, self._last),
             )
-            for number, node, key, seconds, cost, text, checksum in rows:
-                if number in self._claimed:
+            for number, run, node, key, seconds, cost, text, checksum in rows:
+                if run == self._run:
+                    is_repeated = True
                     continue
                 if digest(asked, node, key, seconds, cost, text) != checksum:
                     raise sqlite3.DatabaseError(f"row {number} is damaged")
-                self._claimed.add(number)
-                self._put(_Command("UPDATE answer SET run = ? WHERE id = ?", (self._run, number), claimed=number))
+                self._given[asked] = number
+                self._put(_Claim(asked, number, is_repeated))
                 return Answer(number, json.loads(text), seconds)
         return None
 
@@ -142,22 +163,21 @@ class Journal:
         Raises: JournalError, if an earlier write has failed (a full disk, say); ValueError, if `result` would not
         be the same when it is read again.
         """
-        text = as_json(result)
+        self.keep_text(asked, node_id, key, as_json(result), seconds=seconds, cost=cost)
+
+    def keep_text(
+        self, asked: bytes, node_id: str, key: str | None, text: str, *, seconds: float, cost: float | None = None
+    ) -> None:
+        """`keep`, of what `as_json` has made of the result. Raises: JournalError."""
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
-        row = (asked, self._run, node_id, key, seconds, cost, text)
-        checksum = digest(asked, node_id, key, seconds, cost, text)
         self._put(
-            _Command(
-                "INSERT INTO answer (fingerprint, run, node, key, seconds, cost, result, digest) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, checksum),
-            )
+            (asked, self._run, node_id, key, seconds, cost, text, digest(asked, node_id, key, seconds, cost, text))
         )
 
     def flush(self) -> None:
         """Wait until everything kept so far is on the disk. Raises: JournalError, if it is not."""
         done = threading.Event()
-        self._inbox.put(_Command(done=done))
+        self._inbox.put(done)
         done.wait()
         if self._failure is not None:
             raise self._failure
@@ -170,22 +190,23 @@ class Journal:
 
         Raises: JournalError, if not everything could be written.
         """
-        self._inbox.put(_Command(last=True))
+        self._is_over = ended_well and not in_part
+        self._inbox.put(None)
         self._writer.join()
         self._reader.close()
         left = 0
         try:
             if self._failure is None:
                 with problems_of(self.path):
-                    if ended_well:
-                        self._db.execute(
-                            "DELETE FROM answer" + (" WHERE run = ?" if in_part else ""), (self._run,) * in_part
-                        )
-                    left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
-            self._db.close()
-            if self._failure is None and not left:
-                with problems_of(self.path):
-                    delete(self.path)
+                    if not (self._is_over and self._is_removed()):
+                        if ended_well:
+                            self._db.execute(
+                                "DELETE FROM answer" + (" WHERE run = ?" if in_part else ""), (self._run,) * in_part
+                            )
+                        left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
+                    self._db.close()
+                    if not left:
+                        delete(self.path)
         finally:
             self._db.close()
             self._lock.close()
@@ -193,48 +214,82 @@ class Journal:
             raise self._failure
         return left
 
-    def _put(self, command: _Command) -> None:
+    def _is_removed(self) -> bool:
+        """Remove it while it is open, or SQLite would tidy it up first; False where that cannot be done (Windows)."""
+        try:
+            delete(self.path)
+        except PermissionError:
+            return False
+        return True
+
+    def _put(self, row: _Row | _Claim) -> None:
         if self._failure is not None:
             raise self._failure
-        self._room.acquire()
-        self._inbox.put(command)
+        self._room.get()
+        self._inbox.put(row)
 
     def _write(self) -> None:
-        over = False
-        while not over:
-            group = [self._inbox.get()]
-            while len(group) < _GROUP and not self._inbox.empty():
-                group.append(self._inbox.get())
-            rows = [command for command in group if command.sql]
-            if rows and self._failure is None:
+        is_last = False
+        while not is_last:
+            rows: list[_Row] = []
+            claims: list[_Claim] = []
+            asking: list[threading.Event] = []
+            waiting = True
+            while waiting:
+                taken = self._inbox.get()
+                if taken is None:
+                    is_last = True
+                elif isinstance(taken, _Claim):
+                    claims.append(taken)
+                elif isinstance(taken, threading.Event):
+                    asking.append(taken)
+                else:
+                    rows.append(taken)
+                waiting = not self._inbox.empty()
+            if (rows or claims) and self._failure is None and not self._is_over:
                 try:
                     with problems_of(self.path):
-                        self._db.execute("BEGIN IMMEDIATE")
-                        for command in rows:
-                            self._db.execute(command.sql, command.values)
-                        self._db.execute("COMMIT")
+                        self._commit(rows, [claim.number for claim in claims])
                 except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
                     self._failure = error if isinstance(error, JournalError) else JournalError(f"{self.path}: {error}")
                     with contextlib.suppress(sqlite3.Error):  # the failure itself may have ended the transaction
                         self._db.execute("ROLLBACK")
-            for command in group:
-                if command.claimed >= 0:
-                    self._marked.append(command.claimed)
-                if command.sql:
-                    self._room.release()
-                if command.done is not None:
-                    command.done.set()
-                over = over or command.last
+            self._marked.extend(claim for claim in claims if not claim.is_repeated)
+            for _ in range(len(rows) + len(claims)):
+                self._room.put(None)
+            for event in asking:
+                event.set()
+
+    def _commit(self, rows: list[_Row], claimed: list[int]) -> None:
+        """Write a group: one transaction, one wait for the disk."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            self._db.execute(_insert(len(some)), [value for row in some for value in row])
+        for at in range(0, len(claimed), _AT_ONCE):
+            numbers = claimed[at : at + _AT_ONCE]
+            self._db.execute(_claim(len(numbers)), [self._run, *numbers])
+        self._db.execute("COMMIT")
 
 
-class _Command(NamedTuple):
-    """What the writer is asked to do."""
+class _Claim(NamedTuple):
+    """An answer of an earlier run that is given out in this one, and so is one of this run."""
 
-    sql: str = ""
-    values: tuple[Any, ...] = ()
-    claimed: int = -1
-    done: threading.Event | None = None
-    last: bool = False
+    asked: bytes
+    number: int
+    is_repeated: bool
+    """Whether it is not the first one of those who asked the same: then it stays known which was the last."""
+
+
+@functools.cache
+def _insert(rows: int) -> str:
+    values = f"({', '.join('?' * len(_ROW))})"
+    return f"INSERT INTO answer ({', '.join(_ROW)}) VALUES {', '.join([values] * rows)}"
+
+
+@functools.cache
+def _claim(answers: int) -> str:
+    return f"UPDATE answer SET run = ? WHERE id IN ({', '.join('?' * answers)})"
 
 
 def _begin_run(db: sqlite3.Connection, workflow: str) -> int:
@@ -248,7 +303,7 @@ def as_json(value: Any) -> str:
     """`value` as JSON text. Raises: ValueError, if that is not the same when it is read again."""
     if not _is_plain(value):
         raise ValueError("it is not the same when it is read again")
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _of_result(value)
     # Half a pair of surrogates is no text that a file could hold; escaped it is.
     return text if text.isascii() or _is_text(text) else json.dumps(value, allow_nan=False, separators=(",", ":"))
 
@@ -256,14 +311,15 @@ def as_json(value: Any) -> str:
 def _is_plain(value: Any, depth: int = 0) -> bool:
     """Whether JSON gives back what it was given: a tuple becomes a list there, a key 1 becomes "1"."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return True
-    if kind is float:
-        return True  # json itself refuses those that are not numbers
+    if kind is str or kind is float or kind is int or kind is bool or value is None:
+        return True  # json itself refuses the floats that are not numbers
     if depth > _DEEPEST:
         return False
     if kind is dict:
-        return all(type(key) is str and _is_plain(inner, depth + 1) for key, inner in value.items())
+        for key, inner in value.items():
+            if type(key) is not str or not (type(inner) is str or _is_plain(inner, depth + 1)):
+                return False
+        return True
     return kind is list and all(_is_plain(inner, depth + 1) for inner in value)
 
 

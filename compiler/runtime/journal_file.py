@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,7 +26,6 @@ CREATE TABLE answer (
   id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, node TEXT NOT NULL,
   key TEXT, seconds REAL NOT NULL, cost REAL, result TEXT NOT NULL, digest BLOB NOT NULL
 );
-CREATE INDEX answer_of ON answer (fingerprint, run);
 """
 
 
@@ -165,20 +165,31 @@ def _process(path: Path) -> str:
 
 def opened(path: Path) -> sqlite3.Connection:
     """The journal at `path`, to be written, made where there is none. Raises: sqlite3.Error; OSError."""
-    is_new = not path.exists() or path.stat().st_size == 0
+    if not path.exists() or path.stat().st_size == 0:
+        _make(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    if not is_new:
-        check_format(db)
-    db.execute("PRAGMA journal_mode = WAL")
+    check_format(db)
     db.execute("PRAGMA synchronous = FULL")
-    if is_new:
+    return db
+
+
+def _make(path: Path) -> None:
+    """An empty journal at `path`: as a whole or not at all, whenever the process is killed."""
+    made = path.with_name(f"{path.name}.new")
+    for stale in (path, made):  # the WAL of an earlier one would be taken for that of this one
+        delete(stale)
+    with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")  # nothing is in it yet, so that once for all is enough
+        db.execute("PRAGMA journal_mode = WAL")
         db.execute("BEGIN IMMEDIATE")
         for statement in _TABLES.strip().split(";\n"):
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {FORMAT}")
         db.execute("COMMIT")
-    return db
+    with made.open("rb+") as file:
+        os.fsync(file.fileno())
+    made.replace(path)  # on the disk with the first row: SQLite then waits for the folder, too
 
 
 def check_format(db: sqlite3.Connection) -> None:
@@ -189,6 +200,13 @@ def check_format(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("it is not a journal of pflow-lower")
     if version != FORMAT:
         raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
+
+
+def check_pages(db: sqlite3.Connection) -> None:
+    """Raises: sqlite3.DatabaseError, if pages are damaged or missing, in which answers may have stood."""
+    found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise sqlite3.DatabaseError(" ".join(found.split()))
 
 
 def digest(*row: Any) -> bytes:

@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .arguments import Inputs, read_arguments, read_inputs
+from .arguments import read_arguments, read_inputs
 from .batch_nodes import is_batch
 from .data_types import Params, Shared
+from .declared_inputs import Inputs
 from .journal_file import JournalError, forget
 from .json_text import json_text, say, write_out
 from .loops import run_blocking

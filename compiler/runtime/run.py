@@ -29,8 +29,15 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-class BudgetReached(RuntimeError):
-    """The known cost has reached the budget, so no further item starts."""
+def place_of(on: str | None) -> tuple[bool, str]:
+    """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
+
+    Raises: ValueError, if it says anything else.
+    """
+    kind, _, address = (on or "").partition("=")
+    if kind != "ray" and on is not None:
+        raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    return kind == "ray", address
 
 
 class Run:
@@ -57,10 +64,7 @@ class Run:
 
         Raises: ValueError, if the environment asks for what there is not.
         """
-        kind, _, self.on_address = (on or "").partition("=")
-        if kind not in ("", "ray"):
-            raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
-        self.is_on_ray = kind == "ray"
+        self.is_on_ray, self.on_address = place_of(on)
         self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
         self.resume = resume if resume is not None else _resume_of_environment()
@@ -98,14 +102,19 @@ class Run:
                 self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
             return self._journal
 
-    def has_cost(self, cost: float) -> None:
-        """An item has cost so much."""
-        with self._lock:
-            self.spent += cost
+    def pays(self, outputs: Mapping[str, Any]) -> float | None:
+        """An item, or a step that is no batch, has given `outputs`: what that has cost, if it is known."""
+        cost = cost_of(outputs)
+        if cost is not None:
+            with self._lock:
+                self.spent += cost
+        return cost
 
-    def is_over_budget(self) -> bool:
-        """Whether no further item may start."""
-        return self.budget is not None and self.spent >= self.budget
+    def over_budget(self) -> str:
+        """Why no further item may start; "" if one may."""
+        if self.budget is None or self.spent < self.budget:
+            return ""
+        return f"the budget of {dollars(self.budget)} is reached ({dollars(self.spent)} known)"
 
     def close(self, *, ended_well: bool) -> int:
         """The run is over; a journal of a run in which all items have ended well is not needed any more.
@@ -201,9 +210,16 @@ def pacer_of(rate: str, *, name: str = "", max_concurrent: int | None = None, ow
 def cost_of(outputs: Mapping[str, Any]) -> float | None:
     """What one item has cost in dollars, where its node says so (pflow's `llm_usage`); None if it is not known."""
     usage = outputs.get("llm_usage")
+    if usage is None:
+        return None
     parts = usage if isinstance(usage, list) else [usage]
     costs = [cost for part in parts if isinstance(part, Mapping) and (cost := _cost(part)) is not None]
     return sum(costs) if costs else None
+
+
+def dollars(amount: float) -> str:
+    """An amount for people: "2.5 $", and "0.000013 $" for what is tiny."""
+    return f"{float(f'{amount:.6g}'):.12f}".rstrip("0").rstrip(".") + " $"
 
 
 def _cost(usage: Mapping[str, Any]) -> float | None:

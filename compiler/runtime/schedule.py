@@ -134,7 +134,9 @@ class _WorkerThreads:
         while len(self._first) < batch.max_concurrent and (call := batch.next_call()) is not None:
             self._first.append(call)
         self._context.run(join, batch.run)
-        self._threads: list[threading.Thread] = []
+        self._threads: set[threading.Thread] = set()
+        """Those that have begun. They say so themselves, too: an interrupt may come while one is being started, and
+        what it has under way by then is waited for like everything else."""
         self._running = 0
         self._is_short = False
         self._is_left = False
@@ -158,7 +160,7 @@ class _WorkerThreads:
                     if not self._threads:
                         self._fail_all(exc)
                     break
-                self._threads.append(thread)
+                self._threads.add(thread)
         finally:
             self._all_started.set()
 
@@ -185,7 +187,7 @@ class _WorkerThreads:
             self._batch.engine.waiting(self._batch, self._running)
 
     def join(self) -> None:
-        for thread in self._threads:
+        for thread in list(self._threads):  # one that begins only now finds that the batch is over
             thread.join()
 
     def leave(self) -> None:
@@ -200,6 +202,7 @@ class _WorkerThreads:
 
     def _work(self) -> None:
         call: Call | None = None
+        self._threads.add(threading.current_thread())
         try:
             own = copy.copy(self._node)
             call = self._begin()

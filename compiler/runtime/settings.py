@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .data_types import RayOptions
 from .engine import POCKETFLOW, Engine
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class BatchSettings:
     """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
     own_wait: float | None = None
     own_backoff: str | None = None
-    ray_options: Mapping[str, Any] = MappingProxyType({})
-    """What the items need on Ray: `num_cpus`, `num_gpus`, `memory`, `runtime_env`."""
+    ray_options: RayOptions = RayOptions()
+    """What each item needs on Ray."""
     namespaced: bool = True
     """Whether nodes see each other's outputs under their ids only."""
     parallel: bool = False

@@ -3,15 +3,19 @@
 An asynchronous one is cancelled. A blocking one cannot be: it goes on in a thread that nobody listens to any more, and
 whoever is first, its answer or the clock, is the attempt's one outcome. How many may go on so is bounded, or a
 server that never answers would collect threads.
+
+To start a thread costs more than to hand work to one that is there, so a thread whose attempt was in time is kept for
+another one, until the batch ends.
 """
 
 from __future__ import annotations
 
 import contextvars
+import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -26,52 +30,114 @@ class TimeLimit:
     def __init__(self, seconds: float, at_once: int, most_abandoned: int) -> None:
         """`at_once` attempts run at a time, and `most_abandoned` may go on after their time; then a next one waits."""
         self.seconds = seconds
-        self._room = threading.Semaphore(at_once + most_abandoned)
         self._most = at_once + most_abandoned
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """As many as may begin; a semaphore, of which Python's own costs ten times as much."""
+        for _ in range(self._most):
+            self._room.put(None)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._workers: set[_Worker] = set()
+        """All that have not ended."""
+        self._is_closed = False
 
     def run(self, work: Callable[[], T]) -> T:
-        """What `work` gives, if it does so in time; it runs in a thread of its own, in the caller's context.
+        """What `work` gives, if it does so in time; it runs in another thread, in the caller's context.
 
-        Raises: AttemptTimeout; whatever `work` raises.
+        Raises: AttemptTimeout; whatever `work` raises; RuntimeError, if a thread cannot be started.
         """
         end = time.monotonic() + self.seconds
-        if not self._room.acquire(timeout=self.seconds):
-            raise AttemptTimeout(f"not begun within {self.seconds:g} s: {self._most} earlier calls still hang")
-        attempt = _Attempt(work, self._room)
-        attempt.start()
-        return attempt.outcome(max(0.0, end - time.monotonic()), self.seconds)
-
-
-class _Attempt(Generic[T]):
-    """A piece of work in a thread, whose outcome is taken at most once."""
-
-    def __init__(self, work: Callable[[], T], room: threading.Semaphore) -> None:
-        self._work = work
-        self._room = room
-        self._context = contextvars.copy_context()
-        self._results: list[T] = []
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="pflow-lower-attempt", daemon=True)
-
-    def start(self) -> None:
         try:
-            self._thread.start()
-        except BaseException:
-            self._room.release()
+            self._room.get(timeout=self.seconds)
+        except queue.Empty:
+            late = f"not begun within {self.seconds:g} s: {self._most} earlier calls still hang"
+            raise AttemptTimeout(late) from None
+        worker = self._worker()
+        try:
+            worker.inbox.put((contextvars.copy_context(), work))
+            answer = worker.answers.get(timeout=max(0.0, end - time.monotonic()))
+        except BaseException as exc:  # its time is over, or an interrupt: whatever it answers, nobody asks any more
+            worker.dismiss()
+            if isinstance(exc, queue.Empty):
+                raise AttemptTimeout(f"no answer within {self.seconds:g} s") from None
             raise
-
-    def outcome(self, left: float, seconds: float) -> T:
-        self._thread.join(left)
-        if self._thread.is_alive():
-            raise AttemptTimeout(f"no answer within {seconds:g} s")
-        if self._failure is not None:
-            raise self._failure
-        return self._results[0]
-
-    def _run(self) -> None:
+        self._keep(worker)
+        if answer.failure is None:
+            return answer.result  # type: ignore[no-any-return]  # of `work`, so a T
         try:
-            self._results.append(self._context.run(self._work))
-        except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
-            self._failure = exc
+            raise answer.failure
         finally:
-            self._room.release()
+            del answer  # or what it raised and this frame would keep each other
+
+    def close(self) -> None:
+        """The batch is over: no thread waits for another attempt. One that hangs is waited for by nobody."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for worker in list(self._workers):
+            worker.dismiss()
+        for worker in idle:
+            worker.join()
+
+    def _worker(self) -> _Worker:
+        """A thread that has nothing to do. Raises: RuntimeError, if there is none and none can be started."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        worker = _Worker(self._ended)
+        self._workers.add(worker)  # before it starts: an interrupt meanwhile must not leave it waiting for ever
+        try:
+            worker.start()
+        except Exception:
+            self._ended(worker)
+            raise
+        return worker
+
+    def _ended(self, worker: _Worker) -> None:
+        """Only now is there room for another one in the place of `worker`."""
+        self._workers.discard(worker)
+        self._room.put(None)
+
+    def _keep(self, worker: _Worker) -> None:
+        """The attempt of `worker` has ended in time."""
+        with self._lock:
+            if not self._is_closed:
+                self._idle.append(worker)
+                self._room.put(None)
+                return
+        worker.dismiss()
+
+
+class _Answer(NamedTuple):
+    """What became of an attempt."""
+
+    result: Any
+    failure: BaseException | None
+
+
+class _Worker(threading.Thread):
+    """A thread that makes one attempt after the other. Who has given it up never reads its answers again."""
+
+    def __init__(self, ended: Callable[[_Worker], None]) -> None:
+        super().__init__(name="pflow-lower-attempt", daemon=True)
+        self.inbox: queue.SimpleQueue[tuple[contextvars.Context, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._ended = ended
+
+    def dismiss(self) -> None:
+        """Let it end, once what it does has ended."""
+        self.inbox.put(None)
+
+    def run(self) -> None:
+        """Answer, until dismissed."""
+        while (asked := self.inbox.get()) is not None:
+            self.answers.put(_answer(*asked))
+            del asked  # nothing of an item is held until the next one comes
+        self._ended(self)
+
+
+def _answer(context: contextvars.Context, work: Callable[[], Any]) -> _Answer:
+    try:
+        return _Answer(context.run(work), None)
+    except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
+        return _Answer(None, exc)

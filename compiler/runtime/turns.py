@@ -51,7 +51,8 @@ class Turns:
                     batch.wait(SLOT_INTERVAL)
                     raise_if_over(call)
                 slot = taken
-                batch.wait(self.pacer.reserve())
+                if (seconds := self.pacer.reserve()) > 0:
+                    batch.wait(seconds)
             raise_if_over(call)
         except BaseException:
             self.give_back(slot)
@@ -75,7 +76,8 @@ class Turns:
                     await asyncio.sleep(SLOT_INTERVAL)
                     raise_if_over(call)
                 slot = taken
-                await asyncio.sleep(self.pacer.reserve())
+                if (seconds := self.pacer.reserve()) > 0:
+                    await asyncio.sleep(seconds)
             raise_if_over(call)
         except BaseException:
             self.give_back(slot)

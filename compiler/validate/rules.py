@@ -14,11 +14,11 @@ from typing import Any
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.batch_spec import ErrorHandling
 from ..ir.report import DiagnosticCollector, quoted
+from ..ir.template import CONSTANTS
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
 
 RESERVED_IDS = {"end": "routes end there", "__end__": "routes end there"}
-LITERALS = ("true", "false", "null")
 MAX_LOOP = 100
 """How often pflow runs a node in one workflow."""
 
@@ -49,7 +49,7 @@ def _ids(ir: SourceIR, report: DiagnosticCollector) -> None:
             first[node.id] = node.number
         if node.id in RESERVED_IDS:
             report.error("PFL207", path, f'"{node.id}" is reserved: {RESERVED_IDS[node.id]}', help="rename the node")
-        elif node.id in LITERALS:
+        elif node.id in CONSTANTS:
             message = f'"{node.id}" cannot name a node: ${{{node.id}}} is the value {node.id}'
             report.error("PFL207", path, message, help="rename the node")
     start = ir.data.get("start_node")
@@ -74,7 +74,7 @@ def _names(ir: SourceIR, report: DiagnosticCollector) -> None:
             reason = _refused_name(name)
             if reason:
                 report.error("PFL218", (group, name), f"{json.dumps(name)} cannot name an {one}: {reason}", key=True)
-            elif one == "input" and name in LITERALS:
+            elif one == "input" and name in CONSTANTS:
                 message = f'"{name}" cannot name an input: ${{{name}}} is the value {name}'
                 report.error("PFL207", (group, name), message, key=True, help="rename the input")
     for code, group, flag, what in (
@@ -162,9 +162,8 @@ def _loop_problems(ir: SourceIR, node: SourceNode, loop: dict[str, Any]) -> Iter
     cap = loop.get("max_iterations")
     if isinstance(cap, int) and cap > MAX_LOOP:
         yield ("loop", "max_iterations"), f"pflow runs a node {MAX_LOOP} times at most, not {cap}", ""
-    inputs = node.params.get("inputs")
     for key in loop.get("carry") or {}:
-        if key not in (inputs if isinstance(inputs, dict) else {}):
+        if key not in node.inputs:
             help = f'give its first value in `inputs`: "{key}": ...'
             yield ("loop", "carry", key), f'"{key}" is carried on, but has no value in the first round', help
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..ir.item_alias import name_like
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest, quoted, shown
+from ..node_types.declared_type import JSON_TYPES
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -24,7 +25,6 @@ _KINDS = {
     "array": "a list",
     "object": "an object",
 }
-_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
 _ITEMS = 'a reference such as "${node.list}", or a list with at least one item'
 _FILES = (".jsonl", ".csv", ".parquet")
 _PATTERNS = {  # the last step of a path, and what its pattern asks for
@@ -75,8 +75,6 @@ def _additional(error: ValidationError, path: Path, report: DiagnosticCollector)
 
 
 def _type(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
-    if path[-2:] == ("batch", "items"):  # not reached: items is a oneOf
-        return _one_of(error, path, report)
     wanted = _KINDS[str(error.validator_value)]
     help = ""
     if path[-1:] == ("batch",) and isinstance(error.instance, str):
@@ -97,7 +95,7 @@ def _enum(error: ValidationError, path: Path, report: DiagnosticCollector) -> No
     allowed = list(error.validator_value)
     if not isinstance(error.instance, str):  # its type is reported already
         return
-    guess = _NAMES.get(error.instance.lower()) if path[-1] == "type" else None
+    guess = JSON_TYPES.get(error.instance.lower()) if path[-1] == "type" else None
     guess = guess or nearest(error.instance, allowed)
     help = f'did you mean "{guess}"?' if guess else ""
     report.error("PFL204", path, f"must be {quoted(allowed)}, not {shown(error.instance)}", help=help)

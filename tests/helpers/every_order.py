@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import itertools
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -228,7 +229,7 @@ class Attempt:
 
     def __init__(self) -> None:
         self.thread = threading.current_thread()
-        self.worker = None if isinstance(self.thread, TimedThread) else self.thread
+        self.worker = None if isinstance(self.thread, timeout._Worker) else self.thread
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def wait(self) -> str:
@@ -241,13 +242,13 @@ class Attempt:
 
     def expire(self) -> None:
         """Its time is over."""
-        assert isinstance(self.thread, TimedThread)
-        self.thread.told.put("expired")
+        assert isinstance(self.thread, timeout._Worker)
+        self.thread.answers.put(EXPIRED)  # type: ignore[arg-type]  # which no attempt answers
 
     def answer_late(self) -> None:
         """Let it end, and whatever that does be done."""
         self._told.put("too late")
-        threading.Thread.join(self.thread, 60)
+        self.thread.join(60)
 
 
 class AsyncAttempt:
@@ -288,24 +289,18 @@ class AsyncAttempt:
             self._told.set_result("too late")
 
 
-class TimedThread(threading.Thread):
-    """A thread that those who wait for it with a time limit wait for until it ends, or is told "expired"."""
+EXPIRED = object()
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
-        self.told: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def run(self) -> None:
-        """Do the work."""
-        try:
-            super().run()
-        finally:
-            self.told.put("ended")
+class TimedQueue(queue.SimpleQueue[Any]):
+    """A queue in which a time is over when the test says so, by putting EXPIRED."""
 
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for the end of the work or of the time."""
-        if timeout is None or self.told.get(timeout=60) == "ended":
-            super().join()
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """What is there."""
+        found = super().get(block, None if timeout is None else 60)
+        if found is EXPIRED:
+            raise queue.Empty
+        return found
 
 
 TIME: ContextVar[asyncio.Future[None] | None] = ContextVar("TIME", default=None)
@@ -338,7 +333,7 @@ class TimedAsyncio(SimpleNamespace):
 
 def use_clock_of_tests(monkeypatch: Any) -> None:
     """Let only the test decide whose time is over."""
-    monkeypatch.setattr(timeout, "threading", SimpleNamespace(**{**vars(threading), "Thread": TimedThread}))
+    monkeypatch.setattr(timeout, "queue", SimpleNamespace(**{**vars(queue), "SimpleQueue": TimedQueue}))
     monkeypatch.setattr(controls, "asyncio", TimedAsyncio())
 
 
@@ -402,6 +397,21 @@ def act(step: str, params: dict[str, Any]) -> str:
     return given_by(params["at"], params.get("previous", ""))
 
 
+@contextlib.contextmanager
+def no_garbage_collected_beside_threads() -> Iterator[None]:
+    """Collect garbage before and after what runs inside, never meanwhile.
+
+    The collector of Python 3.11.7 has crashed here, while it looked at the dict of an object: with
+    `gc.set_threshold(100)` in one of three runs of these tests. Why is not known. It never did with 3.10 or 3.12, nor
+    in 25,000 batches on threads outside of these tests.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Explorer:
     """Runs plans, as often as there are orders of their events: as tasks of `loop`, on threads, or in order.
 
@@ -450,7 +460,8 @@ class Explorer:
         """Run `plan(n)`, the plan of the n-th order, for all of them."""
         choices: list[int] = []
         for n in itertools.count():
-            made = self.run(plan(n), choices)
+            with no_garbage_collected_beside_threads():
+                made = self.run(plan(n), choices)
             while made and made[-1][0] == made[-1][1] - 1:
                 made.pop()
             if not made:

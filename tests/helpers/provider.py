@@ -13,6 +13,9 @@ from typing import Any
 class Provider(BaseHTTPRequestHandler):
     """Echoes; and completes chats, as OpenAI's servers do."""
 
+    prompts: list[str]
+    """What chats were completed, or refused, in the order of their coming."""
+
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
@@ -26,6 +29,7 @@ class Provider(BaseHTTPRequestHandler):
             self.answer(200, {"path": self.path, "body": body})
             return
         prompt, model = body["messages"][-1]["content"], body["model"]
+        self.prompts.append(prompt)
         if "bad" in prompt:
             self.answer(400, {"error": {"message": "that is bad", "type": "invalid_request_error"}})
             return
@@ -46,9 +50,10 @@ class Provider(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The address of a provider that answers until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+def serving(prompts: list[str] | None = None) -> Iterator[str]:
+    """The address of a provider that answers until the block ends, and notes every prompt."""
+    noting = type("Noting", (Provider,), {"prompts": [] if prompts is None else prompts})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), noting)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..codes import CODES
 from ..diagnostic import Diagnostic, printable
 from .file_paths import path_of, root
 
@@ -28,7 +27,7 @@ def _annotation(finding: Diagnostic, base: Path, here: Path) -> str:
     properties = {} if path is None else {"file": path.as_posix()}
     if path is not None and finding.position is not None:
         properties |= {"line": str(finding.position.line), "col": str(finding.position.column)}
-    properties["title"] = f"{finding.code} {CODES.get(finding.code, '')}".strip()
+    properties["title"] = f"{finding.code} {finding.title}"
     where = f"{finding.where}: " if finding.where else ""
     text = "\n".join(map(printable, [where + finding.message, *finding.help.splitlines()]))
     listed = ",".join(f"{name}={printable(value).translate(_IN_PROPERTY)}" for name, value in properties.items())

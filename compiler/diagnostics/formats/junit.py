@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from ..codes import CODES
 from ..diagnostic import Diagnostic, printable
 from .file_paths import path_of, root
 
@@ -41,7 +40,7 @@ def as_junit(found: Sequence[Diagnostic]) -> str:
 
 def _case(finding: Diagnostic, base: Path, here: Path) -> list[str]:
     path = path_of(finding, base, here)
-    title = f"{finding.code} {CODES.get(finding.code, '')}".strip()
+    title = f"{finding.code} {finding.title}"
     name = f"{title}: {finding.where}" if finding.where else title
     if finding.position is not None:
         name += f" ({finding.position.line}:{finding.position.column})"

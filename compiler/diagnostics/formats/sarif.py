@@ -45,7 +45,7 @@ def as_sarif(found: Sequence[Diagnostic]) -> str:
 
 
 def _rule(code: str, found: Sequence[Diagnostic]) -> dict[str, Any]:
-    title = CODES.get(code, code)
+    title = CODES[code]
     rule = {
         "id": code,
         "name": "".join(word.capitalize() for word in re.findall(r"\w+", title)),

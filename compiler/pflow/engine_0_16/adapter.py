@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from pflow.core.exceptions import CompilationError
@@ -17,17 +18,18 @@ from ...runtime.signals import ending_on_sigterm
 from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
+    as_shown_to_validator,
     declared_names,
     names_by_hand,
-    our_keys,
     used_names,
     without_our_keys,
 )
 from ..malformed import why_malformed
 from ..messages import new_run, say, write_line
+from ..only_lowered import refusal
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
-from .run_scope import run_of_workflow
+from .run_scope import count_steps, run_of_workflow
 
 __all__ = [
     "compiled_with_classes",
@@ -87,8 +89,8 @@ def compile_for(
 ) -> CompiledWorkflow:
     """`compile_workflow`, and then: every batch that can be lowered gets its generated class.
 
-    Raises: whatever `compile_workflow` does; CompilationError, if a node uses a name of ours and cannot
-    be lowered.
+    Raises: whatever `compile_workflow` does; CompilationError, if a node says what only lowered nodes know, and
+    cannot be lowered.
     """
     ir = as_data(ir_json)
     compiled = original(without_our_keys(ir), *arguments, **keywords)
@@ -112,11 +114,7 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
     if keywords.get("_seen") is None:  # not the validation of a sub-workflow
         new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
-    try:
-        ir = as_pflow_knows_it(ir, names_by_hand(ir, given))
-    except Exception as error:  # noqa: BLE001  pflow's validator says best what is wrong with this workflow
-        say(f"${{batch_index}} and ${{batch_total}} are not known in this workflow: {error}")
-    return original(ir, *arguments, **keywords)
+    return original(as_shown_to_validator(ir, given), *arguments, **keywords)
 
 
 def known_to_schema(original: Original, data: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -136,6 +134,7 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
         return str(original(node, config, shared, run_one))
     generated: Any = batch_config.generated(node)
     generated.engine = batch_config.engine(node, config, run_one)
+    count_steps()
     # On a terminal pflow shows batches itself; elsewhere it says nothing of one before its end.
     shows_itself = not callable(shared.get("__progress_callback__")) or sys.stderr is None or sys.stderr.isatty()
     with ending_on_sigterm(), showing(quiet=shows_itself, write=write_line):
@@ -231,43 +230,16 @@ def _refuse_ours(
     why: str,
     dialect: TemplateDialect,
 ) -> None:
-    """Raises: CompilationError, if a node that was not lowered uses a name that only lowered nodes know."""
-    declared: set[str] | None = None
+    """Raises: CompilationError, if a node that was not lowered says what only lowered nodes know."""
+    declared = declared_names(ir, names_by_hand(ir, given))
     for node in ir["nodes"]:
         config = compiled.node_configs.get(node["id"])
         if config is None or config.batch_config is None or isinstance(config.batch_config, LoweredBatchConfig):
             continue
-        declared = declared_names(ir, names_by_hand(ir, given)) if declared is None else declared
-        names = used_names(node, declared)
-        keys = our_keys(node)
-        if not keys and (options := asked_for().options()):
-            reason = why or _why_interpreted(node, config, compiled, dialect)
-            raise CompilationError(
-                f"{options[0]} is known in lowered nodes only, and '{node['id']}' runs interpreted: {reason}",
-                phase="lowering",
-                node_id=node["id"],
-                node_type=node["type"],
-                suggestion=f"Leave {options[0]} away, or change what keeps the node from being lowered.",
-            )
-        if keys:
-            reason = why or _why_interpreted(node, config, compiled, dialect)
-            raise CompilationError(
-                f"the batch key `{keys[0]}` is known in lowered nodes only, "
-                f"and '{node['id']}' runs interpreted: {reason}",
-                phase="lowering",
-                node_id=node["id"],
-                node_type=node["type"],
-                suggestion=f"Take `{keys[0]}` out of the batch, or change what keeps the node from being lowered.",
-            )
-        if names:
-            reason = why or _why_interpreted(node, config, compiled, dialect)
-            raise CompilationError(
-                f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {reason}",
-                phase="lowering",
-                node_id=node["id"],
-                node_type=node["type"],
-                suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
-            )
+        because = partial(_why_interpreted, node, config, compiled, dialect) if not why else partial(str, why)
+        error = refusal(CompilationError, node, declared, because, options=asked_for().options())
+        if error is not None:
+            raise error
 
 
 def _of_the_outcome(generated: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +15,50 @@ _DEEPEST = 10
 """Levels of sub-workflows that are looked at: pflow itself runs no more by default."""
 
 
-def child_of(node: Any, params: Mapping[str, Any], shared: Mapping[str, Any]) -> str | None:
+def child_of(
+    node: Any, params: Mapping[str, Any], shared: Mapping[str, Any], known: MutableMapping[str, str]
+) -> str | None:
     """A digest of the sub-workflow that `node` runs with `params`, and of those that it runs in turn.
 
-    None for another node, or if pflow cannot load it: the run itself says why then.
+    `known` keeps the digests of a batch by the name of the sub-workflow. None for a node of another type; of one that
+    pflow cannot load, the name is what counts: the run itself says what is wrong.
     """
     if not hasattr(node, "_compile_sub_workflow"):
         return None
-    known: dict[Any, str | None] = vars(node).setdefault("_pflow_lower_children", {})
     name = params.get("workflow")
     if not isinstance(name, str):
         return None
     if name not in known:
-        found: list[Any] = []
-        _collect(node, name, dict(shared), found, _DEEPEST)
-        text = json.dumps(found, sort_keys=True, default=repr)
+        text = json.dumps(list(_texts(node, name, dict(shared))), sort_keys=True, default=repr)
         known[name] = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return known[name]
 
 
-def _collect(node: Any, name: str, shared: dict[str, Any], found: list[Any], levels: int) -> None:
-    """Add the workflow `name` to `found`, then those of its nodes that are sub-workflows."""
-    loader = copy.copy(node)
-    loader.params = {**(node.params or {}), "workflow": name}
-    try:
-        ir, path, *_ = loader._load_workflow(shared, [])
-    except Exception:  # noqa: BLE001  whatever is wrong with it, the node says so when it runs
-        found.append(name)
-        return
-    found.append(_without_lines(ir))
-    inside = {**shared, WORKFLOW_FILE: str(Path(path).resolve())} if path else shared
-    for part in ir.get("nodes", ()):
-        inner = (part.get("params") or {}).get("workflow") if part.get("type") == "workflow" else None
-        if isinstance(inner, str) and "${" not in inner and levels > 1:
-            _collect(node, inner, inside, found, levels - 1)
+def _texts(node: Any, name: str, shared: dict[str, Any]) -> Iterator[Any]:
+    """The workflow `name`, then those that nodes of it run, level by level and each once: several may run the same."""
+    seen: set[str] = set()
+    level = [(name, shared)]
+    for _ in range(_DEEPEST):
+        below = []
+        for name, around in level:
+            loader = copy.copy(node)
+            loader.params = {**(node.params or {}), "workflow": name}
+            try:
+                ir, path, *_ = loader._load_workflow(around, [])
+            except Exception:  # noqa: BLE001  whatever is wrong with it, the node says so when it runs
+                yield name
+                continue
+            file = str(Path(path).resolve()) if path else ""
+            if (file or name) in seen:
+                continue
+            seen.add(file or name)
+            yield _without_lines(ir)
+            inside = {**around, WORKFLOW_FILE: file} if file else around
+            for part in ir.get("nodes", ()):
+                inner = (part.get("params") or {}).get("workflow") if part.get("type") == "workflow" else None
+                if isinstance(inner, str) and "${" not in inner:
+                    below.append((inner, inside))
+        level = below
 
 
 def _without_lines(value: Any) -> Any:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ...runtime import Batch, Call
-from ...runtime.journal import as_json
 from ...runtime.tally import Repeats
 from ..pflow_values import WORKFLOW_FILE
 
@@ -56,13 +54,9 @@ class ItemMemory:
         self.ages[call.index] = (key, time.time() - created)
         return outputs
 
-    def keep(self, call: Call, asked: bytes, outputs: Mapping[str, Any]) -> None:
-        """Keep what the call gave, if JSON can hold it."""
+    def keep(self, call: Call, text: str) -> None:
+        """Keep what the call gave."""
         key = self._keys.pop(call.index, None)
         if key is None:
             return
-        try:
-            text = as_json(outputs)
-        except ValueError:
-            return  # it runs again next time, as it would have to
         self._cache.put(key, self._owner, self._path, "default", {"json": text})

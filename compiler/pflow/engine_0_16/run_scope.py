@@ -11,6 +11,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from ...journals import journal_folder_of
@@ -21,6 +22,9 @@ from ..messages import say
 from ..pflow_values import WORKFLOW_FILE
 
 _CACHE = "__memoization_cache__"
+
+_steps: ContextVar[tuple[Run, Any, dict[str, Any]] | None] = ContextVar("steps", default=None)
+"""The workflow that runs here: the run that it is part of, its store, and what was counted of each step."""
 
 _runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 """The run of each cache."""
@@ -33,7 +37,7 @@ def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, sh
     """
     run = _run_around(shared)
     if run is not None:
-        with _part_of(run):
+        with _part_of(run), _steps_of(run, shared):
             return original(engine, workflow, shared)
     asked = asked_for()
     run = _new_run(engine, shared, asked)
@@ -41,7 +45,7 @@ def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, sh
         _runs[cache] = run
     ended_well = False
     try:
-        with _part_of(run):
+        with _part_of(run), _steps_of(run, shared):
             if not engine.only_node:
                 _open_journal(run, workflow)
             action = original(engine, workflow, shared)
@@ -72,6 +76,36 @@ def _part_of(run: Run) -> Iterator[None]:
         yield
     finally:
         join(before)
+
+
+@contextlib.contextmanager
+def _steps_of(run: Run, shared: Any) -> Iterator[None]:
+    """Inside, the steps of a workflow count for the budget of `run`; see `count_steps`."""
+    if run.budget is None:
+        yield
+        return
+    token = _steps.set((run, shared, {}))
+    try:
+        yield
+    finally:
+        count_steps()
+        _steps.reset(token)
+
+
+def count_steps() -> None:
+    """Have what the steps so far have cost, of the workflow that runs here, counted: those that are no batches, whose
+    items are counted as they end. What pflow has restored, or had in its cache, was paid for by an earlier run."""
+    found = _steps.get()
+    if found is None:
+        return
+    run, shared, counted = found
+    state = shared.get("__execution__") or {}
+    for node_id in set(state.get("completed_nodes", ())).difference(state.get("restored_nodes", ())):
+        outputs = shared.get(node_id)
+        usage = outputs.get("llm_usage") if isinstance(outputs, dict) else None
+        if isinstance(usage, dict) and not usage.get("cache_source") and counted.get(node_id) is not usage:
+            counted[node_id] = usage
+            run.pays({"llm_usage": usage})
 
 
 def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:

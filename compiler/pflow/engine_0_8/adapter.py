@@ -17,9 +17,10 @@ from pflow.runtime.namespaced_wrapper import NamespacedNodeWrapper
 from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 
 from ...runtime.signals import ending_on_sigterm
-from ..batch_names import as_pflow_knows_it, declared_names, names_by_hand, used_names
+from ..batch_names import as_shown_to_validator, declared_names, names_by_hand
 from ..malformed import why_malformed
 from ..messages import new_run, say
+from ..only_lowered import refusal
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import WrappedEngine
 
@@ -29,15 +30,15 @@ Original = Callable[..., Any]
 def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **keywords: Any) -> Any:
     """`compile_ir_to_flow`, and then: every batch that can be lowered runs its generated class.
 
-    Raises: whatever `compile_ir_to_flow` does; CompilationError, if a node uses a name of ours and cannot
-    be lowered.
+    Raises: whatever `compile_ir_to_flow` does; CompilationError, if a node says what only lowered nodes know, and
+    cannot be lowered.
     """
     try:
         ir = as_data(ir_json)
     except ValueError:
         return original(ir_json, *arguments, **keywords)  # pflow says best what is wrong with it
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
-    flow = original(_known(ir, given), *arguments, **keywords)
+    flow = original(as_shown_to_validator(ir, given), *arguments, **keywords)
     malformed: dict[str, str] = {}
     try:
         malformed |= {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
@@ -59,7 +60,7 @@ def validated(original: Original, workflow_ir: Any, *arguments: Any, **keywords:
     """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own."""
     new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
-    return original(_known(workflow_ir, given), *arguments, **keywords)
+    return original(as_shown_to_validator(workflow_ir, given), *arguments, **keywords)
 
 
 class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us
@@ -176,25 +177,11 @@ def _nodes(flow: Any) -> Iterator[Any]:
         yield node
 
 
-def _known(ir: Any, given: Mapping[str, Any]) -> Any:
-    """`ir` as pflow knows its names."""
-    try:
-        return as_pflow_knows_it(ir, names_by_hand(ir, given))
-    except Exception as error:  # noqa: BLE001  pflow says best what is wrong with this workflow
-        say(f"${{batch_index}} and ${{batch_total}} are not known in this workflow: {error}")
-        return ir
-
-
 def _refuse_ours(ir: Mapping[str, Any], given: Mapping[str, Any], why: str, only: Collection[str] = ()) -> None:
-    """Raises: CompilationError, if a node (one of `only`, if given) uses a name that only lowered nodes know."""
+    """Raises: CompilationError, if a node (one of `only`, if given) says what only lowered nodes know."""
     declared = declared_names(ir, names_by_hand(ir, given))
     for node in ir["nodes"]:
-        names = used_names(node, declared) if not only or node["id"] in only else ()
-        if names:
-            raise CompilationError(
-                f"${{{names[0]}}} is known in lowered batch nodes only, and '{node['id']}' runs interpreted: {why}",
-                phase="lowering",
-                node_id=node["id"],
-                node_type=node["type"],
-                suggestion="Use ${__index__}, or have the node before the batch put the number into each item.",
-            )
+        if not only or node["id"] in only:
+            error = refusal(CompilationError, node, declared, lambda: why)
+            if error is not None:
+                raise error

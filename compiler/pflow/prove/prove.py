@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from pflow.runtime.engine.types import NodeConfig
 from ... import pipeline, regular_files
 from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
+from ...runtime.arguments import named
 from ..batch_names import as_pflow_knows_it, our_keys
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
 from ..pflow_values import WORKFLOW_FILE
@@ -84,8 +85,8 @@ class Proof(NamedTuple):
                 yield f"      lowered      {_short(difference.lowered)}"
 
 
-def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
-    """Prove each batch node of the file `workflow`; `given` are inputs as text.
+def prove(workflow: str, given: Iterable[str]) -> Iterator[Proof]:
+    """Prove each batch node of the file `workflow`; `given` are inputs, `name=value`.
 
     Raises: LowerError or pflow's own errors, if it cannot be read or compiled; ValueError, for an input that it
     does not have or whose text does not fit.
@@ -95,7 +96,7 @@ def prove(workflow: str, given: Mapping[str, str]) -> Iterator[Proof]:
         ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
     ir.setdefault("edges", [])
     inputs = ir.get("inputs") or {}
-    values = {name: _value(name, text, inputs) for name, text in given.items()}
+    values = {name: _value(name, text, inputs) for name, text in named(given, inputs).items()}
     # Its file, too: tables of the folder that it stands in say what a named rate is.
     given_to_it = {**values_for(inputs, values), WORKFLOW_FILE: str(Path(workflow).absolute())}
     compiled = compiled_with_classes(_compiled, copy.deepcopy(ir), registry=StandIns(ir), initial_params=given_to_it)
@@ -179,8 +180,6 @@ def _sizes(batch: Any) -> list[int]:
 
 
 def _value(name: str, text: str, inputs: Mapping[str, Any]) -> Any:
-    if name not in inputs:
-        raise ValueError(f"the workflow has no input {name!r}; it has {', '.join(inputs) or 'none'}")
     declared = inputs[name].get("type", "string")
     if declared == "string":
         return text
@@ -269,10 +268,10 @@ def _run(
         "attempts": dict(sorted(scenario.attempts.items())),
         "order": [call[1:3] for call in sorted(scenario.calls)],
         "in flight": scenario.most,
-        "outputs": _said(shared.get(config.node_id)),
+        "outputs": _as_plain_data(shared.get(config.node_id)),
         "progress": progress,
-        "trace": _said(list((shared.get("_batch_trace") or {}).get(config.node_id) or [])),
-        "warnings": _said([shared.get("__warnings__"), sorted(shared.get("__template_errors__") or {})]),
+        "trace": _as_plain_data(list((shared.get("_batch_trace") or {}).get(config.node_id) or [])),
+        "warnings": _as_plain_data([shared.get("__warnings__"), sorted(shared.get("__template_errors__") or {})]),
         "raised error": raised,
     }
 
@@ -335,14 +334,14 @@ def _headline(raised: str | None, first: Mapping[str, Any], *, fail_fast: bool) 
     return raised if f"[{first['index']}]" in raised else f"names another item than {first['index']}"
 
 
-def _said(value: Any) -> Any:
+def _as_plain_data(value: Any) -> Any:
     """`value` as plain data: exceptions and diagnostics as their text."""
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     if isinstance(value, dict):
-        return {str(key): _said(inner) for key, inner in value.items()}
+        return {str(key): _as_plain_data(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_said(inner) for inner in value]
+        return [_as_plain_data(inner) for inner in value]
     if hasattr(value, "to_dict"):
-        return _said(value.to_dict())
+        return _as_plain_data(value.to_dict())
     return value if value is None or isinstance(value, (str, int, float)) else repr(value)

@@ -8,21 +8,14 @@ import click
 
 from ... import install_hints
 from ...diagnostics.diagnostic import LowerError
-from ...exit_status import DONE, FAILED, FOUND
+from ...exit_status import FAILED
+from ...exit_status import of as exit_status
 from ...load.markdown import quiet
 from ...node_types.pflow_types import REFERENCE
 
-AGREED, DIFFERED = DONE, FOUND
-
 
 def prove_all(workflow: str, inputs: Iterable[str]) -> int:
-    """Print a report on each batch node of `workflow`; answers the exit status. `inputs` are KEY=VALUE."""
-    given = {}
-    for text in inputs:
-        name, found, value = text.partition("=")
-        if not found:
-            return _failed(f"expected KEY=VALUE, got {text!r}")
-        given[name] = value
+    """Print a report on each batch node of `workflow`; answers the exit status. `inputs` are NAME=VALUE."""
     try:
         from .prove import prove
     except ImportError as error:
@@ -30,7 +23,7 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     nodes = compared = runs = differences = 0
     try:
         with quiet():  # the scripts fail on purpose, hundreds of times
-            for proof in prove(workflow, given):
+            for proof in prove(workflow, inputs):
                 click.echo("\n".join(proof.lines()))
                 nodes, compared = nodes + 1, compared + bool(proof.runs)
                 runs, differences = runs + proof.runs, differences + len(proof.differences)
@@ -45,10 +38,9 @@ def prove_all(workflow: str, inputs: Iterable[str]) -> int:
     else:
         what = f"{differences} difference{'' if differences == 1 else 's'}" if differences else "all agree"
         which = f"{nodes}" if compared == nodes else f"{compared} of {nodes}"
-        click.echo(f"{which} batch node{'' if nodes == 1 else 's'}, {runs} runs: {what}")
-    if differences:
-        return DIFFERED
-    return AGREED if compared == nodes else _failed(f"{nodes - compared} of {nodes} batch nodes were not compared")
+        left = {0: "", 1: "; 1 was not compared"}.get(nodes - compared, f"; {nodes - compared} were not compared")
+        click.echo(f"{which} batch node{'' if nodes == 1 else 's'}, {runs} runs: {what}{left}")
+    return exit_status(found=differences > 0, failed=compared < nodes)
 
 
 def _failed(why: str) -> int:

@@ -229,7 +229,13 @@ class VirtualTime:
             return self.pools[-1]
 
         self.time = SimpleNamespace(sleep=clock.sleep, perf_counter=clock.now, monotonic=clock.now)
-        self.threading = SimpleNamespace(Thread=Thread, Event=lambda: Event(clock), Lock=threading.Lock)
+        self.threading = SimpleNamespace(
+            Thread=Thread,
+            Event=lambda: Event(clock),
+            Lock=threading.Lock,
+            current_thread=threading.current_thread,
+            main_thread=threading.main_thread,
+        )
         self.pool = pool
 
     def join(self) -> None:

@@ -83,9 +83,11 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
     parts += [f"{len(drifted)} not up to date"] if drifted else []
     parts += [f"{len(failed)} could not be checked"] if failed else []
     click.echo(f"{_count(len(outcomes))} checked: {', '.join(parts)}")
-    if ours := len({outcome.workflow for outcome in outcomes if not outcome.is_portable}):
-        have = "workflow has a batch key" if ours == 1 else "workflows have batch keys"
-        click.echo(f"note: {ours} {have} that plain pflow refuses (pflow-lower lint --portable names them)", err=True)
+    # Where nothing has changed, nobody has to be told again.
+    changed = {one.workflow for one in outcomes if not one.is_portable and (one.drifted or one.refreshed)}
+    if changed:
+        have = "workflow has batch keys" if len(changed) == 1 else "workflows have batch keys"
+        click.echo(f"note: {len(changed)} {have} that plain pflow refuses: pflow-lower lint --portable", err=True)
     stale = [outcome for outcome in drifted if any(finding.code != "PFL614" for finding in outcome.findings)]
     if stale:
         click.echo(f"refresh with: {_command(stale, paths)}")

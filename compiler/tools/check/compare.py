@@ -14,9 +14,10 @@ from ...atomic_write import LEFT_OVER
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ...generated_folder import MAP
 from ...ir.known_to_pflow import ours_in
+from ...node_types.project_file import shown_path
 from ...write import write
 from .difference import first_difference, unified
-from .lowering import Lowering, shown
+from .lowering import Lowering
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other one says why it could not be known."""
@@ -50,17 +51,17 @@ class Outcome(NamedTuple):
 
 def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     """Lower the workflow in memory and compare bytes; with `update`, write what differs, all or nothing."""
-    outcome = Outcome(folder=shown(lowering.folder), workflow=shown(lowering.workflow))
+    outcome = Outcome(folder=shown_path(lowering.folder), workflow=shown_path(lowering.workflow))
     if not lowering.workflow.exists():
         return outcome._replace(findings=(_gone(lowering),))
     top = regular_files.repository_of(lowering.folder)
     if top is not None and not regular_files.may_lead_outside():
         for file in filter(None, (lowering.workflow, lowering.nodes_file)):
             if not regular_files.is_below(file, top):
-                message = f"{shown(file)}, which it is made from, is outside of the repository"
+                message = f"{shown_path(file)}, which it is made from, is outside of the repository"
                 return outcome._replace(findings=(_finding("PFL615", lowering, "", message, help=regular_files.HELP),))
     try:
-        compiled = pipeline.run(shown(lowering.workflow), lowering.options)
+        compiled = pipeline.run(shown_path(lowering.workflow), lowering.options)
         files = compiled.files
         present = {path: _present(lowering.folder / path) for path in files}
         extra = [path.relative_to(lowering.folder).as_posix() for path in output.left_over(files, lowering.folder)]
@@ -77,12 +78,12 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         if content is None:
             findings.append(_finding("PFL612", lowering, path, "this generated file is missing"))
         elif isinstance(content, OSError):
-            reason = (content.strerror or str(content)).lower()
-            findings.append(_finding("PFL611", lowering, path, f"this generated file cannot be read: {reason}"))
+            message = f"this generated file cannot be read: {regular_files.reason(content)}"
+            findings.append(_finding("PFL611", lowering, path, message))
         elif content != wanted:
             findings.append(_stale(lowering, path, content, wanted))
             if not path.endswith(MAP):  # numbers, which nobody reads
-                differences.append(unified(shown(lowering.folder / path), content, wanted))
+                differences.append(unified(shown_path(lowering.folder / path), content, wanted))
     if findings:  # perhaps only because a class is not here that was there when the files were made
         unknown = (finding for finding in compiled.diagnostics if finding.code == "PFL331")
         findings += [finding._replace(severity=Severity.ERROR) for finding in unknown]
@@ -102,8 +103,8 @@ def _refresh(lowering: Lowering, outcome: Outcome, files: Mapping[str, str], ext
     return outcome._replace(
         findings=(),
         differences=(),
-        refreshed=tuple(sorted(map(shown, written))),
-        removed=tuple(sorted(map(shown, removed))),
+        refreshed=tuple(sorted(map(shown_path, written))),
+        removed=tuple(sorted(map(shown_path, removed))),
     )
 
 
@@ -129,20 +130,20 @@ def _stale(lowering: Lowering, path: str, content: bytes, wanted: bytes) -> Diag
         help = "keep git from changing them: in .gitattributes, give these files the attribute -text"
         message = "the line ends are not those that are generated"
         return _finding("PFL611", lowering, path, message, Position(line, 1), help)
-    message = f"not what {shown(lowering.workflow)} is lowered to"
+    message = f"not what {shown_path(lowering.workflow)} is lowered to"
     if path.endswith(MAP):
-        message = f"a source map whose lines are not those of {shown(lowering.workflow)}"
+        message = f"a source map whose lines are not those of {shown_path(lowering.workflow)}"
     return _finding("PFL611", lowering, path, message, Position(line, 1))
 
 
 def _gone(lowering: Lowering) -> Diagnostic:
-    message = f"the workflow {shown(lowering.workflow)} is gone"
+    message = f"the workflow {shown_path(lowering.workflow)} is gone"
     help = "remove this folder, or lower the workflow from where it is now; --update does neither"
     return Diagnostic(
         code="PFL614",
         severity=Severity.ERROR,
         message=message,
-        file=shown(lowering.said_by),
+        file=shown_path(lowering.said_by),
         position=Position(1, 1),
         help=help,
     )
@@ -156,7 +157,7 @@ def _finding(
         code=code,
         severity=Severity.ERROR,
         message=message,
-        file=shown(lowering.folder / path),
+        file=shown_path(lowering.folder / path),
         position=position,
         help=help,
     )
@@ -164,13 +165,11 @@ def _finding(
 
 def as_argument(folder: Path) -> str:
     """`folder` as an argument of a command."""
-    name = shown(folder)
+    name = shown_path(folder)
     return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def _unreadable(lowering: Lowering, error: OSError) -> Diagnostic:
-    name = os.fsdecode(error.filename) if error.filename else shown(lowering.folder)
-    reason = (error.strerror or str(error)).lower()
-    return Diagnostic(
-        code="PFL615", severity=Severity.ERROR, message=f"cannot be read or written: {reason}", file=shown(Path(name))
-    )
+    name = os.fsdecode(error.filename) if error.filename else shown_path(lowering.folder)
+    message = f"cannot be read or written: {regular_files.reason(error)}"
+    return Diagnostic(code="PFL615", severity=Severity.ERROR, message=message, file=shown_path(Path(name)))

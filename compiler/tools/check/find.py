@@ -13,9 +13,10 @@ from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...generated_folder import GENERATED
 from ...generated_header import HEADER_BYTES, header_of
+from ...node_types.project_file import shown_path
 from ..shared.workflow_files import walk
 from . import tables
-from .lowering import Lowering, shown
+from .lowering import Lowering
 from .remains import Remains, remains
 
 
@@ -59,7 +60,7 @@ def _empty_folders(path: Path) -> list[str]:
     """The first few folders in which there is nothing (any more)."""
     if not path.is_dir():
         return []
-    empty = (shown(one.path) for one in walk(path, lambda _: None) if not one.files and not one.folders)
+    empty = (shown_path(one.path) for one in walk(path, lambda _: None) if not one.files and not one.folders)
     return list(islice(empty, 5))
 
 
@@ -71,8 +72,8 @@ def _chosen(one: Lowering, two: Lowering) -> Lowering:
 def _two_owners(one: Lowering, two: Lowering) -> Iterable[Diagnostic]:
     """The problem of two tables that give one folder to different workflows."""
     if _is_table(one.said_by) and _is_table(two.said_by) and not _same(one.workflow, two.workflow):
-        names = f"{shown(one.workflow)} and {shown(two.workflow)}"
-        message = f"{names} are both written to {shown(one.folder)}, the first by {shown(one.said_by)}"
+        names = f"{shown_path(one.workflow)} and {shown_path(two.workflow)}"
+        message = f"{names} are both written to {shown_path(one.folder)}, the first by {shown_path(one.said_by)}"
         yield _problem("PFL616", two.said_by, message, "give each workflow a folder of its own")
 
 
@@ -89,7 +90,7 @@ def _at(path: Path) -> Found:
     except ValueError:  # a NUL in the name
         return Found([], [_problem("PFL615", path, "there is no such file or folder")])
     except OSError as error:
-        return Found([], [_problem("PFL615", path, f"cannot be read: {(error.strerror or str(error)).lower()}")])
+        return Found([], [_problem("PFL615", path, f"cannot be read: {regular_files.reason(error)}")])
     if header is not None or GENERATED.fullmatch(path.name):
         found = _below(path.parent, deep=False)
         return found._replace(lowerings=[one for one in found.lowerings if _same(one.folder, path.parent)])
@@ -106,8 +107,8 @@ def _below(root: Path, *, deep: bool = True) -> Found:
     installed: dict[Path, Remains] = {}
 
     def unreadable(error: OSError) -> None:
-        reason = (error.strerror or str(error)).lower()
-        problems.append(_problem("PFL615", Path(error.filename or root), f"cannot be read: {reason}"))
+        message = f"cannot be read: {regular_files.reason(error)}"
+        problems.append(_problem("PFL615", Path(error.filename or root), message))
 
     for file in _tables_above(root):
         lowerings, findings = tables.read(file)
@@ -186,4 +187,4 @@ def _is_table(file: Path) -> bool:
 
 
 def _problem(code: str, path: Path, message: str, help: str = "") -> Diagnostic:
-    return Diagnostic(code=code, severity=Severity.ERROR, message=message, file=shown(path), help=help)
+    return Diagnostic(code=code, severity=Severity.ERROR, message=message, file=shown_path(path), help=help)

@@ -52,11 +52,3 @@ def from_header(module: Path, header: Header) -> Lowering:
 def beside(folder: Path, name: str) -> Path:
     """`name`, relative to `folder`, as a path without `..` in its middle; links are not followed, as in `cd`."""
     return Path(os.path.normpath(folder / name))
-
-
-def shown(path: Path) -> str:
-    """`path` as users read it: relative to the working directory where it is at or below it."""
-    try:
-        return Path(os.path.abspath(path)).relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()

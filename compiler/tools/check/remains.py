@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
-from ...generated_folder import GENERATED, LOWERED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
-from ...generated_header import HEADER_BYTES, MARK, header_of, read_header
-from .lowering import Lowering, beside, from_header, shown
+from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
+from ...generated_header import HEADER_BYTES, LOWERED, MARK, header_of, read_header
+from ...node_types.project_file import shown_path
+from .lowering import Lowering, beside, from_header
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"
 
@@ -43,8 +44,7 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
         except IsADirectoryError:
             continue
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            problem = problem or _problem(folder / name, f"cannot be read: {reason}")
+            problem = problem or _problem(folder / name, f"cannot be read: {regular_files.reason(error)}")
             continue
         if header is None:
             continue
@@ -59,9 +59,9 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
     left = next(_signs(folder, ours), None)
     if left is None:
         return Remains()
-    module = shown(folder / "nodes.py")
+    module = shown_path(folder / "nodes.py")
     message = f"this is left of a lowering, and no module beside it, as {module}, says what it was made from"
-    return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown(folder))))
+    return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown_path(folder))))
 
 
 def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
@@ -104,4 +104,4 @@ def _unclear(module: Path, header: str) -> Diagnostic:
 
 
 def _problem(path: Path, message: str, help: str = "") -> Diagnostic:
-    return Diagnostic(code="PFL615", severity=Severity.ERROR, message=message, file=shown(path), help=help)
+    return Diagnostic(code="PFL615", severity=Severity.ERROR, message=message, file=shown_path(path), help=help)

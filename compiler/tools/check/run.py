@@ -83,9 +83,8 @@ answer(sys.stdin.buffer, sys.stdout.buffer)
 
 def answer(asked: BinaryIO, answered: BinaryIO) -> None:
     """What a process of its own does: check the lowerings that are pickled in `asked`."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches every process of the terminal; the first ends the others
+    # Ctrl-C reaches every process of the terminal; the first ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     share, update, outside = pickle.load(asked)
     regular_files.allow_outside(outside)
     sys.stdout = sys.stderr  # nothing that is printed on the way may stand in the answer

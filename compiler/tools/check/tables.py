@@ -19,14 +19,26 @@ from typing import Any
 
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError
-from ...generated_folder import LOWERED, MAP
-from ...node_types.project_file import PROJECT_FILE, misspelt_table, read_toml, table_in, table_problem
+from ...generated_folder import MAP
+from ...generated_header import LOWERED
+from ...node_types.project_file import (
+    PROJECT_FILE,
+    misspelt_table,
+    near,
+    read_toml,
+    shown_path,
+    table_in,
+    table_problem,
+)
 from ...node_types.project_file import TABLES as PROJECT_TABLES
+from ...node_types.run_tables import OWN_FILE
 from ..shared.globs import Glob
-from .lowering import Lowering, beside, shown
+from .lowering import Lowering, beside
 
-TABLES = ("pflow-lower.toml", "pyproject.toml")
+TABLES = (OWN_FILE, PROJECT_FILE)
 """The files in which a table may stand."""
+_PROJECT_ONLY = ("lint", "nodes")
+"""The tables that are looked for in a pyproject.toml only."""
 KEYS = ("maps", "nodes", "out", "program", "standalone", "workflows")
 PLACEHOLDERS = ("{name}", "{folder}")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
@@ -71,12 +83,14 @@ def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
 
 def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
     """What nobody reads in a pflow-lower.toml."""
-    for key in data.keys() - {"journal", "lowerings", "on", "rates", "tool"}:
-        if key in PROJECT_TABLES:
+    for key in data:
+        if key == "tool" or key in set(PROJECT_TABLES).difference(_PROJECT_ONLY):
+            continue
+        if key in _PROJECT_ONLY:
             help = f"this table stands in pyproject.toml: [tool.pflow-lower.{key}]"
         else:
-            near = get_close_matches(key, ["lowerings"], 1, 0.5)
-            help = "did you mean [[lowerings]]?" if near else "the table of this file is [[lowerings]]"
+            alike = get_close_matches(key, ["lowerings"], 1, 0.5)
+            help = "did you mean [[lowerings]]?" if alike else "the table of this file is [[lowerings]]"
         yield _problem(file, key, f"unknown key {key!r}", help)
     if "lowerings" in data and "lowerings" in data.get("tool", {}).get("pflow-lower", {}):
         yield _problem(file, _SECTION, "the table stands twice in this file", "write one [[lowerings]]")
@@ -103,7 +117,9 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
             out = entry["out"].replace("{name}", name).replace("{folder}", inside)
             if name in ("", ".", "..") and "{name}" in entry["out"]:
                 help = "give the workflow another name, or write its folder without {name}"
-                problems.append(_problem(file, f"{where}.out", f"{shown(workflow)} has no name for a folder", help))
+                problems.append(
+                    _problem(file, f"{where}.out", f"{shown_path(workflow)} has no name for a folder", help)
+                )
                 continue
             wrong = list(_outside(folder, workflow, out, file, where))
             problems += wrong
@@ -125,18 +141,20 @@ def _outside(folder: Path, workflow: Path, out: str, file: Path, where: str) -> 
     """A table that came with a checkout reads and writes nowhere else, whatever its links and placeholders are."""
     if not _is_inside(out):
         help = "put the table at or above what it lists"
-        yield _problem(file, f"{where}.out", f"for {shown(workflow)} it leads out of the folder of this table", help)
+        yield _problem(
+            file, f"{where}.out", f"for {shown_path(workflow)} it leads out of the folder of this table", help
+        )
     elif not regular_files.may_lead_outside():
         for key, path in (("out", beside(folder, out)), ("workflows", workflow)):
             if not regular_files.is_below(path, regular_files.top_of(folder)):
-                message = f"a link takes {shown(path)} out of the repository"
+                message = f"a link takes {shown_path(path)} out of the repository"
                 yield _problem(file, f"{where}.{key}", message, regular_files.HELP)
 
 
 def _cannot_look(file: Path, where: str, pattern: str, error: OSError) -> Diagnostic:
     """A folder that may hold what is asked for, and that cannot be read."""
-    reason = (error.strerror or str(error)).lower()
-    message = f"{pattern!r} may match files in {shown(Path(error.filename or file.parent))}: {reason}"
+    place = shown_path(Path(error.filename or file.parent))
+    message = f"{pattern!r} may match files in {place}: {regular_files.reason(error)}"
     return table_problem(
         file, where, message, "make the folder readable, or name the folders to look in", code="PFL615"
     )
@@ -161,9 +179,7 @@ def _name(workflow: Path) -> str:
 
 def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnostic]:
     for key in sorted(entry.keys() - set(KEYS)):
-        near = get_close_matches(key, KEYS, 1)
-        help = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
-        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", help)
+        yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, KEYS))
     for key in ("maps", "program", "standalone"):
         if not isinstance(entry.get(key, False), bool):
             yield _problem(file, f"{where}.{key}", f"{entry[key]!r} is neither true nor false")
@@ -179,8 +195,8 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
     else:
         for written in _PLACEHOLDER.findall(entry["out"]):
             if written not in PLACEHOLDERS:
-                near = get_close_matches(written, PLACEHOLDERS, 1)
-                help = f"did you mean {near[0]}?" if near else f"the placeholders are {' and '.join(PLACEHOLDERS)}"
+                alike = get_close_matches(written, PLACEHOLDERS, 1)
+                help = f"did you mean {alike[0]}?" if alike else f"the placeholders are {' and '.join(PLACEHOLDERS)}"
                 yield _problem(file, f"{where}.out", f"unknown placeholder {written}", help)
     if not isinstance(entry.get("nodes", ""), str):
         yield _problem(file, f"{where}.nodes", "not the name of a file", 'write nodes = "nodes.toml"')
@@ -203,8 +219,8 @@ def _doubles(found: list[Lowering], file: Path, section: str) -> Iterator[Diagno
     for lowering in found:
         first = by_folder.setdefault(lowering.folder, lowering)
         if first.workflow != lowering.workflow:
-            names = f"{shown(first.workflow)} and {shown(lowering.workflow)}"
-            message = f"{names} are both written to {shown(lowering.folder)}"
+            names = f"{shown_path(first.workflow)} and {shown_path(lowering.workflow)}"
+            message = f"{names} are both written to {shown_path(lowering.folder)}"
             yield _problem(file, section, message, "put {name} or {folder} into `out`")
 
 

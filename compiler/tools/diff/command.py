@@ -38,9 +38,22 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> fr
     return frozenset(map(Kind, names))
 
 
+def _revision(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """The value of --git: an empty one is a variable that was not set."""
+    if value == "":
+        raise click.BadParameter("is empty; for what is not committed yet, write HEAD")
+    return value
+
+
 @click.command(short_help="Say what a change of a workflow means.", epilog=_EXAMPLES)
 @click.argument("paths", nargs=-1, metavar="OLD NEW", type=click.Path(path_type=str))
-@click.option("--git", "revision", metavar="REV", help="Compare the working tree with REV, or the two of A..B, A...B.")
+@click.option(
+    "--git",
+    "revision",
+    metavar="REV",
+    callback=_revision,
+    help="Compare the working tree with REV, or the two of A..B, A...B.",
+)
 @click.option(
     "--format",
     "form",
@@ -115,7 +128,7 @@ def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
     from .load_pair import compare_files
     from .revisions import Repository
 
-    repository = Repository()
+    repository = Repository(f"--git {revision}")
     old, new = repository.range(revision)
     if nothing := [reason for path in paths if (reason := repository.nothing_at(path, old, new)) is not None]:
         raise LowerError(nothing)

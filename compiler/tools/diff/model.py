@@ -121,10 +121,10 @@ def readers_of(ir: SourceIR) -> dict[str, tuple[Reader, ...]]:
     """
     found: dict[str, dict[tuple[Path, str], Reader]] = {}
     for site in template_sites(ir):
-        batch = site.node.batch if site.node is not None else None
-        hidden = batch.alias if batch is not None and site.kind is SiteKind.PARAMETER else None
+        is_of_item = site.kind in (SiteKind.PARAMETER, SiteKind.INNER_ITEMS)
+        hidden = site.node.aliases if site.node is not None and is_of_item else ()
         for reference in site.template.references():
-            if reference.root != hidden:
+            if reference.root not in hidden:
                 place = ir.position(site.path, reference.raw)
                 reader = Reader(where(ir.data, site.path), reference, place)
                 found.setdefault(reference.root, {})[site.path, reference.raw] = reader

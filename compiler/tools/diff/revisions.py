@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity, refusal
+from ...ir.report import nearest
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
 
@@ -31,7 +32,9 @@ class Changed(NamedTuple):
 class Repository:
     """The repository of the working directory. Raises LowerError (PFL711) where git cannot answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: str) -> None:
+        """`asked` is what the command line asks of git, the place of what git has to say."""
+        self._place = f"<{asked}>"
         self.top = Path(self._text("rev-parse", "--show-toplevel").rstrip("\n"))
 
     def commit(self, revision: str) -> str:
@@ -173,12 +176,21 @@ class Repository:
         try:
             run = subprocess.run(["git", *arguments], capture_output=True, env=environment, check=False)
         except OSError as error:
-            raise refusal("PFL711", "", "git cannot be run", help=error.strerror or str(error)) from error
+            raise refusal("PFL711", self._place, "git cannot be run", help=error.strerror or str(error)) from error
         if run.returncode not in (0, none):
             message = run.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
             if arguments[0] == "rev-parse" and not message:
                 name = arguments[-1].removesuffix("^{commit}")
-                help = "is it spelled right? in a shallow clone, fetch it first: git fetch --depth=1 origin REVISION"
-                raise refusal("PFL711", "", f"git knows no revision {name}", help=help)
-            raise refusal("PFL711", "", f"git {arguments[0]} failed", help=message)
+                raise refusal("PFL711", self._place, f"git knows no revision {name}", help=self._instead_of(name))
+            raise refusal("PFL711", self._place, f"git {arguments[0]} failed", help=message)
         return run.stdout
+
+    def _instead_of(self, name: str) -> str:
+        """What to do about a revision that there is not."""
+        known = self._text("for-each-ref", f"--count={_NAMES_AT_ONCE}", "--format=%(refname:short)").split()
+        if guess := nearest(name, [*known, "HEAD"]):
+            return f"did you mean {guess}?"
+        return (
+            "name a commit, a branch or a tag (git branch -a and git tag list them)\n"
+            f"in a shallow clone, fetch it first: git fetch --depth=1 origin {name}"
+        )

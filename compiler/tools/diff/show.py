@@ -26,7 +26,7 @@ def as_text(comparisons: Sequence[Comparison]) -> str:
 
 
 def as_data(comparisons: Sequence[Comparison]) -> str:
-    """JSON by `compiler/diff.schema.json`."""
+    """JSON by diff.schema.json."""
     document = {"version": VERSION, "comparisons": [_data(comparison) for comparison in comparisons]}
     return json.dumps(document, indent=2, ensure_ascii=False)
 

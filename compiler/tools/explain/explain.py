@@ -36,7 +36,7 @@ def code_in_words(word: str) -> str:
         return f"{known.code}: {known.title}\n\n{known.markdown}"
     if code in CODES:
         return f"{code}: {CODES[code]}"
-    guess = nearest(code, CODES)
+    guess = nearest(code, CODES) if any(map(str.isdigit, word)) else None  # the letters alone are like every code's
     meant = f"; did you mean {guess} ({CODES[guess]})?" if guess else "; `pflow-lower explain` lists the codes"
     raise CannotExplain(f"{printable(word)} is neither a code nor FILE:LINE{meant}")
 
@@ -79,10 +79,10 @@ def line_in_words(file: Path, line: int) -> str:
     return "\n".join(parts)
 
 
-def _told(mapped: Mapped, known: GeneratedFile, workflow: Sequence[str] | None) -> list[str]:
+def _told(mapped: Mapped, known: GeneratedFile, workflow: Sequence[str]) -> list[str]:
     lines = [f"comes from {_at(mapped, known)}"]
     position = mapped.position
-    if position is not None and workflow is not None and position.line <= len(workflow):
+    if position is not None and position.line <= len(workflow):
         lines.append(_quoted(workflow[position.line - 1], position.line, position.column))
     lines.append(f"  {_address(mapped)}: {RULES[mapped.rule]}")
     return lines

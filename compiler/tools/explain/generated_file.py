@@ -151,8 +151,7 @@ def read(file: Path) -> str:
     try:
         return regular_files.read(file, most=MAX_BYTES).decode("utf-8")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise CannotExplain(f"{printable(str(file))}: {reason[:1].lower()}{reason[1:]}") from error
+        raise CannotExplain(f"{printable(str(file))}: {regular_files.reason(error)}") from error
     except UnicodeDecodeError as error:
         raise CannotExplain(f"{printable(str(file))} is not UTF-8 text") from error
 
@@ -165,6 +164,7 @@ def _text(file: Path) -> str:
         return ""
 
 
-def lines_of(workflow: Path) -> list[str] | None:
-    """The lines of the workflow; None if it cannot be read."""
-    return _text(workflow).split("\n") or None
+def lines_of(workflow: Path) -> list[str]:
+    """The lines of the workflow; none if it cannot be read."""
+    text = _text(workflow)
+    return text.split("\n") if text else []

@@ -14,6 +14,7 @@ import click
 from ...diagnostics.diagnostic import printable
 from ...exit_status import DONE, FAILED, FOUND
 from ...runtime.journal_file import Described, JournalError, describe, forget, read_rows
+from ...runtime.run import dollars
 from .find import NotFound, folders, journal_called, journals
 
 
@@ -47,7 +48,7 @@ def show(name: str, form: str) -> None:
         return
     for row in rows:
         key = f" {row['key']!r}" if row["key"] is not None else ""
-        cost = f"  {row['cost']:g} $" if row["cost"] is not None else ""
+        cost = f"  {dollars(row['cost'])}" if row["cost"] is not None else ""
         click.echo(printable(f"{row['node']}{key}  {row['seconds']:.2f} s{cost}  {_short(row['result'])}"))
     if not rows:
         click.echo("no item has ended well", err=True)

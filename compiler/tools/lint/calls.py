@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...ir.paths import Path
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
@@ -22,10 +23,10 @@ def identical_calls(context: LintContext, node: SourceNode) -> Iterator[Finding]
         return
     if _is_sampling(node) or any(context.depends(node, key) for key in node.params):
         return
-    alias = node.batch.alias
-    help = f"refer to the item, ${{{alias}}}, or drop `batch` and make one {known.call}"
+    names = " or ".join(f"${{{alias}}}" for alias in node.aliases)
+    help = f"refer to the item, {names}, or drop `batch` and make one {known.call}"
     count = f"{len(items)} times" if items is not None else "once per item"
-    message = f"no parameter refers to ${{{alias}}}: {count} the same {known.call}"
+    message = f"no parameter refers to {names}: {count} the same {known.call}"
     yield Finding((*node.path, "batch"), message, help, key=True)
 
 
@@ -37,34 +38,41 @@ def _is_sampling(node: SourceNode) -> bool:
 
 
 def unused_alias(context: LintContext, node: SourceNode) -> Iterator[Finding]:
-    """PFL509: the item has a name of its own that nothing reads, though calls differ by their position."""
+    """PFL509: the item has a name of its own that nothing reads, though calls differ."""
     batch = node.batch
-    if batch is None or "as" not in batch.written or pflow_type(node.type) is None:
-        return
-    if batch.alias in roots(dict(node.params)) or not any(context.depends(node, key) for key in node.params):
+    if batch is None or pflow_type(node.type) is None or not any(context.depends(node, key) for key in node.params):
         return
     if isinstance(node.params.get("inputs"), str) and is_dynamic(node.params["inputs"]):
         return
+    written, path = node.data["batch"], (*node.path, "batch")
+    for depth, level in enumerate(batch.levels):
+        deeper = [inner.items for inner in batch.levels[depth + 1 :]]
+        if "as" in written and level.alias not in roots([dict(node.params), batch.key, deeper]):
+            yield _unused(context, node, level.alias, (*path, "as"))
+        written, path = written.get("batch"), (*path, "batch")
+
+
+def _unused(context: LintContext, node: SourceNode, alias: str, path: Path) -> Finding:
+    is_only_one = len(node.aliases) == 1
+    message = f"nothing reads ${{{alias}}}" + (": the calls differ by their position only" if is_only_one else "")
     taken = "item" in context.ir.inputs or "item" in context.nodes or "item" in roots(dict(node.params))
-    path = (*node.path, "batch", "as")
-    message = f"nothing reads ${{{batch.alias}}}: the calls differ by their position only"
-    help = "remove the name, or refer to it"
-    yield Finding(path, message, help, key=True, remove=None if taken else path)
+    return Finding(
+        path, message, "remove the name, or refer to it", None, True, path if is_only_one and not taken else None
+    )
 
 
 def hidden_alias(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL510: a key of `inputs` has the item's name and another value, so a parameter reads that instead."""
-    inputs = node.params.get("inputs")
-    if node.batch is None or not isinstance(inputs, dict) or node.batch.alias not in inputs:
-        return
-    alias = node.batch.alias
-    value = inputs[alias]
-    reference = whole_reference(value)
-    if reference is not None and reference.root == alias and not reference.path:
-        return
-    readers = [key for key in node.params if key != "inputs" and alias in roots(node.params[key])]
-    if not readers:
-        return
-    message = f"`inputs.{alias}` hides the item: in `{readers[0]}`, ${{{alias}}} is that input"
-    help = 'rename the input, or give the item another name with "as"'
-    yield Finding((*node.path, "params", "inputs", alias), message, help, key=True)
+    for alias in node.aliases:
+        if alias not in node.inputs:
+            continue
+        value = node.inputs[alias]
+        reference = whole_reference(value)
+        if reference is not None and reference.root == alias and not reference.path:
+            continue
+        readers = [key for key in node.params if key != "inputs" and alias in roots(node.params[key])]
+        if not readers:
+            continue
+        message = f"`inputs.{alias}` hides the item: in `{readers[0]}`, ${{{alias}}} is that input"
+        help = 'rename the input, or give the item another name with "as"'
+        yield Finding((*node.path, "params", "inputs", alias), message, help, key=True)

@@ -19,7 +19,6 @@ _FUNCTIONS = {
     ("heapq", "heapify"): 0,
     ("bisect", "insort"): 0,
 }
-_CONTAINERS = ("list", "dict", "List", "Dict")
 
 
 class Change(NamedTuple):
@@ -36,18 +35,6 @@ class Indexing(NamedTuple):
     name: str
     line: int
     text: str
-
-
-def containers(code: str, inputs: Collection[str]) -> set[str]:
-    """The inputs that the code's annotations say are a list or a dict (pflow refuses other values there)."""
-    tree = _parsed(code)
-    found = set()
-    for node in tree.body if tree is not None else ():
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is None:
-            annotation = ast.unparse(node.annotation).strip("'\"")
-            if node.target.id in inputs and annotation.partition("[")[0] in _CONTAINERS:
-                found.add(node.target.id)
-    return found
 
 
 def changes(code: str, inputs: Collection[str]) -> Iterator[Change]:

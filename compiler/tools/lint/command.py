@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...cli import allow_outside
+from ...cli import allow_outside, nodes_file
 from ...diagnostics.formats.show import FORMATS
 
 
@@ -33,9 +33,7 @@ def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option("--ignore", metavar="CODES", multiple=True, callback=_codes, help="Not these. The longer code counts.")
 @click.option("--portable", is_flag=True, help="Also what pflow without pflow-lower would refuse (PFL516).")
 @click.option("--fix", "mend", is_flag=True, help="Mend what can be mended without a change of behaviour.")
-@click.option(
-    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
-)
+@nodes_file
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from ...analyse.invariance import Bindings
@@ -10,6 +11,11 @@ from ...ir.batch_spec import ErrorHandling
 from ...ir.paths import Path
 from ...ir.template import Reference, Template, is_dynamic, parse, templates
 from ...ir.workflow import SourceIR, SourceNode
+from ...node_types.pflow_types import WORKFLOW_TYPES
+from ..shared.sub_workflows import NotWalked, Walk
+
+_MOST_ITEMS = 10_000
+"""Items of batches inside each other are looked at one by one up to here."""
 
 
 class Finding(NamedTuple):
@@ -54,9 +60,32 @@ class LintContext(NamedTuple):
         """What the names in the parameters of `node` stand for."""
         return Bindings.of(node, self.names)
 
+    def started_by(self, node: SourceNode) -> Iterator[tuple[str, SourceNode]]:
+        """Every node of the workflows that `node` starts, with the name of the workflow that it stands in.
+
+        What is named by a reference, or is no file here, is not looked at: what it does is not known.
+        """
+        if not self.ir.name.startswith("<"):
+            file = FilePath(self.ir.name)
+            yield from _started(node, Walk.of(file), file.parent)
+
     def depends(self, node: SourceNode, key: str) -> bool:
         """Whether the parameter `key` of a batch node can have another value for each item."""
         return self.bindings(node).varies(key)
+
+
+def _started(node: SourceNode, walk: Walk, folder: FilePath) -> Iterator[tuple[str, SourceNode]]:
+    name = node.params.get("workflow") if node.type in WORKFLOW_TYPES else None
+    if not isinstance(name, str) or is_dynamic(name):
+        return
+    file = folder / FilePath(name).expanduser()
+    try:
+        below, ir = walk.into(file, name, folder)
+    except NotWalked:
+        return
+    for inner in ir.nodes:
+        yield name, inner
+        yield from _started(inner, below, file.parent)
 
 
 def roots(value: Any) -> set[str]:
@@ -77,7 +106,18 @@ def whole_template(value: Any) -> Template | None:
     return template if template is not None and template.is_whole else None
 
 
-def inline_items(node: SourceNode) -> list[Any] | None:
-    """The items of a batch, if they stand in the workflow as they are."""
-    items = node.batch.items if node.batch is not None else None
-    return items if isinstance(items, list) and not is_dynamic(items) else None
+def inline_items(node: SourceNode) -> list[dict[str, Any]] | None:
+    """The items of a batch by what its parameters call them, if they stand in the workflow as they are.
+
+    None, too, where batches inside each other have more of them than are worth looking at.
+    """
+    if node.batch is None:
+        return None
+    found: list[dict[str, Any]] = [{}]
+    for level in node.batch.levels:
+        if not isinstance(level.items, list) or is_dynamic(level.items):
+            return None
+        if found != [{}] and len(found) * len(level.items) > _MOST_ITEMS:
+            return None
+        found = [{**around, level.alias: item} for around in found for item in level.items]
+    return found

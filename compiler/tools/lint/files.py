@@ -11,8 +11,6 @@ from ...diagnostics.diagnostic import Diagnostic, Severity
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.workflow_files import walk
 
-_MOST = 32 * 1024 * 1024
-
 
 def workflows(arguments: Iterable[str]) -> Iterator[str]:
     """Every workflow once, in order: what is named, and what folders hold.
@@ -68,6 +66,6 @@ def _inside(folder: str) -> Iterator[str]:
 
 def _looks_like_one(file: Path) -> bool:
     try:
-        return looks_like_workflow(regular_files.read(file, most=_MOST))
+        return looks_like_workflow(regular_files.read(file))
     except OSError:
         return False

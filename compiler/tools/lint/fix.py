@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,25 +29,47 @@ class Fixed(NamedTuple):
     done: tuple[Diagnostic, ...]
 
 
+class _Removal(NamedTuple):
+    """A member that can be taken out, and the line on which its finding stands; 0, if that is not known."""
+
+    path: DataPath
+    line: int
+
+
 def fix(content: bytes, document: Document, found: Iterable[LintFinding]) -> Fixed:
     """Take every removable member out of the file `document` was read from."""
-    done = []
-    name = document.name
-    data = document.data
-    for one in found:
-        if one.remove is None:
+    removals = {
+        _Removal(one.remove, one.diagnostic.position.line if one.diagnostic.position else 0): one.diagnostic
+        for one in found
+        if one.remove is not None
+    }
+    content, gone = _without_all(content, document.name, document.data, list(removals))
+    return Fixed(content, tuple(removals[one] for one in gone))
+
+
+def _without_all(
+    content: bytes, name: str, data: Any, removals: Sequence[_Removal]
+) -> tuple[bytes, Sequence[_Removal]]:
+    """The file without the members of `removals`, and which of them are gone; `data` is what it reads as.
+
+    All of them at once, since every text has to be read to be trusted; where that cannot be, in halves.
+    """
+    if not removals:
+        return content, ()
+    wanted = _without(data, removals)
+    for edited in _edits(content, name, removals):
+        try:
+            read = from_bytes(edited, name, folder=Path(name).parent)
+        except LowerError:
             continue
-        wanted = _without(data, one.remove)
-        for edited in _edits(content, name, data, one.remove):
-            try:
-                read = from_bytes(edited, name, folder=Path(name).parent)
-            except LowerError:
-                continue
-            if _same(read.data, wanted):
-                content, data = edited, read.data
-                done.append(one.diagnostic)
-                break
-    return Fixed(content, tuple(done))
+        if _same(read.data, wanted):
+            return edited, removals
+    if len(removals) == 1:
+        return content, ()
+    half = len(removals) // 2
+    content, last = _without_all(content, name, data, removals[half:])  # first: what comes before it stays in place
+    content, first = _without_all(content, name, _without(data, last), removals[:half])
+    return content, [*first, *last]
 
 
 def write(file: str, content: bytes) -> None:
@@ -55,48 +77,96 @@ def write(file: str, content: bytes) -> None:
     replace_files({Path(os.path.realpath(file)): content})
 
 
-def _edits(content: bytes, name: str, data: Any, path: DataPath) -> Iterable[bytes]:
-    """The texts that might be the file without the member; the caller checks."""
+def _edits(content: bytes, name: str, removals: Sequence[_Removal]) -> Iterator[bytes]:
+    """The texts that might be the file without the members; the caller checks."""
     mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
     text = content[len(mark) :].decode("utf-8")
-    if name.endswith(".json") or text.lstrip().startswith("{"):
-        edited = _without_member(text, path)
-        return [mark + edited.encode()] if edited is not None else []
-    return [mark + edited.encode() for edited in _without_line(text, str(path[-1]))]
+    is_json = name.endswith(".json") or text.lstrip().startswith("{")
+    for edited in _without_members(text, removals) if is_json else _without_lines(text, removals):
+        yield mark + edited.encode()
 
 
-def _without_member(text: str, path: DataPath) -> str | None:
-    """A JSON text without one member: with its comma, and up to where the next member starts."""
-    span: Span | None = index(text)[0]
-    parent = span
-    for step in path:
-        parent, span = span, span.child(step) if span is not None else None
-    if span is None or parent is None or span.key is None:
-        return None
+def _without_members(text: str, removals: Sequence[_Removal]) -> Iterator[str]:
+    """A JSON text without some members: with their commas, and up to where the next member starts."""
+    root = index(text)[0]
+    wanted: dict[DataPath, set[int]] = {}
+    for path, _ in removals:
+        span = _at(root, path)
+        if span is None:
+            return
+        wanted.setdefault(path[:-1], set()).add(span.start)
+    objects = ((_at(root, path), starts) for path, starts in wanted.items())
+    yield _cut(text, [cut for parent, starts in objects if parent is not None for cut in _members(parent, starts)])
+
+
+def _members(parent: Span, starts: Collection[int]) -> Iterator[tuple[int, int]]:
+    """From where to where the members of an object whose values begin at `starts` are to be cut out."""
+    end: int | None = None  # of the last member that stays
+    first: int | None = None  # where those begin that do not, and have come since
     members = sorted(parent.members.values(), key=lambda member: member.start)
-    at = members.index(span)
-    if at + 1 < len(members):
-        return text[: span.key] + text[members[at + 1].key :]
-    if at:
-        return text[: members[at - 1].end] + text[span.end :]
-    return None
+    for member in members:
+        if member.start in starts:
+            first = member.key if first is None else first
+            continue
+        if first is not None and member.key is not None:
+            yield first, member.key
+        end, first = member.end, None
+    if first is not None:
+        yield first if end is None else end, members[-1].end
 
 
-def _without_line(text: str, key: str) -> Iterable[str]:
-    """Markdown texts without one `key: value`: a line of its own, or a part of a line in braces."""
+def _at(span: Span | None, path: DataPath) -> Span | None:
+    """The value at `path` below `span`, where it stands in the text."""
+    for step in path:
+        span = span.child(step) if span is not None else None
+    return span
+
+
+def _without_lines(text: str, removals: Sequence[_Removal]) -> Iterator[str]:
+    """Markdown texts without some `key: value`: a line of its own each, or a part of a line in braces.
+
+    Several are cut out where their findings stand; a single one there, or else wherever its key is set.
+    """
+    found = {key: list(_settings(text, key)) for key in dict.fromkeys(str(one.path[-1]) for one in removals)}
+    if len(removals) > 1:
+        by_line = {key: dict(reversed(settings)) for key, settings in found.items()}
+        cuts = [cut for one in removals if (cut := by_line[str(one.path[-1])].get(one.line)) is not None]
+        if len(set(cuts)) == len(removals):
+            yield _cut(text, cuts)
+        return
+    (settings,) = found.values()
+    for _, cut in sorted(settings, key=lambda setting: abs(setting[0] - removals[0].line)):
+        yield _cut(text, [cut])
+
+
+def _settings(text: str, key: str) -> Iterator[tuple[int, tuple[int, int]]]:
+    """What may be a setting of `key`: its line, and from where to where in the text it stands."""
     line = re.compile(rf"^[ \t]+(?:- )?{key}:[^\n]*\n|^{key}:[^\n]*\n", re.MULTILINE)
     inline = re.compile(rf",[ \t]*{key}:[ \t]*[\w.-]+|(?<=\{{){key}:[ \t]*[\w.-]+,[ \t]*")
     for pattern in (line, inline):
+        number, at = 1, 0
         for match in pattern.finditer(text):
-            yield text[: match.start()] + text[match.end() :]
+            number, at = number + text.count("\n", at, match.start()), match.start()
+            yield number, match.span()
 
 
-def _without(data: Any, path: DataPath) -> Any:
+def _cut(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """`text` without `spans`."""
+    kept, at = [], 0
+    for start, end in sorted(spans):
+        kept.append(text[at:start])
+        at = end
+    return "".join([*kept, text[at:]])
+
+
+def _without(data: Any, removals: Iterable[_Removal]) -> Any:
+    """`data` without the members."""
     wanted = copy.deepcopy(data)
-    inner = wanted
-    for step in path[:-1]:
-        inner = inner[step]
-    inner.pop(path[-1])
+    for path, _ in removals:
+        inner = wanted
+        for step in path[:-1]:
+            inner = inner[step]
+        inner.pop(path[-1])
     return wanted
 
 

@@ -37,7 +37,7 @@ def _target(context: LintContext, node: SourceNode, known: PflowType) -> Iterato
         message = f"`{key}` is the same for every item: all but the first find the file there and fail"
     else:
         message = f"`{key}` is the same for every item: each overwrites what the one before has written"
-    help = f"put something of the item into it, ${{{node.batch.alias}}} or ${{__index__}}"
+    help = f"put something of the item into it, ${{{node.aliases[-1]}}} or ${{__index__}}"
     if known.replaces_file:
         help += "; or set `append: true`"
     yield Finding((*node.path, "params", key), message, help)
@@ -53,7 +53,7 @@ def _redirect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
         if not path.startswith("/dev/"):
             message = f"`> {path}` is the same file for every item: each overwrites what the one before has written"
             help = (
-                f"put something of the item into the name, ${{__index__}} or ${{{node.batch.alias}}}; or append with >>"
+                f"put something of the item into the name, ${{__index__}} or ${{{node.aliases[-1]}}}; or append with >>"
             )
             yield Finding((*node.path, "params", "command"), message, help, text=written)
             return

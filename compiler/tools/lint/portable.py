@@ -14,7 +14,7 @@ from .context import Finding, LintContext
 _HELP = "run it by `pflow-lower run`, or where `pflow-lower enable` holds"
 
 
-def known_here_only(flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def known_here_only(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL516: keys, values of keys, and names that only pflow-lower knows."""
     batch = node.data.get("batch")
     if node.batch is None or not isinstance(batch, dict):
@@ -22,7 +22,7 @@ def known_here_only(flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     for key in ours_in(batch):
         what = f"the batch key `{key}`" if batch_key(key).ours else f"this value of the batch key `{key}`"
         yield Finding((*node.path, "batch", key), f"pflow does not know {what}", _HELP, key=True)
-    bindings = flow.bindings(node)
+    bindings = context.bindings(node)
     for key, value in node.params.items():
         for path, template in templates(value):
             for reference in template.references():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...ir.paths import Path
 from ...ir.workflow import SourceNode
@@ -18,7 +17,7 @@ _DOING = frozenset(
 """First words of a tool's name that say it leaves something behind each time."""
 
 
-def multiplied(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def multiplied(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL507: the batch repeats a node that already repeats itself."""
     if node.batch is None or node.batch.max_retries < 2:
         return
@@ -40,13 +39,13 @@ def multiplied(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     yield Finding(path, message, help, key=True)
 
 
-def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def repeated_effect(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL505: what failed may have been done all the same, and is done again.
 
     PUT, DELETE, and files that are written as a whole are left out: doing them twice is doing them once
     (RFC 9110, 9.2.2). So are shell commands: pflow never repeats one that has begun.
     """
-    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
+    effect = _effect(node)
     budget = budget_of(node)
     if not effect or budget.worst < 2:
         return
@@ -63,33 +62,43 @@ def repeated_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
     yield Finding(path, message, help, key=True)
 
 
-def resumed_effect(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def resumed_effect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL515: an item that was under way when a run died starts again, and may have been done."""
     if node.batch is None or not node.batch.resume:
         return
-    effect = _effect(node.type, node.params) if not is_mcp(node.type) else _tool(node)
-    if not effect and node.type == "shell":
-        effect = "the command may have done its work before the run ended"
+    effect = _resumed(node)
+    below = [(inner, name, said) for name, inner in context.started_by(node) if (said := _resumed(inner))]
+    if below:
+        inner, name, said = below[0]
+        effect = f"in {name}, at `{inner.id}`" + (f" and {len(below) - 1} more" if below[1:] else "") + f", {said}"
     if effect:
         help = "make a second time harmless (an idempotency key, a check before), or leave `resume` out"
         message = f"{effect}, and `resume` starts what was under way again"
         yield Finding((*node.path, "batch", "resume"), message, help, key=True)
 
 
-def _effect(type_name: str, params: Any) -> str:
-    if type_name == "http":
+def _resumed(node: SourceNode) -> str:
+    """What a run that died may have left behind of a node, though nobody knows that it has."""
+    return _effect(node) or ("the command may have done its work before the run ended" if node.type == "shell" else "")
+
+
+def _effect(node: SourceNode) -> str:
+    """What a call of the node may have left behind although it failed; "" if nothing is known."""
+    params = node.params
+    if is_mcp(node.type):
+        return _effect_of_tool(mcp_tool(node.type) or params.get("tool"))
+    if node.type == "http":
         method = params.get("method")
         spelled = str(method).upper() if isinstance(method, str) and "${" not in method else ""
         if not method and params.get("body") and "body" in params:
             spelled = "POST"  # what pflow sends where there is a body and no method
         return f"a {spelled} request may have been carried out before it failed" if spelled in ("POST", "PATCH") else ""
-    if type_name == "write-file" and params.get("append") is True:
+    if node.type == "write-file" and params.get("append") is True:
         return "part of the text may have been appended before it failed"
     return ""
 
 
-def _tool(node: SourceNode) -> str:
-    tool = mcp_tool(node.type) or node.params.get("tool")
+def _effect_of_tool(tool: object) -> str:
     words = str(tool).replace("_", "-").lower().split("-")
     doing = bool(_DOING & set(words[:2])) and words[0] not in ("get", "list", "search", "read", "find", "fetch")
     return f"the tool `{tool}` may have done its work before it failed" if doing else ""

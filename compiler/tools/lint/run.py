@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from ... import pipeline
+from ... import pipeline, regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
 from ...options import Options
 from .files import leads_out, nothing_there, outside, workflows
+from .findings import folder_of
 from .fix import fix, write
 from .suppress import Suppressions, suppressions_for
 from .table import Choice, LintFinding, lint
@@ -76,11 +74,10 @@ class Linter:
         self._looked_at.add(name)
         self.files += 1
         try:
-            content = sys.stdin.buffer.read() if name == "-" else None
-            found, document = self._found(name, content)
+            found, document = self._found(name)
             if mend and (fixed := _mended(name, document, found)):
                 self.fixed += fixed
-                found, _ = self._found(name, None)
+                found, _ = self._found(name)
         except LowerError as error:
             self.failed += 1
             self.found += error.diagnostics
@@ -91,11 +88,10 @@ class Linter:
         """The suppressions that were not needed."""
         return [finding for table in self._by_file.values() for finding in table.unused(self._choice)]
 
-    def _found(self, name: str, content: bytes | None) -> tuple[list[LintFinding], Document]:
-        stdin = io.BytesIO(content) if content is not None else None
-        compiled = pipeline.run(name, Options(nodes_file=self._nodes, code=False, ask_pflow=True), stdin=stdin)
+    def _found(self, name: str) -> tuple[list[LintFinding], Document]:
+        compiled = pipeline.run(name, Options(nodes_file=self._nodes, code=False, ask_pflow=True))
         found = lint(compiled.source, compiled.diagnostics, self._choice)
-        table = self._table(Path.cwd() if name == "-" else Path(os.path.abspath(name)).parent)
+        table = self._table(folder_of(name))
         return found if table is None else table.left(name, found), compiled.source.document
 
     def _table(self, folder: Path) -> Suppressions | None:
@@ -114,8 +110,7 @@ def _mended(name: str, document: Document, found: Sequence[LintFinding]) -> list
         if fixed.done:
             write(name, fixed.content)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise refusal("PFL602", name, f"cannot write here: {reason}") from error
+        raise refusal("PFL602", name, f"cannot write here: {regular_files.reason(error)}") from error
     return [_line(finding) for finding in fixed.done]
 
 

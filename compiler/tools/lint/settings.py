@@ -9,7 +9,7 @@ from ...node_types.pflow_types import REFERENCE, pflow_type
 from .context import Finding, LintContext
 
 
-def bound_without_parallel(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def bound_without_parallel(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL506: `max_concurrent` is read only where items run at the same time."""
     batch = node.batch
     if batch is None or batch.parallel or "max_concurrent" not in batch.written:
@@ -20,7 +20,7 @@ def bound_without_parallel(_flow: LintContext, node: SourceNode) -> Iterator[Fin
     yield Finding(path, message, help, key=True, remove=path)
 
 
-def retries_that_never_happen(_flow: LintContext, node: SourceNode) -> Iterator[Finding]:
+def retries_that_never_happen(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL514: retries are set on a type that answers with an error where others raise."""
     known = pflow_type(node.type)
     if known is None:

@@ -49,8 +49,8 @@ def _items_in_command(context: LintContext, node: SourceNode) -> Iterator[tuple[
         return
     worst: dict[str, tuple[Expression, str]] = {}
     for expression, where in contexts(parse(command)):
-        alias = any(reference.root == node.batch.alias for reference in expression.references())
-        if where not in _RANKS or not alias or _is_harmless(node, expression, where):
+        is_of_item = any(reference.root in node.aliases for reference in expression.references())
+        if where not in _RANKS or not is_of_item or _is_harmless(node, expression, where):
             continue
         known = worst.get(expression.raw)
         if known is None or _RANKS.index(where) < _RANKS.index(known[1]):
@@ -62,14 +62,12 @@ def _is_harmless(node: SourceNode, expression: Expression, where: str) -> bool:
     """Whether the text is known for every item, and means to a shell what it says."""
     items = inline_items(node)
     references = list(expression.references())
-    if items is None or any(reference.root != node.batch.alias for reference in references if node.batch):
+    if items is None or any(reference.root not in node.aliases for reference in references):
         return False
-    assert node.batch is not None
     literals = [str(operand.value) for operand in expression.operands if isinstance(operand, Literal)]
     try:
         values: list[Any] = [
-            evaluate(f"${{{expression.raw}}}", {node.batch.alias: item, "__index__": index})
-            for index, item in enumerate(items)
+            evaluate(f"${{{expression.raw}}}", {**names, "__index__": index}) for index, names in enumerate(items)
         ]
     except ValueError:
         return False  # it fails anyway

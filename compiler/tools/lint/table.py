@@ -36,7 +36,7 @@ RULES = (
 PORTABLE = "PFL516"
 """Found only where it is asked for by its code: most workflows with such keys are not meant for plain pflow."""
 
-_NOT_OF_THE_WORKFLOW = ("PFL330", "PFL331")  # what is missing is knowledge of ours, nothing of the author's
+_OF_THIS_MACHINE = "PFL331"  # the source of a class is not found here: nothing that the author of the workflow can mend
 
 
 class LintFinding(NamedTuple):
@@ -63,8 +63,8 @@ class Choice(NamedTuple):
 
 
 def is_linted(code: str) -> bool:
-    """Whether `lint` shows findings of `code`: its own, and what validation warns of."""
-    return code.startswith(("PFL2", "PFL3", "PFL5")) and code not in _NOT_OF_THE_WORKFLOW
+    """Whether `lint` shows findings of `code`: its own, and what reading and validation warn of."""
+    return code.startswith(("PFL1", "PFL2", "PFL3", "PFL5")) and code != _OF_THIS_MACHINE
 
 
 def lint(ir: SourceIR, diagnostics: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ...analyse.code_annotations import annotations_of, json_type, result_type
 from ...analyse.template_sites import SiteKind, template_sites
 from ...ir.paths import Path
 from ...ir.template import Expression, Field, Literal, Reference, templates
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
-from .code_changes import Change, changes, containers, indexings
+from .code_changes import Change, changes, indexings
 from .context import Finding, LintContext, whole_reference
+
+_CONTAINERS = ("array", "object")
 
 
 def shared_value(context: LintContext, node: SourceNode) -> Iterator[Finding]:
@@ -58,7 +61,10 @@ def _changed(context: LintContext, node: SourceNode) -> Iterator[tuple[Change, R
     code, inputs = node.params.get("code"), node.params.get("inputs")
     if node.type != "code" or not isinstance(code, str) or "${" in code or not isinstance(inputs, dict):
         return
-    for change in changes(code, containers(code, inputs)):
+    found = annotations_of(node)
+    declared = found.bare if found is not None else {}
+    containers = {name for name, text in declared.items() if name in inputs and json_type(text) in _CONTAINERS}
+    for change in changes(code, containers):  # pflow refuses other values there
         reference = whole_reference(inputs[change.name])
         if reference is not None and _is_data(context, node, reference):
             yield change, reference
@@ -71,11 +77,11 @@ def _is_of_item(context: LintContext, node: SourceNode, reference: Reference) ->
 def _is_data(context: LintContext, node: SourceNode, reference: Reference) -> bool:
     """Whether the reference gives a list or an object that exists once, given that it is not text."""
     root, path = reference.root, reference.path
-    if node.batch is not None and root == node.batch.alias:
+    if root in node.aliases:
         return True
     declared = context.ir.inputs.get(root)
     if isinstance(declared, dict):
-        return declared.get("type") in ("array", "object")
+        return declared.get("type") in _CONTAINERS
     source = context.nodes.get(root)
     if source is None or not path or not isinstance(path[0], Field) or not context.ir.namespaced:
         return False
@@ -87,25 +93,8 @@ def _is_data(context: LintContext, node: SourceNode, reference: Reference) -> bo
     if known.structured_output and "output_schema" in source.params:
         return path[0].name == known.structured_output
     if source.type == "code" and path == (Field("result"),):
-        code = source.params.get("code")
-        return isinstance(code, str) and bool(_returns_container(code))
+        return result_type(source) in _CONTAINERS
     return path[0].name in known.data_outputs and len(path) > 1
-
-
-def _returns_container(code: str) -> bool:
-    import ast
-
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return any(
-        isinstance(found, ast.AnnAssign)
-        and isinstance(found.target, ast.Name)
-        and found.target.id == "result"
-        and ast.unparse(found.annotation).partition("[")[0] in ("list", "dict")
-        for found in ast.walk(tree)
-    )
 
 
 def _later_reader(context: LintContext, node: SourceNode, reference: Reference) -> str:
@@ -200,9 +189,11 @@ def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
     edges = context.ir.edges
     if not edges:
         return False
-    targets = {edge.target for edge in edges}
+    after: dict[str, list[str]] = {}
+    for edge in edges:
+        after.setdefault(edge.source, []).append(edge.target)
     start = context.ir.start
-    if start in targets:
+    if any(edge.target == start for edge in edges):
         return False  # which one pflow begins with is not certain enough
     todo, seen = [start], {name}
     while todo:
@@ -212,5 +203,5 @@ def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
         if current in seen:
             continue
         seen.add(current)
-        todo.extend(edge.target for edge in edges if edge.source == current)
+        todo.extend(after.get(current, ()))
     return False

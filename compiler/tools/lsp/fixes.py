@@ -47,10 +47,10 @@ def _reference(finding: Diagnostic, place: Place, shown: str, meant: str) -> Fix
     wrong, right = _operand(finding.message), _operand(meant)
     if wrong is None or right is None:
         return None
-    found = list(re.finditer(rf"(?<![\w.-]){re.escape(wrong)}(?![\w-])", shown))
-    if not found:
+    found = re.search(rf"(?<![\w.-]){re.escape(wrong)}(?![\w-])", shown)
+    if found is None:
         return None
-    start = place.start + found[0].start()
+    start = place.start + found.start()
     return _fix(Place(start, start + len(wrong)), right, f"${{{right}}}")
 
 

@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import regular_files
+from .cluster import Cluster
 
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
+_MOST = 1e9
+"""Seconds, some thirty years: no call takes as long, and sums of shorter ones stay numbers."""
+_INSIDE = ("events", "sub_workflow_events")
+"""Where pflow puts the events of the nodes that an item, or a node inside one, has started."""
 
 
 class TimeBounds(NamedTuple):
@@ -44,6 +49,8 @@ class Times(NamedTuple):
     """Of the calls of one node, by its path (`sub/ask`)."""
     named: frozenset[str] = frozenset()
     """The nodes that the user has named, so that they must be there."""
+    cluster: Cluster | None = None
+    """Where parallel batches run, if not in one process."""
 
     def calls(self, path: str, *, for_item: bool) -> tuple[float, ...]:
         """Sample durations of the node's calls; empty if nothing is known."""
@@ -59,9 +66,10 @@ class WrongTime(ValueError):
 def seconds(text: str) -> float:
     """`2s`, `150ms`, `1.5min` as seconds. Raises: WrongTime."""
     match = _TIME.fullmatch(text.strip())
-    if match is None:
-        raise WrongTime(f"{text!r} is not a duration; write 2s, 150ms or 1.5min")
-    return float(match[1]) * _UNITS[match[2]]
+    found = float(match[1]) * _UNITS[match[2]] if match is not None else _MOST
+    if found >= _MOST:
+        raise WrongTime(f"{text[:60]!r} is not a duration; write 2s, 150ms or 1.5min")
+    return found
 
 
 def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
@@ -72,7 +80,7 @@ def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
     try:
         lines = [json.loads(line) for line in regular_files.read(file).decode("utf-8").splitlines() if line.strip()]
     except OSError as error:
-        raise WrongTime(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from error
+        raise WrongTime(f"cannot read {file}: {regular_files.reason(error)}") from error
     except (ValueError, RecursionError) as error:
         raise WrongTime(f"{file} is not a trace of pflow: {error}") from error
     events = [line for line in lines if isinstance(line, dict) and line.get("kind") == "event"]
@@ -80,22 +88,34 @@ def from_trace(file: Path) -> dict[str, tuple[float, ...]]:
         raise WrongTime(f"{file} is not a trace of pflow: there is no event in it")
     found: dict[str, list[float]] = {}
     for path, duration in _durations(events, ""):
-        found.setdefault(path, []).append(duration / 1000)
+        found.setdefault(path, []).append(duration)
     return {path: tuple(durations) for path, durations in found.items()}
 
 
 def _durations(events: Iterable[Any], above: str) -> Iterator[tuple[str, float]]:
+    """By path of the node, the seconds of each call that succeeded; `above` is the path that the events stand below."""
     for event in events:
         if not isinstance(event, dict) or not isinstance(event.get("node_id"), str):
             continue
-        path = above + "/".join([*map(str, event.get("ancestor_path") or ()), event["node_id"]])
+        path = above + "/".join([*_started_by(event), event["node_id"]])
         items = event.get("batch_items")
         for call in items if isinstance(items, list) else [event]:
-            duration = call.get("duration_ms") if isinstance(call, dict) else None
-            if isinstance(duration, (int, float)) and duration >= 0 and call.get("status") == "success":
-                yield path, duration
-            if isinstance(call, dict) and isinstance(call.get("events"), list):
-                yield from _durations(call["events"], f"{path}/")
+            if not isinstance(call, dict):
+                continue
+            duration = call.get("duration_ms")
+            if isinstance(duration, (int, float)) and 0 <= duration < _MOST * 1000 and call.get("status") == "success":
+                yield path, duration / 1000
+            for inside in (call.get(key) for key in _INSIDE):
+                if isinstance(inside, list):
+                    yield from _durations(inside, f"{path}/")
+
+
+def _started_by(event: dict[str, Any]) -> Iterator[str]:
+    """The ids of the nodes that started the workflow of an event's node, the outermost first; outside of items only."""
+    steps = event.get("ancestor_path")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, dict):
+            yield str(step.get("node_id"))
 
 
 def makespan(durations: Sequence[float], workers: int) -> tuple[float, float]:

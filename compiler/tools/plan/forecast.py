@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...analyse.reachability import Reachability
 from ...ir.batch_keys import batch_key
@@ -14,15 +14,16 @@ from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...runtime.pace import rate_of
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
+from ..shared.sub_workflows import NotWalked, Walk
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import TimeBounds, Times, makespan, of_calls
+from .cluster import dealt
 from .items import Items, items_of
 from .known import UNKNOWN, KnownValues
 from .node import Node, repeated, together
-from .tokens import tokens_of
+from .tokens import Tokens, tokens_of
 from .totals import Totals, along
 from .totals import together as all_together
-from .walk import NotWalked, Walk
 
 ROUNDS = 100
 """How often pflow runs one node in a run at most."""
@@ -33,6 +34,81 @@ _MOST_CHILDREN = 500  # items that get a forecast of their own of what they star
 def forecast_without_inputs(ir: SourceIR, folder: Path) -> tuple[Node, ...]:
     """The forecast of every node of `ir`, which stands in `folder`, for a run here without inputs."""
     return forecast(ir, KnownValues(ir, {}, Path.cwd()), Times(), folder=folder)[0]
+
+
+class _Place(NamedTuple):
+    """The workflow that is looked at, and how it was come by."""
+
+    ir: SourceIR
+    known: KnownValues
+    times: Times
+    folder: Path
+    above: str
+    in_item: bool
+    walk: Walk
+
+
+class _Reached(NamedTuple):
+    """A node of a workflow: how often it is reached, and with what items."""
+
+    node: SourceNode
+    path: str
+    line: int | None
+    runs: Range
+    rounds: Range
+    """How often a loop of its own has it run each time that it is reached."""
+    items: Items | None
+    """None without a batch."""
+    notes: list[str]
+
+    @property
+    def item_count(self) -> Range:
+        """How many items one run has; once without a batch."""
+        return self.items.number if self.items is not None else ONCE
+
+    @property
+    def bound(self) -> int:
+        """How many items may run at the same time."""
+        if self.node.batch is None or not self.node.batch.parallel:
+            return 1
+        found = self.node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
+        return found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
+
+    @property
+    def in_flight(self) -> int:
+        """How many items run at the same time at most."""
+        most = self.item_count.high.value
+        return self.bound if most is None else min(self.bound, most)
+
+    def forecast(
+        self,
+        what: str,
+        calls: Range,
+        passage: Totals,
+        *,
+        tokens: Tokens | None = None,
+        inner: tuple[Node, ...] = (),
+        not_walked: str = "",
+    ) -> Node:
+        """The forecast of the node, whose calls are `what`; it takes the time of `passage`."""
+        return Node(
+            path=self.path,
+            type=self.node.type,
+            what=what,
+            line=self.line,
+            items=self.items.number if self.items is not None else None,
+            source=self.items.source if self.items is not None else "",
+            runs=self.runs,
+            calls=calls,
+            budget=budget_of(self.node),
+            in_flight=self.in_flight,
+            time=passage.time,
+            tokens=tokens,
+            passage=passage,
+            notes=tuple(self.notes),
+            inner=inner,
+            not_walked=not_walked,
+        )
 
 
 def forecast(
@@ -50,22 +126,15 @@ def forecast(
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
     for an item of a batch; `walk` is how the workflow was come by, if another one starts it.
     """
-    walk = walk or Walk.of(folder / Path(ir.name).name)
+    place = _Place(ir, known, times, folder, above, in_item, walk or Walk.of(folder / Path(ir.name).name))
     ways = Reachability(ir)
     made: list[Node] = []
     often: list[Range] = []  # how often each node is reached
     counts: dict[str, Items] = {}
     for node in ir.nodes:
-        notes = []
-        runs = rounds = ONCE
-        if not ways.runs_at_all(node.id):
-            runs, notes = NOTHING, ["no edge leads here: it never runs"]
-        elif ways.may_be_skipped(node.id):
-            runs, notes = Range.of(0, 1), ["not on every way through the workflow"]
-        if ways.may_come_again(node.id):
-            runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
-            notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
+        runs, notes = _runs(ways, node.id)
         often.append(runs)
+        rounds = ONCE
         if node.loop is not None:
             most = known.value(node.loop.max_iterations)
             rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS)
@@ -76,10 +145,14 @@ def forecast(
         if items is not None:
             counts[node.id] = items
             notes += [items.note] if items.note else []
+        notes += _controls(node.batch)
+        position = ir.position((*node.path, "id"))
+        line = position.line if position is not None else None
+        reached = _Reached(node, path, line, runs, rounds, items, notes)
         if node.type in WORKFLOW_TYPES:
-            made.append(_sub_workflow(ir, node, known, times, folder, path, in_item, walk, runs, rounds, items, notes))
+            made.append(_sub_workflow(place, reached))
         else:
-            made.append(_leaf(ir, node, known, times, path, in_item, runs, rounds, items, notes))
+            made.append(_leaf(place, reached))
             if remark := known.learn(node):
                 made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark))
     ids = [node.id for node in ir.nodes]
@@ -87,156 +160,112 @@ def forecast(
     return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
 
 
-def _leaf(
-    ir: SourceIR,
-    node: SourceNode,
-    known: KnownValues,
-    times: Times,
-    path: str,
-    in_item: bool,
-    runs: Range,
-    rounds: Range,
-    items: Items | None,
-    notes: list[str],
-) -> Node:
+def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
+    """How often a node is reached, and what there is to say about it."""
+    runs, notes = ONCE, []
+    if not ways.runs_at_all(name):
+        runs, notes = NOTHING, ["no edge leads here: it never runs"]
+    elif ways.may_be_skipped(name):
+        runs, notes = Range.of(0, 1), ["not on every way through the workflow"]
+    if ways.may_come_again(name):
+        runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
+        notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
+    return runs, notes
+
+
+def _leaf(place: _Place, reached: _Reached) -> Node:
+    """A node that makes calls itself."""
+    node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
     budget = budget_of(node)
-    count = items.number if items is not None else ONCE
-    calls = Range(runs.low.times(count.low), runs.high.times(count.high).times(budget.worst))
-    samples = times.calls(path, for_item=in_item or node.batch is not None)
-    spec = node.batch
-    if spec is not None and spec.timeout is not None:
-        samples = tuple(min(sample, spec.timeout) for sample in samples)
-    in_flight = _in_flight(node, count)
-    time = None
+    samples = place.times.calls(reached.path, for_item=place.in_item or node.batch is not None)
+    if node.batch is not None and node.batch.timeout is not None:
+        samples = tuple(min(sample, node.batch.timeout) for sample in samples)
+    time = on_workers = None
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
-        time = of_calls(samples, number, max(in_flight, 1), budget.worst, budget.waits())
-    if time is not None and number is not None:
-        time = _paced(time, spec, number, number * budget.worst)
-    notes += _controls(spec)
+        time = of_calls(samples, number, max(reached.in_flight, 1), budget.worst, budget.waits())
+        cluster, spec = place.times.cluster, node.batch
+        if cluster is not None and spec is not None and spec.parallel and not place.in_item:
+            on_workers = dealt(cluster, node.id, number, sum(samples) / len(samples), reached.bound)
+            time = time.at_least(on_workers.seconds, on_workers.seconds * budget.worst)
+        time = _paced(time, node.batch, number, number * budget.worst)
     if budget.known is None:
-        notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
+        reached.notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
-    values, cached = items.values if items is not None else None, cached_texts(ir, node)
-    tokens = tokens_of(node, known, values, runs, count, budget.worst, cached)
-    reached = Range(rounds.low.times(count.low), rounds.high.times(count.high).times(budget.worst))
-    passage = Totals(
-        reached, {what: reached}, tokens_of(node, known, values, rounds, count, budget.worst, cached), time
-    )
-    return Node(
-        path=path,
-        type=node.type,
-        what=what,
-        line=_line(ir, node),
-        items=items.number if items is not None else None,
-        source=items.source if items is not None else "",
-        runs=runs,
-        calls=calls,
-        budget=budget,
-        in_flight=in_flight,
-        time=time,
-        tokens=tokens,
-        passage=passage,
-        notes=tuple(notes),
-    )
+    values, cached = items.values if items is not None else None, cached_texts(place.ir, node)
+
+    def calls(times: Range) -> Range:
+        return Range(times.low.times(count.low), times.high.times(count.high).times(budget.worst))
+
+    def tokens(times: Range) -> Tokens | None:
+        return tokens_of(node, place.known, values, times, count, budget.worst, cached)
+
+    passage = Totals(calls(rounds), {what: calls(rounds)}, tokens(rounds), time)
+    return reached.forecast(what, calls(runs), passage, tokens=tokens(runs))._replace(dealt=on_workers)
 
 
-def _sub_workflow(
-    ir: SourceIR,
-    node: SourceNode,
-    known: KnownValues,
-    times: Times,
-    folder: Path,
-    path: str,
-    in_item: bool,
-    walk: Walk,
-    runs: Range,
-    rounds: Range,
-    items: Items | None,
-    notes: list[str],
-) -> Node:
+def _sub_workflow(place: _Place, reached: _Reached) -> Node:
     """A node that runs another workflow: the forecasts of that one, once per item."""
-    count = items.number if items is not None else ONCE
-    in_flight = _in_flight(node, count)
-    notes += _controls(node.batch)
+    node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
     calls, time, not_walked = NOTHING, None, ""
     inner: tuple[Node, ...] = ()
     values = items.values if items is not None else [UNKNOWN]
-    each: list[tuple[tuple[Node, ...], Totals]] = []
     passage = Totals()
     try:
         if values is not None and len(values) <= _MOST_CHILDREN:
+            each: list[tuple[tuple[Node, ...], Totals]] = []
             for index, item in enumerate(values):
                 more = {**node.batch.named(item), "__index__": index} if node.batch is not None else {}
-                each.append(_child(node, known, times, folder, path, in_item or items is not None, walk, more))
+                each.append(_child(place, reached, more))
             inner = together([nodes for nodes, _ in each], runs)
             passage = all_together(totals for _, totals in each).times(rounds)
             spans = [totals.time for _, totals in each]
-            if all(span is not None for span in spans) and runs.high.value == 1:
-                time = _in_workers([span for span in spans if span is not None], in_flight)
         else:
-            more = (
-                {**dict.fromkeys(node.batch.aliases, UNKNOWN), "__index__": UNKNOWN} if node.batch is not None else {}
-            )
-            one, totals = _child(node, known, times, folder, path, True, walk, more)
+            names = node.batch.aliases if node.batch is not None else ()
+            one, totals = _child(place, reached, {**dict.fromkeys(names, UNKNOWN), "__index__": UNKNOWN})
             inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
             passage = totals.times(rounds.times(count))
-            span, number = totals.time, count.high.value
-            if span is not None and number is not None and runs.high.value == 1:
-                time = _in_workers([span] * number, in_flight)
+            number = count.high.value
+            spans = [totals.time] * number if totals.time is not None and number is not None else [None]
+        if all(span is not None for span in spans) and runs.high.value == 1:
+            time = _in_workers([span for span in spans if span is not None], reached.in_flight)
         if time is not None and (number := count.high.value) is not None:
             time = _paced(time, node.batch, number, number * budget_of(node).worst)
     except NotWalked as why:
         not_walked = str(why)
-        notes.append(not_walked)
-        unknown = Amount.unknown(f"calls({path})")
+        reached.notes.append(not_walked)
+        unknown = Amount.unknown(f"calls({reached.path})")
         calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
-        reached = Range(Amount.of(0), rounds.high.times(count.high).times(unknown))
-        passage = Totals(reached, {"call": reached})
-    return Node(
-        path=path,
-        type=node.type,
-        what="call",
-        line=_line(ir, node),
-        items=items.number if items is not None else None,
-        source=items.source if items is not None else "",
-        runs=runs,
-        calls=calls,
-        budget=budget_of(node),
-        in_flight=in_flight,
-        time=time,
-        tokens=None,
-        passage=passage._replace(time=time),
-        notes=tuple(notes),
-        inner=inner,
-        not_walked=not_walked or next((node.not_walked for node in inner if node.not_walked), ""),
-    )
+        reached_calls = Range(Amount.of(0), rounds.high.times(count.high).times(unknown))
+        passage = Totals(reached_calls, {"call": reached_calls})
+    not_walked = not_walked or next((found.not_walked for found in inner if found.not_walked), "")
+    return reached.forecast("call", calls, passage._replace(time=time), inner=inner, not_walked=not_walked)
 
 
-def _child(
-    node: SourceNode,
-    known: KnownValues,
-    times: Times,
-    folder: Path,
-    path: str,
-    in_item: bool,
-    walk: Walk,
-    more: Mapping[str, Any],
-) -> tuple[tuple[Node, ...], Totals]:
-    name = known.value(node.params.get("workflow"), more)
+def _child(place: _Place, reached: _Reached, more: Mapping[str, Any]) -> tuple[tuple[Node, ...], Totals]:
+    """The forecast of the workflow that the node starts, where `more` is known, too. Raises: NotWalked."""
+    params, known = reached.node.params, place.known
+    name = known.value(params.get("workflow"), more)
     if not isinstance(name, str):
         raise NotWalked("which workflow this starts is not known yet")
-    file = folder / Path(name).expanduser()
-    below, ir = walk.into(file, name, folder)
-    written = node.params.get("inputs")
+    file = place.folder / Path(name).expanduser()
+    below, ir = place.walk.into(file, name, place.folder)
+    written = params.get("inputs")
     values: dict[str, Any] = {}
     if isinstance(written, dict):
         values = {key: known.value(value, more) for key, value in written.items()}
     elif written is not None:
         resolved = known.value(written, more)
         values = resolved if isinstance(resolved, dict) else dict.fromkeys(ir.inputs, UNKNOWN)
-    inside = KnownValues(ir, values, known.folder)
-    return forecast(ir, inside, times, folder=file.parent, above=f"{path}/", in_item=in_item, walk=below)
+    return forecast(
+        ir,
+        KnownValues(ir, values, known.folder),
+        place.times,
+        folder=file.parent,
+        above=f"{reached.path}/",
+        in_item=place.in_item or reached.items is not None,
+        walk=below,
+    )
 
 
 def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
@@ -272,18 +301,3 @@ def _apart(spec: BatchSpec | None) -> float:
         return rate_of(spec.rate).apart if spec is not None and spec.rate is not None else 0.0
     except ValueError:
         return 0.0
-
-
-def _in_flight(node: SourceNode, count: Range) -> int:
-    """How many items run at the same time at most."""
-    bound = 1
-    if node.batch is not None and node.batch.parallel:
-        found = node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
-        bound = found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
-    most = count.high.value
-    return bound if most is None else min(bound, most)
-
-
-def _line(ir: SourceIR, node: SourceNode) -> int | None:
-    position = ir.position((*node.path, "id"))
-    return position.line if position is not None else None

@@ -11,6 +11,7 @@ from ... import regular_files
 from ...emit.evaluation import evaluate
 from ...ir.template import Literal, Reference, templates
 from ...ir.workflow import SourceIR, SourceNode
+from ...runtime.arguments import named
 
 MOST = 32 * 1024 * 1024
 """Bytes of a file that is read to count the items in it."""
@@ -24,21 +25,16 @@ UNKNOWN: Final = Unknown()
 
 
 class WrongInput(ValueError):
-    """An input that the workflow does not have, or that does not have its type."""
+    """An input that the workflow does not have, that is given twice, or that does not have its type."""
 
 
 def given(ir: SourceIR, pairs: Iterable[str]) -> dict[str, Any]:
     """The values of `name=value` arguments. Raises: WrongInput."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise WrongInput(f"expected NAME=VALUE, got {pair!r}")
-        if name not in ir.inputs:
-            known = ", ".join(ir.inputs) or "none"
-            raise WrongInput(f"the workflow has no input {name!r}; its inputs: {known}")
-        values[name] = _value(name, text, ir.inputs[name].get("type", "any"))
-    return values
+    try:
+        texts = named(pairs, ir.inputs)
+    except ValueError as error:
+        raise WrongInput(str(error)) from None
+    return {name: _value(name, text, ir.inputs[name].get("type", "any")) for name, text in texts.items()}
 
 
 def _value(name: str, text: str, kind: str) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ...diagnostics.diagnostic import Diagnostic
 from .amount import Range
 from .clock import TimeBounds
+from .cluster import Cluster
 from .node import Node
 from .tokens import Price, Tokens
 from .totals import Totals
@@ -22,6 +24,10 @@ class Plan(NamedTuple):
     """All nodes together."""
     missing: tuple[str, ...] = ()
     """Inputs that a run has to be given and that are not known here."""
+    findings: tuple[Diagnostic, ...] = ()
+    """What lowering the workflow warns of."""
+    cluster: Cluster | None = None
+    """Where parallel batches run, if not in one process."""
 
     def flat(self) -> Iterator[tuple[int, Node]]:
         """Every node with how deep it stands in sub-workflows."""

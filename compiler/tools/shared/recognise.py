@@ -13,7 +13,8 @@ import json
 import re
 from typing import Any
 
-from ...generated_folder import LOWERED, MAP
+from ...generated_folder import MAP
+from ...generated_header import LOWERED
 
 _FOREIGN = frozenset({"position", "data", "typeVersion"})
 _NODES = re.compile(r'"nodes"\s*:\s*\[')

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...cli import allow_outside
+from ...cli import allow_outside, nodes_file, out_folder
 from ...diagnostics.diagnostic import LowerError, Severity
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import FAILED
@@ -18,28 +18,19 @@ if TYPE_CHECKING:
     from .explore import Explored
 
 
-def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
-    """The value of -o: an empty one is a variable that was not set, never this folder."""
-    if value == "":
-        raise click.BadParameter("is empty; for this folder, write `.`")
-    return None if value is None else Path(value)
-
-
 @click.command()
 @click.argument("workflow", type=click.Path(path_type=str))
 @click.option(
     "-o",
     "--out",
-    metavar="DIR",
-    callback=_place,
+    metavar="DIR|FILE.html",
+    callback=out_folder,
     help="Write WORKFLOW's page into DIR, or as the file DIR/NAME.html; without it, into a temporary folder.",
 )
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
 @allow_outside
 @click.option("--serve", is_flag=True, help="Serve the page at 127.0.0.1 and load it again whenever WORKFLOW is saved.")
-@click.option(
-    "--nodes", metavar="FILE", type=click.Path(path_type=Path), help="A TOML file: the class of each node type."
-)
+@nodes_file
 def view(workflow: str, out: Path | None, no_open: bool, serve: bool, nodes: Path | None) -> None:
     """Show WORKFLOW beside what it becomes, in a browser.
 

@@ -47,7 +47,7 @@ def explore(workflow: str, nodes_file: Path | None = None, *, stdin: BinaryIO | 
             seen.append(result)
 
     def lowered(*, program: bool) -> Compiled:
-        options = Options(nodes_file=nodes_file, program=program, maps=False)
+        options = Options(nodes_file=nodes_file, program=program, maps=False, ask_pflow=True)
         return run(workflow, options, stdin=io.BytesIO(content), on_stage=watch)
 
     compiled: Compiled | None = None

@@ -12,10 +12,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, printable
-from ...emit.emit import summary
+from ...emit.emit import jinja, summary
 from ...ir.lowered import LoweredBatch
 from ...ir.paths import Path
 from ...write import PAGE_MARK
@@ -24,9 +23,6 @@ from .graph import graph_of
 from .links import NONE, Links, links_of
 from .panes import Note, kept_of, notes_of, pane_of
 from .shorten import Gap, Kept, long_values
-
-if TYPE_CHECKING:
-    import jinja2
 
 Plan = Mapping[str, Mapping[str, object]]
 """By node id what is known of its run, in the order in which it is shown: {"items": "40", "calls": "40 to 120"}."""
@@ -65,7 +61,7 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
     style, script = _assets()
     graph = graph_of(explored.document.data, _batches(explored)) if explored.document else None
     return (
-        _jinja()
+        jinja("explorer", html=True)
         .get_template("page.html.jinja")
         .render(
             mark=PAGE_MARK,
@@ -194,17 +190,3 @@ def _assets() -> tuple[str, str]:
 
     script = "".join(read(name) for name in _SCRIPTS)
     return "\n" + "".join(read(name) for name in _STYLES), f'\n"use strict";\n(() => {{\n{script}}})();\n'
-
-
-@functools.cache
-def _jinja() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("pflow_lower.templates", package_path="explorer"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )

@@ -46,7 +46,9 @@ INPUTS: dict[str, dict[str, Any]] = {
 def build_flow() -> Workflow:
     """The steps and the edges between them."""
     forecast = ForecastBatch(Forecast())
-    return Workflow(start=forecast, file=beside(__file__, "workflow.json"))
+    return Workflow(
+        start=forecast, file=beside(__file__, "workflow.json"), inputs=INPUTS
+    )
 
 
 def outputs(shared: Shared) -> Params:

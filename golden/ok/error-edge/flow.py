@@ -51,7 +51,7 @@ def build_flow() -> Workflow:
     check.next(alarm, "error")
     scan.next(done)
     scan.next(alarm, "error")
-    return Workflow(start=check, file=beside(__file__, "workflow.json"))
+    return Workflow(start=check, file=beside(__file__, "workflow.json"), inputs=INPUTS)
 
 
 def check_params(shared: Shared) -> Params:

@@ -63,7 +63,9 @@ def build_flow() -> Workflow:
     inline = InlineBatch(no_class("inline", 'it\'s "one"'))
     it_s_7_7_raw.next(inline)
     it_s_7_7_raw.next(inline, 'it\'s "not"\ndefault {{ }}')
-    return Workflow(start=it_s_7_7_raw, file=beside(__file__, "workflow.json"))
+    return Workflow(
+        start=it_s_7_7_raw, file=beside(__file__, "workflow.json"), inputs=INPUTS
+    )
 
 
 def outputs(shared: Shared) -> Params:

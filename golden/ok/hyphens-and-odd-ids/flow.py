@@ -72,7 +72,9 @@ def build_flow() -> Workflow:
     class_.next(FetchPage)
     FetchPage.next(step_2)
     step_2.next(step_10)
-    return Workflow(start=fetch_page, file=beside(__file__, "workflow.json"))
+    return Workflow(
+        start=fetch_page, file=beside(__file__, "workflow.json"), inputs=INPUTS
+    )
 
 
 def outputs(shared: Shared) -> Params:

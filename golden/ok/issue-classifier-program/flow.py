@@ -55,7 +55,9 @@ def build_flow() -> Workflow:
     report = Step("report", LLMNode(), report_params)
     list_issues.next(classify)
     classify.next(report)
-    return Workflow(start=list_issues, file=beside(__file__, "workflow.json"))
+    return Workflow(
+        start=list_issues, file=beside(__file__, "workflow.json"), inputs=INPUTS
+    )
 
 
 def list_issues_params(shared: Shared) -> Params:

@@ -73,6 +73,7 @@ def build_flow() -> Workflow:
     return Workflow(
         start=extract_revenue_figures_of_every_region_from_the_reports,
         file=beside(__file__, "workflow.json"),
+        inputs=INPUTS,
     )
 
 

@@ -9,6 +9,7 @@
 from pflow_lower.runtime import (
     Batch,
     Call,
+    RayOptions,
     Result,
     SequentialBatchNode,
     Shared,
@@ -22,12 +23,12 @@ class EmbedBatch(ThreadedBatchNode):
 
     node_id = "embed"
     alias = "item"
-    ray_options = {
-        "num_cpus": 2,
-        "num_gpus": 0.5,
-        "memory": 2000000000,
-        "runtime_env": {"env_vars": {"MODEL": "small"}},
-    }
+    ray_options = RayOptions(
+        num_cpus=2,
+        num_gpus=0.5,
+        memory=2000000000,
+        runtime_env={"env_vars": {"MODEL": "small"}},
+    )
 
     def prep(self, shared: Shared) -> Batch:
         items = ["a", "b"]
@@ -44,7 +45,7 @@ class ParseBatch(ThreadedBatchNode):
 
     node_id = "parse"
     alias = "item"
-    ray_options = {"num_cpus": 2}
+    ray_options = RayOptions(num_cpus=2)
 
     def prep(self, shared: Shared) -> Batch:
         items = ["a", "b"]

@@ -62,7 +62,7 @@ def build_flow() -> Workflow:
     read.next(summarise)
     summarise.next(combine)
     combine.next(save)
-    return Workflow(start=list_, file=beside(__file__, "workflow.json"))
+    return Workflow(start=list_, file=beside(__file__, "workflow.json"), inputs=INPUTS)
 
 
 def list_params(shared: Shared) -> Params:

@@ -19,7 +19,7 @@ from ...options import Options
 DEEPEST = 10
 """How deep sub-workflows stand in sub-workflows at most, as in pflow."""
 _MOST_NODES = 10_000
-"""How many nodes of sub-workflows get a forecast at most."""
+"""How many nodes of sub-workflows are looked at at most."""
 
 
 class NotWalked(Exception):

@@ -1,0 +1,186 @@
+"""What travels between the driver and the workers of a cluster, and that it can.
+
+To the workers go, once a batch, the node, the store and what was captured, and in every chunk its items; back come
+outcomes, as plain tuples, which are pickled several times as fast as objects. What cannot be pickled is said of before
+the first item runs, by its name and by where it comes from; outputs that cannot be are the failure of their item.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import sys
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from .data_types import Result
+from .missing import Missing
+from .ray_cluster import NotForRay, ray_itself
+from .values import Capture
+
+if TYPE_CHECKING:
+    from .batch import Batch
+    from .call import Call
+
+E = TypeVar("E", bound=BaseException)
+
+
+class Outcome(NamedTuple):
+    """What became of one item on a worker. It is sent without the fields at its end that are as ever."""
+
+    at: int
+    result: Result | None
+    seconds: float
+    error: str | None = None
+    exception: Exception | None = None
+    attempt: int = 1
+    warnings: Any = None
+    has_entered: bool = True
+    """Whether the last attempt had its parameters, and got as far as the node."""
+
+
+USUAL = 3
+"""How many fields are sent of an item that ended well at its first attempt."""
+
+
+Given = tuple[str, Any]
+"""The name of the sign that the batch is over, and what was shipped: pickled, or in a list the reference to it."""
+
+
+class Shipped(NamedTuple):
+    """What every worker needs, once: the node, the store and what was captured."""
+
+    node: Any
+    shared: dict[str, Any]
+    captures: dict[str, Capture]
+    total: int | None
+    pacer: Any
+
+
+def shipped(node: Any, batch: Batch, pacer: Any) -> bytes:
+    """What workers get. Raises: NotForRay, if a part of it cannot be pickled."""
+    cloudpickle: Any = ray_itself().cloudpickle
+
+    def check(value: Any, what: str) -> None:
+        try:
+            cloudpickle.dumps(value)
+        except Exception as error:
+            raise NotForRay(f"{batch.node_id}: {what} cannot be sent to a worker: {error}") from error
+
+    captures = {}
+    for name, value in vars(batch.given).items():
+        reference = batch.references[name].without_start()
+        kept = value.without_start() if isinstance(value, Missing) else value
+        check(kept, f"the captured value ${{{reference.reference(lambda _: '')}}} (a {type(kept).__name__})")
+        captures[name] = Capture(kept, reference)
+    for module in _only_here(type(node), type(node.inner)):
+        cloudpickle.register_pickle_by_value(module)
+    worker = copy.copy(node)
+    worker.engine = node.engine.for_worker()
+    worker.successors = {}
+    check(worker.inner, f"the node `{type(node.inner).__qualname__}` that runs for each item")
+    check(worker, f"the class {type(node).__qualname__}")
+    shared = {}
+    for name, value in batch.shared.items():
+        if name[:2] == "__":
+            continue  # the engine's own: displays, traces
+        if _why_not_pickled(cloudpickle.dumps, value):
+            warnings.warn(
+                f"shared[{name!r}] (a {type(value).__name__}) cannot be sent to workers: nodes do not find it there",
+                stacklevel=2,
+            )
+        else:
+            shared[name] = value
+    return bytes(cloudpickle.dumps(Shipped(worker, shared, captures, batch.total, pacer)))
+
+
+def pickled_items(batch: Batch, calls: dict[int, Call], width: int) -> bytes:
+    """The items of a chunk and how many of them run at a time, as one value: Ray goes through what is in a list piece
+    by piece.
+
+    Raises: NotForRay, for an item that cannot be pickled.
+    """
+    dumps = ray_itself().cloudpickle.dumps
+    items = [(index, call.item) for index, call in calls.items()]
+    try:
+        return bytes(dumps((width, items)))
+    except Exception as error:
+        for index, item in items:
+            if why := _why_not_pickled(dumps, item):
+                kind = type(item).__name__
+                raise NotForRay(
+                    f"{batch.node_id}: item [{index}] (a {kind}) cannot be sent to a worker: {why}"
+                ) from error
+        raise NotForRay(f"{batch.node_id}: the items cannot be sent to a worker: {error}") from error
+
+
+def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
+    """What is sent of `call`: without the item, which the driver has, and with an exception that can be pickled."""
+    if result is not None:  # the driver knows these
+        del result["item"], result["original_index"]
+        if call.batch.has_keys:
+            del result["key"]
+    warned = call.store.get("__warnings__") if call.store is not None else None
+    if call.error is None and call.exception is None and call.attempt == 1 and not warned:
+        return call.index, result, call.seconds
+    exception = None if call.exception is None else picklable(call.exception)
+    return call.index, result, call.seconds, call.error, exception, call.attempt, warned, call.entered == call.attempt
+
+
+def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:
+    """Outcomes as they are sent, and with them what ends the batch, where an item raised that: the item's index and
+    the exception, or None. An item whose outputs cannot be pickled has failed of that."""
+    dumps = ray_itself().cloudpickle.dumps
+    abort = min(aborts, key=lambda found: found[0]) if aborts else None
+    if abort is not None:
+        abort = abort[0], picklable(abort[1])
+    try:
+        return bytes(dumps((outcomes, abort)))
+    except Exception:  # noqa: BLE001  a node may put out anything: which one it is, is found out one by one
+        return bytes(dumps(([_sendable(outcome, dumps) for outcome in outcomes], abort)))
+
+
+def _sendable(outcome: tuple[Any, ...], dumps: Any) -> tuple[Any, ...]:
+    why = _why_not_pickled(dumps, outcome)
+    if not why:
+        return outcome
+    made = RuntimeError(f"the outputs cannot be sent back from a worker: {why}")
+    return tuple(Outcome(*outcome)._replace(result=None, error=str(made), exception=made, warnings=None))
+
+
+def _why_not_pickled(dumps: Any, value: Any) -> str:
+    try:
+        dumps(value)
+    except Exception as error:  # noqa: BLE001  values fail at being pickled as they like
+        return str(error) or type(error).__name__
+    return ""
+
+
+def picklable(exception: E) -> E | RuntimeError:
+    """`exception`, or one that says the same and can be sent."""
+    try:  # a class that came here by value goes back as itself: cloudpickle knows it again
+        pickle.loads(ray_itself().cloudpickle.dumps(exception))
+    except Exception:  # noqa: BLE001  exceptions fail at being pickled as they like
+        made = RuntimeError(f"{type(exception).__name__}: {exception}")
+        for note in getattr(exception, "__notes__", ()):
+            if hasattr(made, "add_note"):
+                made.add_note(note)
+        return made
+    return exception
+
+
+def _only_here(*classes: type) -> Iterator[ModuleType]:
+    """The modules of `classes` that are not installed, so that a worker may not find them by their names."""
+    paths = sysconfig.get_paths()
+    installed = tuple(os.path.join(os.path.realpath(paths[name]), "") for name in ("stdlib", "purelib", "platlib"))
+    for name in {base.__module__ for cls in classes for base in cls.__mro__}:
+        module = sys.modules.get(name)
+        if module is None or name in sys.builtin_module_names or name.partition(".")[0] == "pflow_lower":
+            continue
+        file = getattr(module, "__file__", None)
+        if file is None or not os.path.realpath(file).startswith(installed):
+            yield module
