@@ -77,6 +77,16 @@ def test_a_comment_is_one_comment_line(text: str) -> None:
     assert ast.parse(f"x = 1\n{spelled}\n").body[1:] == []
 
 
+@pytest.mark.parametrize(("length", "shown"), [(86, "a" * 86), (87, "a" * 85 + "…"), (200, "a" * 85 + "…")])
+def test_a_comment_is_as_long_as_a_line(length: int, shown: str) -> None:
+    assert comment("a" * length) == f"# {shown}"
+
+
+@pytest.mark.parametrize("value", [(), ("a",), ("a", "b")])
+def test_names_of_ours_are_a_tuple(value: tuple[str, ...]) -> None:
+    assert ast.literal_eval(literal(value)) == value
+
+
 @given(st.lists(TEXTS | st.sampled_from([PyName("a"), PyCall("find", (PyName("a"), PyLiteral("b")))]), max_size=6))
 def test_text_with_expressions_evaluates_to_its_parts(parts: list[Any]) -> None:
     spelled = lay_out(PyFString(tuple(parts)), 2, "value = ")

@@ -47,10 +47,14 @@ class Mutant:
         """The functions in which it differs from the file; None if it differs elsewhere."""
         return changed(code_of(Path(self.file).read_text(encoding="utf-8"), self.file), self.code())
 
+    @property
+    def name(self) -> str:
+        return Path(self.file).relative_to(ROOT).as_posix()
+
     def difference(self) -> str:
         old = Path(self.file).read_text(encoding="utf-8").splitlines()
         lines = list(difflib.unified_diff(old, self.source.splitlines(), lineterm="", n=0))[2:]
-        return "\n".join([f"{Path(self.file).relative_to(ROOT)}: {self.operator}", *lines])
+        return "\n".join([f"{self.name}: {self.operator}", *lines])
 
 
 def mutants_of(file: Path) -> Iterator[Mutant]:

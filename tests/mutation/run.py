@@ -48,8 +48,8 @@ from processes import ENDLESS, Work, collect, file_of, forked, run, trace
 PACKAGE = ROOT / "compiler"
 ROOMS = ["analyse", "lowering", "emit", "tools/diff"]
 TESTS = """analyse batch_keys check child_workflows diff evaluation explain foreseen formats generated_class golden
-golden_diff golden_lint golden_plan hostile_names invariance lint lowering mermaid names nested_batches node_types
-outside pflow_interfaces plan prompt_cache python_text source_map validate verify""".split()
+golden_diff golden_lint golden_plan hostile_names invariance lint lowering lsp mermaid names nested_batches node_types
+outside pflow_interfaces plan programs prompt_cache python_text source_map validate verify view""".split()
 """Test files that have to do with the rooms and run them in their own process."""
 HEAVY = "jinja2 jsonschema rich.progress pflow.cli pflow.runtime.compilation.compiler pygls.lsp.server".split()
 """What tests import of others and takes long: imported once, before anything is forked."""
@@ -86,6 +86,9 @@ class Known:
         order = sorted(tests, key=lambda test: (-self.kills[mutant.file, test], self.seconds[test], test))
         total = itertools.accumulate(self.seconds[test] for test in order)
         return [test for test, until_here in zip(order, total, strict=True) if until_here <= SECONDS]
+
+    def counts(self) -> str:
+        return ", ".join(f"{count} {became}" for became, count in self.became.items())
 
     def judge(self, mutant: Mutant, tests: list[str], work: Work) -> None:
         """Have a mutant tried, and print it if it survives."""
@@ -149,7 +152,9 @@ def try_functions(session: pytest.Session, mutants: list[Mutant], known: Known) 
             functions[each.__code__.co_filename, each.__code__.co_firstlineno].append(each)
     gc.freeze()  # else a forked process copies all memory just because it collects garbage
     others = []
-    for mutant in mutants:
+    for before, mutant in zip([mutants[0], *mutants], mutants, strict=False):
+        if mutant.file != before.file:
+            print(f"{before.name} is done, so far {known.counts()}\n", flush=True)
         changes = [
             [(each, new) for each in functions[mutant.file, old.co_firstlineno] if each.__code__ == old]
             for old, new in mutant.functions() or ()
@@ -224,7 +229,7 @@ def main() -> int:
     for mutant in others:
         tests = known.tests_of_file(mutant)
         known.judge(mutant, tests, functools.partial(import_and_run, mutant, tests, known))
-    print(f"{len(mutants)} mutants: " + ", ".join(f"{count} {became}" for became, count in known.became.items()))
+    print(f"{len(mutants)} mutants: {known.counts()}")
     return 1 if known.became.keys() - {"killed", "endless"} else 0
 
 
