@@ -19,6 +19,7 @@ from pflow_lower.emit.python_text import (
     PyList,
     PyLiteral,
     PyName,
+    columns,
     comment,
     docstring,
     lay_out,
@@ -80,6 +81,11 @@ def test_a_comment_is_one_comment_line(text: str) -> None:
 @pytest.mark.parametrize(("length", "shown"), [(86, "a" * 86), (87, "a" * 85 + "…"), (200, "a" * 85 + "…")])
 def test_a_comment_is_as_long_as_a_line(length: int, shown: str) -> None:
     assert comment("a" * length) == f"# {shown}"
+
+
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("é", 1), ("e\u0301", 1), ("日本", 4), ("a😀", 3)])
+def test_columns_are_those_of_a_terminal(text: str, width: int) -> None:
+    assert columns(text) == width
 
 
 @pytest.mark.parametrize("value", [(), ("a",), ("a", "b")])
