@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pflow_lower.emit.emit import import_lines
 from pflow_lower.emit.python_text import (
     PyCall,
     PyDict,
@@ -92,3 +93,15 @@ def test_layout_changes_no_value(value: Any, indent: int) -> None:
     names: dict[str, Any] = {"float": float}
     exec("".join(f"{'    ' * level}if True:\n" for level in range(indent)) + spelled, names)  # noqa: S102
     assert repr(names["value"]) == repr({"key": value, "list": [value]})
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(87, 1), (88, 1), (89, 4)])
+def test_an_import_is_opened_up_as_formatters_do(columns: int, lines: int) -> None:
+    names = ["a" * 30, "b" * (columns - len("from somewhere import , ") - 30)]
+    (text,) = import_lines({"elsewhere": [], "somewhere": names})
+    assert len(text.splitlines()) == lines
+
+
+def test_names_are_imported_in_the_order_of_sorters() -> None:
+    (text,) = import_lines({"m": ["run", "Node2", "Node10", "A", "AB", "Z", "MAX", "a"]})
+    assert text == "from m import AB, MAX, A, Node2, Node10, Z, a, run"

@@ -212,12 +212,18 @@ class PflowEngine(Engine):
         is_enough = call.batch.results_file is not None and len(events) >= MOST_KEPT
         if is_enough and not self.has_more:
             return  # as with errors: the first ones, since there may be millions
+        ran_elsewhere = call.store is None
         store = item_store(call) if call.store is None else call.store
         result = call.result
-        if call.restored:
+        if call.restored or (ran_elsewhere and result is not None):
             store[self.node_id] = result
         written: Any = store.get(self.node_id)
-        ordinary = not call.restored and record is None and written is result is not None and not self.has_more
+        ordinary = (
+            not (call.restored or ran_elsewhere)
+            and record is None
+            and written is result is not None
+            and not self.has_more
+        )
         if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
                 self.events.keep(written, call.seconds, call.engine_data)
