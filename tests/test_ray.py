@@ -26,7 +26,7 @@ from pocketflow import AsyncNode, Node
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_cluster import NotForRay
-from pflow_lower.runtime.ray_driver import Driver
+from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.tools.plan.cluster import Cluster, dealt
@@ -110,6 +110,11 @@ def shown(found: dict[str, Any]) -> str:
 @pytest.mark.parametrize("items", [[], ["a"], [*map(str, range(300)), "bad"]])
 def test_results_are_byte_for_byte_those_of_this_process(items: list[str]) -> None:
     assert shown(outcome(items, {})) == shown(outcome(items, {}, on=None))
+
+
+def test_what_is_large_is_sent_to_a_worker_once_by_reference() -> None:
+    items, large = list(map(str, range(50))), "x" * (MOST_IN_CODE + 1)
+    assert shown(outcome(items, {}, large=large)) == shown(outcome(items, {}, on=None, large=large))
 
 
 def test_asynchronous_nodes_run_too() -> None:
