@@ -82,6 +82,40 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
     return compare(source_of(from_data(old)), source_of(from_data(new)))
 
 
+# --- What a key of a batch means
+
+
+RETRIES = {"max_retries": 2}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds", "sentence"),
+    [
+        ({}, {"timeout": 5}, "behaviour", "has failed when it has taken 5 s."),
+        (RETRIES, {**RETRIES, "timeout": 5}, "behaviour cost", "has failed when it has taken 5 s."),
+        ({"timeout": 5}, {}, "behaviour", "may take as long as it likes."),
+        ({**RETRIES, "timeout": 5}, RETRIES, "behaviour", "may take as long as it likes."),
+        ({"tolerated_failures": 1}, {"tolerated_failures": 2}, "behaviour", "more than 2 items have failed; before, 1"),
+        ({}, {"tolerated_failures": 2}, "behaviour", "before, it went on after any number."),
+        ({"tolerated_failures": 2}, {}, "behaviour", "goes on after any number of failures."),
+        ({"resume": False}, {"resume": True}, "behaviour", "what was paid for is kept."),
+        ({"resume": True}, {"resume": False}, "behaviour cost", "the next run does every item again."),
+        ({}, {"key": "${who.id}"}, "behaviour", "Items have a name in results"),
+        ({"key": "${who.id}"}, {}, "behaviour", "Items have no name any more"),
+        ({"key": "${who.id}"}, {"key": "${who.name}"}, "behaviour", "Items are called something else"),
+        ({}, {"rate": "60/min"}, "schedule", "start at most as often as `60/min` says"),
+        ({"rate": "60/min"}, {}, "schedule", "start as fast as items are done."),
+        ({}, {"retry_backoff": "exponential"}, "schedule", "doubles each time"),
+        ({"retry_backoff": "exponential", "retry_wait": 2}, {"retry_wait": 2}, "schedule", "is always 2 s."),
+    ],
+)
+def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
+    shared = {"error_handling": "continue"}
+    (change,) = changes(with_batch(**shared, **old), with_batch(**shared, **new))
+    assert sorted(kind.value for kind in change.kinds) == kinds.split()
+    assert sentence in change.sentence
+
+
 # --- Exit status and forms
 
 

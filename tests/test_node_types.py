@@ -472,6 +472,16 @@ class TestWhatCannotBeLookedAt:
         looked = self.resolved(tmp_path, "class Echo: ...", name)
         assert (looked.missing, looked.near) == (missing, near)
 
+    @pytest.mark.parametrize(
+        ("name", "help"),
+        [("m:Ecko", "did you mean Echo?"), ("m:Qqqq", "whoever makes the node will get an ImportError")],
+    )
+    def test_help_for_a_class_that_its_module_does_not_have(self, tmp_path: Path, name: str, help: str) -> None:
+        write(tmp_path / "m.py", "class Echo: ...")
+        write(tmp_path / "wf.json", json.dumps({"nodes": [{"id": "a", "type": name, "batch": {"items": [1]}}]}))
+        (found,) = lower(tmp_path / "wf.json").diagnostics
+        assert (found.code, found.help) == ("PFL332", help)
+
     def test_with_and_without_the_application_the_same_or_a_finding(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
