@@ -37,6 +37,9 @@ WORKFLOW: dict[str, Any] = {
 }
 
 
+BATCH = WORKFLOW["nodes"][0]["batch"]
+
+
 @pytest.fixture
 def diff(run: Run) -> Run:
     return partial(run, "diff")
@@ -220,6 +223,30 @@ def test_the_working_tree_against_a_revision(diff: Run, repository: Path) -> Non
     assert shown.out.startswith("flows/greet.json: 1 change (1 behaviour, 1 cost)")
 
 
+@pytest.mark.parametrize(
+    ("asked", "changed"),
+    [
+        ("main..branch", {"batch.max_retries", "batch.error_handling"}),
+        ("main...branch", {"batch.error_handling"}),
+        ("branch...main", {"batch.max_retries"}),
+        ("main...", {"batch.error_handling"}),
+        ("...main", {"batch.max_retries"}),
+        ("main~", {"batch.error_handling"}),
+    ],
+)
+def test_two_revisions_or_where_they_parted(diff: Run, repository: Path, asked: str, changed: set[str]) -> None:
+    flow = json.loads(Path("flows/greet.json").read_text())
+    git("branch", "branch")
+    for branch, key in (("main", {"max_retries": 3}), ("branch", {"error_handling": "continue"})):
+        git("checkout", "-q", branch)
+        write(
+            "flows/greet.json", {**flow, "nodes": [{**flow["nodes"][0], "batch": {**BATCH, **key}}, flow["nodes"][1]]}
+        )
+        commit()
+    shown = json.loads(diff(f"--git={asked}", "--format", "json").out)
+    assert {change["field"] for one in shown["comparisons"] for change in one["changes"]} == changed
+
+
 def test_a_prompt_in_a_file_of_its_own_is_part_of_the_workflow(diff: Run, repository: Path) -> None:
     Path("flows/prompts/greet.md").write_text("Insult ${who}\n")
     shown = diff("--git", "HEAD")
@@ -240,15 +267,15 @@ def test_moving_a_prompt_into_a_file_is_cosmetic(diff: Run, repository: Path) ->
 
 
 def test_new_removed_and_renamed_workflows(diff: Run, repository: Path) -> None:
-    write("flows/more.json", WORKFLOW)
+    write("flows/more.json", {**WORKFLOW, "nodes": [*WORKFLOW["nodes"], {"id": "c", "type": "shell", "params": {}}]})
     git("mv", "flows/greet.json", "flows/hello.json")
     text = diff("--git", "HEAD").out
-    assert "flows/more.json: a new workflow: 2 nodes, 1 of them batches" in text
+    assert "flows/more.json: a new workflow: 3 nodes, 1 of them batches" in text
     assert "greet.json:" not in text.replace("more.json", "")
     commit()
     Path("flows/more.json").unlink()
     shown = diff("--git", "HEAD", "--fail-on", "breaking")
-    assert shown.status == 1 and "flows/more.json: removed" in shown.out
+    assert shown.status == 1 and "flows/more.json: removed: 3 nodes, 1 of them batches" in shown.out
 
 
 def test_only_some_paths(diff: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
