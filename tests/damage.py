@@ -2,9 +2,11 @@
 
     python tests/damage.py --workflows 2000 --seed 1
 
-A workflow of `golden/` or `conformance/` is damaged at random: keys, edges, names, files, types, the text itself. It is
-lowered, linted, checked, planned, shown and compared with what it was, and run in pflow as generated code, on nodes of
-the conformance cases. A command is silent if it has nothing to say that it does not say of the sound workflow.
+A workflow of `golden/` or `conformance/` is damaged at random: keys, edges, names, files, types, the text itself, what
+stands beside it, the inputs on a command line. It is lowered, linted, checked, planned, shown and compared with what it
+was, and run in pflow as generated code, on nodes of the conformance cases. A command is silent if it has nothing to say
+that it does not say of the sound workflow. Markdown is damaged line by line: whatever takes something out of what pflow
+reads is to be said.
 What is found is printed by kind; the exit status is 1 then. `tests/test_damage.py` does so for some hundred.
 """
 
@@ -14,6 +16,7 @@ import argparse
 import contextlib
 import copy
 import io
+import itertools
 import json
 import os
 import random
@@ -29,6 +32,8 @@ from typing import Any, NamedTuple
 import fuzz_pflow
 
 from pflow_lower import cli
+from pflow_lower import lower as api_lower
+from pflow_lower.runtime.arguments import read_inputs
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "golden"
@@ -37,6 +42,9 @@ CONFORMANCE = HERE / "conformance"
 Json = dict[str, Any]
 Place = tuple[Any, Any]
 """A container and the key or index of one thing in it."""
+
+NOTHING = "nothing has changed that means anything"
+"""What diff says where it has nothing to say."""
 
 NOT_TOUCHED = {"command", "code", "description", "purpose", "ir_version"}
 """Parameters whose text is a program of its own, which a damage could make do anything; and prose."""
@@ -238,6 +246,24 @@ def remove_node(rng: random.Random, ir: Json) -> str:
     return "node removed"
 
 
+def misspell_model(rng: random.Random, ir: Json) -> str:
+    found = [node["params"] for node in ir["nodes"] if "model" in node.get("params", {})]
+    if not found:
+        return ""
+    rng.choice(found)["model"] = rng.choice([{"x": 1}, 5, ["gpt-5"], True])
+    return "model: no text"
+
+
+def change_code_input(rng: random.Random, ir: Json) -> str:
+    found = [node["params"].get("inputs") for node in ir["nodes"] if node["type"] == "code"]
+    found = [inputs for inputs in found if isinstance(inputs, dict) and inputs]
+    if not found:
+        return ""
+    inputs = rng.choice(found)
+    inputs[rng.choice(list(inputs))] = rng.choice([["x"], {"x": 1}, None, 1.5])
+    return "input of code: another type"
+
+
 def double_node(rng: random.Random, ir: Json) -> str:
     ir["nodes"].append(copy.deepcopy(rng.choice(ir["nodes"])))
     return "node doubled"
@@ -253,7 +279,7 @@ def move_node(rng: random.Random, ir: Json) -> str:
 DAMAGES: tuple[Callable[[random.Random, Json], str], ...] = (
     *(delete_key, misspell_key, change_type, change_number, delete_edge, bend_edge, turn_edge, change_action),
     *(rename_node, rename_input, rename_alias, misspell_type, misspell_reference, break_reference, misspell_file),
-    *(remove_node, double_node, move_node),
+    *(remove_node, double_node, move_node, misspell_model, change_code_input),
 )
 
 
@@ -265,6 +291,64 @@ def damaged(sound: Sound, rng: random.Random) -> tuple[Json, str]:
         ir = copy.deepcopy(sound.ir)
         done = rng.choice(DAMAGES)(rng, ir)
     return ir, done
+
+
+def delete_file(rng: random.Random, folder: Path, text: str) -> str:
+    """Delete a file that the workflow mentions; "" if there is none."""
+    found = [file for file in sorted(folder.iterdir()) if file.is_file() and file.name in text]
+    if not found:
+        return ""
+    file = rng.choice(found)
+    file.unlink()
+    return f"file {file.name} deleted"
+
+
+# --- Damages of Markdown: each changes a line so that pflow reads something else than what stands there
+
+_BULLET = re.compile(r"- (\w+):")
+
+
+def double_bullet(rng: random.Random, lines: list[str], at: int) -> str:
+    lines.insert(at, lines[at])
+    return "bullet doubled"
+
+
+def misspell_bullet(rng: random.Random, lines: list[str], at: int) -> str:
+    found = _BULLET.match(lines[at])
+    assert found is not None
+    lines[at] = f"- {misspelt(rng, found[1])}{lines[at][found.end(1) :]}"
+    return "key of a bullet misspelt"
+
+
+def glue_bullet(rng: random.Random, lines: list[str], at: int) -> str:
+    lines[at] = f"-{lines[at][2:]}"
+    return "bullet without its space"
+
+
+def outdent(rng: random.Random, lines: list[str], at: int) -> str:
+    lines[at] = lines[at].lstrip()
+    return "line out of its bullet"
+
+
+def misspell_section(rng: random.Random, lines: list[str], at: int) -> str:
+    lines[at] = f"## {misspelt(rng, lines[at][3:])}"
+    return "section misspelt"
+
+
+def misspell_language(rng: random.Random, lines: list[str], at: int) -> str:
+    lines[at] = lines[at].replace("yaml", rng.choice(["yml", "yamml", "yal"]), 1)
+    return "language of a block misspelt"
+
+
+LINE_DAMAGES: tuple[tuple[Callable[[random.Random, list[str], int], str], re.Pattern[str]], ...] = (
+    (double_bullet, _BULLET),
+    (misspell_bullet, _BULLET),
+    (glue_bullet, _BULLET),
+    (outdent, re.compile(r" +(parallel|max_concurrent|error_handling): ")),
+    (misspell_section, re.compile(r"## (Inputs|Steps|Outputs)$")),
+    (misspell_language, re.compile(r"```yaml ")),
+)
+"""Each with the lines that it can damage."""
 
 
 # --- What is said, and what a run gives
@@ -352,12 +436,11 @@ def refused(ir: Json, file: Path) -> list[str]:
 def examine(sound: Sound, seed: int, bench: fuzz_pflow.Bench, work: Path) -> Iterator[Finding]:
     """Damage a workflow once and go through the commands."""
     rng = random.Random(f"{sound.name} {seed}")
-    ir, done = damaged(sound, rng)
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(sound.folder, work, ignore=lambda folder, names: [n for n in names if n.endswith((".py", ".json"))
                     and n != "chapter.json"])  # fmt: skip
     text = json.dumps(sound.ir, indent=1).replace("{files}", ".").replace("{children}", ".").replace("{tmp}", "tmp")
-    torn = json.dumps(ir, indent=1).replace("{files}", ".").replace("{children}", ".").replace("{tmp}", "tmp")
+    ir, done = copy.deepcopy(sound.ir), ""
     here = Path.cwd()
     os.chdir(work)
     try:
@@ -368,6 +451,13 @@ def examine(sound: Sound, seed: int, bench: fuzz_pflow.Bench, work: Path) -> Ite
         if sound_said.status:
             return
         known = findings(sound_said) | findings(command("lint", "wf.json", *flags))
+        yield from _with_wrong_inputs(sound, rng, seed)
+        before = refused(json.loads(text), Path("old.json").absolute())
+        if rng.random() < 0.1:
+            done = delete_file(rng, Path(), text)
+        if not done:
+            ir, done = damaged(sound, rng)
+        torn = json.dumps(ir, indent=1).replace("{files}", ".").replace("{children}", ".").replace("{tmp}", "tmp")
         Path("wf.json").write_text(torn)
         lower = command("wf.json", "--emit", "ir", *flags)
         said = {
@@ -379,7 +469,6 @@ def examine(sound: Sound, seed: int, bench: fuzz_pflow.Bench, work: Path) -> Ite
             "diff": command("diff", "old.json", "wf.json"),
         }
         expected = refused(json.loads(torn), Path("wf.json").absolute())
-        before = refused(json.loads(text), Path("old.json").absolute())
         why = next((f"pflow refuses: {line}" for line in expected if line not in before), "") if not before else ""
         if not why and sound.inputs is not None and lower.status == 0 and not findings(lower) - known:
             sound_run = ran(bench, sound.ir, sound.inputs)
@@ -390,10 +479,83 @@ def examine(sound: Sound, seed: int, bench: fuzz_pflow.Bench, work: Path) -> Ite
                 yield Finding(name, done, why, sound.name, seed)
             if name in ("plan", "view", "check") and answer.status == 0 and lower.status:
                 yield Finding(name, done, f"lower refuses: {lower.text.splitlines()[0][:160]}", sound.name, seed)
-            if name == "diff" and why and answer.status == 0 and "nothing" in answer.text.lower():
+            if name == "plan" and not flags and answer.status == 0 and not findings(lower) <= findings(answer):
+                unsaid = min(findings(lower) - findings(answer))
+                yield Finding(name, done, f"lower says: {unsaid[:160]}", sound.name, seed)
+            if name == "diff" and why and ir != sound.ir and answer.status == 0 and NOTHING in answer.text:
                 yield Finding(name, done, f"nothing has changed, although {why}", sound.name, seed)
     finally:
         os.chdir(here)
+
+
+def _with_wrong_inputs(sound: Sound, rng: random.Random, seed: int) -> Iterator[Finding]:
+    """Give the inputs of the sound workflow wrongly: under another name, or twice."""
+    if not sound.ir.get("inputs"):
+        return
+    name = rng.choice(list(sound.ir["inputs"]))
+    wrong = misspelt(rng, name)
+    for given in ([f"{name}=1", f"{name}=2"], *([[f"{wrong}=1"]] if wrong not in sound.ir["inputs"] else [])):
+        for words in (["plan", "wf.json"], ["prove", "wf.json"], ["run", "wf.pflow.md"]):
+            if (len(given) == 2 or words[0] != "run") and command(*words, *given).status != 2:
+                yield Finding(words[0], f"inputs {' '.join(given)}", "taken", sound.name, seed)
+        try:
+            read_inputs(sound.ir["inputs"], given)
+        except ValueError:
+            continue
+        yield Finding("flow.py", f"inputs {' '.join(given)}", "taken", sound.name, seed)
+
+
+def examine_markdown(file: Path, seed: int, work: Path) -> Iterator[Finding]:
+    """Damage a line of a Markdown workflow; that pflow reads something else then has to be said."""
+    rng = random.Random(f"{file.name} {seed}")
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(file.parent, work, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    text = file.read_text("utf-8")
+    here = Path.cwd()
+    os.chdir(work)
+    try:
+        Path("wf.pflow.md").write_text(text, "utf-8")
+        sound, known = _read(Path("wf.pflow.md"))
+        if sound is None:
+            return
+        lines = text.split("\n")
+        can = [(hurt, at) for hurt, which in LINE_DAMAGES for at, line in enumerate(lines) if which.match(line)]
+        hurt, at = rng.choice(can)
+        done = hurt(rng, lines, at)
+        Path("wf.pflow.md").write_text("\n".join(lines), "utf-8")
+        read, said = _read(Path("wf.pflow.md"))
+        if read is not None and (read != sound or hurt is double_bullet) and said <= known:
+            yield Finding("lower and lint", f"{done}: {lines[at]}", "pflow reads something else", file.name, seed)
+    finally:
+        os.chdir(here)
+
+
+def _read(file: Path) -> tuple[Json | None, set[str]]:
+    """What is lowered of a Markdown workflow without its prose, None if it is refused; and what is said of it."""
+    lowered, linted = command(str(file), "--emit", "ir"), command("lint", str(file))
+    said = findings(lowered) | findings(linted)
+    if lowered.status:
+        return None, said
+    return dict(_without_prose(api_lower(file).ir)), said
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_prose(inner) for key, inner in value.items() if key not in ("description", "purpose")}
+    return [_without_prose(inner) for inner in value] if isinstance(value, list) else value
+
+
+def markdown() -> list[Path]:
+    """Every workflow in Markdown that stands in golden/ and beside the tests."""
+    return sorted({*GOLDEN.glob("*/*/*.pflow.md"), *(HERE / "pflow_flows").rglob("*.pflow.md")})
+
+
+def search_markdown(number: int, seed: int) -> Iterator[Finding]:
+    """Damage `number` Markdown workflows, each in one line, from `seed` on."""
+    files = markdown()
+    with tempfile.TemporaryDirectory() as folder:
+        for n in range(number):
+            yield from examine_markdown(files[(seed + n) % len(files)], seed + n, Path(folder) / "work")
 
 
 def search(number: int, seed: int) -> Iterator[Finding]:
@@ -412,7 +574,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
-    for found in search(arguments.workflows, arguments.seed):
+    found_in_markdown = search_markdown(arguments.workflows // 4, arguments.seed)
+    for found in itertools.chain(search(arguments.workflows, arguments.seed), found_in_markdown):
         kinds[found.command, re.sub(r"'[^']*'|\"[^\"]*\"|\S*\d\S*", "*", found.symptom)[:90]].append(found)
     for (name, _), group in sorted(kinds.items(), key=lambda entry: -len(entry[1])):
         sys.stdout.write(f"{len(group):4} {name}\n")

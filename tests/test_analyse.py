@@ -95,6 +95,11 @@ def test_a_misspelled_node_is_found_at_its_place() -> None:
         ({"x": "${ a.out }"}, {}, "PFL302", "without spaces: ${a.out}"),
         ({"x": "${x:-y}"}, {}, "PFL302", 'a fallback is written ${x ?? "y"}'),
         ({"x": "${a.out"}, {}, "PFL302", "it is never closed"),
+        ({"x": "${a:b}"}, {}, "PFL302", "a reference is a path such as"),
+        ({"x": "${a.out[-1]}"}, {}, "PFL302", "an index is a number, 0 or more"),
+        ({"x": "${a.out[*]}"}, {}, "PFL302", "an index is a number, 0 or more"),
+        ({"x": "${a.out['y']}"}, {}, "PFL302", "an index is a number, 0 or more"),
+        ({"x": '${a.out["y"]}'}, {}, "PFL302", "an index is a number, 0 or more"),
         ({"x": "${a.out ?? 'x'}"}, {}, "PFL302", "each side of ?? is a reference or JSON"),
         ({"x": "${b.out}"}, {}, "PFL304", "is this node's own output"),
         ({"x": "${__execution__.x}"}, {}, "PFL306", "pflow's own"),
@@ -300,6 +305,29 @@ def test_an_edge_back_lets_a_node_look_ahead() -> None:
     assert errors(data) == []
     del edges[-1]["action"]
     assert "PFL305] edges[2]: the edges go round in a circle: a -> b -> c -> a" in errors(data)[0]
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        (7, "n0 -> n1 -> n2 -> n3 -> n4 -> n5 -> n6 -> n0"),
+        (8, "n0 -> n1 -> n2 -> n3 -> n4 -> n5 -> n6 -> n7 -> n0"),
+        (9, "n0 -> n1 -> n2 -> n3 -> n4 -> n5 -> n6 -> ... -> n0"),
+    ],
+)
+def test_a_long_circle_is_shown_in_part(length: int, shown: str) -> None:
+    nodes = [{"id": f"n{n}", "type": "any"} for n in range(length)]
+    edges = [{"from": f"n{n}", "to": f"n{(n + 1) % length}"} for n in range(length)]
+    (found,) = [line for line in errors({"nodes": nodes, "edges": edges}) if "PFL305" in line]
+    assert f"edges[{length - 1}]: the edges go round in a circle: {shown}\n" in found
+
+
+@pytest.mark.parametrize(("kind", "first"), [("str", "plain"), ("int", "${a.count}"), ("str", "say ${a.count}")])
+def test_every_input_of_code_is_looked_at(kind: str, first: str) -> None:
+    code = {"inputs": {"x": first, "y": "${a.results}"}, "code": f"x: {kind}\ny: int\nresult: int = 1"}
+    batch = {"id": "a", "type": "shell", "params": {"command": "date"}, "batch": {"items": [1]}}
+    data = {"nodes": [batch, {"id": "c", "type": "code", "params": code}], "edges": [{"from": "a", "to": "c"}]}
+    assert [(found.code, found.where) for found in findings(data)] == [("PFL315", "c.params.inputs.y")]
 
 
 def test_an_alias_elsewhere_is_a_warning() -> None:

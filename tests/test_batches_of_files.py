@@ -153,6 +153,50 @@ def test_an_empty_file_is_an_empty_batch_and_the_results_of_an_earlier_run_are_g
     assert results() == []
 
 
+MANY_FILES = {"items": {"file": "in/*.jsonl"}, "results": {"file": "out/*.jsonl"}}
+
+
+def many_files(*files: Iterable[Any]) -> None:
+    Path("in").mkdir()
+    for number, values in enumerate(files):
+        items(values, f"in/{number}.jsonl")
+
+
+@every_shape
+def test_a_star_stands_for_many_files(shape: str) -> None:
+    many_files([1, 2], [], ["bad", 3])
+    outcome = run(shape, {**MANY_FILES, "error_handling": "continue"})
+    assert (outcome["file"], outcome["success_count"]) == ("out/*.jsonl", 3)
+    assert [result["original_index"] for result in results("out/00000.jsonl")] == [0, 1, 3]
+    errors = [{"index": 2, "item": {"x": "bad"}, "error": "no such item"}]
+    counts = {"success_count": 3, "error_count": 1, "errors": errors}
+    assert json.loads(Path("out/manifest.json").read_text()) == {"files": ["00000.jsonl"], **counts}
+    again = {"items": {"file": "out/*.jsonl"}, "results": {"file": "out2.jsonl"}, "error_handling": "continue"}
+    with pytest.raises(RuntimeError, match="x"):
+        run(shape, again)  # the results of one are the items of another, which look different
+    assert run(shape, {**MANY_FILES, "error_handling": "continue"})["success_count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"items": {"file": "none/*.jsonl"}}, "cannot read none/.*: no file has such a name"),
+        ({"results": {"file": "./in/*.jsonl"}}, "the results would replace the items"),
+        ({"results": {"file": "*/out*.jsonl"}}, "many files of results are told apart by one star"),
+        ({"results": {"file": "there/*.jsonl"}}, "there/mine.jsonl is in the way"),
+    ],
+    ids=["no items", "the items", "two stars", "others"],
+)
+def test_many_files_that_cannot_be_are_said_before_the_first_call(files: dict[str, Any], said: str) -> None:
+    many_files([1])
+    Path("there").mkdir()
+    items([7], "there/mine.jsonl")
+    with pytest.raises(StreamError, match=said):
+        run("threads", {**MANY_FILES, **files})
+    assert not CALLS
+    assert Path("there/mine.jsonl").read_text() == '{"x": 7}\n' and Path("in/0.jsonl").read_text() == '{"x": 1}\n'
+
+
 @every_shape
 def test_fail_fast_keeps_what_was_done(shape: str) -> None:
     items([1, 2, "bad", *range(MANY)])

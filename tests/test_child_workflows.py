@@ -72,6 +72,8 @@ def test_inputs(inputs: object, code: str | None, tmp_path: Path) -> None:
         ("${start.said}", None, True),
         ("${start.siad}", None, False),
         ("${start.siad ?? 1}", None, True),
+        ("${start}", None, True),
+        ("${start.loop_stopped}", None, False),
         ("${start.results}", ["a"], True),
         ("${start.results[0].said}", ["a"], True),
         ("${start.results[0].item}", ["a"], True),
@@ -105,6 +107,14 @@ def test_what_is_not_known_before_a_run_is_left_alone(tmp_path: Path) -> None:
         assert said(write(tmp_path / "wf.json", node, inputs=inputs)) == []
 
 
+@pytest.mark.parametrize("name", ["saved", "${which}", 1])
+def test_outputs_of_a_workflow_that_is_not_a_file_are_not_known(name: object, tmp_path: Path) -> None:
+    child(tmp_path / "saved")  # of that name, and not what is meant
+    show = {"id": "show", "type": "shell", "params": {"command": "cat", "stdin": "${start.any}"}}
+    found = said(write(tmp_path / "wf.json", start(name), show, inputs={"which": {"type": "string"}}))
+    assert not [line for line in found if "PFL343" in line]
+
+
 def test_a_workflow_without_a_file_is_left_alone() -> None:
     pflow_lower.lower({"nodes": [start("./nowhere.pflow.md", {"x": "${item}"}, batch={"items": [1]})]})
 
@@ -115,6 +125,41 @@ def test_what_is_wrong_inside_is_said_with_its_place(tmp_path: Path) -> None:
     found = said(write(tmp_path / "wf.json", start("./b.json")))
     assert any(f"{tmp_path / 'c.json'}:1:" in line and "${nmae}" in line for line in found), found
     assert found[0].startswith("error[PFL340]")
+
+
+@pytest.mark.parametrize(("wrong", "more"), [(1, ""), (2, " (and 1 more)"), (3, " (and 2 more)")])
+def test_the_first_of_what_is_wrong_inside(wrong: int, more: str, tmp_path: Path) -> None:
+    nodes = [{"id": f"n{n}", "type": "shell", "params": {"command": f"${{gone{n}}}"}} for n in range(wrong)]
+    write(tmp_path / "b.json", *nodes)
+    (found,) = said(write(tmp_path / "wf.json", start("./b.json")))
+    assert "is refused: " in found and found.endswith(f"${{gone0}} names no node or input{more}")
+
+
+@pytest.mark.parametrize(
+    ("reference", "item"),
+    [("${item.w}", {"x": 1}), ("${item.w}", 1), ("${item[1]}", ["a"]), ("./${item.w}", {"w": 1}), ("${item}", "saved")],
+)
+def test_an_item_that_names_no_file_does_not_hide_the_next(reference: str, item: object, tmp_path: Path) -> None:
+    gone = {"${item[1]}": ["a", "./gone.json"], "${item}": "./gone.json"}.get(reference, {"w": "./gone.json"})
+    found = said(write(tmp_path / "wf.json", start(reference, batch={"items": [item, gone]})))
+    errors = [line for line in found if line.startswith("error")]
+    assert len(errors) == 1 and "gone.json cannot be read: no such file" in errors[0], found
+
+
+@pytest.mark.parametrize(
+    ("inputs", "given", "help"),
+    [
+        ({"name": {"type": "string"}}, "nmae", "did you mean `name`?"),
+        ({"name": {"type": "string"}, "word": {"type": "string"}}, "qqqq", "it has: name, word"),
+        ({}, "qqqq", "it has no inputs"),
+    ],
+)
+def test_help_for_an_unknown_input(inputs: dict[str, Any], given: str, help: str, tmp_path: Path) -> None:
+    write(tmp_path / "child.json", {**NODE, "params": {"command": "true"}}, inputs=inputs)
+    file = write(tmp_path / "wf.json", start("./child.json", {**dict.fromkeys(inputs, "a"), given: 1}))
+    with pytest.raises(LowerError) as caught:
+        pipeline.run(file, Options(code=False))
+    assert [one.help for one in caught.value.diagnostics if one.code == "PFL341"] == [help]
 
 
 def test_circles_and_depth_end(tmp_path: Path) -> None:

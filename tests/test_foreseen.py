@@ -69,6 +69,20 @@ def test_the_way_in_goes_on_from_a_node_that_runs() -> None:
     ]
 
 
+def test_the_way_in_goes_on_from_the_last_end() -> None:
+    found = findings({"nodes": nodes("a", "b", "c", "é"), "edges": edges("a>b", "a>c!error")}, "PFL323")
+    assert [finding.help for finding in found] == ['add {"from": "c", "to": "é"} to `edges`']
+
+
+@pytest.mark.parametrize(
+    ("items", "help"), [("${n}", 'declare the input "n" as "array"'), ("${a.count}", "refer to a list")]
+)
+def test_help_for_items_that_are_not_a_list(items: str, help: str) -> None:
+    one, other = ({**node, "batch": {"items": of}} for node, of in zip(nodes("a", "b"), ([1], items), strict=True))
+    data = {"inputs": {"n": {"type": "integer"}}, "nodes": [one, other], "edges": edges("a>b")}
+    assert [finding.help for finding in findings(data, "PFL324")] == [help]
+
+
 def test_items_of_every_node_are_looked_at() -> None:
     one, other = (
         {**node, "batch": {"items": items}} for node, items in zip(nodes("a", "b"), ([1], "${n}"), strict=True)
@@ -247,6 +261,13 @@ def test_an_edge_that_is_never_taken(kind: str, batch: bool, action: str, said: 
     found = [one.render() for one in lower(ir).diagnostics if one.code == "PFL328"]
     assert bool(found) == bool(said)
     assert all(said in text for text in found)
+
+
+def test_every_edge_is_looked_at() -> None:
+    first = {"id": "a", "type": "code", "params": {"code": "next: str = 'b'", "inputs": {}}}
+    ir = {"nodes": [first, *nodes("b", "c")], "edges": edges("a>b!go", "a>c", "b>c!schön")}
+    (found,) = (one for one in lower(ir).diagnostics if one.code == "PFL328")
+    assert found.where == "edges[2].action" and 'gives no action "schön"' in found.message
 
 
 def test_an_edge_beside_another_one_that_goes_on() -> None:

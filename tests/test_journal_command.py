@@ -96,16 +96,3 @@ def test_plan_says_what_is_in_the_journal(run: Run, folder: Path, tmp_path: Path
     assert "3 in the journal: a resumed run leaves out those that have not changed" in run("plan", "flow.json").out
     path.write_bytes(b"broken" * 100)
     assert "cannot use the journal" in run("plan", "flow.json").out
-
-
-def test_check_notes_what_plain_pflow_refuses(run: Run, tmp_path: Path) -> None:
-    batch = {"items": ["a"], "rate": "60/min"}
-    node = {"id": "ask", "type": "llm", "params": {"prompt": "${item}"}, "batch": batch}
-    (tmp_path / "flow.json").write_text(json.dumps({"nodes": [node]}))
-    assert run("flow.json", "-o", "out").status == 0
-    checked = run("check")
-    assert checked.status == 0
-    assert "note: 1 workflow has a batch key that plain pflow refuses (pflow-lower lint --portable" in checked.err
-    del batch["rate"]
-    (tmp_path / "flow.json").write_text(json.dumps({"nodes": [node]}))
-    assert run("check", "--update").status == 0 and "note:" not in run("check").err

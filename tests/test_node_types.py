@@ -16,7 +16,8 @@ from helpers.command import Run
 from pflow_lower import lower
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.node_types.async_detection import Looked
-from pflow_lower.node_types.lookup import ACTED_ON, NodeTypes, TypeSource
+from pflow_lower.node_types.declared_type import meaning_of
+from pflow_lower.node_types.lookup import NodeTypes, TypeSource
 
 HAS_PFLOW = importlib.util.find_spec("pflow") is not None
 needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="pflow is not installed")
@@ -315,7 +316,7 @@ class TestCore:
         assert seen
         for name, (module, class_name, declared) in seen.items():
             shipped, found = before.resolve(name), after.resolve(name)
-            acted_on = {key: kind for key, kind in declared.items() if kind.lower() in ACTED_ON}
+            acted_on = {key: kind for key, kind in declared.items() if meaning_of(kind) is not None}
             assert (shipped.module, shipped.class_name, shipped.param_types) == (module, class_name, acted_on)
             assert (found.module, found.class_name, found.param_types) == (module, class_name, acted_on)
             assert (shipped.origin, found.origin) == (TypeSource.CORE, TypeSource.REGISTRY)
@@ -470,6 +471,16 @@ class TestWhatCannotBeLookedAt:
     def test_a_class_that_its_module_does_not_have(self, tmp_path: Path, name: str, missing: str, near: str) -> None:
         looked = self.resolved(tmp_path, "class Echo: ...", name)
         assert (looked.missing, looked.near) == (missing, near)
+
+    @pytest.mark.parametrize(
+        ("name", "help"),
+        [("m:Ecko", "did you mean Echo?"), ("m:Qqqq", "whoever makes the node will get an ImportError")],
+    )
+    def test_help_for_a_class_that_its_module_does_not_have(self, tmp_path: Path, name: str, help: str) -> None:
+        write(tmp_path / "m.py", "class Echo: ...")
+        write(tmp_path / "wf.json", json.dumps({"nodes": [{"id": "a", "type": name, "batch": {"items": [1]}}]}))
+        (found,) = lower(tmp_path / "wf.json").diagnostics
+        assert (found.code, found.help) == ("PFL332", help)
 
     def test_with_and_without_the_application_the_same_or_a_finding(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

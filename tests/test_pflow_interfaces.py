@@ -192,6 +192,18 @@ def test_parameters_of_types_in_the_registry_are_refused_where_pflow_refuses_the
     assert [found.help for found in failure.value.diagnostics] == ["did you mean `times`?"]
 
 
+def test_a_model_that_is_no_text_is_refused_where_pflow_refuses_it(pflows: Any) -> None:
+    for model in ("gpt-5", "", None, {"x": 1}, 5, ["gpt-5"], True):
+        ir = with_params("llm", ["prompt"])
+        ir["nodes"][0]["params"]["model"] = model
+        theirs = any("must be a string identifier" in said for said in pflows(ir))
+        try:
+            found = pflow_lower.lower(ir).diagnostics
+        except pflow_lower.LowerError as error:
+            found = error.diagnostics
+        assert ("PFL203" in {one.code for one in found}) == theirs, model
+
+
 @pytest.mark.parametrize(("output", "wrong"), [("stdot", {"PFL334"}), ("stdout", set()), ("item.page", set())])
 def test_an_inner_item_has_the_outputs_of_the_type(output: str, wrong: set[str]) -> None:
     ir = reading("shell", f"results[0].{output}", "param")

@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("pflow")
 
+from pflow.core.exceptions import NodeError
 from pflow.execution.result import RunnerConfig
 from pflow.execution.runner import WorkflowRunner
 
@@ -71,6 +72,21 @@ def test_needed_parameters(type_name: str) -> None:
         assert key in said({name: value for name, value in all_given.items() if name != key})
         assert key in said(all_given | {key: None})
         assert (key in said(all_given | {key: ""})) == (key not in may_be_empty)
+
+
+@pytest.mark.parametrize("annotation", ["int", "float", "str", "bool", "list[int]", "dict", "int | None", "Any"])
+def test_values_that_code_does_not_take(annotation: str) -> None:
+    for value in (None, True, 3, 1.5, [1], {"a": 1}, "abc", "5", "[1]"):
+        params = {"code": f"n: {annotation}\nresult: str = 'x'", "inputs": {"n": value}}
+        node = made("code")
+        node.set_params(params)
+        try:
+            node.prep({})
+            taken = True
+        except NodeError:
+            taken = False
+        found = pflow_lower.lower({"nodes": [{"id": "a", "type": "code", "params": params}]}).diagnostics
+        assert ("PFL315" in {one.code for one in found}) != taken, value
 
 
 def calls(node: dict[str, Any], log: Path) -> int:

@@ -14,6 +14,7 @@ from helpers.command import Run
 from pflow_lower import pipeline
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, from_trace, makespan, of_calls, seconds
+from pflow_lower.tools.plan.cluster import Cluster, dealt
 from pflow_lower.tools.plan.plan_text import as_text, money, shown
 from pflow_lower.tools.plan.run import plan
 
@@ -457,3 +458,71 @@ def test_a_required_input_that_is_not_given_is_named() -> None:
     assert "  not given, and a run needs them: a=... d=..." in as_text(plan(data)).splitlines()
     assert plan(data, ["a=[1]", "d=2"]).missing == ()
     assert "not given" not in as_text(plan(data, ["a=[1]", "d=2"]))
+
+
+# --- On a cluster
+
+
+def on_ray(**batch: Any) -> dict[str, Any]:
+    settings = {"items": "${rows}", "parallel": True, "max_concurrent": 6, **batch}
+    node = {"id": "b", "type": "shell", "params": {"command": "echo ${item}"}, "batch": settings}
+    return {"ir_version": "0.1.0", "inputs": {"rows": {"type": "array"}}, "nodes": [node], "edges": []}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "processors", "most", "workers", "threads", "rounds", "utilisation"),
+    [
+        (3, 2, 6, 6, 1, 4, 24 / 24),
+        (3, 2, 12, 6, 2, 2, 24 / 24),
+        (2, 1, 6, 2, 3, 4, 24 / 24),
+        (10, 1, 5, 5, 1, 5, 24 / 50),  # five of the ten have nothing to do
+        (1, 1, 1, 1, 1, 24, 24 / 24),
+    ],
+)
+def test_long_items_on_a_cluster_go_out_one_by_one(
+    nodes: int, processors: int, most: int, workers: int, threads: int, rounds: int, utilisation: float
+) -> None:
+    found = dealt(Cluster(nodes, processors), "b", 24, 60.0, most)
+    assert (found.workers, found.threads, found.seconds) == (workers, threads, rounds * 60)
+    assert found.utilisation == pytest.approx(utilisation)
+
+
+def test_short_items_go_out_in_chunks_that_shrink_towards_the_end() -> None:
+    found = dealt(Cluster(4), "b", 100_000, 0.001, 4)
+    assert 100_000 / 500 <= found.chunks <= 100_000 / 500 + 60
+    assert found.seconds == pytest.approx(25, rel=0.01)
+
+
+def test_what_the_items_need_bounds_the_workers() -> None:
+    needs = {"*": {"num_cpus": 2}, "b": {"num_cpus": 4}}
+    assert dealt(Cluster(2, 8, needs=needs), "b", 40, 60.0, 100).workers == 4
+    assert dealt(Cluster(2, 8, needs=needs), "c", 40, 60.0, 100).workers == 8
+
+
+def test_a_cluster_has_a_makespan_and_costs_something() -> None:
+    made = plan(on_ray(), ["rows=" + json.dumps(list(range(25)))], times=Times(each=60.0), cluster=Cluster(3, 2, 1.5))
+    assert made.nodes[0].dealt is not None and made.nodes[0].dealt.seconds == 300
+    said = as_text(made)
+    assert "25 chunks on 6 workers, the cluster is busy 83% of that time" in said
+    assert "takes 5 min" in said and "3 nodes cost 0.3750 for as long" in said
+    assert "say --item-time" in as_text(plan(on_ray(), ["rows=[1]"], cluster=Cluster(3)))
+    assert "say --node-price" in as_text(plan(on_ray(), ["rows=[1]"], times=Times(each=1.0), cluster=Cluster(3)))
+
+
+def test_a_batch_in_order_stays_where_it_is() -> None:
+    made = plan(on_ray(parallel=False), ["rows=[1, 2]"], times=Times(each=60.0), cluster=Cluster(3))
+    assert made.nodes[0].dealt is None and made.nodes[0].time == (120, 120, 120)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--nodes", "3"], "add --on ray"),
+        (["--node-price", "3"], "add --on ray"),
+        (["--on", "ray"], "say with --nodes"),
+        (["--on", "dask", "--nodes", "3"], "'dask'"),
+    ],
+)
+def test_what_is_said_of_a_cluster_is_whole(command: Run, options: list[str], said: str) -> None:
+    ended = command("w.json", *options)
+    assert ended.status == 2 and said in ended.err

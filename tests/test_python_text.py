@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pflow_lower.emit.emit import import_lines
 from pflow_lower.emit.python_text import (
     PyCall,
     PyDict,
@@ -18,6 +19,7 @@ from pflow_lower.emit.python_text import (
     PyList,
     PyLiteral,
     PyName,
+    columns,
     comment,
     docstring,
     lay_out,
@@ -76,6 +78,21 @@ def test_a_comment_is_one_comment_line(text: str) -> None:
     assert ast.parse(f"x = 1\n{spelled}\n").body[1:] == []
 
 
+@pytest.mark.parametrize(("length", "shown"), [(86, "a" * 86), (87, "a" * 85 + "…"), (200, "a" * 85 + "…")])
+def test_a_comment_is_as_long_as_a_line(length: int, shown: str) -> None:
+    assert comment("a" * length) == f"# {shown}"
+
+
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("é", 1), ("e\u0301", 1), ("日本", 4), ("a😀", 3)])
+def test_columns_are_those_of_a_terminal(text: str, width: int) -> None:
+    assert columns(text) == width
+
+
+@pytest.mark.parametrize("value", [(), ("a",), ("a", "b")])
+def test_names_of_ours_are_a_tuple(value: tuple[str, ...]) -> None:
+    assert ast.literal_eval(literal(value)) == value
+
+
 @given(st.lists(TEXTS | st.sampled_from([PyName("a"), PyCall("find", (PyName("a"), PyLiteral("b")))]), max_size=6))
 def test_text_with_expressions_evaluates_to_its_parts(parts: list[Any]) -> None:
     spelled = lay_out(PyFString(tuple(parts)), 2, "value = ")
@@ -92,3 +109,15 @@ def test_layout_changes_no_value(value: Any, indent: int) -> None:
     names: dict[str, Any] = {"float": float}
     exec("".join(f"{'    ' * level}if True:\n" for level in range(indent)) + spelled, names)  # noqa: S102
     assert repr(names["value"]) == repr({"key": value, "list": [value]})
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(87, 1), (88, 1), (89, 4)])
+def test_an_import_is_opened_up_as_formatters_do(columns: int, lines: int) -> None:
+    names = ["a" * 30, "b" * (columns - len("from somewhere import , ") - 30)]
+    (text,) = import_lines({"elsewhere": [], "somewhere": names})
+    assert len(text.splitlines()) == lines
+
+
+def test_names_are_imported_in_the_order_of_sorters() -> None:
+    (text,) = import_lines({"m": ["run", "Node2", "Node10", "A", "AB", "Z", "MAX", "a"]})
+    assert text == "from m import AB, MAX, A, Node2, Node10, Z, a, run"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http.server
+import importlib
+import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,8 +24,12 @@ import pytest
 from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
+from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_cluster import NotForRay
+from pflow_lower.runtime.ray_driver import Driver
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
+from pflow_lower.runtime.stream_files import StreamError
+from pflow_lower.tools.plan.cluster import Cluster, dealt
 
 ray = pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -62,7 +72,14 @@ class WorkAsync(AsyncNode):  # type: ignore[misc]
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     paths = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where `helpers` are
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=paths)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env=paths,
+    )
     yield
     ray.shutdown()
 
@@ -135,7 +152,7 @@ def test_workers_that_are_killed_lose_nothing_and_finished_items_are_not_run_aga
             begun = len(ledger.read_text().split()) if ledger.exists() else 0
             if begun < 100 * (len(kills) + 1):  # between two deaths items end: no item is there for three of them
                 continue
-            workers = [p for p in psutil.process_iter(["cmdline"]) if is_at_work(p)]
+            workers = at_work()
             for worker in workers[:1]:
                 worker.kill()
                 kills.append(worker.pid)
@@ -152,8 +169,14 @@ def test_workers_that_are_killed_lose_nothing_and_finished_items_are_not_run_aga
     assert kills and sum(started.values()) - 800 <= len(kills) * 2  # what was under way, or on its way back
 
 
-def is_at_work(process: Any) -> bool:
-    return (process.info["cmdline"] or [""])[0].startswith("ray::pflow-lower")
+def at_work() -> list[Any]:
+    """The workers of this process's own cluster that run items of ours: others may have clusters here, too."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            if " ".join(process.cmdline()).startswith("ray::pflow-lower"):
+                found.append(process)
+    return found
 
 
 def test_what_is_in_the_journal_is_not_sent_to_a_worker(tmp_path: Path) -> None:
@@ -279,6 +302,88 @@ def test_a_named_budget_holds_over_all_workers(tmp_path: Path) -> None:
     assert Path(shared["ledger"]).read_text().split() == ["+", "-"] * 15  # no two at a time
 
 
+def test_a_named_budget_bounds_several_batches_together(tmp_path: Path) -> None:
+    """Two batches at a time, on the cluster and here: of all their items two run at a time."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pflow-lower.rates]\nsmall = { max_concurrent = 2 }\n")
+    ledger = tmp_path / "ledger"
+
+    def batch(on: str | None) -> None:
+        settings = {"items": list(map(str, range(12))), "parallel": True, "rate": "small", "max_concurrent": 8}
+        params = {"x": "${item}", "ledger": str(ledger), "seconds": 0.05}
+        node = {"id": "b", "type": "work", "params": params, "batch": settings}
+        path = tmp_path / f"{on}.json"
+        path.write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node], "edges": []}))
+        shared: dict[str, Any] = {}
+        with running(Run("w", on=on)):
+            lower(path).load()["b"](Alone())._run(shared)
+        assert shared["b"]["success_count"] == 12
+
+    threads = [threading.Thread(target=batch, args=(on,)) for on in ("ray", "ray", None)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    under_way = list(itertools.accumulate(1 if sign == "+" else -1 for sign in ledger.read_text().split()))
+    assert len(under_way) == 2 * 36 and max(under_way) == 2
+
+
+class AloneAsync(AsyncNode):  # type: ignore[misc]
+    async def prep_async(self, shared: Any) -> Any:
+        return self.params
+
+    async def exec_async(self, params: Any) -> Any:
+        return Work.exec(Work(), params)
+
+
+def test_a_task_that_is_cancelled_starts_nothing_more(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    settings = {"items": "${list}", "parallel": True, "max_concurrent": 2}
+    params = {"x": "${item}", "ledger": "${ledger}", "seconds": 0.02}
+    inputs = {name: {"type": "any"} for name in ("list", "ledger")}
+    node = {"id": "b", "type": "work", "params": params, "batch": settings}
+    (tmp_path / "nodes.toml").write_text(f'work = {{ class = "{__name__}:AloneAsync", async = true }}\n')
+    workflow = {"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []}
+    made = lower(workflow, nodes=tmp_path / "nodes.toml").load()["b"]
+    shared: dict[str, Any] = {"list": list(map(str, range(5_000))), "ledger": str(ledger)}
+
+    async def cancelled() -> None:
+        with running(Run("w", on="ray")):
+            task = asyncio.ensure_future(made(AloneAsync())._run_async(shared))
+            while len(begun(ledger)) < 20:  # noqa: ASYNC110  other processes write there
+                await asyncio.sleep(0.02)
+            task.cancel()
+            before = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - before < 30  # and not the 50 s that the items would take
+
+    asyncio.run(cancelled())
+    time.sleep(1)  # more than what workers need to hear of it
+    before = len(begun(ledger))
+    time.sleep(0.5)
+    assert 20 <= len(begun(ledger)) == before < 5_000
+    assert shared["b"]["count"] < 5_000
+
+
+def test_plan_foresees_how_items_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    send = Driver._send
+    outcome(list("ab"), {"max_concurrent": 2})  # both workers are there
+
+    def noted(self: Driver, chunk: Any, width: int) -> Any:
+        sent.append(len(chunk.left))
+        return send(self, chunk, width)
+
+    monkeypatch.setattr(Driver, "_send", noted)
+    found = outcome(list(map(str, range(150))), {"max_concurrent": 2}, seconds=0.03)
+    foreseen = dealt(Cluster(2), "b", 150, 0.03, 2)
+    assert found["success_count"] == sum(sent) == 150
+    assert foreseen.workers == 2 and len(sent) == pytest.approx(foreseen.chunks, rel=0.35)
+    assert max(sent) <= 0.5 / 0.03 and max(sent) == pytest.approx(0.5 / 0.03, rel=0.35)
+    # One of two has an item to do more than the other, at most; what the cluster is not busy is that.
+    assert 2.249 <= foreseen.seconds <= 2.249 * 1.1 and foreseen.utilisation > 0.9
+
+
 class Alone(Node):  # type: ignore[misc]
     """Writes to a ledger when it begins and when it ends."""
 
@@ -342,6 +447,250 @@ def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:
     (printed,) = (line for line in out.splitlines() if line.startswith("[0, "))  # Ray writes there, too
     assert json.loads(printed) == [n * 2 for n in range(200)]
     assert sum(Counter(begun(ledger)).values()) - 200 <= 4
+
+
+NEED_THE_PROCESS = {"workflow_node", "workflow_node_missing_input_continue", "workflow_node_parallel"}
+"""Cases of `conformance/batch` whose nodes hold what this process has compiled."""
+AS_IT_HAPPENS = ("progress", "trace")
+"""What an observation has besides what a run leaves: in which order items ended, and what was noted of each."""
+
+
+def test_what_pflow_recorded_is_the_same_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch that pflow's conformance cases have, made parallel: on workers what it is on threads."""
+    pytest.importorskip("pflow")
+    import pflow_lower.pflow
+    from pflow_lower.pflow.asked import Asked, ask
+
+    folder = Path(__file__).parent / "conformance"
+    monkeypatch.syspath_prepend(str(folder))
+    observe = importlib.import_module("observe")
+    for variable in ("HOME", "PYTHONDONTWRITEBYTECODE"):  # the harness sets them
+        monkeypatch.setenv(variable, "")
+    different, refused = {}, set()
+    try:
+        for file in sorted((folder / "batch").glob("*.json")):
+            case = json.loads(file.read_text())
+            batches = [node["batch"] for node in case["ir"]["nodes"] if "batch" in node]
+            for batch in batches:
+                batch["parallel"] = True
+            changed = tmp_path / file.name
+            changed.write_text(json.dumps(case))
+            found = []
+            for on in (None, "ray"):
+                ask(Asked(on=on))
+                found.append(observe.run_case(changed, True)[2])
+            here, there = ({k: v for k, v in one.items() if k not in AS_IT_HAPPENS} for one in found)
+            if "cannot be sent to a worker" in str(there):
+                refused.add(file.stem)
+            elif found_different := list(observe.differences(here, there)):
+                different[file.stem] = found_different
+    finally:
+        ask(Asked())
+        pflow_lower.pflow.uninstall()
+        logging.disable(logging.NOTSET)
+    different.pop("raise_one_fail_fast_parallel", None)  # how many had begun when one failed
+    assert different == {}
+    assert refused == NEED_THE_PROCESS
+
+
+HTTP = """\
+# Ask
+
+Ask a server.
+
+## Steps
+
+### ask
+
+Ask for each path.
+
+- type: http
+- url: http://127.0.0.1:PORT/${item}
+
+```yaml batch
+items: [a, b, bad, c]
+parallel: true
+error_handling: continue
+```
+
+## Outputs
+
+### said
+
+What it said.
+
+- source: ${ask.results}
+
+### errors
+
+What went wrong.
+
+- source: ${ask.errors}
+"""
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status = 500 if self.path == "/bad" else 200
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(f"answer to {self.path}".encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_pflow_s_http_node_runs_there(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    flow = tmp_path / "http.pflow.md"
+    flow.write_text(HTTP.replace("PORT", str(server.server_address[1])))
+    home = {**os.environ, "HOME": str(tmp_path), STATE_VARIABLE: str(tmp_path / "state")}
+    results = []
+    try:
+        for place in ([], ["--on", "ray"]):
+            command = [sys.executable, "-m", "pflow_lower", "run", *place, "--output-format", "json", str(flow)]
+            shown = subprocess.run(command, capture_output=True, text=True, env=home, check=False)
+            assert shown.returncode == 0, shown.stderr + shown.stdout
+            results.append(json.loads(shown.stdout)["result"])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    for result in results:
+        for found in result["said"]:
+            del found["response_time"], found["response_headers"]
+    assert results[0] == results[1]
+    assert [found["response"] for found in results[0]["said"]] == [f"answer to /{x}" for x in "abc"]
+
+
+def test_here_on_three_nodes_and_through_the_death_of_one_it_is_the_same_byte_for_byte() -> None:
+    pytest.importorskip("pflow")
+    script = Path(__file__).parents[1] / "benchmarks" / "ray_anywhere.py"
+    # Not what the Ray of this process has set: how programs of its own prove who they are.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, str(script), "--short"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=own)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "a node is dead" in ended.stdout and "the three are equal, byte for byte" in ended.stdout
+
+
+def over_files(folder: Path, words: list[list[str]], on: str | None, **more: Any) -> dict[str, Any]:
+    """What a batch writes that reads a file for each list of `words`, and writes as many."""
+    settings = {"parallel": True, "max_concurrent": 2, "error_handling": "continue", **more}
+    settings |= {"items": {"file": "${folder}/in/*.jsonl"}, "results": {"file": "${folder}/out/*.jsonl"}}
+    params = {"x": "${item}", "style": "plain", "ledger": "${folder}/ledger"}
+    node = {"id": "b", "type": "work", "params": params, "batch": settings}
+    made = lower({"ir_version": "0.1.0", "inputs": {"folder": {"type": "string"}}, "nodes": [node], "edges": []})
+    for number, lines in enumerate(words):
+        path = folder / "in" / f"{number}.jsonl"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text("".join(json.dumps(word) + "\n" for word in lines))
+    shared: dict[str, Any] = {"folder": str(folder)}
+    with running(Run("w", on=on)):
+        made.load()["b"](Work())._run(shared)
+    found: dict[str, Any] = shared["b"]
+    return found
+
+
+def in_files(folder: Path) -> list[Any]:
+    """The results in the files of `folder`, in the order of their items."""
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert sorted(manifest["files"]) == sorted(path.name for path in (folder / "out").glob("*.jsonl"))
+    assert not list((folder / "out").glob(".*"))
+    rows = [json.loads(line) for name in manifest["files"] for line in (folder / "out" / name).read_text().splitlines()]
+    assert manifest["success_count"] == len(rows)
+    return sorted(rows, key=lambda row: row["original_index"])
+
+
+def test_many_files_are_read_and_written_by_workers(tmp_path: Path) -> None:
+    words = [["a", "b", "bad"], [], list(map(str, range(40))), ["bad"], ["z"]]
+    here, there = over_files(tmp_path / "here", words, None), over_files(tmp_path / "there", words, "ray")
+    assert in_files(tmp_path / "here") == in_files(tmp_path / "there")
+    folder = str(tmp_path / "there")
+    assert shown(there).replace(folder, "") == shown(here).replace(str(tmp_path / "here"), "")
+    assert [error["index"] for error in there["errors"]] == [2, 43]
+    assert sorted(path.name for path in (tmp_path / "there" / "out").glob("*.jsonl")) == [
+        f"0000{n}.jsonl" for n in (0, 2, 4)
+    ]
+    assert over_files(tmp_path / "there", words, "ray")["success_count"] == 43  # those of the first run are replaced
+
+
+def test_a_poison_item_of_many_files_harms_no_neighbour(tmp_path: Path) -> None:
+    found = over_files(tmp_path, [["a", "b"], ["c", "poison", "d"], ["e"]], "ray")
+    assert [row["item"] for row in in_files(tmp_path)] == ["a", "b", "c", "d", "e"]
+    (error,) = found["errors"]
+    assert error["index"] == 3 and "3 workers died of this item" in error["error"]
+
+
+def test_the_first_failure_ends_a_batch_over_many_files(tmp_path: Path) -> None:
+    words = [["bad"], *(list(map(str, range(200))) for _ in range(30))]
+    with pytest.raises(ValueError, match="no bad"):
+        over_files(tmp_path, words, "ray", error_handling="fail_fast")
+    assert len(begun(tmp_path / "ledger")) < 3_000
+
+
+def test_too_many_failures_end_a_batch_over_many_files(tmp_path: Path) -> None:
+    words = [["bad"] * 3, *([["a", "bad"]] * 10)]
+    with pytest.raises(BatchEndedEarly, match="tolerated_failures is 2"):
+        over_files(tmp_path, words, "ray", tolerated_failures=2)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jsonl").write_text('"a"\n{\n')
+    with pytest.raises(StreamError, match=r"1\.jsonl:2: the line is not JSON"):
+        over_files(tmp_path, [["a"]], "ray")
+
+
+class Odd(Exception):
+    """Of this module, which workers get by value."""
+
+    retriable = False
+
+
+class Aborts(Work):
+    def exec(self, params: Any) -> Any:
+        if params["x"] == "odd":
+            raise Odd("ends the batch")
+        if params["x"] == "exit":
+            raise SystemExit(3)
+        return super().exec(params)
+
+
+@pytest.mark.parametrize(("item", "raised"), [("odd", Odd), ("exit", SystemExit)])
+def test_what_ends_a_batch_in_this_process_ends_it_there(item: str, raised: type[BaseException]) -> None:
+    for on in ("ray", None):
+        with pytest.raises(raised):
+            outcome([*"abc", item, *"def"], {}, inner=Aborts(), on=on)
+
+
+class Slow(Node):  # type: ignore[misc]
+    """Says when it ended."""
+
+    def prep(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    def exec(self, x: float) -> float:
+        time.sleep(x)
+        return time.time()
+
+    def post(self, shared: Any, prep_res: Any, exec_res: float) -> None:
+        shared["at"] = exec_res
+
+
+def test_a_finished_item_does_not_wait_for_its_neighbour() -> None:
+    """It is here before the chunk ends that it was sent in, since the journal must have it then."""
+    heard: list[float] = []
+    store = {"list": [0.0, 3.0], "__progress_callback__": lambda *_, **__: heard.append(time.time())}
+    settings = {"items": "${list}", "parallel": True, "max_concurrent": 1}
+    node = {"id": "b", "type": "slow", "params": {"x": "${item}"}, "batch": settings}
+    made = lower({"ir_version": "0.1.0", "inputs": {"list": {"type": "array"}}, "nodes": [node], "edges": []})
+    with running(Run("w", on="ray", on_options={"b": {"chunk": 2}})):
+        made.load()["b"](Slow())._run(store)
+    assert heard[0] < store["b"]["results"][1]["at"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pflow_lower
 from pflow_lower import pipeline
 from pflow_lower.emit.verify import verify_files, verify_program
 from pflow_lower.ir import tree
-from pflow_lower.ir.lowered import LoweredIR, LoweredOutput
+from pflow_lower.ir.lowered import Level, LoweredIR, LoweredOutput
 from pflow_lower.ir.workflow import Edge
 from pflow_lower.lowering.verify_ir import InvalidOutput, verify_lowered
 from pflow_lower.options import Options
@@ -43,13 +44,20 @@ def test_what_the_compiler_makes_is_fine(compiled: pipeline.Compiled) -> None:
     ("before", "after", "said"),
     [
         ('"""Batch nodes', 'import os\n"""Batch nodes', "head"),
+        ("\nfrom ", "\nprint()\nfrom ", "head"),
+        ("class OneBatch", "x = 1\n\n\nclass OneBatch", "head"),
         ("class OneBatch", "class Other", "classes are"),
+        ('items = "${rows}"', 'items = "${style}"', "attributes"),
         ('node_id = "one"', 'node_id = "two"', "attributes"),
         ('node_id = "one"', 'node_id = "one"\n    os = 1\n    import os', "has a Import"),
         ("class OneBatch(SequentialBatchNode)", "class OneBatch(dict)", "derived from"),
+        ("class OneBatch(SequentialBatchNode)", "class OneBatch(Batch)", "derived from"),
         ("item, given = call.item", "item, given = open, call.item", "uses open"),
         ("text(item, 'a')", "text(item.__class__, 'a')", "reads .__class__"),
         ("text(item, 'a')", "(lambda: 1)()", "has a Lambda"),
+        ("text(item, 'a')", "[x for x in item]", "has a ListComp"),
+        ('"""Batch nodes of a workflow."""', "1", "head"),
+        ('"""Batch nodes of a workflow."""', "print()", "head"),
         ("def exec", "def extra(self): pass\n\n    def exec", "methods are"),
         ("return self.run_inner", "import os\n        return self.run_inner", "has a Import"),
     ],
@@ -76,6 +84,40 @@ def test_a_program_of_another_shape(compiled: pipeline.Compiled, before: str, af
     assert before in text
     with pytest.raises(InvalidOutput, match=said):
         verify_program(text.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("max_concurrent = 5", "max_concurrent = 6"), ('items = "rows.jsonl"', 'items = "other.jsonl"')],
+)
+def test_a_policy_that_was_not_written(before: str, after: str) -> None:
+    batch = {"items": {"file": "rows.jsonl"}, "parallel": True, "max_concurrent": 5}
+    compiled = pipeline.run({"nodes": [{**WORKFLOW["nodes"][1], "params": {"command": "date"}, "batch": batch}]})
+    text = compiled.files["nodes.py"]
+    verify_files(compiled.lowered, {"nodes.py": text})
+    assert before in text
+    with pytest.raises(InvalidOutput, match="attributes"):
+        verify_files(compiled.lowered, {"nodes.py": text.replace(before, after)})
+
+
+@pytest.mark.parametrize(
+    ("line", "is_fine"),
+    [
+        ("sys.path[:] = class_path(__file__, '.', 'lib')", True),
+        ("sys.path[:] = class_path(__file__, os.sep)", False),
+        ("sys.path[:] = class_path(__file__, '.', folder='lib')", False),
+        ("sys.path[:] = class_path('elsewhere', '.')", False),
+        ("sys.path[:] = other_path(__file__, '.')", False),
+        ("sys.path[:] = ['.']", False),
+        ("sys.argv[:] = class_path(__file__, '.')", False),
+    ],
+)
+def test_a_program_looks_for_classes_in_folders_that_are_written_out(
+    compiled: pipeline.Compiled, line: str, is_fine: bool
+) -> None:
+    text = compiled.files["flow.py"].replace("INPUTS:", f"{line}\nINPUTS:")
+    with nullcontext() if is_fine else pytest.raises(InvalidOutput, match="has a Assign"):
+        verify_program(text)
 
 
 IR = {
@@ -175,6 +217,26 @@ CAPTURE = lowered_ir().batches[0].captures[0]
 def test_an_ir_of_another_shape(broken: Callable[[LoweredIR], LoweredIR], said: str) -> None:
     with pytest.raises(InvalidOutput, match=said):
         verify_lowered(broken(lowered_ir()))
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ([("file", "file")], "a single batch has levels"),
+        ([("file", "file"), ("file", "page")], "levels"),
+        ([("file", "file"), ("page", "file")], "levels"),
+        ([("file", "file"), ("page\n", "page\n")], "levels"),
+        ([("page", "page"), ("file", "file")], "file.pages} is not read from an outer item"),
+    ],
+)
+def test_batches_inside_each_other_that_are_not_such(levels: list[tuple[str, str]], said: str) -> None:
+    pages = tree.Lookup(tree.ItemPart("file"), (), "file.pages")
+    items = tree.Template("${file.pages}", (tree.Choice((pages,), "${file.pages}", 0),))
+    made = tuple(
+        Level(name, variable, items if number else tree.Literal([])) for number, (name, variable) in enumerate(levels)
+    )
+    with pytest.raises(InvalidOutput, match=said):
+        verify_lowered(break_batch(lowered_ir(), levels=made))
 
 
 def test_a_template_that_does_not_stand_where_it_says() -> None:

@@ -177,7 +177,8 @@ def check_works(here: Place) -> None:
         plain, ours = (here.run(*here.python("-c", COUNTED, how)) for how in ("interpreted", "lowered"))
         assert plain.stdout.count("overwriting") == 2, plain.stderr
         assert plain.stdout.count("('b', 0, 5), ('b', 1, 5)") == 2
-        assert ours.stdout == plain.stdout, ours.stderr
+        words = [re.sub(".*overwriting.*", "a warning", ran.stdout) for ran in (plain, ours)]  # in our own words
+        assert words[0] == words[1], ours.stderr
         assert "the batch key `timeout` is known in lowered" in here.run(*here.python("-c", UNLOWERED)).stderr
     else:  # results of 0.8.1 itself are of another shape
         assert (lowered.status, comparable(lowered)) == (interpreted.status, comparable(interpreted))

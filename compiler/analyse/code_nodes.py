@@ -24,6 +24,16 @@ _FITS = {
 than the run of the node."""
 
 
+_PYTHON_CLASSES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,  # True is one to Python
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+}
+"""What a value must be for an annotation that stands for a JSON type."""
+
 _OUTPUTS = frozenset({"result", "next"})
 """What code gives: a value, and the way on."""
 
@@ -45,9 +55,14 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
             annotation = found.module.get(name)
             declared = json_type(annotation) if annotation is not None and name not in _OUTPUTS else None
             template = parse(value) if isinstance(value, str) and "${" in value else None
-            if declared is None or annotation is None or template is None or not template.is_dynamic:
+            if declared is None or annotation is None:
                 continue
             path = (*node.path, "params", "inputs", name)
+            if template is None or not template.is_dynamic:
+                if not _takes(annotation, declared, value):  # pflow finds that out when the node runs
+                    message = f"the value is {kind_of(value)}; the code says `{name}: {annotation}`"
+                    report.warn("PFL315", path, message, help="annotate it as what it is, or feed what the code takes")
+                continue
             if not template.is_whole:
                 if declared != "string":
                     message = f"is text, because there is more in it than one reference; the code says `{name}: "
@@ -62,6 +77,13 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
                     text=f"${{{template.expressions[0].raw}}}",
                     help=_help(ir, name, annotation, declared, reference, kind),
                 )
+
+
+def _takes(annotation: str, declared: str, value: object) -> bool:
+    """Whether a node whose code says so runs with a value that stands in the workflow; none is converted."""
+    if value is None:
+        return allows_none(annotation)
+    return isinstance(value, _PYTHON_CLASSES[declared])
 
 
 def _check_declarations(

@@ -188,7 +188,7 @@ class Bindings(NamedTuple):
 def roots_that_may_be_absent(template: Template) -> tuple[str, ...]:
     """The nodes that an optional input is read from: where none of them has run, it is None.
 
-    None where the template can never be without a value: it has a literal to fall back on, or is malformed.
+    Empty where the template can never be without a value: it has a literal to fall back on, or is malformed.
     """
     operands = [operand for expression in template.expressions for operand in expression.operands]
     if template.issues or any(isinstance(operand, Literal) for operand in operands):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ..ir.report import DiagnosticCollector, nearest
+from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import Reference
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes, TypeSource
@@ -65,6 +65,10 @@ def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Inte
                 message = f"`{key}` is not a parameter of {node.type}"
                 report.error("PFL333", (*node.path, "params", key), message, key=True, help=help)
         known = interfaces.of(node.type)
+        model = node.params.get("model", "")
+        if known is not None and known.asks_a_model and not isinstance(model, str) and model is not None:
+            path = (*node.path, "params", "model")
+            report.error("PFL203", path, f"a model is named by a text, not {kind(model)}", help="write its name")
         for key in _missing(node, known) if known is not None else ():
             if key not in meant:  # it is there, under a name that is misspelt
                 what = "is empty" if key in node.params else "is not given"

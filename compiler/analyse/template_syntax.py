@@ -24,11 +24,10 @@ def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
 
 
 def _help(raw: str) -> str:
-    closed = raw.endswith("}")
-    inner = raw[2:-1] if closed else raw[2:]
     literal = "for the text itself write $${"
-    if not closed:
+    if not raw.endswith("}"):
         return f"it is never closed with }}; {literal}"
+    inner = raw[2:-1]
     if not inner.strip():
         return f"name a value: ${{node.output}}; {literal}"
     if "${" in inner and "[${" not in inner:

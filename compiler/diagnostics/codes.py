@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "PFL116": "remark of pflow's parser",
     "PFL117": "path at which nothing is found",
     "PFL118": "generated file instead of a workflow",
+    "PFL119": "Markdown that is read as prose",
     # validate: the schema
     "PFL201": "missing key",
     "PFL202": "unknown key",

@@ -102,11 +102,11 @@ def nearest(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | Non
     return next(iter(same or difflib.get_close_matches(name, candidates, n=1, cutoff=alike)), None)
 
 
-def quoted(names: Iterable[object], limit: int = 12) -> str:
-    """Names as a list to read: "a", "b" or "c"."""
+def quoted(names: Iterable[object]) -> str:
+    """Names as a list to read: "a", "b" or "c"; of more than twelve the others are counted."""
     shown = [json.dumps(name, ensure_ascii=False) for name in names]
-    if len(shown) > limit:
-        shown = [*shown[:limit], f"{len(shown) - limit} more"]
+    if len(shown) > 12:
+        shown = [*shown[:12], f"{len(shown) - 12} more"]
     return " or ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 

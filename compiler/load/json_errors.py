@@ -125,6 +125,6 @@ def _word(text: str, at: int) -> str:
     return f"`{_short(match[0])}`" if match else "the end"
 
 
-def _short(text: str, limit: int = 30) -> str:
+def _short(text: str) -> str:
     shown = printable(text)
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+    return shown if len(shown) <= 30 else shown[:27] + "..."

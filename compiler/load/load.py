@@ -135,11 +135,12 @@ def from_json(text: str, name: str, *, folder: Path | None = None) -> Document:
     return Document(name=name, data=data, positions=positions)
 
 
-def from_data(data: Mapping[str, Any], name: str = "<data>") -> Document:
+def from_data(data: Mapping[str, Any]) -> Document:
     """Take a workflow that is already Python data; it is copied, never kept or changed.
 
     Raises LowerError with a PFL1xx finding for the first thing that JSON cannot hold.
     """
+    name = "<data>"
     try:
         copy, non_string_keys = to_plain_json(data)
     except NotJson as unfit:

@@ -60,6 +60,12 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
     ]
     found += [_remark(remark, name) for remark in parsed.warnings]
     found += [_twice(one, positions.at, name) for one in positions.repeated()]
+    remarked = " ".join(str(remark.message) for remark in parsed.warnings)
+    found += [
+        Diagnostic("PFL119", Severity.WARNING, one.message, one.where, name, positions.at(one.offset), one.help)
+        for one in positions.doubtful()
+        if one.where or one.message.split("`")[1] not in remarked  # pflow knows some misspellings itself
+    ]
     if folder is not None:
         found += _twice_in_files(data, folder)
     return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))

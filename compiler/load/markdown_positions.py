@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from ..diagnostics.diagnostic import Position
 from ..ir.paths import Path
 from .json_positions import LineIndex, Repeated, Span
+from .markdown_prose import DECLARED, Doubtful, doubtful
 from .markdown_structure import Part, Section, repeated_at_the_top, sections
 
 
@@ -28,10 +29,6 @@ class _Place(NamedTuple):
     end: int
     key: tuple[int, int] | None = None
     whole: bool = True
-
-
-_DECLARED = ("Inputs", "Steps", "Outputs")
-"""The sections in which every bullet is a key and its value."""
 
 
 class MarkdownPositions:
@@ -131,19 +128,27 @@ class MarkdownPositions:
         """The keys that stand twice, in front matter and in what is declared; a path begins with the declared name."""
         yield from repeated_at_the_top(self._text)
         for (top, name), section in self._sections.items():
-            if top in _DECLARED and name:  # elsewhere, bullets are prose
+            if top in DECLARED and name:  # elsewhere, bullets are prose
                 yield from (one._replace(path=(name, *one.path)) for one in section.repeated)
+
+    def doubtful(self) -> Iterator[Doubtful]:
+        """What pflow reads as prose and is probably meant as more."""
+        return doubtful(self._text, self._parsed)
 
     @functools.cached_property
     def _lines(self) -> LineIndex:
         return LineIndex(self._text)
 
     @functools.cached_property
+    def _parsed(self) -> list[Section]:
+        return sections(self._text)
+
+    @functools.cached_property
     def _sections(self) -> dict[tuple[str, str], Section]:
         """`### name` under `## top` as (top, name), `## top` itself as (top, ""); the first of equal ones."""
         found: dict[tuple[str, str], Section] = {}
         top = ""
-        for section in sections(self._text):
+        for section in self._parsed:
             if section.level == 2:
                 top = section.name.title()
             found.setdefault((top, section.name if section.level > 2 else ""), section)

@@ -51,6 +51,10 @@ class Section(NamedTuple):
     """Where each bullet starts and ends."""
     repeated: tuple[Repeated, ...] = ()
     """The keys that stand twice, of its bullets or inside of what they hold; YAML keeps the last of them."""
+    fences: tuple[tuple[int, str], ...] = ()
+    """Where each code block starts, and what stands after its fence."""
+    prose: tuple[tuple[int, int], ...] = ()
+    """Where each line starts and ends that is neither part of a bullet nor of a code block, nor empty."""
 
 
 class _Lines:
@@ -85,18 +89,29 @@ def sections(text: str) -> list[Section]:
     for first, (last, info) in fences.items():
         at = bisect.bisect(headings, first) - 1
         parts.setdefault(at, []).extend(_code_block(lines, first, last, info, repeated.setdefault(at, [])))
+    covered = {number for first, last in items for number in range(first, last)}
+    covered |= {number for first, (last, _) in fences.items() for number in range(first, last)}
     found: list[Section] = []
     for at, first in enumerate(headings):
         line = lines[first]
+        after = headings[at + 1] if at + 1 < len(headings) else len(lines.starts)
+        inner = range(first + 1, after)
         marks = line.strip().partition(" ")[0]
         if marks in ("##", "###"):
             name = line.strip().removeprefix(marks).strip()
-            end = lines.start(headings[at + 1]) if at + 1 < len(headings) else len(text)
+            end = lines.start(after)
             start = lines.start(first) + line.index(marks) + len(marks)
             start += len(text[start:end]) - len(text[start:end].lstrip())
             inside = sorted(parts.get(at, ()), key=lambda part: part.span.start)
             twice = sorted([*repeated.get(at, ()), *_twice(inside)], key=lambda one: one.offset)
-            found.append(Section(len(marks), name, start, end, tuple(inside), tuple(blocks.get(at, ())), tuple(twice)))
+            infos = tuple((lines.start(number), fences[number][1]) for number in inner if number in fences)
+            prose = tuple(
+                (lines.start(number), lines.ends[number])
+                for number in inner
+                if number not in covered and lines[number].strip()
+            )
+            bullets_at = tuple(blocks.get(at, ()))
+            found.append(Section(len(marks), name, start, end, tuple(inside), bullets_at, tuple(twice), infos, prose))
     return found
 
 
@@ -133,7 +148,7 @@ def _marks(lines: _Lines) -> tuple[dict[int, tuple[int, str]], list[int], list[i
         first, last = token.map
         if token.type == "fence":
             fences[first] = (last, token.info)
-        elif token.type == "heading_open":
+        elif token.type == "heading_open" and token.tag in ("h2", "h3"):  # to pflow, no other one ends a section
             headings.append(first)
         elif token.type == "list_item_open" and token.markup == "-" and lines[first].lstrip().startswith("- "):
             bullets.append(first)

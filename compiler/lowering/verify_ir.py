@@ -90,8 +90,9 @@ def _wrong_levels(batch: LoweredBatch) -> Iterator[str]:
         yield "a single batch has levels"
     names = [level.name for level in batch.levels]
     variables = [level.variable for level in batch.levels]
-    if len(set(names)) != len(names) or len(set(variables)) != len(variables):
-        yield f"levels {names}"
+    are_names = all(map(str.isidentifier, variables))
+    if len(set(names)) != len(names) or len(set(variables)) != len(variables) or not are_names:
+        yield f"levels {names}, in {variables}"
     for number, level in enumerate(batch.levels):
         known = {tree.ItemPart(name) for name in names[:number]}
         for lookup in tree.lookups(level.items):

@@ -29,7 +29,7 @@ def outer_type(declared: str) -> str:
 
 
 def meaning_of(declared: str | None) -> Declared | None:
-    """What the outer type `declared` does to a value, however it is spelled; None if it does nothing.
+    """What the outer type `declared` does to a value, however it is spelled; None if it does nothing, as a union.
 
     pflow insists on JSON for `str` only; for `string` and other spellings of it, what is not JSON stays as it is.
     """

@@ -20,15 +20,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Severity
-from .declared_type import outer_type
+from .declared_type import meaning_of, outer_type
 from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool, pflow_type
 from .user_table import Entry, class_path, read_tables
 
 if TYPE_CHECKING:
     from .async_detection import Looked, NodeSources
-
-ACTED_ON = frozenset({"str", "string", "dict", "object", "list", "array"})
-"""The declared types that change a value; for all others (unions too) pflow's engine does nothing."""
 
 _IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
 
@@ -54,7 +51,7 @@ class NodeType(NamedTuple):
     is_async: bool
     """Whether the class is one of PocketFlow's asynchronous nodes."""
     param_types: Mapping[str, str]
-    """The declared types that an engine acts on (`ACTED_ON`), without element types."""
+    """The declared types that change a value (`meaning_of`), without element types."""
     origin: TypeSource
     looked: Looked | None = None
     """What looking at the class gave; None for pflow's own, which are known."""
@@ -176,14 +173,14 @@ class NodeTypes:
         if not isinstance(nodes, dict):
             self._warn("pflow's registry does not list any nodes")
             return {}
-        skipped = "core" if self._is_stale(data.get("version")) else None
+        is_stale = self._is_stale(data.get("version"))
         return {
             name: entry
             for name, entry in nodes.items()
             if isinstance(entry, dict)
             and isinstance(entry.get("module"), str)
             and isinstance(entry.get("class_name"), str)
-            and (skipped is None or entry.get("type") != skipped)
+            and not (is_stale and entry.get("type") == "core")
         }
 
     def _is_stale(self, version: object) -> bool:
@@ -214,7 +211,7 @@ def _node_type(
     name: str, path: tuple[str, str] | None, types: Mapping[str, str], origin: TypeSource, looked: Looked | None = None
 ) -> NodeType:
     module, class_name = path or (None, None)
-    acted_on = {key: declared for key, declared in types.items() if declared.lower() in ACTED_ON}
+    acted_on = {key: declared for key, declared in types.items() if meaning_of(declared) is not None}
     return NodeType(
         name=name,
         module=module,

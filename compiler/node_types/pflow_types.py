@@ -83,6 +83,17 @@ def _table(text: str) -> Mapping[str, str]:
 
 
 _FILE = Attempts(own=3, wait=0.1)
+_COPY_FILE = PflowType(
+    "pflow.nodes.file.copy_file:CopyFileNode",
+    _table("source_path:str dest_path:str overwrite:bool"),
+    _table("copied:bool error:str"),
+    "file operation",
+    _FILE,
+    needs=("source_path", "dest_path"),
+    effects="yes",
+    reads_file="source_path",
+    writes_file="dest_path",
+)
 _WORKFLOW = PflowType(
     "pflow.runtime.workflow_executor:WorkflowExecutor",
     _NONE,
@@ -92,6 +103,7 @@ _WORKFLOW = PflowType(
     chooses_action=True,
     known_outputs=False,
 )
+_OTHER = PflowType("", _NONE, _NONE, "", declares_params=False, known_outputs=False)
 _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", declares_params=False, known_outputs=False)
 
 WORKFLOW = "workflow"
@@ -125,17 +137,7 @@ TYPES: Mapping[str, PflowType] = {
         data_outputs=("result",),
         chooses_action=True,
     ),
-    "copy-file": PflowType(
-        "pflow.nodes.file.copy_file:CopyFileNode",
-        _table("source_path:str dest_path:str overwrite:bool"),
-        _table("copied:bool error:str"),
-        "file operation",
-        _FILE,
-        needs=("source_path", "dest_path"),
-        effects="yes",
-        reads_file="source_path",
-        writes_file="dest_path",
-    ),
+    "copy-file": _COPY_FILE,
     "delete-file": PflowType(
         "pflow.nodes.file.delete_file:DeleteFileNode",
         _table("file_path:str"),
@@ -178,16 +180,9 @@ TYPES: Mapping[str, PflowType] = {
         structured_output="response",
     ),
     "mcp": _MCP,
-    "move-file": PflowType(
-        "pflow.nodes.file.move_file:MoveFileNode",
-        _table("source_path:str dest_path:str overwrite:bool"),
-        _table("moved:bool error:str warning:str"),
-        "file operation",
-        _FILE,
-        needs=("source_path", "dest_path"),
-        effects="yes",
-        reads_file="source_path",
-        writes_file="dest_path",
+    "move-file": _COPY_FILE._replace(
+        path="pflow.nodes.file.move_file:MoveFileNode",
+        outputs=_table("moved:bool error:str warning:str"),
     ),
     "pflow.runtime.workflow_executor": _WORKFLOW._replace(declares_params=False),
     "read-file": PflowType(
@@ -249,6 +244,11 @@ def pflow_type(name: str) -> PflowType | None:
     return MCP_TOOL if mcp_tool(name) else TYPES.get(name)
 
 
+def _facts(name: str) -> PflowType:
+    """What is known of a type, which is next to nothing for one that pflow does not ship."""
+    return pflow_type(name) or _OTHER
+
+
 def mcp_tool(name: str) -> str:
     """The tool that a type of the form mcp-SERVER-TOOL calls; "" for any other type."""
     parts = name.split("-", 2)
@@ -262,17 +262,14 @@ def is_mcp(name: str) -> bool:
 
 def declares_params(name: str) -> bool:
     """Whether pflow refuses a parameter that the type does not declare, as far as is known here."""
-    known = pflow_type(name)
-    return known is not None and known.declares_params
+    return _facts(name).declares_params
 
 
 def asks_a_model(name: str) -> bool:
     """Whether a run of the type is one call of a model, whose prompt, price and answer count in tokens."""
-    known = pflow_type(name)
-    return known is not None and known.asks_a_model
+    return _facts(name).asks_a_model
 
 
 def is_cached(name: str) -> bool:
     """Whether pflow uses the result of an earlier run of the type unless told otherwise."""
-    known = pflow_type(name)
-    return known is not None and known.cached
+    return _facts(name).cached

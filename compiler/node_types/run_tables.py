@@ -31,6 +31,8 @@ from .project_file import Table, nearest_table, table_problem, unknown_key
 
 OWN_FILE = "pflow-lower.toml"
 MOST_AT_ONCE = 1000
+_RATE = re.compile(RATE)
+_RATE_NAME = re.compile(RATE_NAME)
 _CODE = "PFL413"
 _KEYS = ("rate", "max_concurrent")
 _ALL_NODES = "*"
@@ -128,7 +130,7 @@ def _budget(value: Any) -> Budget:
 def _wrong_in_budget(name: str, value: object, table: Table) -> Iterator[Diagnostic]:
     file, where = table.file, f"{table.section}.{name}"
     example = '"500/min", or { rate = "500/min", max_concurrent = 20 }'
-    if re.fullmatch(RATE_NAME, name) is None:
+    if _RATE_NAME.fullmatch(name) is None:
         yield _problem(file, where, f"{name!r} is not a name of a rate", "write it in small letters, digits, - and _")
     if not isinstance(value, (str, dict)):
         yield _problem(file, where, "a budget is a rate or a table", f"write {example}")
@@ -139,7 +141,7 @@ def _wrong_in_budget(name: str, value: object, table: Table) -> Iterator[Diagnos
     rate, most = entry.get("rate"), entry.get("max_concurrent")
     if rate is None and most is None:
         yield _problem(file, where, "says no limit", f"write {example}")
-    if rate is not None and not (isinstance(rate, str) and re.fullmatch(RATE, rate)):
+    if rate is not None and not (isinstance(rate, str) and _RATE.fullmatch(rate)):
         place = where if isinstance(value, str) else f"{where}.rate"
         yield _problem(file, place, f"{rate!r} is not a rate", 'one is "60/min"; also s, h, day')
     if most is not None and not (type(most) is int and 1 <= most <= MOST_AT_ONCE):

@@ -6,6 +6,9 @@ import contextlib
 import logging
 import sys
 
+OUTPUT_REPLACED = "an output called 'item' gives way to the item: overwriting it in the results"
+"""What is logged where pflow's executor has a warning of its own about this."""
+
 _said: set[str] = set()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .call import Call, Given
 from .controls import Controls, controls_of
@@ -16,6 +16,7 @@ from .data_types import Result, Results, Shared
 from .item_names import check_names, one_name
 from .loops import run_blocking
 from .missing import Missing, ParameterError
+from .pace import Pacer
 from .result_writers import ResultsWriter
 from .run import RESUME_VARIABLE, Run, current_run
 from .settings import BatchSettings, file_of, tolerated_of
@@ -24,6 +25,9 @@ from .stream_files import StreamError
 from .streams import ItemsFile, ResultsFile, is_one_file, why_not_json
 from .tally import MOST_KEPT, FirstFew, ItemNames, Timing, is_empty, kinds_of
 from .values import Capture
+
+if TYPE_CHECKING:
+    from .ray_file_worker import Ended
 
 MOST_CONCURRENT = 100
 """The limit of `max_concurrent`, and of what `auto` finds."""
@@ -101,6 +105,10 @@ class Batch(Stoppable):
         """Why items are left that never ran, where no failed item is the reason."""
         self.is_closed = False
         """Whether no further item may start."""
+        self.pacer: Pacer | None = None
+        """What says when a call may start, in place of what the settings say."""
+        self.first_index = 0
+        """That of the first item: of a file that is one of many, how many are in those before."""
         self.unreadable: Exception | None = None
         """Why the items could not be read to their end."""
         self.has_keys = bool(node.key)
@@ -169,13 +177,13 @@ class Batch(Stoppable):
         if call.error is None and not self.parallel:
             self.previous = result
         if call.error is not None:
-            record = self._record(call)
+            record = self.record(call)
             self.errors.add(call.index, record)
             if self.fail_fast:
                 self.is_closed = True
                 self.engine.on_stopping()
             else:
-                self._end_if_too_many_failed()
+                self.end_if_too_many_failed()
         if call.store is not None and (warnings := call.store.get("__warnings__")):
             call.warned = kinds_of(warnings)
         if call.warned:
@@ -201,15 +209,18 @@ class Batch(Stoppable):
         if is_empty(result):
             self.empty.add(call.index, None)
 
-    def _end_if_too_many_failed(self) -> None:
-        if self.tolerated is not None and self.errors.count > self.tolerated:
+    def end_if_too_many_failed(self, more: int = 0) -> None:
+        """Let no further item start, if more have failed than may; `more` are those that have no outcome here yet."""
+        failed = self.errors.count + more
+        if self.tolerated is not None and failed > self.tolerated:
             declared = self._settings.tolerated_failures
             self._end_early(
-                f"{self.errors.count} items failed, and tolerated_failures is "
+                f"{failed} items failed, and tolerated_failures is "
                 f"{self.tolerated if isinstance(self.items, list) else declared}"
             )
 
-    def _record(self, call: Call) -> dict[str, Any]:
+    def record(self, call: Call) -> dict[str, Any]:
+        """What `errors` says of a call that has failed."""
         try:
             return self.engine.error_record(call)
         except Exception as instead:  # noqa: BLE001  items and exceptions may be of any class; this one failed anyway
@@ -249,25 +260,8 @@ class Batch(Stoppable):
             self._rows = iter(self.items)  # opened before anything else is touched
             if self.results_file is not None and is_one_file(self.items, self.results_file):
                 raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
-        enclosing = self.enclosing.run if self.enclosing is not None else None
-        self.run = enclosing or current_run()
+        self._begin_run()
         settings = self._settings
-        wants_journal = self.run.wants_journal(settings.resume) if self.run is not None else settings.resume
-        if self.run is None and (wants_journal or RESUME_VARIABLE in os.environ):
-            self.run = self._own_run = Run(self.engine.workflow(self) or f"{self.file}#{self.node_id}")
-            wants_journal = self.run.wants_journal(settings.resume)
-        if self.run is not None:
-            self.run.has_batches = True
-        journal = self.run.journal() if self.run is not None and wants_journal else None
-        self.controls = controls_of(settings, self, journal)
-        self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
-        if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
-            known = left if self.total is None else min(left, self.total)
-            verb, changed = ("is", "it has changed") if known == 1 else ("are", "they have changed")
-            self.engine.tell(
-                f"{self.node_id}: {self.how_many(known)} {verb} in the journal of "
-                f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless {changed}"
-            )
         self.tolerated = tolerated_of(settings.tolerated_failures, self.total)
         if self.has_keys and isinstance(self.items, list):
             check_names(self, self.items)
@@ -279,13 +273,66 @@ class Batch(Stoppable):
         # Items side by side are those of the start; one after the other, a node may change the list it is in.
         return enumerate(list(self.items) if self.parallel else self.items)
 
+    def _begin_run(self) -> None:
+        enclosing = self.enclosing.run if self.enclosing is not None else None
+        self.run = enclosing or current_run()
+        settings = self._settings
+        wants_journal = self.run.wants_journal(settings.resume) if self.run is not None else settings.resume
+        if self.run is None and (wants_journal or RESUME_VARIABLE in os.environ):
+            self.run = self._own_run = Run(self.engine.workflow(self) or f"{self.file}#{self.node_id}")
+            wants_journal = self.run.wants_journal(settings.resume)
+        if self.run is not None:
+            self.run.has_batches = True
+        journal = self.run.journal() if self.run is not None and wants_journal else None
+        self.controls = controls_of(settings, self, journal, pacer=self.pacer)
+        self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
+        if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
+            known = left if self.total is None else min(left, self.total)
+            verb, changed = ("is", "it has changed") if known == 1 else ("are", "they have changed")
+            self.engine.tell(
+                f"{self.node_id}: {self.how_many(known)} {verb} in the journal of "
+                f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless {changed}"
+            )
+
+    def begin_in_parts(self, total: int) -> None:
+        """Get ready, where others read the items, of which there are `total`, and write the results.
+
+        Raises: StreamError; OSError.
+        """
+        assert isinstance(self.items, ItemsFile) and self.results_file is not None
+        try:
+            if is_one_file(self.items, self.results_file):
+                raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
+            self._begin_run()
+            self.results_file.forget_earlier()
+        except BaseException:
+            self.end(ended_well=False)
+            raise
+        self._items_in_file = total
+        self.tolerated = tolerated_of(self._settings.tolerated_failures, total)
+
+    def finish_part(self, part: Ended) -> None:
+        """Add what became of some of the items elsewhere."""
+        self.done += part.done
+        self.warned.merge(part.warned)
+        self.empty.merge(part.empty)
+        self.timing.merge(part.timing)
+        self.errors.merge(part.errors)
+        if part.unreadable is not None:
+            self.is_closed, self.unreadable = True, part.unreadable
+        if self.errors.count and self.fail_fast:
+            self.is_closed = True
+            self.engine.on_stopping()
+        elif self.errors.count:
+            self.end_if_too_many_failed()
+
     def _read(self) -> Iterator[tuple[int, Any]]:
         """The items of a file. What can be known at its end only is judged there.
 
         Raises: StreamError, for a line that cannot be read; ValueError, if two items have one name, or one has none.
         """
         names = ItemNames() if self.has_keys else None
-        number = 0
+        number = self.first_index
         try:
             for item in self._rows:
                 if number == self.limit:
@@ -302,7 +349,7 @@ class Batch(Stoppable):
                 names.close()
         self._items_in_file = number
         self.tolerated = tolerated_of(self._settings.tolerated_failures, number)
-        self._end_if_too_many_failed()
+        self.end_if_too_many_failed()
 
     def name_of(self, call: Call) -> str:
         """What the `key` of the annotation calls the item of `call`. Raises: ValueError, if it finds nothing there."""

@@ -60,3 +60,15 @@ def parquet_rows(path: Path) -> Iterator[tuple[Any]]:
         for group in parquet.ParquetFile(file).iter_batches(ROWS):
             for item in group.to_pylist():
                 yield (item,)
+
+
+def number_of_items(path: Path) -> int:
+    """How many items there are in a file, faster than by reading them. Raises: StreamError."""
+    kind = path.suffix.lower()
+    with said_of(path, "read"):
+        if kind == ".parquet":
+            return int(pyarrow_parquet().ParquetFile(path).metadata.num_rows)
+        if kind == ".jsonl":
+            with open(path, encoding="utf-8-sig") as file:
+                return sum(1 for line in file if line.strip())
+    return sum(1 for _ in csv_rows(path))

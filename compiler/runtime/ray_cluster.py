@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 
@@ -20,7 +22,8 @@ def ray_itself() -> Any:
 
 
 def connect(address: str) -> Any:
-    """Have a cluster: one that this process is connected to already, the one at `address`, or one of this machine.
+    """Have a cluster: one that this process is connected to already, the one at `address`, or one of its own on this
+    machine. By itself Ray would take any that happens to run here, a test's say; that one is at "auto".
 
     Returns ray. Raises: NotForRay, where it is not installed or no cluster answers at `address`.
     """
@@ -28,13 +31,26 @@ def connect(address: str) -> Any:
     if ray.is_initialized():
         return ray
     try:
-        if address:
+        if address or (address := os.environ.get("RAY_ADDRESS", "")):
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         else:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as error:
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise NotForRay(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
+    _say_on_stderr()
     return ray
+
+
+def _say_on_stderr() -> None:
+    """Ray says on stdout, where the results of a run go, that a worker has died, and has no option for that."""
+    module: Any = sys.modules.get("ray._private.worker")
+    said = getattr(module, "print_to_stdstream", None)
+    if said is not None and said.__module__ != __name__:
+
+        def on_stderr(data: dict[str, Any], **more: Any) -> None:
+            said({**data, "is_err": True}, **more)
+
+        module.print_to_stdstream = on_stderr
 
 
 def deaths() -> tuple[type[Exception], ...]:

@@ -1,7 +1,8 @@
-"""A rate that all workers of a cluster share."""
+"""A rate that all workers of a cluster share, and a bound that holds over all of them."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .pace import Pace, SharedBudget
@@ -30,6 +31,38 @@ class RemotePacer:
     def hold(self, seconds: float) -> None:
         """No start for `seconds`, on any worker."""
         ray_itself().get(self._actor.hold.remote(seconds))
+
+
+class Places:
+    """How many items may run at a time under a named budget, which bounds other batches and other processes, too.
+
+    They are held by the process that runs the workflow, for as long as a chunk takes: the file of the budget is on its
+    machine.
+    """
+
+    def __init__(self, pacer: Pacer | None) -> None:
+        self._budget = pacer if isinstance(pacer, SharedBudget) and pacer.max_concurrent is not None else None
+
+    @property
+    def most(self) -> int:
+        """How many there are; more than may be asked for, where nothing bounds them."""
+        return (self._budget and self._budget.max_concurrent) or sys.maxsize
+
+    def enter(self, wanted: int) -> list[int]:
+        """Take as many places, or as many of them as are free."""
+        if self._budget is None:
+            return [-1] * wanted
+        taken: list[int] = []
+        while len(taken) < wanted and (place := self._budget.enter()) is not None:
+            taken.append(place)
+        return taken
+
+    def leave(self, places: list[int]) -> None:
+        """Give them back."""
+        while places:
+            place = places.pop()
+            if self._budget is not None:
+                self._budget.leave(place)
 
 
 class _PacerActor:

@@ -39,10 +39,16 @@ class Outcome(NamedTuple):
     exception: Exception | None = None
     attempt: int = 1
     warnings: Any = None
+    has_entered: bool = True
+    """Whether the last attempt had its parameters, and got as far as the node."""
 
 
 USUAL = 3
 """How many fields are sent of an item that ended well at its first attempt."""
+
+
+Given = tuple[str, Any]
+"""The name of the sign that the batch is over, and what was shipped: pickled, or in a list the reference to it."""
 
 
 class Shipped(NamedTuple):
@@ -121,8 +127,8 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
     warned = call.store.get("__warnings__") if call.store is not None else None
     if call.error is None and call.exception is None and call.attempt == 1 and not warned:
         return call.index, result, call.seconds
-    exception = None if call.exception is None else _picklable(call.exception)
-    return call.index, result, call.seconds, call.error, exception, call.attempt, warned
+    exception = None if call.exception is None else picklable(call.exception)
+    return call.index, result, call.seconds, call.error, exception, call.attempt, warned, call.entered == call.attempt
 
 
 def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:
@@ -131,7 +137,7 @@ def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseE
     dumps = ray_itself().cloudpickle.dumps
     abort = min(aborts, key=lambda found: found[0]) if aborts else None
     if abort is not None:
-        abort = abort[0], _picklable(abort[1])
+        abort = abort[0], picklable(abort[1])
     try:
         return bytes(dumps((outcomes, abort)))
     except Exception:  # noqa: BLE001  a node may put out anything: which one it is, is found out one by one
@@ -154,7 +160,8 @@ def _why_not_pickled(dumps: Any, value: Any) -> str:
     return ""
 
 
-def _picklable(exception: E) -> E | RuntimeError:
+def picklable(exception: E) -> E | RuntimeError:
+    """`exception`, or one that says the same and can be sent."""
     try:  # a class that came here by value goes back as itself: cloudpickle knows it again
         pickle.loads(ray_itself().cloudpickle.dumps(exception))
     except Exception:  # noqa: BLE001  exceptions fail at being pickled as they like

@@ -6,6 +6,7 @@ too. What is sent is a group of outcomes, pickled, and with it, where an item ra
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import copy
 import pickle
@@ -22,7 +23,7 @@ from .controls import controls_of
 from .exceptions import message_of
 from .loops import LoopThread
 from .ray_cluster import ray_itself
-from .ray_pickles import Shipped, outcome_of, pickled_group
+from .ray_pickles import Given, Shipped, outcome_of, pickled_group
 from .turns import NotStarted
 
 SEND_SECONDS = 0.01
@@ -37,7 +38,7 @@ class Sign:
 
 def whole(given: Given, message: bytes) -> bytes:
     """The outcomes of a chunk as one group: of one item, or of items that take no time to speak of."""
-    work = _work_of(given)
+    work = work_of(given)
     outcomes = _Outcomes(work, message)
     outcomes.run_all()
     return pickled_group(list(outcomes.ready), outcomes.aborts)
@@ -45,7 +46,7 @@ def whole(given: Given, message: bytes) -> bytes:
 
 def streamed(given: Given, message: bytes) -> Iterator[bytes]:
     """The outcomes of a chunk in groups, SEND_SECONDS after an item ends at the latest, however long others take."""
-    outcomes = _Outcomes(_work_of(given), message)
+    outcomes = _Outcomes(work_of(given), message)
     outcomes.start_all()
     is_over = False
     while not is_over:
@@ -55,7 +56,7 @@ def streamed(given: Given, message: bytes) -> Iterator[bytes]:
             yield pickled_group(group, outcomes.aborts if is_over else [])
 
 
-class _Batch(Batch):
+class WorkerBatch(Batch):
     """A batch of which a worker sees chunks: it knows how many items there are in all, and decides nothing."""
 
     whole: int | None = None
@@ -66,12 +67,13 @@ class _Batch(Batch):
         return self.whole
 
 
-class _Work:
+class Work:
     """What a worker keeps of the batch that it works for, from chunk to chunk."""
 
     def __init__(self, sign: str, shipped: Shipped) -> None:
+        self.shipped = shipped
         self.node = shipped.node
-        self.batch = _Batch(self.node, shipped.shared, [], shipped.captures)
+        self.batch = WorkerBatch(self.node, shipped.shared, [], shipped.captures)
         self.batch.whole = shipped.total
         self.batch.controls = controls_of(self.node, self.batch, None, pacer=shipped.pacer)
         self._copy_inner = self.batch.engine.copy_factory(self.node.inner)
@@ -81,6 +83,8 @@ class _Work:
         # One loop for all items, as in one process: what a node keeps between them may belong to it.
         self._loop = LoopThread()
         self._is_async = hasattr(self.node, "exec_async")
+        if self._is_async:
+            self._loop.run(asyncio.sleep(0))  # it starts here, before several threads want it
 
     def close(self) -> None:
         """The worker works for another batch now."""
@@ -113,7 +117,7 @@ class _Work:
 class _Outcomes:
     """The outcomes of one chunk, while its items run: `width` of them at a time."""
 
-    def __init__(self, work: _Work, message: bytes) -> None:
+    def __init__(self, work: Work, message: bytes) -> None:
         self.ready: deque[tuple[Any, ...]] = deque()
         self.aborts: list[tuple[int, BaseException]] = []
         """What ended the batch, and the item that raised it."""
@@ -170,20 +174,18 @@ class _Outcomes:
                 return
 
 
-Given = tuple[str, Any]
-"""The name of the sign that the batch is over, and what was shipped: pickled, or in a list the reference to it."""
-
-_kept: dict[str, _Work] = {}
+_kept: dict[str, Work] = {}
 """Of the batch that the worker works for. Unpickling it for every chunk would take milliseconds."""
 
 
-def _work_of(given: Given) -> _Work:
+def work_of(given: Given) -> Work:
+    """What this worker keeps of the batch, made when its first chunk comes."""
     sign, shipped = given
     if sign not in _kept:
         while _kept:
             _kept.popitem()[1].close()
         pickled = shipped if isinstance(shipped, bytes) else ray_itself().get(shipped[0])
-        _kept[sign] = _Work(sign, pickle.loads(pickled))
+        _kept[sign] = Work(sign, pickle.loads(pickled))
     return _kept[sign]
 
 

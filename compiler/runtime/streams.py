@@ -1,11 +1,17 @@
 """Items from a file and results into a file, one at a time, so that memory does not grow with their number.
 
 `.jsonl` (a JSON value a line), `.csv` (a header, then an object a row, all values text) and, with pyarrow, `.parquet`.
-Relative paths start at the working directory, as those of pflow's own file nodes do.
+Relative paths start at the working directory, as those of pflow's own file nodes do. A path with a star stands for many
+files: items are read from all of them, in the order of their names, and results go to `00000`, `00001` and so on in
+the star's place, with a `manifest.json` beside them.
 """
 
 from __future__ import annotations
 
+import glob
+import itertools
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +26,7 @@ KINDS = (".jsonl", ".csv", ".parquet")
 
 
 class ItemsFile:
-    """The items in a file, read when somebody goes through them and never all at once."""
+    """The items in a file, or in many, read when somebody goes through them and never all at once."""
 
     def __init__(self, path: Any) -> None:
         """`path` is looked at when the batch begins: here, it may be anything that a reference gave."""
@@ -28,31 +34,85 @@ class ItemsFile:
 
     def __iter__(self) -> Iterator[Any]:
         """Raises: StreamError, now for the file, or later for a line of it."""
-        return read_items(Path(self.path).expanduser())
+        if not is_many(self.path):
+            return read_items(Path(self.path).expanduser())
+        return itertools.chain.from_iterable(map(read_items, self.files()))
+
+    def files(self) -> list[Path]:
+        """The files that the path stands for. Raises: StreamError, if there is none."""
+        if not is_many(self.path):
+            return [Path(self.path).expanduser()]
+        found = sorted(map(Path, glob.glob(os.path.expanduser(self.path), recursive=True)))
+        if not found:
+            raise StreamError(f"cannot read {self.path}: no file has such a name")
+        return found
 
     def __repr__(self) -> str:
         return f"ItemsFile({self.path!r})"
 
 
 class ResultsFile:
-    """Where the results of a batch go. Nothing is written before the batch begins."""
+    """Where the results of a batch go: a file, or many. Nothing is written before the batch begins."""
 
     def __init__(self, path: Any) -> None:
         """`path` is looked at when the batch begins: here, it may be anything that a reference gave."""
         self.path = path
+        self.files: list[Path] = []
+        """Those that the results are in, where they are many."""
 
     def begun(self) -> ResultsWriter:
-        """A new file there, in place of one of an earlier run. Raises: StreamError."""
-        return results_file(Path(self.path).expanduser())
+        """A new file there, in place of those of an earlier run. Raises: StreamError."""
+        if not is_many(self.path):
+            return results_file(Path(self.path).expanduser())
+        self.forget_earlier()
+        self.files = [self.part(0)]
+        return results_file(self.part(0))
+
+    def part(self, number: int) -> Path:
+        """One of many files."""
+        return Path(self.path.replace("*", f"{number:05}")).expanduser()
+
+    @property
+    def manifest(self) -> Path:
+        """What says how many results are in which of many files."""
+        return Path(self.path).expanduser().parent / "manifest.json"
+
+    def forget_earlier(self) -> None:
+        """Remove what an earlier run has left. Raises: StreamError, if a file is there that is not of such a run."""
+        path = Path(self.path).expanduser()
+        if "*" in str(path.parent) or path.name.count("*") != 1:
+            raise StreamError(f"{self.path}: many files of results are told apart by one star, in their own name")
+        with said_of(self.manifest, "read"):
+            known = json.loads(self.manifest.read_bytes())["files"] if self.manifest.exists() else []
+        for file in glob.glob(str(path)):
+            if os.path.basename(file) not in known:
+                raise StreamError(f"{file} is in the way: {self.manifest} does not say that an earlier run left it")
+        for name in known:
+            (path.parent / os.path.basename(name)).unlink(missing_ok=True)
+        self.declare()
+
+    def declare(self, **counts: Any) -> None:
+        """Write the manifest: the names of the files, and what is to be said of all of them. Raises: StreamError."""
+        with said_of(self.manifest, "write"):
+            self.manifest.parent.mkdir(parents=True, exist_ok=True)
+            made = json.dumps({"files": [file.name for file in self.files], **counts}, indent=1, default=str)
+            self.manifest.write_text(made + "\n", encoding="utf-8")
 
     def __repr__(self) -> str:
         return f"ResultsFile({self.path!r})"
 
 
+def is_many(path: Any) -> bool:
+    """Whether a path stands for many files: it has a star, and no file has just that name."""
+    return isinstance(path, str) and "*" in path and not os.path.exists(path)
+
+
 def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
     """Whether the results would replace the file that the items are read from."""
-    one, two = Path(items.path).expanduser(), Path(results.path).expanduser()
-    return two.exists() and one.samefile(two)
+    if is_many(results.path):
+        return any(file.match(str(Path(results.path).expanduser())) for file in items.files())
+    two = Path(results.path).expanduser()
+    return two.exists() and any(file.samefile(two) for file in items.files())
 
 
 def read_items(path: Path) -> Iterator[Any]:

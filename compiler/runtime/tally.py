@@ -27,6 +27,14 @@ class Timing:
         self.shortest = 0.0
         self.longest = 0.0
 
+    def merge(self, other: Timing) -> None:
+        """Those of `other` as well."""
+        if other.count:
+            self.shortest = min(self.shortest, other.shortest) if self.count else other.shortest
+            self.longest = max(self.longest, other.longest)
+            self.count += other.count
+            self.total += other.total
+
     def add(self, seconds: float) -> None:
         """One more item took `seconds`."""
         if not self.count or seconds < self.shortest:
@@ -52,6 +60,12 @@ class FirstFew:
         self.kept[index] = what
         if self._most is not None and len(self.kept) > self._most:
             del self.kept[max(self.kept)]
+
+    def merge(self, other: FirstFew) -> None:
+        """Those of `other` as well."""
+        self.count += other.count - len(other.kept)
+        for index, what in other.kept.items():
+            self.add(index, what)
 
     def in_order(self) -> list[Any]:
         """What is kept, in the order of the items."""

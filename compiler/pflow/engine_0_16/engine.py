@@ -21,7 +21,7 @@ from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
 from ...runtime.outcome import how_far
 from ...runtime.tally import MOST_KEPT
-from ..messages import say
+from ..messages import OUTPUT_REPLACED, say
 from ..pflow_values import WORKFLOW_FILE
 from .child import child_of
 from .events import Events
@@ -137,11 +137,8 @@ class PflowEngine(Engine):
         return params if self.as_written else {**self.in_order, **params, **self.static}
 
     def replacing(self, call: Call, written: Any) -> None:
-        """pflow's executor has this in the log, and its command line shows it."""
-        batch_executor.logger.warning(
-            "Batch result already has 'item' key, overwriting with original batch item",
-            extra={"node_id": self.node_id, "existing_item": written},
-        )
+        """A warning in pflow's log, where its executor has one, too; its command line shows it."""
+        batch_executor.logger.warning(OUTPUT_REPLACED, extra={"node_id": self.node_id, "existing_item": written})
 
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """Let pflow itself say what parameters without a value come to: its own error or, where the workflow
@@ -215,12 +212,18 @@ class PflowEngine(Engine):
         is_enough = call.batch.results_file is not None and len(events) >= MOST_KEPT
         if is_enough and not self.has_more:
             return  # as with errors: the first ones, since there may be millions
+        ran_elsewhere = call.store is None
         store = item_store(call) if call.store is None else call.store
         result = call.result
-        if call.restored:
+        if call.restored or (ran_elsewhere and result is not None):
             store[self.node_id] = result
         written: Any = store.get(self.node_id)
-        ordinary = not call.restored and record is None and written is result is not None and not self.has_more
+        ordinary = (
+            not (call.restored or ran_elsewhere)
+            and record is None
+            and written is result is not None
+            and not self.has_more
+        )
         if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
             if self.events is not None:
                 self.events.keep(written, call.seconds, call.engine_data)

@@ -12,6 +12,7 @@ from ...runtime import Batch, Call, Engine, ParameterError, Result, Shared
 from ...runtime.engine import deep_copies
 from ...runtime.inner import item_store, run_inner
 from ...runtime.values import index_lists_only
+from ..messages import OUTPUT_REPLACED
 
 _CALLS, _WARNINGS, _TEMPLATES = "__llm_calls__", "__warnings__", "__template_errors__"
 
@@ -59,11 +60,8 @@ class WrappedEngine(Engine):
         return {**params, **self.static}
 
     def replacing(self, call: Call, written: Any) -> None:
-        """pflow's executor has this in the log, and its command line shows it."""
-        batch_node.logger.warning(
-            "Batch result already has 'item' key, overwriting with original batch item",
-            extra={"node_id": call.batch.node_id, "existing_item": written},
-        )
+        """A warning in pflow's log, where its executor has one, too; its command line shows it."""
+        batch_node.logger.warning(OUTPUT_REPLACED, extra={"node_id": call.batch.node_id, "existing_item": written})
 
     def unresolved(self, node: Any, call: Call, error: ParameterError) -> Result:
         """Let pflow itself say what parameters without a value come to: its own error or, where the workflow

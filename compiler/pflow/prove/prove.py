@@ -268,10 +268,10 @@ def _run(
         "attempts": dict(sorted(scenario.attempts.items())),
         "order": [call[1:3] for call in sorted(scenario.calls)],
         "in flight": scenario.most,
-        "outputs": _said(shared.get(config.node_id)),
+        "outputs": _as_plain_data(shared.get(config.node_id)),
         "progress": progress,
-        "trace": _said(list((shared.get("_batch_trace") or {}).get(config.node_id) or [])),
-        "warnings": _said([shared.get("__warnings__"), sorted(shared.get("__template_errors__") or {})]),
+        "trace": _as_plain_data(list((shared.get("_batch_trace") or {}).get(config.node_id) or [])),
+        "warnings": _as_plain_data([shared.get("__warnings__"), sorted(shared.get("__template_errors__") or {})]),
         "raised error": raised,
     }
 
@@ -334,14 +334,14 @@ def _headline(raised: str | None, first: Mapping[str, Any], *, fail_fast: bool) 
     return raised if f"[{first['index']}]" in raised else f"names another item than {first['index']}"
 
 
-def _said(value: Any) -> Any:
+def _as_plain_data(value: Any) -> Any:
     """`value` as plain data: exceptions and diagnostics as their text."""
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     if isinstance(value, dict):
-        return {str(key): _said(inner) for key, inner in value.items()}
+        return {str(key): _as_plain_data(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_said(inner) for inner in value]
+        return [_as_plain_data(inner) for inner in value]
     if hasattr(value, "to_dict"):
-        return _said(value.to_dict())
+        return _as_plain_data(value.to_dict())
     return value if value is None or isinstance(value, (str, int, float)) else repr(value)

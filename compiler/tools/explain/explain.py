@@ -36,7 +36,7 @@ def code_in_words(word: str) -> str:
         return f"{known.code}: {known.title}\n\n{known.markdown}"
     if code in CODES:
         return f"{code}: {CODES[code]}"
-    guess = nearest(code, CODES)
+    guess = nearest(code, CODES) if any(map(str.isdigit, word)) else None  # the letters alone are like every code's
     meant = f"; did you mean {guess} ({CODES[guess]})?" if guess else "; `pflow-lower explain` lists the codes"
     raise CannotExplain(f"{printable(word)} is neither a code nor FILE:LINE{meant}")
 

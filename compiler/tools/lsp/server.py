@@ -49,7 +49,7 @@ class Server:
             "pflow-lower", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full, max_workers=2
         )
         self._buffers: dict[str, Buffer] = {}
-        self._worker = Worker(lambda: str(getattr(self._encoding(), "value", self._encoding())))
+        self._worker = Worker(self._encoding)
         self._shelf = Shelf()
         self._register()
 
@@ -259,8 +259,10 @@ class Server:
         now = buffer.now(place)
         return range_at(buffer.analysis.text, now) if now is not None and buffer.analysis is not None else None
 
-    def _encoding(self) -> Any:
-        return self.protocol.workspace.position_encoding or types.PositionEncodingKind.Utf16
+    def _encoding(self) -> str:
+        """What client and server have agreed to count characters in."""
+        found = self.protocol.workspace.position_encoding or types.PositionEncodingKind.Utf16
+        return str(getattr(found, "value", found))
 
     def _notified(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         def notified(params: Any) -> None:

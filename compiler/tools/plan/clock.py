@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import regular_files
+from .cluster import Cluster
 
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
@@ -48,6 +49,8 @@ class Times(NamedTuple):
     """Of the calls of one node, by its path (`sub/ask`)."""
     named: frozenset[str] = frozenset()
     """The nodes that the user has named, so that they must be there."""
+    cluster: Cluster | None = None
+    """Where parallel batches run, if not in one process."""
 
     def calls(self, path: str, *, for_item: bool) -> tuple[float, ...]:
         """Sample durations of the node's calls; empty if nothing is known."""

@@ -22,6 +22,12 @@ from ...cli import allow_outside
 @click.option(
     "--times", "trace", metavar="TRACE", type=click.Path(path_type=Path), help="Take durations from a trace of pflow."
 )
+@click.option(
+    "--on", "place", type=click.Choice(["ray"]), help="Parallel batches run on a cluster; say its --nodes, --item-time."
+)
+@click.option("--nodes", type=click.IntRange(1, 100_000), help="How many nodes the cluster has.")
+@click.option("--node-cpus", type=click.IntRange(1, 10_000), help="How many processors a node has.  [default: 1]")
+@click.option("--node-price", type=click.FloatRange(0), help="What a node costs an hour.")
 @click.option("--price", metavar="IN/OUT", help="What a million tokens of input and of output cost: 2.5/10.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @allow_outside
@@ -33,6 +39,10 @@ def plan(
     inputs: tuple[str, ...],
     item_times: tuple[str, ...],
     trace: Path | None,
+    place: str | None,
+    nodes: int | None,
+    node_cpus: int | None,
+    node_price: float | None,
     price: str | None,
     form: str,
     watching: bool,
@@ -45,7 +55,14 @@ def plan(
     The numbers are the fewest and the most calls with which a run comes to its end: no item needs a second attempt, or
     all need every one. What lowering warns of goes to stderr. The exit status is 0, or 2 if the workflow is invalid.
     """
+    from .cluster import Cluster
     from .run import run
+
+    if place is None and (nodes, node_cpus, node_price) != (None, None, None):
+        raise click.UsageError("--nodes, --node-cpus and --node-price say something of a cluster: add --on ray")
+    if place is not None and nodes is None:
+        raise click.UsageError("--on ray: say with --nodes how many nodes the cluster has")
+    cluster = None if nodes is None else Cluster(nodes, node_cpus or 1, node_price)
 
     if watching:
         from ..shared.watch import mentioned_in, stamps, watch_command, workflow_state
@@ -59,7 +76,7 @@ def plan(
             lambda: {**workflow_state(file), **stamps([*map(Path, mentioned_in(file)), *([trace] if trace else [])])},
             workflow,
         )
-    raise SystemExit(run(workflow, inputs, item_times, trace, price, form))
+    raise SystemExit(run(workflow, inputs, item_times, trace, price, form, cluster))
 
 
 COMMANDS = (plan,)

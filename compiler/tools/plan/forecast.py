@@ -17,6 +17,7 @@ from ..shared.prompt_cache import cached_texts
 from ..shared.sub_workflows import NotWalked, Walk
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import TimeBounds, Times, makespan, of_calls
+from .cluster import dealt
 from .items import Items, items_of
 from .known import UNKNOWN, KnownValues
 from .node import Node, repeated, together
@@ -66,14 +67,18 @@ class _Reached(NamedTuple):
         return self.items.number if self.items is not None else ONCE
 
     @property
+    def bound(self) -> int:
+        """How many items may run at the same time."""
+        if self.node.batch is None or not self.node.batch.parallel:
+            return 1
+        found = self.node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
+        return found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
+
+    @property
     def in_flight(self) -> int:
         """How many items run at the same time at most."""
-        bound = 1
-        if self.node.batch is not None and self.node.batch.parallel:
-            found = self.node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
-            bound = found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
         most = self.item_count.high.value
-        return bound if most is None else min(bound, most)
+        return self.bound if most is None else min(self.bound, most)
 
     def forecast(
         self,
@@ -175,10 +180,14 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
     samples = place.times.calls(reached.path, for_item=place.in_item or node.batch is not None)
     if node.batch is not None and node.batch.timeout is not None:
         samples = tuple(min(sample, node.batch.timeout) for sample in samples)
-    time = None
+    time = on_workers = None
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
         time = of_calls(samples, number, max(reached.in_flight, 1), budget.worst, budget.waits())
+        cluster, spec = place.times.cluster, node.batch
+        if cluster is not None and spec is not None and spec.parallel and not place.in_item:
+            on_workers = dealt(cluster, node.id, number, sum(samples) / len(samples), reached.bound)
+            time = time.at_least(on_workers.seconds, on_workers.seconds * budget.worst)
         time = _paced(time, node.batch, number, number * budget.worst)
     if budget.known is None:
         reached.notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
@@ -192,7 +201,7 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
         return tokens_of(node, place.known, values, times, count, budget.worst, cached)
 
     passage = Totals(calls(rounds), {what: calls(rounds)}, tokens(rounds), time)
-    return reached.forecast(what, calls(runs), passage, tokens=tokens(runs))
+    return reached.forecast(what, calls(runs), passage, tokens=tokens(runs))._replace(dealt=on_workers)
 
 
 def _sub_workflow(place: _Place, reached: _Reached) -> Node:

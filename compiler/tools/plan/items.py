@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...ir.batch_spec import BatchSpec, ErrorHandling, InnerBatch
 from ...ir.template import Field, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ...runtime.stream_files import StreamError
-from ...runtime.streams import read_items
+from ...runtime.streams import ItemsFile
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 
@@ -93,7 +92,7 @@ def _in_file(written: str, path: str, known: KnownValues) -> Items:
     if not isinstance(where, str):
         return Items(None, _unknown(f"n({path})"), source)
     try:
-        number = sum(1 for _ in read_items(Path(where).expanduser()))
+        number = sum(1 for _ in ItemsFile(where))
     except StreamError as error:
         return Items(None, _unknown(f"n({path})"), source, str(error))
     return Items(None, Range.of(number), source, "read from the file as it is now")

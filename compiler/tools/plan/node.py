@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..shared.node_facts import Budget
 from .amount import ONCE, Range, total
 from .clock import TimeBounds
+from .cluster import Dealt
 from .tokens import Tokens
 from .totals import Totals
 
@@ -34,6 +35,8 @@ class Node(NamedTuple):
     tokens: Tokens | None
     passage: Totals
     """What it comes to, with all that it starts, each time that it is reached."""
+    dealt: Dealt | None = None
+    """How its items are dealt out to the workers of a cluster."""
     notes: tuple[str, ...] = ()
     inner: tuple[Node, ...] = ()
     not_walked: str = ""
@@ -65,6 +68,7 @@ def _sum(nodes: Sequence[Node]) -> Node:
         calls=total(node.calls for node in nodes),
         in_flight=max(node.in_flight for node in nodes),
         time=None,
+        dealt=None,
         tokens=added,
         notes=notes,
         inner=together([node.inner for node in nodes], ONCE),
@@ -80,6 +84,7 @@ def repeated(node: Node, times: Range) -> Node:
         runs=node.runs.times(times),
         calls=node.calls.times(times),
         time=None,
+        dealt=None,
         tokens=tokens,
         inner=tuple(repeated(inner, times) for inner in node.inner),
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ...diagnostics.diagnostic import Diagnostic
 from .amount import Range
 from .clock import TimeBounds
+from .cluster import Cluster
 from .node import Node
 from .tokens import Price, Tokens
 from .totals import Totals
@@ -25,6 +26,8 @@ class Plan(NamedTuple):
     """Inputs that a run has to be given and that are not known here."""
     findings: tuple[Diagnostic, ...] = ()
     """What lowering the workflow warns of."""
+    cluster: Cluster | None = None
+    """Where parallel batches run, if not in one process."""
 
     def flat(self) -> Iterator[tuple[int, Node]]:
         """Every node with how deep it stands in sub-workflows."""

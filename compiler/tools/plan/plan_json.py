@@ -7,6 +7,7 @@ from typing import Any
 
 from .amount import Amount, Range
 from .clock import TimeBounds
+from .cluster import Dealt
 from .node import Node
 from .plan import Plan, costs
 from .tokens import METHOD, Price, Tokens
@@ -22,6 +23,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "calls": _range(plan.calls),
             "kinds": {what: _range(calls) for what, calls in plan.kinds().items()},
             "time": _time(plan.time),
+            **_nodes_cost(plan),
             "tokens": _tokens(plan.tokens),
             "cost": _cost(plan.tokens, plan.price),
         },
@@ -40,6 +42,7 @@ def _node(node: Node, price: Price | None) -> dict[str, Any]:
         "attempts": {"batch": node.budget.batch, "own": node.budget.own, "sure": node.budget.known is not None},
         "in_flight": node.in_flight,
         "time": _time(node.time),
+        **_on_cluster(node.dealt),
         "tokens": _tokens(node.tokens),
         "cost": _cost(node.tokens, price),
         "notes": list(node.notes),
@@ -59,6 +62,27 @@ def _time(span: TimeBounds | None) -> dict[str, float] | None:
     if span is None:
         return None
     return {"at_least": round(span.low, 3), "at_most": round(span.high, 3), "with_retries": round(span.worst, 3)}
+
+
+def _on_cluster(dealt: Dealt | None) -> dict[str, dict[str, float]]:
+    if dealt is None:
+        return {}
+    return {
+        "on_cluster": {
+            "workers": dealt.workers,
+            "threads": dealt.threads,
+            "chunks": dealt.chunks,
+            "seconds": round(dealt.seconds, 3),
+            "utilisation": round(dealt.utilisation, 3),
+        }
+    }
+
+
+def _nodes_cost(plan: Plan) -> dict[str, dict[str, float]]:
+    if plan.cluster is None or plan.cluster.price is None or plan.time is None:
+        return {}
+    low, high = (plan.cluster.cost(seconds) or 0.0 for seconds in plan.time[:2])
+    return {"nodes_cost": {"at_least": round(low, 6), "at_most": round(high, 6)}}
 
 
 def _tokens(tokens: Tokens | None) -> dict[str, Any] | None:

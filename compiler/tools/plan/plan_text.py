@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...diagnostics.diagnostic import for_log
 from .amount import ONCE, Range
 from .clock import TimeBounds
+from .cluster import Cluster, Dealt
 from .node import Node
 from .plan import Plan, costs
 from .tokens import METHOD, Price, Tokens
@@ -27,12 +28,12 @@ def as_text(plan: Plan) -> str:
     for depth, node in nodes:
         name = "  " * depth + node.path.rpartition("/")[2]
         head = f"  {name:<{width}}  {node.type:<{kinds}}  "
-        first, *more = _said(node, plan.price)
+        first, *more = _node_lines(node, plan.price)
         lines += [f"{head}{first}".rstrip(), *(f"{'':<{len(head)}}{line}" for line in more)]
     return "\n".join(map(for_log, [*lines, "", *(f"  {line}" for line in _summary(plan))]))
 
 
-def _said(node: Node, price: Price | None) -> Iterator[str]:
+def _node_lines(node: Node, price: Price | None) -> Iterator[str]:
     """What is said of one node, line by line."""
     if node.items is not None:
         where = "" if node.source == "written in the workflow" else f", {node.source}"
@@ -41,12 +42,14 @@ def _said(node: Node, price: Price | None) -> Iterator[str]:
         yield "starts, once," if node.runs == ONCE else f"starts, {node.runs} times,"
     if not node.inner:
         yield f"{_between(node.calls)} {_plural(node.what, node.calls)}{_attempts(node)}"
-    if node.items is not None and node.in_flight > 1:
+    if node.dealt is not None:
+        yield _on_workers(node.dealt)
+    elif node.items is not None and node.in_flight > 1:
         yield f"{node.in_flight} at a time"
     if node.time is not None:
         yield _spoken(node.time)
     if node.tokens is not None:
-        yield from _tokens_said(node.tokens, price)
+        yield from _token_lines(node.tokens, price)
     yield from node.notes
 
 
@@ -76,7 +79,7 @@ def _spoken(span: TimeBounds) -> str:
     return f"takes {first}{worse}"
 
 
-def _tokens_said(tokens: Tokens, price: Price | None) -> Iterator[str]:
+def _token_lines(tokens: Tokens, price: Price | None) -> Iterator[str]:
     sent = f"{_between(tokens.input)} tokens" if tokens.exact else f"{tokens.input.low} tokens or more"
     answer = "unknown" if tokens.output is None else f"{tokens.output} tokens at most"
     yield f"input {sent}, output {answer}"
@@ -89,13 +92,22 @@ def _tokens_said(tokens: Tokens, price: Price | None) -> Iterator[str]:
     yield f"costs {cost} for input, {'unknown' if most is None else f'{money(most)} at most'} for output"
 
 
+def _on_workers(dealt: Dealt) -> str:
+    workers = "1 worker" if dealt.workers == 1 else f"{dealt.workers} workers"
+    threads = f" of {dealt.threads} threads" if dealt.threads > 1 else ""
+    chunks = "1 chunk" if dealt.chunks == 1 else f"{dealt.chunks} chunks"
+    return f"{chunks} on {workers}{threads}, the cluster is busy {dealt.utilisation:.0%} of that time"
+
+
 def _summary(plan: Plan) -> Iterator[str]:
     for number, (what, calls) in enumerate(plan.kinds().items()):
         yield f"{'' if number else 'together '}{_between(calls)} {_plural(what, calls)}"
     if plan.time is not None:
         yield _spoken(plan.time)
+    if plan.cluster is not None:
+        yield _nodes_said(plan.cluster, plan.time)
     if plan.tokens is not None:
-        yield from _tokens_said(plan.tokens, plan.price)
+        yield from _token_lines(plan.tokens, plan.price)
         yield f"tokens are estimated as {METHOD}; no tokenizer was asked"
     if plan.missing:
         given = " ".join(f"{name}=..." for name in plan.missing)
@@ -104,6 +116,17 @@ def _summary(plan: Plan) -> Iterator[str]:
     for name, meaning in _UNKNOWNS.items():
         if name in names:
             yield meaning
+
+
+def _nodes_said(cluster: Cluster, time: TimeBounds | None) -> str:
+    nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
+    costs = [None if time is None else cluster.cost(seconds) for seconds in (time or ())[:2]]
+    if not costs:
+        return f"{nodes}; for how long is not known: say --item-time"
+    if costs[0] is None or costs[1] is None:
+        return f"{nodes}; what they cost is not known: say --node-price, by the hour"
+    first = money(costs[0]) if money(costs[0]) == money(costs[1]) else f"{money(costs[0])} to {money(costs[1])}"
+    return f"{nodes} cost {first} for as long"
 
 
 def shown(seconds: float) -> str:

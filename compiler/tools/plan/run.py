@@ -12,8 +12,10 @@ from ...diagnostics.diagnostic import LowerError
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import DONE, FAILED
 from ...ir.document import Workflow
+from ...node_types.run_tables import ray_options_for
 from ...options import Options
 from .clock import Times, WrongTime, from_trace, seconds
+from .cluster import Cluster
 from .forecast import forecast
 from .journalled import with_journal
 from .known import KnownValues, WrongInput, given
@@ -24,11 +26,18 @@ from .tokens import Price
 
 
 def run(
-    workflow: str, inputs: Iterable[str], item_times: Iterable[str], trace: Path | None, price: str | None, form: str
+    workflow: str,
+    inputs: Iterable[str],
+    item_times: Iterable[str],
+    trace: Path | None,
+    price: str | None,
+    form: str,
+    cluster: Cluster | None = None,
 ) -> int:
     """Print the plan of `workflow`; answer the exit status."""
     try:
-        made = plan(workflow, inputs, times=_times(item_times, trace), price=_price(price), ask_pflow=True)
+        times = _times(item_times, trace)
+        made = plan(workflow, inputs, times=times, price=_price(price), cluster=cluster, ask_pflow=True)
     except LowerError as error:
         show_findings(error.diagnostics, "text")
         return FAILED
@@ -46,6 +55,7 @@ def plan(
     *,
     times: Times = Times(),  # noqa: B008  has no state
     price: Price | None = None,
+    cluster: Cluster | None = None,
     ask_pflow: bool = False,
 ) -> Plan:
     """The plan of a workflow (a path, "-" or the data itself); `inputs` are NAME=VALUE, `ask_pflow` as in `Options`.
@@ -56,10 +66,13 @@ def plan(
     ir = compiled.source
     known = KnownValues(ir, given(ir, inputs), Path.cwd())
     folder = Path(ir.name).parent if not ir.name.startswith("<") else Path.cwd()
+    if cluster is not None:
+        cluster = cluster._replace(needs=ray_options_for(folder))
+        times = times._replace(cluster=cluster)
     nodes, totals = forecast(ir, known, times, folder=folder)
     if not ir.name.startswith("<"):
         nodes = with_journal(nodes, Path(ir.name).absolute())
-    made = Plan(ir.name, nodes, price, totals, known.missing(), compiled.diagnostics)
+    made = Plan(ir.name, nodes, price, totals, known.missing(), compiled.diagnostics, cluster)
     missing = times.named - {node.path for _, node in made.flat()}
     if missing:
         raise WrongTime(f"--item-time {min(missing)}=...: the workflow has no such node")

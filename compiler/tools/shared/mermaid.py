@@ -39,7 +39,7 @@ def _body(document: Mapping[str, Any], prefix: str, indent: str) -> Iterator[str
     names = {node["id"]: f"{prefix}{number}" for number, node in enumerate(document["nodes"])}
     for node in document["nodes"]:
         name = names[node["id"]]
-        lines = [node["id"], *_said(node)]
+        lines = [node["id"], *_label_lines(node)]
         label = "<br/>".join(map(_escaped, lines))
         yield f'{indent}{name}[["{label}"]]:::batch' if "batch" in node else f'{indent}{name}["{label}"]'
     for edge in document.get("edges") or ():
@@ -48,7 +48,7 @@ def _body(document: Mapping[str, Any], prefix: str, indent: str) -> Iterator[str
         yield f"{indent}{names[edge['from']]} {arrow} {names[edge['to']]}"
 
 
-def _said(node: Mapping[str, Any]) -> Iterator[str]:
+def _label_lines(node: Mapping[str, Any]) -> Iterator[str]:
     """What a node's label says besides its id: the type, and how a batch runs."""
     inner = node.get("params", {}).get("inner") if ":" in node["type"] else None
     yield f"{node['type']} around {inner}" if isinstance(inner, str) else node["type"]

@@ -81,14 +81,14 @@ def graph_of(data: Mapping[str, Any], batches: Sequence[LoweredBatch]) -> Graph 
     lowered = {batch.number: batch for batch in batches}
     boxes = []
     for at, (node, title) in enumerate(zip(nodes, labels(ids, _LETTERS), strict=True)):
-        note, hint = _said(node, ids[at], lowered.get(at))
+        note, hint = _note_and_hint(node, ids[at], lowered.get(at))
         shown = "" if many else cut(note, _LETTERS + 4)
         batch = isinstance(node, Mapping) and node.get("batch") is not None
         boxes.append(Box(*laid.places[at], laid.columns[at], title, shown, printable(hint), batch))
     return Graph(laid.width, laid.height, WIDTH + gap, tall, boxes, curves)
 
 
-def _said(node: Any, name: str, batch: LoweredBatch | None) -> tuple[str, str]:
+def _note_and_hint(node: Any, name: str, batch: LoweredBatch | None) -> tuple[str, str]:
     """What a box says of its node besides its name, and all of it in words."""
     kind = _text(node, "type")
     written = node.get("batch") if isinstance(node, Mapping) else None

@@ -1,0 +1,310 @@
+"""The driver of a batch on a cluster: hands out chunks of items and takes outcomes.
+
+It stands in the process that runs the workflow. Which items are left and what an outcome means is the batch's to say,
+as for every scheduler (`schedule.py`); here is decided where an item runs, and when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import pickle
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .attempts import fail
+from .batch import Batch
+from .call import Call
+from .data_types import Result
+from .inner import shaped
+from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
+from .missing import ParameterError
+from .ray_chunks import chunk_size, layout
+from .ray_cluster import NotForRay, connect, deaths
+from .ray_pacer import Places, RemotePacer
+from .ray_pickles import USUAL, Outcome, pickled_items, shipped
+from .ray_worker import SEND_SECONDS, Sign, streamed, whole
+from .turns import SLOT_INTERVAL
+
+MOST_DEATHS = 3
+"""How many workers may die of one item."""
+MOST_IN_CODE = 1_000_000
+"""Bytes up to which what a batch ships goes out with the code of its tasks, which a worker gets once: a reference to
+them in every task costs 0.2 ms a task."""
+
+
+class Stopped(BaseException):
+    """The batch was stopped from another thread, which says why."""
+
+
+class Chunk:
+    """Items on their way: a task, and those of its calls that have no outcome yet."""
+
+    def __init__(self, calls: list[Call], deaths: int = 0) -> None:
+        self.left = {call.index: call for call in calls}
+        self.most = len(calls)
+        """How many of its items can run at a time."""
+        self.deaths = deaths
+        self.is_done = False
+        self.is_whole = False
+        """Whether it comes back as one value, and not as a stream."""
+        self.places: list[int] = []
+        """Those that it takes in a budget that others have a part in."""
+
+
+class Driver:
+    """Hands out chunks and takes outcomes, in the process that runs the workflow."""
+
+    def __init__(self, node: Any, batch: Batch) -> None:
+        self._node = node
+        self._batch = batch
+        if batch.is_adaptive:
+            raise NotForRay(
+                f"{batch.node_id}: `max_concurrent: auto` is found out in one process; on Ray, write a number"
+            )
+        self._first: Call | None = None
+        self._begin()
+        asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}
+        options: dict[str, Any] = {**node.ray_options, **asked}
+        self._fixed = int(options.pop("chunk", 0))
+        self._ray = ray = connect(batch.run.on_address if batch.run is not None else "")
+        self._prepare()
+        cpus = float(options.setdefault("num_cpus", 1))
+        pacer = batch.controls.pacer if batch.controls is not None else None
+        self._places = Places(pacer)
+        at_once = min(batch.max_concurrent, self._places.most)
+        self._most_tasks, self._width = layout(ray.cluster_resources().get("CPU", 1), cpus, at_once)
+        self._sign_name = f"pflow-lower-stop-{uuid.uuid4().hex}"
+        if batch.controls is not None:
+            batch.controls.are_given_elsewhere = True
+        given = shipped(node, batch, RemotePacer(pacer) if pacer is not None else None)
+        # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
+        self._more = () if len(given) <= MOST_IN_CODE else ([ray.put(given)],)
+        options["max_retries"] = 0
+        self._make_tasks(functools.partial(_task, ray, (self._sign_name, given if not self._more else None), options))
+        self._report = batch.engine.reporter(batch)
+        self._taken = 0
+        self._ran = 0
+        self._seconds = 0.0  # of the items that ran, to size the next chunk
+        self._sign: Any = None
+        self._again: deque[Chunk] = deque()
+        self._running: dict[Any, Chunk] = {}
+
+    def _begin(self) -> None:
+        """Whatever cannot be had is said before a cluster is asked for."""
+        self._first = self._batch.next_call()
+
+    def _prepare(self) -> None:
+        """There is a cluster now."""
+
+    def _make_tasks(self, made: Callable[..., Any]) -> None:
+        self._whole, self._streamed = made(whole, is_stream=False), made(streamed, is_stream=True)
+
+    def run(self) -> None:
+        """Until every item has its outcome, or none may start any more."""
+        batch = self._batch
+        while True:
+            is_waiting = self._hand_out()
+            if self._running:
+                # As soon as anything is there; what only another thread can tell is looked for now and then.
+                ready, _ = self._ray.wait(list(self._running), timeout=CANCEL_CHECK_INTERVAL)
+                for task in ready:
+                    self._take(task)
+            elif is_waiting:
+                batch.wait(SLOT_INTERVAL)
+            else:
+                return
+            if batch.is_closed:
+                self._tell_workers()
+            raise_if_cancelled()
+            batch.raise_if_stopped()
+            if batch.stopped.is_set():
+                raise Stopped
+
+    def stop(self) -> None:
+        """Let no further item start, and forget what is under way."""
+        self._batch.close()
+        self._batch.stopped.set()
+        self._batch.engine.on_stopping()
+        with contextlib.suppress(Exception):  # a cluster that is gone needs no telling
+            self._tell_workers()
+            for task in self._running:
+                self._ray.cancel(task, recursive=False)
+        for chunk in self._running.values():
+            self._places.leave(chunk.places)
+
+    def _tell_workers(self) -> None:
+        """Let no worker begin another item: the actor of that name is the sign, and they look whether it is there."""
+        if self._sign is None:
+            self._sign = self._ray.remote(num_cpus=0, name=self._sign_name)(Sign).remote()
+
+    # Where and when.
+
+    def _hand_out(self) -> bool:
+        """Give every free worker a chunk; True if items are left that wait for a place in their budget."""
+        while len(self._running) < self._most_tasks:
+            places = self._places.enter(self._width)
+            if not places:
+                return not self._batch.is_closed
+            chunk = self._next_chunk()
+            if chunk is None:
+                self._places.leave(places)
+                return False
+            chunk.places, more = places[: chunk.most], places[chunk.most :]
+            self._places.leave(more)
+            self._running[self._send(chunk, len(chunk.places))] = chunk
+        return False
+
+    def _send(self, chunk: Chunk, width: int) -> Any:
+        # One value costs a third less than a stream, and what is there at once need not come back in parts.
+        chunk.is_whole = len(chunk.left) == 1 or 0 < self._mean() * len(chunk.left) / width <= SEND_SECONDS
+        task = self._whole if chunk.is_whole else self._streamed
+        return task.remote(pickled_items(self._batch, chunk.left, width), *self._more)
+
+    def _next_chunk(self) -> Chunk | None:
+        if self._again:
+            return None if self._batch.is_closed else self._again.popleft()
+        calls: list[Call] = []
+        size = self._size()
+        while len(calls) < size:
+            call, self._first = self._first or self._batch.next_call(), None
+            if call is None:
+                break
+            self._taken += 1
+            if not self._is_restored(call):
+                calls.append(call)
+        return Chunk(calls) if calls else None
+
+    def _mean(self) -> float:
+        """How long an item takes, in seconds, after what is known by now; 0 if that is nothing."""
+        return max(self._seconds / self._ran, 1e-6) if self._ran else 0.0
+
+    def _size(self) -> int:
+        left = None if self._batch.total is None else self._batch.total - self._taken
+        return self._fixed or chunk_size(self._mean(), self._width, left, self._most_tasks)
+
+    def _is_restored(self, call: Call) -> bool:
+        """Whether the journal, which stands here, has the answer."""
+        controls = self._batch.controls
+        if controls is None or controls.journal is None:
+            return False
+        outputs = controls.restored_here(self._node, call)
+        if outputs is None:
+            return False
+        call.result = _completed(call, outputs)
+        self._finish(call, call.result)
+        return True
+
+    # What comes back.
+
+    def _take(self, task: Any) -> None:
+        """What a task has sent, or that it has ended.
+
+        Raises: what ends the batch, if an item raised that; NotForRay, if the worker could not even begin.
+        """
+        chunk = self._running[task]
+        try:
+            group = self._ray.get(task if chunk.is_whole else next(task))
+        except StopIteration:
+            self._ended(task)
+        except deaths() as death:
+            self._ended(task)
+            self._after_death(chunk, death)
+        except (self._ray.exceptions.RayTaskError, self._ray.exceptions.RuntimeEnvSetupError) as error:
+            raise NotForRay(f"{self._batch.node_id}: a worker cannot run the items: {error}") from error
+        else:
+            self._receive(chunk, group)
+            if chunk.is_done:  # that a stream has ended need not be waited for
+                self._ended(task)
+
+    def _receive(self, chunk: Chunk, group: bytes) -> None:
+        outcomes, abort = pickle.loads(group)
+        self._settle(chunk, outcomes)
+        chunk.is_done = chunk.is_whole or not chunk.left
+        if abort is not None:
+            raise abort[1]
+
+    def _ended(self, task: Any) -> None:
+        self._places.leave(self._running.pop(task).places)
+
+    def _after_death(self, chunk: Chunk, death: Exception) -> None:
+        if len(chunk.left) != 1:
+            self._again.extend(Chunk([call], chunk.deaths) for call in chunk.left.values())
+            return
+        (call,) = chunk.left.values()
+        if chunk.deaths + 1 < MOST_DEATHS:
+            self._again.append(Chunk([call], chunk.deaths + 1))
+            return
+        fail(call, RuntimeError(f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
+        self._finish(call, None)
+
+    def _settle(self, chunk: Chunk, outcomes: list[tuple[Any, ...]]) -> None:
+        pop, finish, report, has_keys = chunk.left.pop, self._batch.finish, self._report, self._batch.has_keys
+        for outcome in outcomes:
+            call = pop(outcome[0])
+            if len(outcome) == USUAL and not has_keys and report is None:  # nearly every item's way
+                call.attempt, call.seconds = 1, outcome[2]
+                call.result = {**outcome[1], "item": call.item, "original_index": call.index}
+                finish(call, call.result)
+            else:
+                self._settle_unusual(call, Outcome(*outcome))
+            self._seconds += call.seconds
+        self._ran += len(outcomes)
+
+    def _settle_unusual(self, call: Call, outcome: Outcome) -> None:
+        call.error, call.exception, call.seconds = outcome.error, outcome.exception, outcome.seconds
+        call.attempt = outcome.attempt
+        if outcome.result is not None:
+            call.result = _completed(call, outcome.result)
+        if outcome.warnings:
+            own = {"__warnings__": outcome.warnings, self._batch.node_id: outcome.result}
+            call.store = {**self._batch.store_of_an_item(), **own}
+        if isinstance(call.exception, ParameterError) and not outcome.has_entered:
+            self._resolve_here(call, call.exception)
+            outcome = outcome._replace(result=call.result)
+        self._finish(call, call.result if call.error is None or outcome.result is not None else None)
+
+    def _resolve_here(self, call: Call, error: ParameterError) -> None:
+        """What the engine, which stays here, says of a parameter without a value; or what it makes of it, here."""
+        try:
+            result = self._batch.engine.unresolved(self._node, call, error)
+        except Exception as instead:  # noqa: BLE001  as in `attempt`
+            if instead is not error:
+                fail(call, instead)
+            return
+        call.error = call.exception = None
+        shaped(call, result)
+
+    def _finish(self, call: Call, result: Result | None) -> None:
+        self._batch.finish(call, result)
+        if self._report is not None:
+            self._report(call, self._batch.done)
+
+
+def _completed(call: Call, outputs: Mapping[str, Any]) -> Result:
+    """The outputs as a result: with the item, which stayed here."""
+    result = {**outputs, "item": call.item, "original_index": call.index}
+    if call.key is not None:
+        result["key"] = call.key
+    return result
+
+
+def _task(
+    ray: Any, given: tuple[str, bytes | None], options: Mapping[str, Any], work: Callable[..., Any], *, is_stream: bool
+) -> Any:
+    """`work` as a remote function: it carries what the batch ships, unless that is large, or gets a reference to it."""
+    sign, pickled = given
+
+    def run_stream(message: bytes, more: Any = pickled) -> Iterator[bytes]:
+        yield from work((sign, more), message)
+
+    def run_whole(message: bytes, more: Any = pickled) -> bytes:
+        found: bytes = work((sign, more), message)
+        return found
+
+    options = {**options, "name": "pflow-lower"}
+    if is_stream:
+        return ray.remote(**{**options, "num_returns": "streaming"})(run_stream)
+    return ray.remote(**options)(run_whole)
