@@ -37,6 +37,9 @@ WORKFLOW: dict[str, Any] = {
 }
 
 
+BATCH = WORKFLOW["nodes"][0]["batch"]
+
+
 @pytest.fixture
 def diff(run: Run) -> Run:
     return partial(run, "diff")
@@ -88,6 +91,10 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
 RETRIES = {"max_retries": 2}
 
 
+def at_once(number: int | str) -> dict[str, Any]:
+    return {"parallel": True, "max_concurrent": number}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "kinds", "sentence"),
     [
@@ -103,6 +110,12 @@ RETRIES = {"max_retries": 2}
         ({}, {"key": "${who.id}"}, "behaviour", "Items have a name in results"),
         ({"key": "${who.id}"}, {}, "behaviour", "Items have no name any more"),
         ({"key": "${who.id}"}, {"key": "${who.name}"}, "behaviour", "Items are called something else"),
+        (at_once(5), at_once(3), "schedule", "Fewer items run at once"),
+        (at_once(3), at_once(5), "schedule", "Mind the provider's rate limit."),
+        (at_once(3), at_once("auto"), "schedule", "is found out by asking now"),
+        (at_once("auto"), at_once(3), "schedule", "3 items run at once, whatever the server allows"),
+        ({"retry_wait": 2}, {"retry_wait": 1}, "cosmetic", "there is one attempt only"),
+        ({**RETRIES, "retry_wait": 2}, {**RETRIES, "retry_wait": 1}, "schedule", "by the next after 1 s."),
         ({}, {"rate": "60/min"}, "schedule", "start at most as often as `60/min` says"),
         ({"rate": "60/min"}, {}, "schedule", "start as fast as items are done."),
         ({}, {"retry_backoff": "exponential"}, "schedule", "doubles each time"),
@@ -112,6 +125,47 @@ RETRIES = {"max_retries": 2}
 def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
     shared = {"error_handling": "continue"}
     (change,) = changes(with_batch(**shared, **old), with_batch(**shared, **new))
+    assert sorted(kind.value for kind in change.kinds) == kinds.split()
+    assert sentence in change.sentence
+
+
+AGAIN = {"while": "${send.exit_code}", "max_iterations": 3}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds", "sentence"),
+    [
+        ({}, {"retry": {"max": 3}}, "behaviour cost", "makes up to 3 calls, not 1."),
+        ({"retry": {"max": 3}}, {"retry": {"max": 2}}, "behaviour", "up to 2 calls, not 3: it gives up sooner."),
+        ({"retry": {"max": 3}}, {}, "behaviour", "up to 1 calls, not 3: it gives up sooner."),
+        ({"retry": {"max": 3}}, {"retry": {"max": 3, "wait": 2}}, "schedule", "The pauses between"),
+        ({}, {"approval": "required"}, "behaviour", "somebody has to agree"),
+        ({}, {"loop": AGAIN}, "behaviour cost", "How often the node runs changes."),
+        ({"loop": AGAIN}, {"loop": {**AGAIN, "max_iterations": 4}}, "behaviour cost", "How often the node runs"),
+        ({"cache": False}, {"cache": True}, "behaviour", "may be used again instead of new calls."),
+        ({"cache": True}, {"cache": False}, "behaviour cost", "makes its calls anew"),
+    ],
+)
+def test_what_a_key_of_a_node_means(old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
+    node = {"id": "send", "type": "shell", "params": {"command": "true"}}
+    (change,) = changes({"nodes": [{**node, **old}]}, {"nodes": [{**node, **new}]})
+    assert sorted(kind.value for kind in change.kinds) == kinds.split()
+    assert sentence in change.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "old", "new", "kinds", "sentence"),
+    [
+        ("llm", "prompt", "a", "b", "behaviour", "The model is asked something else."),
+        ("llm", "max_tokens", 10, 20, "behaviour cost", "A call is answered differently"),
+        ("shell", "max_tokens", 10, 20, "behaviour", "The node gets another value."),
+        ("llm", "temperature", 0, 1, "behaviour", "The node gets another value."),
+        ("shell", "command", "a", "b", "behaviour", "Other code runs."),
+        ("shell", "timeout", 1, 2, "behaviour", "The node gets another value."),
+    ],
+)
+def test_what_a_parameter_means(kind: str, key: str, old: Any, new: Any, kinds: str, sentence: str) -> None:
+    (change,) = changes(*({"nodes": [{"id": "a", "type": kind, "params": {key: value}}]} for value in (old, new)))
     assert sorted(kind.value for kind in change.kinds) == kinds.split()
     assert sentence in change.sentence
 
@@ -169,6 +223,30 @@ def test_the_working_tree_against_a_revision(diff: Run, repository: Path) -> Non
     assert shown.out.startswith("flows/greet.json: 1 change (1 behaviour, 1 cost)")
 
 
+@pytest.mark.parametrize(
+    ("asked", "changed"),
+    [
+        ("main..branch", {"batch.max_retries", "batch.error_handling"}),
+        ("main...branch", {"batch.error_handling"}),
+        ("branch...main", {"batch.max_retries"}),
+        ("main...", {"batch.error_handling"}),
+        ("...main", {"batch.max_retries"}),
+        ("main~", {"batch.error_handling"}),
+    ],
+)
+def test_two_revisions_or_where_they_parted(diff: Run, repository: Path, asked: str, changed: set[str]) -> None:
+    flow = json.loads(Path("flows/greet.json").read_text())
+    git("branch", "branch")
+    for branch, key in (("main", {"max_retries": 3}), ("branch", {"error_handling": "continue"})):
+        git("checkout", "-q", branch)
+        write(
+            "flows/greet.json", {**flow, "nodes": [{**flow["nodes"][0], "batch": {**BATCH, **key}}, flow["nodes"][1]]}
+        )
+        commit()
+    shown = json.loads(diff(f"--git={asked}", "--format", "json").out)
+    assert {change["field"] for one in shown["comparisons"] for change in one["changes"]} == changed
+
+
 def test_a_prompt_in_a_file_of_its_own_is_part_of_the_workflow(diff: Run, repository: Path) -> None:
     Path("flows/prompts/greet.md").write_text("Insult ${who}\n")
     shown = diff("--git", "HEAD")
@@ -189,15 +267,15 @@ def test_moving_a_prompt_into_a_file_is_cosmetic(diff: Run, repository: Path) ->
 
 
 def test_new_removed_and_renamed_workflows(diff: Run, repository: Path) -> None:
-    write("flows/more.json", WORKFLOW)
+    write("flows/more.json", {**WORKFLOW, "nodes": [*WORKFLOW["nodes"], {"id": "c", "type": "shell", "params": {}}]})
     git("mv", "flows/greet.json", "flows/hello.json")
     text = diff("--git", "HEAD").out
-    assert "flows/more.json: a new workflow: 2 nodes, 1 of them batches" in text
+    assert "flows/more.json: a new workflow: 3 nodes, 1 of them batches" in text
     assert "greet.json:" not in text.replace("more.json", "")
     commit()
     Path("flows/more.json").unlink()
     shown = diff("--git", "HEAD", "--fail-on", "breaking")
-    assert shown.status == 1 and "flows/more.json: removed" in shown.out
+    assert shown.status == 1 and "flows/more.json: removed: 3 nodes, 1 of them batches" in shown.out
 
 
 def test_only_some_paths(diff: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,8 +376,9 @@ def test_comments_in_code_are_cosmetic() -> None:
 
     (change,) = changes(flow("n: int\nresult: int = n"), flow("# counts\nn: int\nresult: int = (n)"))
     assert change.kinds == (Kind.COSMETIC,)
-    (change,) = changes(flow("n: int\nresult: int = n"), flow("n: int\nresult: int = n + 1"))
-    assert change.kinds == (Kind.BEHAVIOUR,)
+    for other in ("n: int\nresult: int = n + 1", "n: int\nresult: int = (n", "\0", "-" * 100_000 + "n"):
+        (change,) = changes(flow("n: int\nresult: int = n"), flow(other))
+        assert change.kinds == (Kind.BEHAVIOUR,)
 
 
 def test_a_node_that_shares_its_name_with_an_alias_is_not_read_by_that_batch() -> None:
