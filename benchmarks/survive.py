@@ -1,7 +1,7 @@
 """Kill a batch again and again, start it again each time, and see what was lost and what was done twice.
 
     python benchmarks/survive.py                          2,000 items, 50 SIGKILLs, each way
-    python benchmarks/survive.py --items 200 --kills 5    the short form, for CI
+    python benchmarks/survive.py --short                  200 items, 5 kills, for CI
     python benchmarks/survive.py --way threads
 
 The ways: in order, on threads, as tasks, and in pflow (where it is installed). An item notes its start and takes two
@@ -295,10 +295,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--short", action="store_true", help="200 items, 5 kills")
     parser.add_argument("--way", choices=WAYS, action="append")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
+    if asked.short:
+        asked.items, asked.kills = 200, 5
     if asked.work:
         work(asked.work, asked.items)
         return 0

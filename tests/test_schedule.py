@@ -22,6 +22,7 @@ from helpers.scripted import AsyncScripted, Refused, Script, Scripted, lowered_c
 
 import pflow_lower
 from pflow_lower.runtime import Engine
+from pflow_lower.runtime.loops import LoopThread
 
 HERE = Path(__file__).parent
 PATIENCE, TOO_LONG = 120, 600
@@ -825,3 +826,35 @@ def test_an_interrupt_while_an_attempt_s_thread_is_being_started(
     for thread in begun:
         thread.join(10)
     assert quiet()
+
+
+def test_several_threads_may_want_the_loop_while_it_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go = threading.Semaphore(0), threading.Event()
+    run = asyncio.run
+    gave: list[Any] = []
+
+    def late(main: Any) -> None:
+        go.wait(10)
+        run(main)
+
+    async def one() -> int:
+        return 1
+
+    def want() -> None:
+        asked.release()
+        try:
+            gave.append(loop.run(one()))
+        except AttributeError as error:
+            gave.append(error)
+
+    monkeypatch.setattr("pflow_lower.runtime.loops.asyncio.run", late)
+    with LoopThread() as loop:
+        threads = [threading.Thread(target=want) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+            asked.acquire()
+        threads[1].join(0.2)  # whoever does not wait has failed by now
+        go.set()
+        for thread in threads:
+            thread.join(10)
+    assert gave == [1, 1, 1]

@@ -121,9 +121,9 @@ def test_a_time_limit_that_does_not_wait_for_its_time(way: dict[str, Any], monke
 def test_an_answer_that_is_not_journalled(way: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Controls.keep
 
-    def forgetful(self: Controls, call: Call, outputs: Any, cost: Any) -> None:
+    def forgetful(self: Controls, call: Call, result: Any) -> None:
         if call.index:
-            keep(self, call, outputs, cost)
+            keep(self, call, result)
 
     monkeypatch.setattr(Controls, "keep", forgetful)
     fails(way, ("ok", "ok", "fail"), "after", resume=True)

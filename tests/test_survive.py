@@ -32,7 +32,7 @@ def survive() -> ModuleType:
 def test_what_is_journalled_survives_a_kill(survive: ModuleType, way: str, tmp_path: Path) -> None:
     found = survive.campaign(way, 150, 4, tmp_path)
     assert found.is_good, str(found)
-    assert found.kills
+    assert found.kills == 4
 
 
 @pytest.mark.slow
@@ -42,3 +42,4 @@ def test_it_survives_many(survive: ModuleType, way: str, tmp_path: Path) -> None
         pytest.importorskip("pflow")
     found = survive.campaign(way, 1000, 15, tmp_path, seed=1)
     assert found.is_good, str(found)
+    assert found.kills == 15
