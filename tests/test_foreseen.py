@@ -70,7 +70,7 @@ def test_the_way_in_goes_on_from_a_node_that_runs() -> None:
 
 
 def test_the_way_in_goes_on_from_the_last_end() -> None:
-    found = findings({"nodes": nodes("a", "b", "c", "é"), "edges": edges("a>b", "a>c!error")}, "PFL323")
+    found = findings({"nodes": nodes("a", "é", "b", "c"), "edges": edges("a>b", "a>c!error")}, "PFL323")
     assert [finding.help for finding in found] == ['add {"from": "c", "to": "é"} to `edges`']
 
 
