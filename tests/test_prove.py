@@ -188,7 +188,7 @@ def test_an_input_that_is_no_json(prove: Prove) -> None:
     workflow = one()
     workflow["inputs"] = {"n": {"type": "integer", "required": True}}
     workflow["nodes"][0]["params"]["command"] = "${n} ${item}"
-    assert prove(workflow, "n=many") == (2, "", "pflow-lower: n: integer expected, as JSON; got many\n")
+    assert prove(workflow, "n=many") == (2, "", "pflow-lower: the input n must be of type integer, not 'many'\n")
 
 
 def test_what_cannot_be_compared(prove: Prove) -> None:

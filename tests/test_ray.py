@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from pocketflow import AsyncNode, Node
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_cluster import NotForRay
-from pflow_lower.runtime.ray_driver import Driver
+from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.tools.plan.cluster import Cluster, dealt
@@ -110,6 +111,11 @@ def shown(found: dict[str, Any]) -> str:
 @pytest.mark.parametrize("items", [[], ["a"], [*map(str, range(300)), "bad"]])
 def test_results_are_byte_for_byte_those_of_this_process(items: list[str]) -> None:
     assert shown(outcome(items, {})) == shown(outcome(items, {}, on=None))
+
+
+def test_what_is_large_is_sent_to_a_worker_once_by_reference() -> None:
+    items, large = list(map(str, range(50))), "x" * (MOST_IN_CODE + 1)
+    assert shown(outcome(items, {}, large=large)) == shown(outcome(items, {}, on=None, large=large))
 
 
 def test_asynchronous_nodes_run_too() -> None:
@@ -431,12 +437,16 @@ def test_a_driver_that_is_killed_is_resumed(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     address = ray.get_runtime_context().gcs_address
     stop_midway(driver(address, ledger, 200, 0.05), ledger, signal.SIGKILL)
+    while (before := len(begun(ledger))) and not time.sleep(1.5) and len(begun(ledger)) > before:
+        pass  # its workers end by themselves, a while after it
+    (path,) = (tmp_path / "state" / "journals").glob("*.db")
+    with contextlib.closing(sqlite3.connect(path)) as journal:
+        (journalled,) = journal.execute("SELECT count(*) FROM answer").fetchone()
     again = driver(address, ledger, 200, 0.05)
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert json.loads(out) == [n * 2 for n in range(200)]
-    twice = sum(Counter(begun(ledger)).values()) - 200
-    assert 0 <= twice < 100  # what workers had under way, or on its way back, when nobody took it any more
+    assert journalled and len(begun(ledger)) - before == 200 - journalled  # what is journalled is not run again
 
 
 def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:

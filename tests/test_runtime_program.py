@@ -137,7 +137,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("declared", "given", "value"),
     [
-        ("string", "5", "5"), ("string", "a=b", "a=b"), ("string", "", ""), ("any", "[1]", "[1]"), (None, "x", "x"),
+        ("string", "5", "5"), ("string", "a=b", "a=b"), ("string", "", ""), ("any", "[1]", [1]), (None, "x", "x"),
+        ("any", "5", 5), ("any", "-1.5e3", -1500.0), (None, "TRUE", True), ("any", '"x"', '"x"'),
+        ("any", "[1", "[1"), ("any", "nan", "nan"), (None, '{"a": 1}', {"a": 1}),
         ("integer", "-5", -5), ("number", "1e3", 1000.0), ("boolean", "Yes", True), ("boolean", "0", False),
         ("array", "[1, 2]", [1, 2]), ("object", '{"a": 1}', {"a": 1}),
     ],

@@ -6,11 +6,14 @@ import argparse
 import contextlib
 import json
 import math
+import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from .declared_inputs import Inputs, fill_in, is_required
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 class Asked(NamedTuple):
@@ -106,13 +109,18 @@ def read_inputs(inputs: Inputs, arguments: list[str]) -> dict[str, Any]:
         if name not in given and spec.get("stdin") and not sys.stdin.isatty():
             given[name] = sys.stdin.read()
         if name in given:
-            given[name] = _typed(name, given[name], spec.get("type"))
+            given[name] = typed(name, given[name], spec.get("type"))
     fill_in(given, inputs, "{name}=...")
     return {name: given[name] for name in inputs}
 
 
-def _typed(name: str, text: str, declared: str | None) -> Any:
-    """`text` as a value of a declared input type."""
+def typed(name: str, text: str, declared: str | None) -> Any:
+    """The value that `text` is for the input `name` of a `declared` type; without one, what it looks like.
+
+    As pflow's command takes it: `any` may be a number, true, false, an array or an object; all else is text.
+
+    Raises: ValueError, if it is not of that type.
+    """
     if text == "" and declared not in (None, "string", "any"):
         raise ValueError(f"the input {name} needs a value of type {declared}: {name}=...")
     try:
@@ -129,7 +137,18 @@ def _typed(name: str, text: str, declared: str | None) -> Any:
             return value
     except (ValueError, KeyError, RecursionError):
         raise ValueError(f"the input {name} must be of type {declared}, not {text[:200]!r}") from None
-    return text
+    return text if declared == "string" else _looks_like(text)
+
+
+def _looks_like(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if not (_NUMBER.fullmatch(text) or text.startswith(("[", "{"))):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _epilog(inputs: Inputs) -> str:

@@ -107,8 +107,7 @@ def measure(session: pytest.Session, files: set[str], known: Known) -> None:
 
     def work(folder: Path) -> int:
         measured = {}
-        caches = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
-        ours = [each for each in caches if each.__module__.startswith("pflow_lower.") and each.__name__ not in WARM]
+        ours = caches()
         for test in [item.nodeid for item in session.items]:
             for each in ours:
                 each.cache_clear()  # else a line would be run by the first test only
@@ -133,6 +132,12 @@ def measure(session: pytest.Session, files: set[str], known: Known) -> None:
     print(f"{len(known.seconds)} tests of {sum(known.seconds.values()):.0f} seconds", flush=True)
 
 
+def caches() -> list[Any]:
+    """What our functions remember results in, but for WARM."""
+    found = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
+    return [each for each in found if each.__module__.startswith("pflow_lower.") and each.__name__ not in WARM]
+
+
 def warm_up() -> None:
     """Have everything imported, and what takes long and is worked out once worked out, as if it were on import."""
     for file in PACKAGE.rglob("[a-z]*.py"):
@@ -146,6 +151,8 @@ def warm_up() -> None:
 
 def try_functions(session: pytest.Session, mutants: list[Mutant], known: Known) -> list[Mutant]:
     """Try those mutants whose function can be changed where it is; the others."""
+    for each in caches():
+        each.cache_clear()  # collecting the tests has called some
     functions: dict[tuple[str, int], list[FunctionType]] = defaultdict(list)
     for each in gc.get_objects():
         if isinstance(each, FunctionType):
@@ -210,12 +217,11 @@ def main() -> int:
         importlib.import_module(name)
 
     def functions(folder: Path) -> int:
-        ran = trace(set(map(str, files)))
+        known = Known(on_import=trace(set(map(str, files))))
+        warm_up()
+        sys.settrace(None)
 
         def work(session: pytest.Session) -> None:
-            warm_up()
-            sys.settrace(None)
-            known = Known(on_import=ran)
             measure(session, set(map(str, files)), known)
             others = try_functions(session, mutants, known)
             (folder / "known").write_bytes(pickle.dumps((known, others)))

@@ -22,7 +22,7 @@ from pflow.runtime.engine.types import NodeConfig
 from ... import pipeline, regular_files
 from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
-from ...runtime.arguments import named
+from ...runtime.arguments import named, typed
 from ..batch_names import as_pflow_knows_it, our_keys
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
 from ..pflow_values import WORKFLOW_FILE
@@ -96,7 +96,7 @@ def prove(workflow: str, given: Iterable[str]) -> Iterator[Proof]:
         ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
     ir.setdefault("edges", [])
     inputs = ir.get("inputs") or {}
-    values = {name: _value(name, text, inputs) for name, text in named(given, inputs).items()}
+    values = {name: typed(name, text, inputs[name].get("type")) for name, text in named(given, inputs).items()}
     # Its file, too: tables of the folder that it stands in say what a named rate is.
     given_to_it = {**values_for(inputs, values), WORKFLOW_FILE: str(Path(workflow).absolute())}
     compiled = compiled_with_classes(_compiled, copy.deepcopy(ir), registry=StandIns(ir), initial_params=given_to_it)
@@ -177,18 +177,6 @@ def _short(value: Any) -> str:
 def _sizes(batch: Any) -> list[int]:
     """How many items to make up: where several run at once, so many that some have to wait, too."""
     return sorted({*SIZES, batch.max_concurrent + 2}) if batch.parallel else list(SIZES)
-
-
-def _value(name: str, text: str, inputs: Mapping[str, Any]) -> Any:
-    declared = inputs[name].get("type", "string")
-    if declared == "string":
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        if declared == "any":
-            return text
-        raise ValueError(f"{name}: {declared} expected, as JSON; got {text[:60]}") from None
 
 
 def _nodes(start: Any) -> dict[str, Any]:

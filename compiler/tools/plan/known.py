@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,7 @@ from ... import regular_files
 from ...emit.evaluation import evaluate
 from ...ir.template import Literal, Reference, templates
 from ...ir.workflow import SourceIR, SourceNode
-from ...runtime.arguments import named
+from ...runtime.arguments import named, typed
 
 MOST = 32 * 1024 * 1024
 """Bytes of a file that is read to count the items in it."""
@@ -32,30 +31,9 @@ def given(ir: SourceIR, pairs: Iterable[str]) -> dict[str, Any]:
     """The values of `name=value` arguments. Raises: WrongInput."""
     try:
         texts = named(pairs, ir.inputs)
+        return {name: typed(name, text, ir.inputs[name].get("type")) for name, text in texts.items()}
     except ValueError as error:
         raise WrongInput(str(error)) from None
-    return {name: _value(name, text, ir.inputs[name].get("type", "any")) for name, text in texts.items()}
-
-
-def _value(name: str, text: str, kind: str) -> Any:
-    if kind == "string":
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        if kind != "any":
-            raise WrongInput(f"input {name!r} is of type {kind}, got {text[:60]!r}") from None
-        return text
-    fits = {
-        "array": isinstance(value, list),
-        "object": isinstance(value, dict),
-        "boolean": isinstance(value, bool),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "number": isinstance(value, (int, float)) and not isinstance(value, bool),
-    }
-    if not fits.get(kind, True):
-        raise WrongInput(f"input {name!r} is of type {kind}, got {text[:60]!r}")
-    return value
 
 
 class KnownValues:
