@@ -68,6 +68,10 @@ def test_help_of_a_command(run: Run, snapshot: SnapshotAssertion, command: str) 
     assert said(run(command, "--help")) == snapshot
 
 
+def test_help_may_follow_an_option_of_run(run: Run) -> None:
+    assert said(run("run", "--budget", "3", "--help")) == said(run("run", "--help"))
+
+
 def test_every_command_is_in_the_help(run: Run) -> None:
     names = cli.list_commands(Context(cli))
     assert {"check", "completion", "diff", "lint", "lower", "prove"} < set(names)

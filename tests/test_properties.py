@@ -56,6 +56,8 @@ class Workflows:
         kind = choose(["llm", "agent", "odd type", "${odd} $${type}"])
         names = {"llm": ["system", "images", "model"], "agent": ["prompt", "cwd", "config"]}.get(kind, [*"abcdef"])
         params = {choose(names): self.value() for _ in range(self.random.randint(0, 4))}
+        if "model" in params:
+            params["model"] = self.text()  # anything else is refused
         if batch["as"].isidentifier():  # a newline at its end is let through, and then nothing can name it
             params[names[0]] = f"${{{batch['as']}.x}} of ${{config.y}}"
         if self.random.random() < 0.3:

@@ -24,10 +24,10 @@ class PassedOn(click.Command):
     """A command whose arguments are another program's, options and `--` included, but for options of its own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take its own options; leave all others as they are. A first one that asks for help may mean this command."""
-        if args[:1] in (["-h"], ["--help"]) and self.add_help_option:
-            return super().parse_args(ctx, args[:1])
+        """Take its own options; leave all others as they are. The first of those may ask for help of this command."""
         own, others = self._sorted(args)
+        if others[:1] in (["-h"], ["--help"]) and self.add_help_option:
+            return super().parse_args(ctx, others[:1])
         super().parse_args(ctx, own)
         ctx.args = others
         return []
