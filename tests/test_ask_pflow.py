@@ -175,8 +175,9 @@ def test_our_keys_in_a_workflow_that_a_node_starts_are_no_findings(depth: int, t
 
 
 def test_from_python_nothing_of_pflow_stays_changed(tmp_path: Path) -> None:
-    import pflow_lower
     from pflow.core.workflow.validator import WorkflowValidator
+
+    import pflow_lower
 
     before = vars(WorkflowValidator)["validate"]
     (tmp_path / "wf.pflow.md").write_text(of_child(tmp_path, OURS, 1), encoding="utf-8")
@@ -195,5 +196,5 @@ def test_what_pflow_refuses_beside_our_keys_is_refused(depth: int, tmp_path: Pat
 
 def test_a_type_of_a_server_in_a_workflow_that_a_node_starts_is_not_its_fault(tmp_path: Path) -> None:
     ours = OURS.replace("- type: shell", "- type: mcp-mail-send")
-    status, said = ask(tmp_path, of_child(tmp_path, ours, 1))
+    said = ask(tmp_path, of_child(tmp_path, ours, 1))[1]
     assert "PFL390" not in said, said
