@@ -102,7 +102,8 @@ def work(folder: Path, workers: int) -> None:
         nonlocal peak
         while not over.wait(0.05):
             peak = max(peak, rss())
-            Path(f"growth-{os.getpid()}").write_text(f"{start} {peak}")
+            Path("growing").write_text(f"{start} {peak}")
+            os.replace("growing", f"growth-{os.getpid()}")  # a kill in between leaves the one before
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

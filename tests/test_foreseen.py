@@ -74,6 +74,12 @@ def test_the_way_in_goes_on_from_the_last_end() -> None:
     assert [finding.help for finding in found] == ['add {"from": "c", "to": "é"} to `edges`']
 
 
+def test_where_every_node_goes_on_no_edge_is_made_up() -> None:
+    ring = [{"from": a, "to": b, "action": "default"} for a, b in ("ab", "ba", "cc")]
+    [found] = findings({"nodes": nodes("a", "b", "c"), "edges": ring}, "PFL323")
+    assert found.help == "lead an edge of another node to it, or remove it"
+
+
 @pytest.mark.parametrize(
     ("items", "help"), [("${n}", 'declare the input "n" as "array"'), ("${a.count}", "refer to a list")]
 )

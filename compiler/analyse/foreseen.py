@@ -60,10 +60,13 @@ def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
     """For each node how it would run: after the nearest node before it from which no edge goes on yet."""
     markdown = ir.document.name.endswith(".md")
     ends = [node.id for node in ir.nodes if ways.runs_at_all(node.id) and ways.may_end_at(node.id)]
-    before = ends[-1] if ends else ir.nodes[-1].id
+    before = ends[-1] if ends else None  # every node that runs goes on already
     for node in ir.nodes:
-        edge = json.dumps({"from": before, "to": node.id}, ensure_ascii=False)
-        yield "lead a route of another node to it, or remove it" if markdown else f"add {edge} to `edges`"
+        if markdown or before is None:
+            what = "a route" if markdown else "an edge"
+            yield f"lead {what} of another node to it, or remove it"
+        else:
+            yield f"add {json.dumps({'from': before, 'to': node.id}, ensure_ascii=False)} to `edges`"
         before = node.id if ways.may_end_at(node.id) else before
 
 

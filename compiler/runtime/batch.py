@@ -6,6 +6,7 @@ takes a `Call` for each item and hands it to `exec`, and `post` writes the outco
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -262,7 +263,7 @@ class Batch(Stoppable):
                 raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
         self._begin_run()
         settings = self._settings
-        self.tolerated = tolerated_of(settings.tolerated_failures, self.total)
+        self.tolerated = tolerated_of(settings.tolerated_failures, self._total_for_a_share())
         if self.has_keys and isinstance(self.items, list):
             check_names(self, self.items)
         if self.results_file is not None:  # last: until here, the results of the run before are still there
@@ -325,6 +326,16 @@ class Batch(Stoppable):
             self.engine.on_stopping()
         elif self.errors.count:
             self.end_if_too_many_failed()
+
+    def _total_for_a_share(self) -> int | None:
+        """How many items there are. Those of a file are counted where a share of them may fail: without their number
+        only the end of the file would tell that too many have."""
+        if not isinstance(self.items, ItemsFile) or not isinstance(self._settings.tolerated_failures, str):
+            return self.total
+        try:
+            return sum(1 for _ in itertools.islice(self.items, self.limit))
+        except StreamError:
+            return None  # said when the items up to there have run
 
     def _read(self) -> Iterator[tuple[int, Any]]:
         """The items of a file. What can be known at its end only is judged there.
