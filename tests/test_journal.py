@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,11 +14,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pflow_lower.runtime.journal import Journal, fingerprint
-from pflow_lower.runtime.journal_file import JournalError, JournalInUse, read_rows
+from pflow_lower.runtime.journal_file import JournalError, JournalInUse, NotOurs, forget, read_rows
 from pflow_lower.runtime.missing import ParameterError
 
 
@@ -45,7 +47,7 @@ def test_a_failed_run_goes_on_and_a_good_one_starts_afresh(tmp_path: Path) -> No
     third = journal(tmp_path)
     assert third.found == 0 and third.find(ask(1)) is None
     third.close(ended_well=True)
-    assert [path.name for path in (tmp_path / "state").iterdir()] == ["w.db.lock"]
+    assert [path.name for path in (tmp_path / "state").iterdir()] == []
 
 
 def test_equal_items_stay_apart(tmp_path: Path) -> None:
@@ -159,7 +161,6 @@ def cut(path: Path) -> None:
         (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
         (cut, "page|malformed"),
         (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 1"),
-        (lambda path: pragma(path, "application_id = 7"), "it is not a journal of pflow-lower"),
     ],
 )
 def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -172,6 +173,39 @@ def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path,
     assert "journal clear" in str(caught.value) and str(first.path) in str(caught.value)
     anew = Journal(tmp_path / "anew" / "w.db", "w.json", fresh=True)
     anew.close(ended_well=True)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path, fresh: bool) -> None:
+    theirs = tmp_path / "state" / "w.db"
+    theirs.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(theirs)) as db:
+        db.execute("CREATE TABLE customer (name)")
+    before = theirs.read_bytes()
+    for use in (lambda: journal(tmp_path, fresh=fresh), lambda: forget(theirs), lambda: list(read_rows(theirs))):
+        with pytest.raises(NotOurs, match="not a journal of pflow-lower but another database") as caught:
+            use()
+        assert "clear" not in str(caught.value) and str(theirs) in str(caught.value)
+    assert list(theirs.parent.iterdir()) == [theirs] and theirs.read_bytes() == before
+
+
+def test_a_lock_that_was_removed_while_somebody_waited_for_it_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = journal(tmp_path)
+    connect = sqlite3.connect
+
+    def connected_then_removed(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        made = connect(*arguments, **options)
+        monkeypatch.setattr(sqlite3, "connect", connect)
+        first.close(ended_well=True)  # between the opening of the lock and its taking
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", connected_then_removed)
+    second = journal(tmp_path)
+    with pytest.raises(JournalInUse):
+        journal(tmp_path)
+    second.close(ended_well=True)
 
 
 def test_a_process_that_is_killed_while_it_makes_the_journal_leaves_none(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from helpers.command import Run
 
 from pflow_lower.runtime.journal import Journal, fingerprint
+from pflow_lower.runtime.journal_file import lock
 from pflow_lower.runtime.run import JOURNAL_VARIABLE, STATE_VARIABLE, journal_name
 
 
@@ -73,11 +76,51 @@ def test_clear_forgets_and_refuses_what_is_in_use(run: Run, folder: Path) -> Non
 
 def test_what_is_not_a_journal_is_said_and_the_others_are_shown(run: Run, folder: Path) -> None:
     write(folder)
-    (folder / "broken.db").write_bytes(b"no database" * 100)
+    broken = folder / journal_name("broken.pflow.md")
+    broken.write_bytes(b"no database" * 100)
     listed = run("journal", "list")
-    assert listed.status == 2 and "broken.db" in listed.err and "classify 3" in listed.out
-    assert run("journal", "show", "broken").status == 2
-    assert run("journal", "clear", "broken").status == 0
+    assert listed.status == 2 and broken.name in listed.err and "classify 3" in listed.out
+    assert run("journal", "show", "broken.pflow.md").status == 2
+    assert run("journal", "clear", "broken.pflow.md").status == 0
+
+
+def test_what_is_not_called_as_journals_are_is_not_spoken_of_nor_touched(run: Run, folder: Path) -> None:
+    path = write(folder)
+    theirs = [folder / name for name in ("customers.db", "empty.db", "garbage.db", "customers.db.lock")]
+    with contextlib.closing(sqlite3.connect(theirs[0])) as db:
+        db.execute("CREATE TABLE customer (name)")
+    theirs[1].touch()
+    theirs[2].write_bytes(b"no database" * 100)
+    theirs[3].touch()
+    before = [file.read_bytes() for file in theirs]
+    listed = run("journal", "list")
+    assert listed.status == 0 and not listed.err and listed.out.count("\n") == 1
+    assert run("journal", "clear", str(theirs[0])).status == 1
+    cleared = run("journal", "clear", "--all")
+    assert (cleared.status, cleared.out) == (0, f"cleared {path.stem}\n")
+    assert sorted(folder.iterdir()) == sorted(theirs) and [file.read_bytes() for file in theirs] == before
+
+
+def test_another_database_that_is_called_as_a_journal_is_refused(run: Run, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    theirs = folder / journal_name("flow.pflow.md")
+    with contextlib.closing(sqlite3.connect(theirs)) as db:
+        db.execute("CREATE TABLE customer (name)")
+    for command in (["list"], ["show", "flow.pflow.md"], ["clear", "flow.pflow.md"], ["clear", "--all"]):
+        done = run("journal", *command)
+        assert done.status == 2 and "another database" in done.err and not done.out
+    assert list(folder.iterdir()) == [theirs]
+
+
+def test_locks_of_journals_that_are_gone_go_unless_somebody_holds_them(run: Run, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    gone, beginning = folder / journal_name("gone.pflow.md"), folder / journal_name("beginning.pflow.md")
+    gone.with_name(f"{gone.name}.lock").touch()
+    with contextlib.closing(lock(beginning)):  # as a run does first of all
+        assert run("journal", "clear", "--all").status == 1
+        assert [file.name for file in folder.iterdir()] == [f"{beginning.name}.lock"]
+    run("journal", "clear", "--all")
+    assert not list(folder.iterdir())
 
 
 def test_a_table_here_names_the_place(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .journal_file import JournalError, check_pages, delete, digest, locked, opened, problems_of
+from .journal_file import JournalError, check_pages, delete, delete_lock, digest, locked, opened, problems_of
 from .missing import ParameterError
 from .plain_json import first_not_json
 
@@ -207,6 +207,7 @@ class Journal:
                     self._db.close()
                     if not left:
                         delete(self.path)
+                        delete_lock(self.path)
         finally:
             self._db.close()
             self._lock.close()

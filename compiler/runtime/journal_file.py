@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 FORMAT = 1
 """The version of the tables below. A journal of another one is refused, never guessed at."""
 
-_APPLICATION = 0x70666C77  # "pflw", in SQLite's header: whose file this is
+_APPLICATION = b"pflw"  # where SQLite's header says whose file this is
+_SQLITE = b"SQLite format 3\0"
+_APPLICATION_AT = 68
 _PATIENCE = 0.2  # seconds that a lock is waited for, which somebody who only looks may hold for a moment
 
 _TABLES = """
@@ -37,6 +39,10 @@ class JournalError(Exception):
 
 class JournalInUse(JournalError):
     """Another run is writing this journal."""
+
+
+class NotOurs(JournalError):
+    """Where the journal would be, somebody else's database stands."""
 
 
 class Row(NamedTuple):
@@ -80,7 +86,7 @@ def is_in_use(path: Path) -> bool:
     if not lock.is_file():
         return False
     with contextlib.closing(sqlite3.connect(f"{lock.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as db:
-        try:
+        try:  # it may be gone by now, too
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
             return "locked" in str(error)
@@ -96,13 +102,38 @@ def _size(path: Path) -> int:
 def _reader(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise JournalError(f"{path}: there is no journal")
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    _refuse_others(path)
+    with contextlib.closing(_looked_at(path)) as db:
         check_format(db)
         yield db
 
 
+def _looked_at(path: Path) -> sqlite3.Connection:
+    """The journal at `path`, to be read, and not made where there is none. Raises: sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+LOCK = ".lock"
+"""What the name of a journal's lock has more than that of the journal."""
+
+
 def _lock_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
+    return path.with_name(f"{path.name}{LOCK}")
+
+
+def _refuse_others(path: Path) -> None:
+    """Raises: NotOurs, if the file at `path` is a database that pflow-lower has not made. What is none, or empty, is
+    taken for a journal that was damaged. The header is read here, not by SQLite, which would tidy up what it opens.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        header = file.read(_APPLICATION_AT + len(_APPLICATION))
+    if header.startswith(_SQLITE) and header[_APPLICATION_AT:] != _APPLICATION:
+        raise NotOurs(
+            f"cannot use the journal {path}: it is not a journal of pflow-lower but another database, which is left as "
+            "it is; move it, or name another place ([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
+        )
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -134,30 +165,61 @@ def lock(path: Path) -> sqlite3.Connection:
 
 
 def forget(path: Path) -> bool:
-    """Remove the journal at `path`; False if there is none. Raises: JournalInUse; JournalError."""
-    if not path.exists():
-        return False
-    with problems_of(path), contextlib.closing(locked(path)):
-        delete(path)
-    return True
+    """Remove the journal at `path` and its lock; False if there is no journal.
+
+    Raises: JournalInUse; NotOurs; JournalError.
+    """
+    is_there = path.exists()
+    if is_there or _lock_of(path).exists():
+        with problems_of(path), contextlib.closing(locked(path)):
+            delete(path)
+            delete_lock(path)
+    return is_there
+
+
+def delete_lock(path: Path) -> None:
+    """Remove the lock of the journal at `path`, which is gone; the caller holds it, and does nothing after this."""
+    with contextlib.suppress(OSError):  # Windows removes no open file; an empty one that is left does no harm
+        _lock_of(path).unlink()
 
 
 def locked(path: Path) -> sqlite3.Connection:
-    """`lock`, for whoever has `problems_of` around it. Raises: JournalInUse; sqlite3.Error; OSError."""
-    held = sqlite3.connect(_lock_of(path), timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-    try:
-        held.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
+    """`lock`, for whoever has `problems_of` around it. Raises: JournalInUse; NotOurs; sqlite3.Error; OSError."""
+    _refuse_others(path)
+    while True:
+        before = _identity(_lock_of(path))
+        held = sqlite3.connect(_lock_of(path), timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            held.execute("PRAGMA journal_mode = MEMORY")  # nothing is ever written, so no file for undoing it
+            held.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            held.close()
+            if "locked" not in str(error):
+                if _identity(_lock_of(path)) != before:
+                    continue  # it was removed while SQLite looked at it
+                raise
+            raise JournalInUse(
+                f"another run{_process(path)} is using the journal {path}; wait for it or stop it"
+            ) from None
+        # Whoever held it may have removed the file meanwhile: then this one locks nothing that others would see.
+        # A file that was not there before is made by connecting, and known in the next round.
+        if before is not None and _identity(_lock_of(path)) == before:
+            return held
         held.close()
-        if "locked" not in str(error):
-            raise
-        raise JournalInUse(f"another run{_process(path)} is using the journal {path}; wait for it or stop it") from None
-    return held
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What tells a file from one that has taken its place; None where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _process(path: Path) -> str:
     """Which process is writing, for the message: " (process 123)", or nothing where that cannot be read."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_looked_at(path)) as db:
         (pid,) = db.execute("SELECT pid FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0,)
         return f" (process {pid})" if pid else ""
     return ""
@@ -184,7 +246,7 @@ def _make(path: Path) -> None:
         db.execute("BEGIN IMMEDIATE")
         for statement in _TABLES.strip().split(";\n"):
             db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
         db.execute(f"PRAGMA user_version = {FORMAT}")
         db.execute("COMMIT")
     with made.open("rb+") as file:
@@ -193,11 +255,8 @@ def _make(path: Path) -> None:
 
 
 def check_format(db: sqlite3.Connection) -> None:
-    """Raises: sqlite3.DatabaseError, if it is not a journal, or one of another version."""
-    application = db.execute("PRAGMA application_id").fetchone()[0]
+    """Raises: sqlite3.DatabaseError, if it is a journal of another version, or none that can be read."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION:
-        raise sqlite3.DatabaseError("it is not a journal of pflow-lower")
     if version != FORMAT:
         raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
 

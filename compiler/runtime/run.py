@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -177,6 +178,15 @@ def state_folder() -> Path:
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return Path(home) / "pflow-lower"
     return user_state_path("pflow-lower", appauthor=False)
+
+
+_JOURNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}-[0-9a-f]{12}\.db")
+"""What `journal_name` answers looks like: a folder of journals may hold databases of other people, too."""
+
+
+def is_journal_name(name: str) -> bool:
+    """Whether a file called so is the journal of a workflow."""
+    return _JOURNAL_NAME.fullmatch(name) is not None
 
 
 def journal_name(workflow: str) -> str:

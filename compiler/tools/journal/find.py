@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...journals import journal_folder_of
-from ...runtime.journal_file import JournalError
-from ...runtime.run import journal_name, journals_folder
-
-ENDING = ".db"
+from ...runtime.journal_file import LOCK, JournalError
+from ...runtime.run import is_journal_name, journal_name, journals_folder
 
 
 class NotFound(Exception):
@@ -26,7 +24,13 @@ def folders() -> list[Path]:
 
 def journals() -> list[Path]:
     """Every journal, by name. Raises: JournalError."""
-    return sorted((file for folder in folders() for file in _in(folder)), key=lambda file: (file.name, str(file)))
+    return sorted((file for file in _files() if is_journal_name(file.name)), key=lambda file: (file.name, str(file)))
+
+
+def gone_journals() -> list[Path]:
+    """Where journals were of which nothing but the lock is left. Raises: JournalError."""
+    gone = (file.with_name(file.name[: -len(LOCK)]) for file in _files() if file.name.endswith(LOCK))
+    return [path for path in gone if is_journal_name(path.name) and not path.exists()]
 
 
 def journal_called(name: str) -> Path:
@@ -35,7 +39,7 @@ def journal_called(name: str) -> Path:
     Raises: NotFound; JournalError.
     """
     path = Path(name)
-    if path.suffix == ENDING and path.is_file():
+    if is_journal_name(path.name) and path.is_file():
         return path
     of_workflow = journal_folder_of(str(path.absolute())) / journal_name(name)
     if of_workflow.is_file():
@@ -48,9 +52,14 @@ def journal_called(name: str) -> Path:
     return found[0]
 
 
-def _in(folder: Path) -> Iterator[Path]:
+def _files() -> Iterator[Path]:
+    for folder in folders():
+        yield from _files_in(folder)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
     try:
-        yield from (file for file in folder.iterdir() if file.suffix == ENDING and file.is_file())
+        yield from (file for file in folder.iterdir() if file.is_file())
     except FileNotFoundError:
         return
     except OSError as error:

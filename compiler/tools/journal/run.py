@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -15,7 +16,7 @@ from ...diagnostics.diagnostic import printable
 from ...exit_status import DONE, FAILED, FOUND
 from ...runtime.journal_file import Described, JournalError, describe, forget, read_rows
 from ...runtime.run import dollars
-from .find import NotFound, folders, journal_called, journals
+from .find import NotFound, folders, gone_journals, journal_called, journals
 
 
 def list_journals(form: str) -> None:
@@ -55,9 +56,11 @@ def show(name: str, form: str) -> None:
 
 
 def clear(names: Sequence[str]) -> None:
-    """Forget the journals called so; without a name, all of them."""
+    """Forget the journals called so; without a name, all of them, and the locks of those that are gone."""
     try:
         paths = [_called(name) for name in names] or journals()
+        if not names:
+            _tidy_up()
     except JournalError as error:
         _refuse(error)
     if not paths:
@@ -89,6 +92,12 @@ def _cleared(path: Path) -> bool:
         return False
     click.echo(f"cleared {printable(path.stem)}")
     return True
+
+
+def _tidy_up() -> None:
+    for path in gone_journals():
+        with contextlib.suppress(JournalError):  # a run that is beginning holds it, or it is not for us to remove
+            forget(path)
 
 
 def _takes_unicode() -> bool:
