@@ -135,3 +135,66 @@ def test_check_refuses_what_lower_refuses(tmp_path: Path) -> None:
     assert ask(tmp_path, workflow(), "check", "wf.pflow.md", "gen")[0] == 0
     status, said = ask(tmp_path, workflow(kind="shel"), "check", "wf.pflow.md", "gen")
     assert (status, "PFL390" in said) == (2, True), said
+
+
+OURS = CHILD.replace(
+    "NAME: ${name}\n",
+    """NAME: ${name} ${word} ${batch_index} of ${batch_total} after ${__previous__.stdout ?? ""}
+- batch:
+    items: [["a"], ["b"]]
+    as: row
+    key: ${batch_index}
+    results: {file: child.jsonl}
+    resume: true
+    rate: 5/s
+    batch:
+      items: ${row}
+      as: word
+""",
+).replace("## Steps", "## Outputs\n\n### told\n\nWhere.\n\n- source: ${say.file}\n\n## Steps")
+"""A workflow that nodes start, with keys and names that pflow does not have."""
+BETWEEN = CHILD.replace(
+    "type: shell", "type: workflow\n- workflow: ./ours.pflow.md\n- inputs:\n    name: ${name}"
+).replace('- env:\n    NAME: ${name}\n\n```shell command\necho "$NAME"\n```\n', "")
+
+
+def of_child(folder: Path, ours: str, depth: int) -> str:
+    (folder / "ours.pflow.md").write_text(ours, encoding="utf-8")
+    (folder / "between.pflow.md").write_text(BETWEEN, encoding="utf-8")
+    name = ("ours", "between")[depth]
+    return workflow(then="workflow", more=f"- workflow: ./{name}.pflow.md\n- inputs:\n    name: ${{item}}\n")
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_our_keys_in_a_workflow_that_a_node_starts_are_no_findings(depth: int, tmp_path: Path) -> None:
+    text = of_child(tmp_path, OURS, depth)
+    for command in (*COMMANDS, ["lower", "-o", "gen"]):
+        status, said = ask(tmp_path, text, command[0], "wf.pflow.md", *command[1:], "wf.pflow.md")
+        assert (status, "PFL390" in said) == (0, False), said
+    assert ask(tmp_path, text, "check", "wf.pflow.md", "wf.pflow.md", "gen") == (0, "1 folder checked: 1 up to date\n")
+
+
+def test_from_python_nothing_of_pflow_stays_changed(tmp_path: Path) -> None:
+    from pflow.core.workflow.validator import WorkflowValidator
+
+    import pflow_lower
+
+    before = vars(WorkflowValidator)["validate"]
+    (tmp_path / "wf.pflow.md").write_text(of_child(tmp_path, OURS, 1), encoding="utf-8")
+    assert pflow_lower.lower(tmp_path / "wf.pflow.md") is not None
+    assert vars(WorkflowValidator)["validate"] is before
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_what_pflow_refuses_beside_our_keys_is_refused(depth: int, tmp_path: Path) -> None:
+    ours = OURS.replace("- type: shell", "- type: shel")
+    status, said = ask(tmp_path, of_child(tmp_path, ours, depth))
+    assert status != 0
+    assert "wf.pflow.md:22:13: error[PFL390] handle: In step 'handle' sub-workflow: " in said
+    assert "Unknown node type: 'shel'" in said
+
+
+def test_a_type_of_a_server_in_a_workflow_that_a_node_starts_is_not_its_fault(tmp_path: Path) -> None:
+    ours = OURS.replace("- type: shell", "- type: mcp-mail-send")
+    said = ask(tmp_path, of_child(tmp_path, ours, 1))[1]
+    assert "PFL390" not in said, said

@@ -332,3 +332,63 @@ def test_a_field_that_an_item_does_not_have(items: list[Any], reference: str, sa
     assert bool(found) == bool(said)
     assert all(said in text for text in found)
     assert [one.code for one in lower({**ir, "template_resolution_mode": "permissive"}).diagnostics] == []
+
+
+def writing(*pairs: str) -> list[dict[str, Any]]:
+    """Batches as a=out.jsonl, or a=out.jsonl<in.jsonl."""
+    found = []
+    for pair in pairs:
+        name, _, files = pair.partition("=")
+        results, _, items = files.partition("<")
+        batch = {"items": {"file": items} if items else [1], "results": {"file": results}}
+        found.append({"id": name, "type": "shell", "params": {"command": "echo ${item}"}, "batch": batch})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("written", "ways", "said"),
+    [
+        (
+            ["a=out.jsonl", "b=out.jsonl"],
+            ["a>b"],
+            {"b": 'the results would replace those of "a": both write out.jsonl'},
+        ),
+        (["a=out.jsonl", "b=./out.jsonl", "c=x/../out.jsonl"], ["a>b", "b>c"], {"b": '"a"', "c": '"a"'}),
+        (["a=out.jsonl", "b=b.jsonl", "c=out.jsonl"], ["a>b", "b>c"], {"c": '"a"'}),
+        (["b=out.jsonl", "a=out.jsonl"], ["a>b"], {}),  # b runs first, and only
+        (
+            ["a=out/*.jsonl", "b=out/b-*.csv"],
+            ["a>b"],
+            {"b": 'those of "a": both list their files in out/manifest.json'},
+        ),
+        (["a=out/*.jsonl", "b=more/*.jsonl"], ["a>b"], {}),
+        (["a=out.jsonl", "b=out.csv"], ["a>b"], {}),
+        (["a=${dir}/out.jsonl", "b=${dir}/out.jsonl"], ["a>b"], {}),
+        (["a=out.jsonl", "b=b.jsonl<out.jsonl"], ["a>b"], {}),  # it reads what the first one wrote
+        (["a=out.jsonl", "b=./b.jsonl<b.jsonl"], ["a>b"], {"b": "the results would replace the items"}),
+        (["a=a.jsonl", "b=out.jsonl", "c=out.jsonl"], ["a>b", "a>c!error"], {}),  # one of both
+        (["a=out.jsonl", "b=out.jsonl"], ["a>b!error"], {}),  # in place of those of a batch that failed
+        (["a=out.jsonl", "b=b.jsonl", "c=out.jsonl"], ["a>b", "b>c", "c>b!error"], {"c": '"a"'}),
+    ],
+)
+def test_results_in_place_of_those_of_an_earlier_batch(written: list[str], ways: list[str], said: Any) -> None:
+    data = {"inputs": {"dir": {"type": "string"}}, "nodes": writing(*written), "edges": edges(*ways)}
+    found = findings(data, "PFL219")
+    assert {finding.where.partition(".")[0] for finding in found} == said.keys()
+    assert all(finding.severity is Severity.ERROR for finding in found)
+    for finding in found:
+        assert said[finding.where.partition(".")[0]] in finding.message
+
+
+def test_the_batch_before_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    written = {"ir_version": "0.1.0", "nodes": writing("a=o.csv", "b=./o.csv"), "edges": edges("a>b")}
+    file.write_text(json.dumps(written, indent=2))
+    with pytest.raises(LowerError) as refused:
+        lower(file)
+    (found,) = refused.value.diagnostics
+    lines = file.read_text().splitlines()
+    assert found.position is not None
+    assert "./o.csv" in "".join(lines[found.position.line - 1 :][:2])
+    line = next(number for number, line in enumerate(lines, 1) if '"results"' in line)
+    assert found.message == f'the results would replace those of "a" (line {line}): both write o.csv'

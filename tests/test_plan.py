@@ -526,3 +526,22 @@ def test_a_batch_in_order_stays_where_it_is() -> None:
 def test_what_is_said_of_a_cluster_is_whole(command: Run, options: list[str], said: str) -> None:
     ended = command("w.json", *options)
     assert ended.status == 2 and said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("type", "batch", "is_said"),
+    [
+        ("http", {"rate": "60/min"}, True),
+        ("llm", {"parallel": True, "max_concurrent": "auto"}, True),
+        ("http", {"timeout": 5}, False),
+        ("shell", {"rate": "60/min"}, False),
+    ],
+)
+def test_refused_calls_that_come_on_top_are_said(
+    run: Run, tmp_path: Path, type: str, batch: dict[str, Any], is_said: bool
+) -> None:
+    params = {"http": {"url": "${item}"}, "llm": {"prompt": "${item}"}, "shell": {"command": "${item}"}}[type]
+    node = {"id": "a", "type": type, "params": params, "batch": {"items": ["x", "y"], **batch}}
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": [node]}))
+    shown = run("plan", "w.json")
+    assert ("429 or 503 comes on top" in shown.out) == is_said, shown

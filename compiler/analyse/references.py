@@ -22,7 +22,7 @@ from .batch_name_references import check_batch_name
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
-from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
+from .foreseen import check_actions, check_items, check_results_files, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
@@ -92,6 +92,7 @@ class _Checker:
         check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
         check_cycle(self.ir, self.report, self.order)
         check_unreachable(self.ir, self.report, self.order)
+        check_results_files(self.ir, self.report, self.order)
         check_items(self.ir, self.report, self.nodes)
         check_actions(self.ir, self.report, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it

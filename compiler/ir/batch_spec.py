@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import posixpath
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -104,6 +105,11 @@ class BatchSpec(NamedTuple):
             if row.key in written and row.key not in refused and row.field in cls._fields:
                 fields[row.field] = _READ.get(row.key, row.read)(written[row.key])
         return cls(**fields, written=frozenset(written))
+
+
+def one_spelling(path: str) -> str:
+    """The path of a file as all its spellings, `./out.jsonl` too; as it is where a reference decides."""
+    return path if "${" in path else posixpath.normpath(path)
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {"error_handling": ErrorHandling, "batch": InnerBatch.of}

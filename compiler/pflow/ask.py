@@ -12,11 +12,11 @@ import copy
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..analyse.invariance import BATCH_NAMES
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
@@ -26,8 +26,13 @@ from .pflow_values import WORKFLOW_FILE
 from .versions import Unsupported, installed, supported_here
 
 _PLACE = re.compile(r"nodes\[id=[^\]]+\]\.(params|batch)\.([\w-]+)")
+_STARTED = re.compile(r"In step '([^']*)' sub-workflow: ")
+"""How pflow begins what it says of a workflow that a node starts; once more for each deeper one."""
+_CHILDREN = re.compile(rf"\A(?:{_STARTED.pattern})+")
 _VALIDATOR = "pflow.core.workflow.validator"
 """Where pflow has the validator that is called in this way."""
+_asking = threading.Lock()
+"""Held while pflow's validator has another `validate`: two threads must not take away each other's."""
 
 
 def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnostic]:
@@ -45,20 +50,26 @@ def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnos
         return [Diagnostic(code="PFL390", severity=Severity.WARNING, message=message, file=ir.name)]
     nodes = {node.id: node for node in ir.nodes}
     return [
-        _finding(said, node, ir)
-        for said in errors
-        if not _depends_on_the_machine(said, node := nodes.get(said.node_id))
+        _finding(said, nodes.get(_node_of(said)), ir) for said in errors if not _depends_on_the_machine(said, nodes)
     ]
 
 
-def _depends_on_the_machine(said: Any, node: SourceNode | None) -> bool:
-    """Whether something is missing here, not in the workflow: a model's key, a server's tools; or a name is ours."""
+def _node_of(said: Any) -> str:
+    """The node that pflow speaks of; of a workflow that nodes start, the one of ours that leads there.
+
+    `node_id` is then one of the child's nodes, and one of ours may be called the same.
+    """
+    started = _STARTED.match(said.message)
+    return started[1] if started else said.node_id or ""
+
+
+def _depends_on_the_machine(said: Any, nodes: Mapping[str, SourceNode]) -> bool:
+    """Whether something is missing here, not in the workflow: a model's key, a server's tools."""
     if (said.context or {}).get("category") == "llm_validation":
         return True
-    if any(f"{{{name}}}" in said.message for name in BATCH_NAMES):  # in a workflow that a node starts
-        return True
-    unknown = said.message.startswith("Unknown node type")
-    return unknown and (node is None or is_mcp(node.type)) and "'mcp-" in said.message
+    own = _CHILDREN.sub("", said.message)
+    node = nodes.get(said.node_id) if own == said.message else None
+    return own.startswith("Unknown node type") and (node is None or is_mcp(node.type)) and "'mcp-" in own
 
 
 def _is_known_version() -> bool:
@@ -80,20 +91,40 @@ def _errors(ir: SourceIR, file: Path | None) -> Iterator[Any]:
     from pflow.registry import Registry
 
     from ..load.markdown import quiet
-    from .batch_names import as_pflow_knows_it
 
     with tempfile.TemporaryDirectory(prefix="pflow-lower-") as folder, quiet():
         mine = Path(folder) / "registry.json"
         home = Path.home() / ".pflow"
         if (home / "registry.json").is_file():
             shutil.copyfile(home / "registry.json", mine)
-        data = copy.deepcopy(as_pflow_knows_it(ir.data))
+        data = copy.deepcopy(ir.data)
         given = generate_dummy_parameters(data.get("inputs") or {})
         if file is not None:
             given[WORKFLOW_FILE] = str(file)
-        with _as_it_was(home):
+        with _as_it_was(home), _shown_what_it_knows(WorkflowValidator):
             found: Iterable[Any] = WorkflowValidator.validate(data, given, Registry(mine), workflow_file=file)
         yield from (said for said in found if said.severity.value == "error")
+
+
+@contextlib.contextmanager
+def _shown_what_it_knows(validator: Any) -> Iterator[None]:
+    """Show `validator` every workflow without our keys and names, those that nodes start, too, however deep.
+
+    It reads their files itself and then calls its own `validate` with each, as it does in a run, where `install`
+    has put the adapter's in that place.
+    """
+    from .batch_names import as_shown_to_validator
+
+    def validate(ir: Any, extracted_params: Any = None, *arguments: Any, **keywords: Any) -> Any:
+        return original(as_shown_to_validator(ir, extracted_params or {}), extracted_params, *arguments, **keywords)
+
+    with _asking:
+        raw, original = vars(validator)["validate"], validator.validate
+        validator.validate = staticmethod(validate)
+        try:
+            yield
+        finally:
+            validator.validate = raw
 
 
 @contextlib.contextmanager
@@ -111,14 +142,16 @@ def _as_it_was(home: Path) -> Iterator[None]:
 def _finding(said: Any, node: SourceNode | None, ir: SourceIR) -> Diagnostic:
     """One of pflow's diagnostics as ours, at the place that it names as far as it names one."""
     path: DataPath = ()
-    if node is not None:
+    if node is not None and _STARTED.match(said.message):
+        path = (*node.path, "params", "workflow")
+    elif node is not None:
         place = _PLACE.match(str((said.context or {}).get("path", "")))
         path = (*node.path, place[1], place[2]) if place else (*node.path, _key_of(said.message, node))
     return Diagnostic(
         code="PFL390",
         severity=Severity.ERROR,
         message=str(said.message).strip().rstrip("."),
-        where=said.node_id or "",
+        where=_node_of(said),
         file=ir.name,
         position=ir.position(path) if path else None,
         help="\n".join(said.suggestions or ()),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.batch_spec import ErrorHandling
+from ..ir.batch_spec import ErrorHandling, one_spelling
 from ..ir.report import DiagnosticCollector, quoted
 from ..ir.template import CONSTANTS
 from ..ir.workflow import SourceIR, SourceNode
@@ -186,7 +186,8 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
     if spec.items_file is not None and spec.inner is not None:
         help = "make one line of each inner item in a step before"
         report.error("PFL219", (*path, "batch"), "items of a file cannot be gone through in turn", key=True, help=help)
-    if spec.results_file is not None and spec.results_file == spec.items_file:
+    results, items = spec.results_file, spec.items_file
+    if results is not None and items is not None and one_spelling(results) == one_spelling(items):
         help = "give the results a file of their own"
         report.error("PFL219", (*path, "results"), "the results would replace the items", help=help)
     if spec.tolerated_failures is not None and spec.error_handling is not ErrorHandling.CONTINUE:

@@ -10,8 +10,9 @@ from ...analyse.reachability import Reachability
 from ...ir.batch_keys import batch_key
 from ...ir.batch_spec import BatchSpec
 from ...ir.workflow import SourceIR, SourceNode
-from ...node_types.pflow_types import WORKFLOW_TYPES
+from ...node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from ...runtime.pace import rate_of
+from ...runtime.throttle import MOST_THROTTLES
 from ..shared.node_facts import budget_of
 from ..shared.prompt_cache import cached_texts
 from ..shared.sub_workflows import NotWalked, Walk
@@ -145,7 +146,7 @@ def forecast(
         if items is not None:
             counts[node.id] = items
             notes += [items.note] if items.note else []
-        notes += _controls(node.batch)
+        notes += _controls(node)
         position = ir.position((*node.path, "id"))
         line = position.line if position is not None else None
         reached = _Reached(node, path, line, runs, rounds, items, notes)
@@ -275,8 +276,9 @@ def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
 
 
-def _controls(spec: BatchSpec | None) -> list[str]:
+def _controls(node: SourceNode) -> list[str]:
     """What the keys of a batch say of its calls and of its next run."""
+    spec = node.batch
     if spec is None:
         return []
     said = []
@@ -284,9 +286,20 @@ def _controls(spec: BatchSpec | None) -> list[str]:
         said.append(f"an attempt is given up after {spec.timeout:g} s")
     if spec.rate is not None:
         said.append(f"calls start at most as often as {spec.rate}")
+    if _waits_for_servers(spec) and _asks_a_server(node):
+        said.append(f"a call that is answered 429 or 503 comes on top, up to {MOST_THROTTLES} times an item")
     if spec.resume:
         said.append("after a failure, the next run does only the items that are left")
     return said
+
+
+def _waits_for_servers(spec: BatchSpec) -> bool:
+    return spec.rate is not None or spec.max_concurrent == "auto" or spec.retry_backoff == "exponential"
+
+
+def _asks_a_server(node: SourceNode) -> bool:
+    known = pflow_type(node.type)
+    return known is None or known.asks_a_model or node.type == "http"
 
 
 def _paced(time: TimeBounds, spec: BatchSpec | None, calls: int, worst: int) -> TimeBounds:
