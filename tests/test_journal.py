@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from pflow_lower.runtime.journal import Journal, fingerprint
+from pflow_lower.runtime.journal import Journal, digest_of_inputs, fingerprint
 from pflow_lower.runtime.journal_file import JournalError, JournalInUse, NotOurs, forget, read_rows
 from pflow_lower.runtime.missing import ParameterError
 
@@ -48,6 +48,21 @@ def test_a_failed_run_goes_on_and_a_good_one_starts_afresh(tmp_path: Path) -> No
     assert third.found == 0 and third.find(ask(1)) is None
     third.close(ended_well=True)
     assert [path.name for path in (tmp_path / "state").iterdir()] == []
+
+
+def test_a_good_run_forgets_what_runs_of_the_same_inputs_have_left_and_no_others(tmp_path: Path) -> None:
+    def run(inputs: object, number: int, *, ended_well: bool) -> int:
+        made = Journal(tmp_path / "w.db", "w.json", inputs=digest_of_inputs({"ids": inputs}))
+        made.keep(ask(number), "classify", None, {}, seconds=0)
+        return made.close(ended_well=ended_well)
+
+    assert run([1, 2], 1, ended_well=False) == 1
+    assert run([9], 9, ended_well=False) == 1
+    assert run([9], 8, ended_well=True) == 0
+    assert len(list(read_rows(tmp_path / "w.db"))) == 1
+    assert run(object(), 7, ended_well=True) == 0  # not known
+    assert run([1, 2], 2, ended_well=True) == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_equal_items_stay_apart(tmp_path: Path) -> None:
@@ -160,7 +175,7 @@ def cut(path: Path) -> None:
         (lambda path: path.write_bytes(b"not a database at all" * 99), "file is not a database"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
         (cut, "page|malformed"),
-        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 1"),
+        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 2"),
     ],
 )
 def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]

@@ -165,10 +165,24 @@ def test_both_batches_survive_a_failure_of_the_second(place: Place) -> None:
     status, result, said = place.run("./flow.pflow.md")
     assert status == 0, said
     assert not place.new.keys() & (names("first", *range(10)) | names("second", *range(5)))
-    assert "first: 10 of 10 items are in the journal of flow.pflow.md and are not run again" in said
+    assert "first: the journal of flow.pflow.md holds 10 answers of earlier runs" in said
     assert place.journals() == []
     assert comparable(result) == undisturbed(place)
     assert len(place.new) == 20  # it had ended well: the next run starts afresh
+
+
+def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(place: Place) -> None:
+    place.write(first=["resume: true"], second=["resume: true"])
+    (place.folder / "other").mkdir()
+    (place.folder / "other" / "key").touch()
+    assert place.run("./flow.pflow.md")[0] == 1
+    _, said = (other := place.start("pflow_lower", "run", "./flow.pflow.md", "folder=other")).communicate()
+    assert other.returncode == 0 and "run it again" not in said, said
+    assert len(place.journals()) == 1
+    place.open_the_door()
+    status, _, said = place.run("./flow.pflow.md")
+    assert status == 0 and not place.new.keys() & names("second", *range(6)), said
+    assert place.journals() == []
 
 
 def test_an_option_resumes_what_says_nothing_and_another_one_starts_afresh(place: Place) -> None:

@@ -604,6 +604,17 @@ def test_a_run_goes_on_where_it_failed(project: Path, asked: str) -> None:
     assert calls.read_text().split() == ["4711", "a", "b", "c"]  # what has ended well begins afresh
 
 
+def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    calls, words = project / "calls", 'words=["a", "b", "c"]'
+    assert run(flow, "--resume", words, cwd=project, FAILS="c").returncode == 1
+    ended = run(flow, "--resume", 'words=["z"]', cwd=project)
+    assert len(outputs(ended)["said"]) == 1 and "kept" not in ended.stderr
+    outputs(run(flow, "--resume", words, cwd=project, CALLS=str(calls)))
+    assert calls.read_text().split() == ["4711", "c"]
+    assert not list((project / "state").rglob("*.db"))
+
+
 def test_fresh_forgets(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b"]', project / "calls"

@@ -288,11 +288,10 @@ class Batch(Stoppable):
         self.controls = controls_of(settings, self, journal, pacer=self.pacer)
         self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
         if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
-            known = left if self.total is None else min(left, self.total)
-            verb, changed = ("is", "it has changed") if known == 1 else ("are", "they have changed")
+            # Which items they are of is known when the items ask: it may be none, if the run has other inputs.
             self.engine.tell(
-                f"{self.node_id}: {self.how_many(known)} {verb} in the journal of "
-                f"{os.path.basename(self.run.workflow)} and {verb} not run again, unless {changed}"
+                f"{self.node_id}: the journal of {os.path.basename(self.run.workflow)} holds {left} "
+                f"answer{'s' if left > 1 else ''} of earlier runs; an item that asks the same is not run again"
             )
 
     def begin_in_parts(self, total: int) -> None:

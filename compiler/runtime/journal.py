@@ -34,6 +34,8 @@ _WAITING = 2048  # rows that may wait for the writer, who takes all of them at o
 _AT_ONCE = 64  # rows in one statement: for each, the writer gives the interpreter away and has to get it back
 _DEEPEST = 200  # levels of a value; Python's json gives up later, and not in every version at the same depth
 
+_OF_THESE_INPUTS = "run IN (SELECT id FROM run WHERE inputs IS ?)"  # IS: those that are not known are alike
+
 _Row = tuple[bytes, int, str, "str | None", float, "float | None", str, bytes]
 _ROW = ("fingerprint", "run", "node", "key", "seconds", "cost", "result", "digest")
 
@@ -64,6 +66,17 @@ def fingerprint(node_id: str, node_type: str, params: Mapping[str, Any], besides
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
 
 
+def digest_of_inputs(inputs: Mapping[str, Any] | None) -> bytes | None:
+    """What tells the runs of other inputs from those of the same; None where they are not known, or no JSON."""
+    if inputs is None:
+        return None
+    try:
+        text = _of_params(inputs)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
+
+
 class Journal:
     """The answers of one workflow, in the file at `path`, which is made where it is missing.
 
@@ -73,8 +86,9 @@ class Journal:
     Raises: JournalInUse; JournalError.
     """
 
-    def __init__(self, path: Path, workflow: str, *, fresh: bool = False) -> None:
-        """`workflow` names the journal for people; `fresh` forgets what an earlier run has left."""
+    def __init__(self, path: Path, workflow: str, *, fresh: bool = False, inputs: bytes | None = None) -> None:
+        """`workflow` names the journal for people; `fresh` forgets what an earlier run has left; `inputs` is the
+        `digest_of_inputs` of the run."""
         self.path = path
         with problems_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,9 +98,11 @@ class Journal:
                 if fresh:
                     delete(path)
                 self._db = opened(path)
-                self._run = _begin_run(self._db, workflow)
+                self._run = _begin_run(self._db, workflow, inputs)
+                self._inputs = inputs
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
+                self._is_shared = self._count(f"NOT {_OF_THESE_INPUTS}") > 0  # with runs of other inputs
                 self._last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM answer").fetchone()[0])
                 if self._found:
                     check_pages(self._db)
@@ -183,27 +199,28 @@ class Journal:
             raise self._failure
 
     def close(self, *, ended_well: bool, in_part: bool = False) -> int:
-        """Write what waits and let go of the file; how many answers are left in it.
+        """Write what waits and let go of the file; how many answers are left in it for a run of the same inputs.
 
-        After a run that has ended well there is nothing to go on with, so its answers go; all of them, unless it ran
-        the workflow only `in_part`. A journal without answers goes, too.
+        After a run that has ended well there is nothing to go on with, so its answers go, and those that earlier runs
+        of the same inputs have left; only its own, if it ran the workflow `in_part`. What runs of other inputs have
+        left stays until one of theirs has ended well: they have not. A journal without answers goes, too.
 
         Raises: JournalError, if not everything could be written.
         """
-        self._is_over = ended_well and not in_part
+        self._is_over = ended_well and not in_part and not self._is_shared
         self._inbox.put(None)
         self._writer.join()
         self._reader.close()
-        left = 0
+        left = ours = 0
         try:
             if self._failure is None:
                 with problems_of(self.path):
                     if not (self._is_over and self._is_removed()):
                         if ended_well:
-                            self._db.execute(
-                                "DELETE FROM answer" + (" WHERE run = ?" if in_part else ""), (self._run,) * in_part
-                            )
-                        left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
+                            which, value = ("run = ?", self._run) if in_part else (_OF_THESE_INPUTS, self._inputs)
+                            self._db.execute(f"DELETE FROM answer WHERE {which}", (value,))
+                        ours, others = self._count(_OF_THESE_INPUTS), self._count(f"NOT {_OF_THESE_INPUTS}")
+                        left = ours + others
                     self._db.close()
                     if not left:
                         delete(self.path)
@@ -213,7 +230,11 @@ class Journal:
             self._lock.close()
         if self._failure is not None:
             raise self._failure
-        return left
+        return ours
+
+    def _count(self, which: str) -> int:
+        """How many answers there are of which this holds, with a place for the run's inputs in it."""
+        return int(self._db.execute(f"SELECT count(*) FROM answer WHERE {which}", (self._inputs,)).fetchone()[0])
 
     def _is_removed(self) -> bool:
         """Remove it while it is open, or SQLite would tidy it up first; False where that cannot be done (Windows)."""
@@ -293,9 +314,10 @@ def _claim(answers: int) -> str:
     return f"UPDATE answer SET run = ? WHERE id IN ({', '.join('?' * answers)})"
 
 
-def _begin_run(db: sqlite3.Connection, workflow: str) -> int:
+def _begin_run(db: sqlite3.Connection, workflow: str, inputs: bytes | None) -> int:
     added = db.execute(
-        "INSERT INTO run (workflow, started, pid) VALUES (?, ?, ?)", (workflow, time.time(), os.getpid())
+        "INSERT INTO run (workflow, started, pid, inputs) VALUES (?, ?, ?, ?)",
+        (workflow, time.time(), os.getpid(), inputs),
     )
     return int(added.lastrowid or 0)
 

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from .journal import Journal
+from .journal import Journal, digest_of_inputs
 from .pace import Pace, Pacer, SharedBudget, rate_of
 
 STATE_VARIABLE = "PFLOW_LOWER_STATE"
@@ -48,6 +48,7 @@ class Run:
         self,
         workflow: str,
         *,
+        inputs: Mapping[str, Any] | None = None,
         resume: bool | None = None,
         fresh: bool = False,
         budget: float | None = None,
@@ -57,11 +58,12 @@ class Run:
         on: str | None = None,
         on_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """`workflow` is the path that names the journal. `resume` None leaves it to each batch; `fresh` forgets what
-        an earlier run has left; `budget` is in dollars; `limit` is how many items of every batch run; a run `in_part`
-        does not run all of the workflow, so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS",
-        where parallel batches run on a cluster; `on_options` says what a node's items need there (`num_cpus`,
-        `num_gpus`, `memory`, `runtime_env`), by the node's id.
+        """`workflow` is the path that names the journal; `inputs` are those that the run was given, if they are known:
+        once it has ended well, what runs of the same inputs have left is not needed. `resume` None leaves it to each
+        batch; `fresh` forgets what an earlier run has left; `budget` is in dollars; `limit` is how many items of every
+        batch run; a run `in_part` does not run all of the workflow, so it leaves what others have journalled. `on` is
+        "ray" or "ray=ADDRESS", where parallel batches run on a cluster; `on_options` says what a node's items need
+        there (`num_cpus`, `num_gpus`, `memory`, `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
@@ -80,6 +82,9 @@ class Run:
         """The known cost of this run so far, in dollars."""
         self.is_journalled = False
         """Whether a batch of it has asked for the journal."""
+        self.has_ended_well = False
+        """Whether it is over and no item is left."""
+        self._inputs = None if inputs is None else dict(inputs)  # as it was given: steps write into their store
         self._in_part = in_part
         self._folder = journal_folder
         self._journal: Journal | None = None
@@ -100,7 +105,9 @@ class Run:
         with self._lock:
             self.is_journalled = True
             if self._journal is None:
-                self._journal = Journal(self.journal_path, self.workflow, fresh=self.fresh)
+                self._journal = Journal(
+                    self.journal_path, self.workflow, fresh=self.fresh, inputs=digest_of_inputs(self._inputs)
+                )
             return self._journal
 
     def pays(self, outputs: Mapping[str, Any]) -> float | None:
@@ -120,15 +127,16 @@ class Run:
     def close(self, *, ended_well: bool) -> int:
         """The run is over; a journal of a run in which all items have ended well is not needed any more.
 
-        Answers how many answers the journal still holds.
+        Answers how many answers the journal still holds for a run of the same inputs.
 
         Raises: JournalError, if not everything could be written.
         """
         with self._lock:
             journal, self._journal = self._journal, None
+            self.has_ended_well = ended_well and not self.is_incomplete
         if journal is None:
             return 0
-        return journal.close(ended_well=ended_well and not self.is_incomplete, in_part=self._in_part)
+        return journal.close(ended_well=self.has_ended_well, in_part=self._in_part)
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)

@@ -40,7 +40,7 @@ def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, sh
         with _part_of(run), _steps_of(run, shared):
             return original(engine, workflow, shared)
     asked = asked_for()
-    run = _new_run(engine, shared, asked)
+    run = _new_run(engine, workflow, shared, asked)
     if (cache := shared.get(_CACHE)) is not None:
         _runs[cache] = run
     ended_well = False
@@ -108,10 +108,11 @@ def count_steps() -> None:
             run.pays({"llm_usage": usage})
 
 
-def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
+def _new_run(engine: Any, workflow: Any, shared: Any, asked: Asked) -> Run:
     path = str(shared.get(WORKFLOW_FILE) or engine.workflow_path or "workflow")
     run = Run(
         path,
+        inputs=_inputs(workflow, shared),
         journal_folder=lambda: journal_folder_of(path),
         resume=asked.resume,
         budget=asked.budget,
@@ -125,6 +126,17 @@ def _new_run(engine: Any, shared: Any, asked: Asked) -> Run:
     if run.resume is None and is_resumed and run.journal_path.exists():
         run.resume = True  # `pflow resume`: of the items that are left, too
     return run
+
+
+def _inputs(workflow: Any, shared: Any) -> dict[str, Any]:
+    """What the run was given, as its store has it before the first step. What comes from the settings' environment (a
+    key, say) may be another one tomorrow, and it is the same run."""
+    given = {**workflow.resolved_defaults, **shared}
+    return {
+        name: value
+        for name, value in given.items()
+        if not name.startswith("_") and name not in workflow.env_param_names
+    }
 
 
 def _open_journal(run: Run, workflow: Any) -> None:
