@@ -657,3 +657,10 @@ def test_another_process_does_not_write_that_file(path: str) -> None:
         assert "5" in Path(path.replace("*", "00000")).read_text(), "what it has written is still there"
         other.kill()
     assert run("in order", {"results": {"file": path}})["success_count"] == 1
+
+
+@every_shape
+def test_a_line_that_cannot_be_read_is_said_where_all_items_before_it_failed(shape: str) -> None:
+    Path("in.jsonl").write_text('{"x": "bad"}\n{"x": \n{"x": 3}\n')
+    with pytest.raises(StreamError, match=r"in\.jsonl.*; 1 item was done\. Errors: \[0\] no such item"):
+        run(shape, {"error_handling": "continue"})

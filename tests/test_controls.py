@@ -442,9 +442,27 @@ def test_a_batch_ends_as_soon_as_too_many_have_failed(shape: type, tolerated: in
     def even(item: Any, number: int) -> Any:
         raise RuntimeError(f"no {item}")
 
-    with pytest.raises(RuntimeError, match=r"all|ended early"):
+    with pytest.raises(BatchEndedEarly) as caught:
         run(shape, list(range(10)), even, error_handling="continue", tolerated_failures=tolerated, max_concurrent=1)
     assert len(WORLD.calls) == ran
+    allowed = 2 if ran == 3 else 0
+    were = "was" if ran == 1 else "were"
+    assert str(caught.value) == (
+        f"Batch 'b' ended early: {ran} items failed, and tolerated_failures is {allowed}; "
+        f"{ran} of 10 items {were} done, {10 - ran} never ran. Errors: "
+        + "; ".join(f"[{index}] no {index}" for index in range(ran))
+    )
+
+
+@pytest.mark.parametrize("tolerated", [1, 5])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_where_all_items_ran_and_failed_it_is_said_in_pflows_words(shape: type, tolerated: int) -> None:
+    def odd(item: Any, number: int) -> Any:
+        raise RuntimeError(f"no {item}")
+
+    with pytest.raises(RuntimeError, match="all 2 items failed, no successful results to continue with") as caught:
+        run(shape, [1, 2], odd, error_handling="continue", tolerated_failures=tolerated)
+    assert not isinstance(caught.value, BatchEndedEarly)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
