@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pflow_lower.diagnostics.diagnostic import LowerError, Position
+from pflow_lower.diagnostics.diagnostic import LowerError, Position, Severity
 from pflow_lower.ir.document import Document
 from pflow_lower.load.json_positions import JsonPositions, index, spelled
 from pflow_lower.load.load import MAX_BYTES, from_bytes, from_json, load
@@ -485,3 +485,71 @@ def test_no_file_is_a_surprise(content: bytes, name: str) -> None:
         assert document.positions.find_key(path) is not None
     for finding in validate(document)[1]:
         finding.render().encode()
+
+
+CONFLICT = "Be brief.\n<<<<<<< HEAD\nGreet ${item}.\n=======\nSay hello to ${item}.\n>>>>>>> other\n"
+BRIEF = """# W
+
+Greets.
+
+## Steps
+
+### greet
+
+Greets.
+
+- type: llm
+- batch:
+    items: [1, 2]
+- prompt: ./prompt.md
+
+Some prose.
+
+%s
+"""
+
+
+def conflicts(file: Path, text: str) -> list[tuple[str, int]]:
+    file.write_text(text)
+    found = [one for one in load(file).warnings if one.code == "PFL120"]
+    assert all(one.severity is Severity.WARNING and one.position is not None for one in found)
+    return [(Path(one.file).name, one.position.line) for one in found if one.position is not None]
+
+
+@pytest.mark.parametrize("name", ["w.json", "w.pflow.md"])
+def test_a_conflict_in_a_prompt_file_is_placed_there_once(name: str, tmp_path: Path) -> None:
+    if name.endswith(".md"):
+        pytest.importorskip("pflow")
+        text = BRIEF % ""
+    else:
+        batch = {"items": [1], "as": "item"}
+        nodes = [{"id": x, "type": "llm", "params": {"prompt": "./prompt.md"}, "batch": batch} for x in "ab"]
+        text = json.dumps({"ir_version": "0.1.0", "nodes": nodes, "edges": [{"from": "a", "to": "b"}]})
+    (tmp_path / "prompt.md").write_text(CONFLICT)
+    assert conflicts(tmp_path / name, text) == [("prompt.md", 2)]
+    for whole in (
+        "Title\n=======\nGreet ${item}.\n",
+        CONFLICT.replace(">>>>>>> ", "> "),
+        CONFLICT.replace("<<<<<<< ", "  <<<<<<< "),
+    ):
+        (tmp_path / "prompt.md").write_text(whole)
+        assert conflicts(tmp_path / name, text) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "is_one"),
+    [
+        (CONFLICT, True),
+        ("```shell command\n" + CONFLICT + "```", True),
+        (CONFLICT.replace("\n", "\r\n"), True),
+        ("Title\n=======\n", False),
+    ],
+)
+def test_a_conflict_in_the_markdown_itself(written: str, is_one: bool, tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    (tmp_path / "prompt.md").write_text("Greet ${item}.")
+    text = BRIEF % written
+    if "command" in written:
+        text = text.replace("- prompt: ./prompt.md\n", "").replace("type: llm", "type: shell")
+    expected = [] if not is_one else [("w.pflow.md", text.splitlines().index("<<<<<<< HEAD") + 1)]
+    assert conflicts(tmp_path / "w.pflow.md", text) == expected

@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "PFL117": "path at which nothing is found",
     "PFL118": "generated file instead of a workflow",
     "PFL119": "Markdown that is read as prose",
+    "PFL120": "merge conflict that is read as text",
     # validate: the schema
     "PFL201": "missing key",
     "PFL202": "unknown key",

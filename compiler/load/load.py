@@ -24,6 +24,7 @@ from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
 from ..generated_names import CLASSES, LOWERED
 from ..ir.document import Document, NoPositions
 from ..ir.report import kind
+from . import conflicts
 from .file_references import read_files
 from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error
 from .json_positions import JsonPositions, LineIndex
@@ -132,7 +133,8 @@ def from_json(text: str, name: str, *, folder: Path | None = None) -> Document:
     if Path(name).name == LOWERED and is_expanded(data):
         raise _generated(name, "this is the expanded IR of a workflow, which was generated", _source_beside(name))
     read_files(data, name, folder, positions)
-    return Document(name=name, data=data, positions=positions)
+    warnings = () if folder is None else tuple(conflicts.in_files(data, folder))
+    return Document(name=name, data=data, positions=positions, warnings=warnings)
 
 
 def from_data(data: Mapping[str, Any]) -> Document:

@@ -20,6 +20,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity,
 from ..ir.document import Document
 from ..ir.paths import address
 from ..node_types.pflow_types import FILE_DATA
+from . import conflicts
 from .json_positions import LineIndex, Repeated
 from .markdown_positions import MarkdownPositions
 from .markdown_structure import composed
@@ -66,8 +67,10 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
         for one in positions.doubtful()
         if one.where or one.message.split("`")[1] not in remarked  # pflow knows some misspellings itself
     ]
+    found += conflicts.in_text(text, name, positions.at)
     if folder is not None:
         found += _twice_in_files(data, folder)
+        found += conflicts.in_files(data, folder)
     return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))
 
 

@@ -1,0 +1,44 @@
+"""Conflicts of a merge that nobody has resolved: to Markdown and to a prompt their markers are text like any other."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import regular_files
+from ..diagnostics.diagnostic import Diagnostic, Position, Severity
+from .json_positions import LineIndex
+
+_MARKERS = [re.compile(rf"^{mark}\r?$", re.MULTILINE) for mark in ("<{7}(?: .*)?", "={7}", ">{7}(?: .*)?")]
+"""As git writes them, in their order, at the start of a line. One alone, an underlined heading say, is no conflict."""
+
+
+def in_text(text: str, name: str, at: Callable[[int], Position]) -> Iterator[Diagnostic]:
+    """The first conflict in a text, at its first marker; a file with one usually has more."""
+    first: re.Match[str] | None = None
+    end = 0
+    for marker in _MARKERS:
+        found = marker.search(text, end)
+        if found is None:
+            return
+        first, end = first or found, found.end()
+    assert first is not None
+    message = "a merge conflict is not resolved: its markers `<<<<<<<`, `=======` and `>>>>>>>` are read as text"
+    help = "keep one of the two sides and remove the lines with the markers"
+    yield Diagnostic("PFL120", Severity.WARNING, message, file=name, position=at(first.start()), help=help)
+
+
+def in_files(data: Mapping[str, Any], folder: Path) -> Iterator[Diagnostic]:
+    """The same of every file that the nodes of a workflow in `folder` have been read from."""
+    nodes = data.get("nodes")
+    references: dict[str, None] = {}
+    for node in nodes if isinstance(nodes, list) else ():
+        sources = node.get("_source_files") if isinstance(node, Mapping) else None
+        if isinstance(sources, Mapping):
+            references.update(dict.fromkeys(name for name in sources.values() if isinstance(name, str)))
+    for reference in references:
+        text = regular_files.read_beside(folder / reference, folder).decode("utf-8")
+        yield from in_text(text, os.path.normpath(folder / reference), LineIndex(text).position)
