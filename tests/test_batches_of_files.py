@@ -181,7 +181,7 @@ def test_a_star_stands_for_many_files(shape: str) -> None:
     ("files", "said"),
     [
         ({"items": {"file": "none/*.jsonl"}}, "cannot read none/.*: no file has such a name"),
-        ({"results": {"file": "./in/*.jsonl"}}, "the results would replace the items"),
+        ({"results": {"file": "${folder}/*.jsonl"}}, "the results would replace the items"),
         ({"results": {"file": "*/out*.jsonl"}}, "many files of results are told apart by one star"),
         ({"results": {"file": "there/*.jsonl"}}, "there/mine.jsonl is in the way"),
     ],
@@ -192,7 +192,7 @@ def test_many_files_that_cannot_be_are_said_before_the_first_call(files: dict[st
     Path("there").mkdir()
     items([7], "there/mine.jsonl")
     with pytest.raises(StreamError, match=said):
-        run("threads", {**MANY_FILES, **files})
+        run("threads", {**MANY_FILES, **files}, folder="in")
     assert not CALLS
     assert Path("there/mine.jsonl").read_text() == '{"x": 7}\n' and Path("in/0.jsonl").read_text() == '{"x": 1}\n'
 
@@ -595,3 +595,65 @@ def test_the_benchmark_in_small() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10,000 items, 10 workers, 1 kills" in done.stdout
+
+
+FILES = pytest.mark.parametrize(
+    "files", [{}, {"results": {"file": "out/*.jsonl"}}, {"results": {"file": "out.csv"}}], ids=["one", "many", "csv"]
+)
+
+
+@FILES
+@every_shape
+def test_two_batches_at_once_do_not_write_one_file(
+    shape: str, files: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items([1, 2, 3])
+    items([7], "more.jsonl")
+    second = {**files, "items": {"file": "more.jsonl"}}
+    if "results" in files:
+        path = files["results"]["file"]
+        second["results"] = {"file": f"../{Path.cwd().name}/{path}"}  # by its real path, not by how it is written
+    refused = []
+
+    def other(x: Any) -> Any:
+        if x == 2 and not refused:
+            with pytest.raises(StreamError, match="another batch that has not ended; put") as caught:
+                run("in order", second)
+            refused.append(str(caught.value))
+        return {"x": x}
+
+    monkeypatch.setattr(sys.modules[__name__], "answer", other)
+    assert run(shape, files)["success_count"] == 3
+    assert len(refused) == 1
+    assert "7" not in "".join(file.read_text() for file in Path().glob("out*/*0*.jsonl"))
+    assert run("in order", second)["success_count"] == 1, "the first one has ended"
+
+
+@FILES
+@pytest.mark.parametrize("end", ["interrupt", "bad"])
+def test_a_batch_lets_go_of_its_file_however_it_ends(end: str, files: dict[str, Any]) -> None:
+    items([1, end])
+    with pytest.raises((KeyboardInterrupt, RuntimeError)) as caught:  # it is kept, with all that it refers to
+        run("in order", files)
+    items([1, 2])
+    assert run("in order", files)["success_count"] == 2
+    assert caught.value is not None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
+@pytest.mark.parametrize("path", ["out.jsonl", "out/*.jsonl"])
+def test_another_process_does_not_write_that_file(path: str) -> None:
+    items([1])
+    script = (
+        "import sys; from pflow_lower.runtime.streams import ResultsFile; "
+        f"file = ResultsFile({path!r}); writer = file.begun(); writer.write({{'x': 5}}); "
+        "print('begun', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout is not None and other.stdin is not None
+        assert other.stdout.readline() == "begun\n"
+        with pytest.raises(StreamError, match="another batch that has not ended"):
+            run("in order", {"results": {"file": path}})
+        assert "5" in Path(path.replace("*", "00000")).read_text(), "what it has written is still there"
+        other.kill()
+    assert run("in order", {"results": {"file": path}})["success_count"] == 1

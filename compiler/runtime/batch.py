@@ -391,6 +391,8 @@ class Batch(Stoppable):
             ended_well = False
             raise
         finally:
+            if self.results_file is not None:
+                self.results_file.let_go()
             if run is not None:
                 run.close(ended_well=ended_well)
 

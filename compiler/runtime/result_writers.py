@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from .held_files import begin_file, let_go
 from .stream_files import ROWS, StreamError, pyarrow_parquet, said_of
 
 
@@ -40,7 +41,7 @@ class _WholeLines:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.Lock()
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115  open as long as the batch runs
+        self._file = begin_file(path, buffering=0)
         self._size = 0
 
     def append(self, line: bytes) -> None:
@@ -104,7 +105,7 @@ class ParquetRows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._parquet = pyarrow_parquet()
-        self._file = open(path, "wb")  # noqa: SIM115  open as long as the batch runs
+        self._file = begin_file(path)
         self._rows: list[dict[str, Any]] = []
         self._writer: Any = None
         self._lock = threading.Lock()
@@ -146,6 +147,7 @@ def _finish(file: Any, path: Path) -> None:
         file.flush()
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe or a terminal is on no disk
             os.fsync(file.fileno())
+            let_go(file.fileno())
 
 
 def _json(value: Any, *, ensure_ascii: bool = False) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .held_files import HeldFolder
 from .item_readers import csv_rows, json_lines, parquet_rows
 from .plain_json import first_not_json
 from .result_writers import CsvRows, JsonLines, ParquetRows, ResultsWriter
@@ -59,13 +60,14 @@ class ResultsFile:
         self.path = path
         self.files: list[Path] = []
         """Those that the results are in, where they are many."""
+        self._folder: HeldFolder | None = None
 
     def begun(self) -> ResultsWriter:
         """A new file there, in place of those of an earlier run. Raises: StreamError."""
         if not is_many(self.path):
             return results_file(Path(self.path).expanduser())
+        self.files = [self.part(0)]  # in the manifest from the start: it is known again after a run that was killed
         self.forget_earlier()
-        self.files = [self.part(0)]
         return results_file(self.part(0))
 
     def part(self, number: int) -> Path:
@@ -78,10 +80,16 @@ class ResultsFile:
         return Path(self.path).expanduser().parent / "manifest.json"
 
     def forget_earlier(self) -> None:
-        """Remove what an earlier run has left. Raises: StreamError, if a file is there that is not of such a run."""
+        """Remove what an earlier run has left, and let no other batch write there until `let_go`.
+
+        Raises: StreamError, if a file is there that is not of such a run, or another batch writes there.
+        """
         path = Path(self.path).expanduser()
         if "*" in str(path.parent) or path.name.count("*") != 1:
             raise StreamError(f"{self.path}: many files of results are told apart by one star, in their own name")
+        with said_of(path.parent, "write"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = HeldFolder(self.path, path.parent)  # first: what another batch has there is not removed
         with said_of(self.manifest, "read"):
             known = json.loads(self.manifest.read_bytes())["files"] if self.manifest.exists() else []
         for file in glob.glob(str(path)):
@@ -90,6 +98,11 @@ class ResultsFile:
         for name in known:
             (path.parent / os.path.basename(name)).unlink(missing_ok=True)
         self.declare()
+
+    def let_go(self) -> None:
+        """Nothing more is written there: another batch may."""
+        if self._folder is not None:
+            self._folder.close()
 
     def declare(self, **counts: Any) -> None:
         """Write the manifest: the names of the files, and what is to be said of all of them. Raises: StreamError."""
