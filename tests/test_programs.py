@@ -53,7 +53,7 @@ class AsyncShout(AsyncNode):
 
     async def exec_async(self, word):
         await asyncio.sleep(0.01)
-        return str(word).upper()
+        return Shout.exec(self, word)
 
     async def post_async(self, shared, word, loud):
         shared["said"] = loud
@@ -612,6 +612,43 @@ def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(project: Pa
     assert len(outputs(ended)["said"]) == 1 and "kept" not in ended.stderr
     outputs(run(flow, "--resume", words, cwd=project, CALLS=str(calls)))
     assert calls.read_text().split() == ["4711", "c"]
+    assert not list((project / "state").rglob("*.db"))
+
+
+TWO_BATCHES = workflow(
+    *(
+        {
+            "id": node_id,
+            "type": "nodes:Shout",
+            "params": {"say": f"{node_id}-${{word}}"},
+            "batch": {"items": "${words}", "as": "word", "resume": True},
+        }
+        for node_id in ("one", "two")
+    ),
+    inputs={"words": {"type": "array"}},
+)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("keeps_its_workflow", [False, True])
+def test_all_batches_of_a_flow_that_is_called_share_one_journal_with_the_command_line(
+    project: Path, is_async: bool, keeps_its_workflow: bool
+) -> None:
+    ir = json.loads(json.dumps(TWO_BATCHES).replace("nodes:Shout", "nodes:AsyncShout" if is_async else "nodes:Shout"))
+    flow = lower(ir, project, "gen")
+    if not keeps_its_workflow:
+        (project / "flows" / "wf.json").unlink()
+    calls = project / "calls"
+    called = 'from gen import flow; flow.build_flow().run({"words": ["a", "b"]})'
+    assert run("-c", called, cwd=project, FAILS="two-b").returncode == 1
+    (journal,) = (project / "state").rglob("*.db")
+    assert journal.name.startswith("wf-")
+    assert run(flow, 'words=["a", "b"]', cwd=project, FAILS="two-b", CALLS=str(calls)).returncode == 1
+    assert calls.read_text().split() == ["two-b"]
+    calls.unlink()
+    ended = run("-c", called, cwd=project, CALLS=str(calls))
+    assert ended.returncode == 0, ended.stderr
+    assert calls.read_text().split() == ["two-b"]
     assert not list((project / "state").rglob("*.db"))
 
 

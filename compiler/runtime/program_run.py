@@ -53,8 +53,8 @@ def run_program(
     with visited_steps() as visited:
         try:
             flow = build_flow()
-            file = getattr(flow, "file", None)
-            name = file if file and os.path.exists(file) else build_flow.__code__.co_filename
+            # The workflow's, whether it stands there or not: the run of `build_flow().run()` has the same name.
+            name = getattr(flow, "file", None) or build_flow.__code__.co_filename
             try:
                 run = Run(
                     name,
