@@ -61,6 +61,10 @@ def test_a_good_run_forgets_what_runs_of_the_same_inputs_have_left_and_no_others
     assert run([9], 8, ended_well=True) == 0
     assert len(list(read_rows(tmp_path / "w.db"))) == 1
     assert run(object(), 7, ended_well=True) == 0  # not known
+    given = Journal(tmp_path / "w.db", "w.json", inputs=digest_of_inputs({"ids": [1]}))
+    assert given.find(ask(1)) is not None and given.find(ask(1)) is None
+    given.close(ended_well=True)  # those who asked it first still need it
+    assert len(list(read_rows(tmp_path / "w.db"))) == 1
     assert run([1, 2], 2, ended_well=True) == 0
     assert not list(tmp_path.iterdir())
 
@@ -175,7 +179,7 @@ def cut(path: Path) -> None:
         (lambda path: path.write_bytes(b"not a database at all" * 99), "file is not a database"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
         (cut, "page|malformed"),
-        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 2"),
+        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 3"),
     ],
 )
 def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]

@@ -149,7 +149,7 @@ class Journal:
             after = self._given.get(asked, 0)
             is_repeated = after > 0
             rows = self._reader.execute(
-                "SELECT id, run, node, key, seconds, cost, result, digest FROM answer "
+                "SELECT id, coalesce(claimed, run), node, key, seconds, cost, result, digest FROM answer "
                 "WHERE fingerprint = ? AND id > ? AND id <= ? ORDER BY id",
                 (asked, after, self._last),
             )
@@ -203,7 +203,8 @@ class Journal:
 
         After a run that has ended well there is nothing to go on with, so its answers go, and those that earlier runs
         of the same inputs have left; only its own, if it ran the workflow `in_part`. What runs of other inputs have
-        left stays until one of theirs has ended well: they have not. A journal without answers goes, too.
+        left, given out here or not, stays until one of theirs has ended well: they have not. A journal without answers
+        goes, too.
 
         Raises: JournalError, if not everything could be written.
         """
@@ -219,8 +220,8 @@ class Journal:
                         if ended_well:
                             which, value = ("run = ?", self._run) if in_part else (_OF_THESE_INPUTS, self._inputs)
                             self._db.execute(f"DELETE FROM answer WHERE {which}", (value,))
-                        ours, others = self._count(_OF_THESE_INPUTS), self._count(f"NOT {_OF_THESE_INPUTS}")
-                        left = ours + others
+                        left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
+                        ours = self._count(f"{_OF_THESE_INPUTS} OR claimed = {self._run}")
                     self._db.close()
                     if not left:
                         delete(self.path)
@@ -311,7 +312,7 @@ def _insert(rows: int) -> str:
 
 @functools.cache
 def _claim(answers: int) -> str:
-    return f"UPDATE answer SET run = ? WHERE id IN ({', '.join('?' * answers)})"
+    return f"UPDATE answer SET claimed = ? WHERE id IN ({', '.join('?' * answers)})"
 
 
 def _begin_run(db: sqlite3.Connection, workflow: str, inputs: bytes | None) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FORMAT = 2
+FORMAT = 3
 """The version of the tables below. A journal of another one is refused, never guessed at."""
 
 _APPLICATION = b"pflw"  # where SQLite's header says whose file this is
@@ -22,12 +22,13 @@ _SQLITE = b"SQLite format 3\0"
 _APPLICATION_AT = 68
 _PATIENCE = 0.2  # seconds that a lock is waited for, which somebody who only looks may hold for a moment
 
+# `run` is the one that has made an answer, and whose inputs say when it may go; `claimed` the last one it was given to.
 _TABLES = """
 CREATE TABLE run (
   id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, started REAL NOT NULL, pid INTEGER NOT NULL, inputs BLOB
 );
 CREATE TABLE answer (
-  id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, node TEXT NOT NULL,
+  id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, claimed INTEGER, node TEXT NOT NULL,
   key TEXT, seconds REAL NOT NULL, cost REAL, result TEXT NOT NULL, digest BLOB NOT NULL
 );
 """
