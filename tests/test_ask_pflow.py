@@ -198,3 +198,16 @@ def test_a_type_of_a_server_in_a_workflow_that_a_node_starts_is_not_its_fault(tm
     ours = OURS.replace("- type: shell", "- type: mcp-mail-send")
     said = ask(tmp_path, of_child(tmp_path, ours, 1))[1]
     assert "PFL390" not in said, said
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_program_leaves_started_workflows_to_pflow_which_refuses_our_keys(depth: int, tmp_path: Path) -> None:
+    text = of_child(tmp_path, OURS, depth)
+    status, said = ask(tmp_path, text, "lower", "wf.pflow.md", "wf.pflow.md", "--program", "-o", "gen")
+    assert status == 0
+    assert "wf.pflow.md:22:13: warning[PFL450] handle.params.workflow: a program has pflow run the workflow " in said
+    assert "refuses the batch key `results` of `say` in ours.pflow.md" in said
+    assert "PFL450" not in ask(tmp_path, text)[1], "pflow-lower runs it"
+    (tmp_path / "child.pflow.md").write_text(CHILD, encoding="utf-8")
+    text = text.replace("./ours", "./child").replace("./between", "./child")
+    assert "PFL450" not in ask(tmp_path, text, "lower", "wf.pflow.md", "wf.pflow.md", "--program", "-o", "gen")[1]

@@ -19,7 +19,7 @@ from ..ir.report import DiagnosticCollector, nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from ..node_types.run_tables import ray_options_of
-from .child_workflows import Children
+from .child_workflows import Children, check_children_of_program
 from .program import check_program
 from .references import check_references
 
@@ -67,7 +67,8 @@ def analyse(
     def check(workflow: SourceIR, children: Children) -> list[Diagnostic]:
         return check_references(workflow, types, children)
 
-    found = check_references(ir, types, Children(file, check) if file is not None else None)
+    children = Children(file, check) if file is not None else None
+    found = check_references(ir, types, children)
     report = DiagnosticCollector(ir.document)
     batches = []
     for node in ir.nodes:
@@ -91,6 +92,8 @@ def analyse(
         )
     if program:
         check_program(ir, report)
+        if children is not None:
+            check_children_of_program(ir, report, children)
     known = {node.type: types.resolve(node.type) for node in ir.nodes} if program else {}
     return Facts(batches=tuple(batches), types=known), [*found, *report.found]
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ..ir.known_to_pflow import ours_in
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
@@ -122,6 +123,26 @@ class Children:
             return _Read(ir, problem, Severity.WARNING, help)
         return _Read(ir)
 
+    def only_lowered(self, name: str, shown_in: str, seen: set[Path]) -> str:
+        """A key that pflow alone refuses, and where it stands: in the workflow `name`, or in one that it starts.
+
+        "" if there is none; `seen` are the files that were looked at for one.
+        """
+        file = self._folder / name
+        ir = self.read(name, shown_in).ir
+        if ir is None or _real(file) in seen:
+            return ""
+        seen.add(_real(file))
+        below = Children(file, self._check, self._way, self._seen)
+        for node in ir.nodes:
+            batch = node.data.get("batch")
+            if isinstance(batch, Mapping) and (keys := ours_in(batch)):
+                return f"the batch key `{keys[0]}` of `{node.id}` in {ir.name}"
+            for call in _files_started(node):
+                if found := below.only_lowered(call.name or "", ir.name, seen):
+                    return found
+        return ""
+
     def outputs_of(self, node: SourceNode, shown_in: str) -> Mapping[str, Any]:
         """The outputs that the workflow which `node` starts declares; nothing if that is not known here."""
         name = _text(node.params.get("workflow"))
@@ -150,6 +171,22 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
             if (call.name, keys) not in reported:
                 reported.add((call.name, keys))
                 _check_call(call, children.read(call.name, ir.name), report)
+
+
+def check_children_of_program(ir: SourceIR, report: DiagnosticCollector, children: Children) -> None:
+    """Warn of workflows that pflow runs for a program and does not understand by itself."""
+    for node in ir.nodes:
+        for call in _files_started(node):
+            if found := children.only_lowered(call.name or "", ir.name, set()):
+                message = f"a program has pflow run the workflow {call.name}, and pflow alone refuses {found}"
+                help = "run `pflow-lower enable` in the Python that runs the program, or leave the key out"
+                report.warn("PFL450", call.name_path, message, help=help)
+                break
+
+
+def _files_started(node: SourceNode) -> Iterator[Call]:
+    if node.type in WORKFLOW_TYPES:
+        yield from (call for call in _calls(node) if call.name is not None and is_file_name(call.name))
 
 
 def check_child_output(
