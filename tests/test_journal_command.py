@@ -139,3 +139,9 @@ def test_plan_says_what_is_in_the_journal(run: Run, folder: Path, tmp_path: Path
     assert "3 in the journal: a resumed run leaves out those that have not changed" in run("plan", "flow.json").out
     path.write_bytes(b"broken" * 100)
     assert "cannot use the journal" in run("plan", "flow.json").out
+
+
+def test_what_is_wrong_with_a_table_is_said_line_by_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.pflow-lower.journal]\ndri = "x"\n')
+    shown = run("journal", "list")
+    assert shown.status == 2 and "names no folder\n  write dir" in shown.err

@@ -34,7 +34,7 @@ def list_journals(form: str) -> None:
         for one in found:
             click.echo(_line(one))
     for problem in problems:
-        click.echo(f"pflow-lower: {printable(problem)}", err=True)
+        _complain(problem)
     if not found and not problems:
         click.echo(f"no journal in {' or '.join(printable(str(place)) for place in places)}", err=True)
     raise SystemExit(FAILED if problems else DONE if found else FOUND)
@@ -88,7 +88,7 @@ def _cleared(path: Path) -> bool:
     try:
         forget(path)
     except JournalError as error:
-        click.echo(f"pflow-lower: {printable(str(error))}", err=True)
+        _complain(str(error))
         return False
     click.echo(f"cleared {printable(path.stem)}")
     return True
@@ -108,7 +108,7 @@ def _called(name: str) -> Path:
     try:
         return journal_called(name)
     except NotFound as error:
-        click.echo(f"pflow-lower: {printable(str(error))}", err=True)
+        _complain(str(error))
         raise SystemExit(FOUND) from None
     except JournalError as error:
         _refuse(error)
@@ -121,8 +121,13 @@ def _rows(path: Path) -> Sequence[dict[str, Any]]:
         _refuse(error)
 
 
+def _complain(problem: str) -> None:
+    lines = "\n".join(map(printable, problem.splitlines()))
+    click.echo(f"pflow-lower: {lines}", err=True)
+
+
 def _refuse(error: Exception) -> NoReturn:
-    click.echo(f"pflow-lower: {printable(str(error))}", err=True)
+    _complain(str(error))
     raise SystemExit(FAILED)
 
 
