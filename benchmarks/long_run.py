@@ -176,6 +176,7 @@ def child(shape: str, after: float) -> None:
     """Run for a long time, be interrupted, print what is left of it."""
     global SECONDS
     SECONDS = 0.002
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started with it ignored
     started: list[int] = []
     exec_before, async_before = Working.exec, AsyncWorking.exec_async
     Working.exec = lambda self, prep_res: (started.append(1), exec_before(self, prep_res))[1]  # type: ignore[method-assign]

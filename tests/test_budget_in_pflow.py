@@ -118,7 +118,7 @@ def test_in_pflow_no_item_starts_once_the_budget_is_reached(place: Place) -> Non
     assert place.asked == WORDS[:3]  # after two of them it is not reached
     [error] = found["errors"]
     assert error["message"].startswith("Batch 'rate' ended early: the budget of 0.000013875 $ is reached (0.00001665 $")
-    assert error["message"].endswith("3 of 8 items were done, and the next run goes on from there")
+    assert error["message"].endswith("3 of 8 items were done, 5 never ran, and the next run goes on from there")
     assert "3 items of flow.pflow.md that ended well are in the journal" in err
     assert place.journalled() == WORDS[:3]
 

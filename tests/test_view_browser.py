@@ -387,7 +387,7 @@ def test_the_first_screen_starts_at_the_first_class(show: Any) -> None:
     )
     assert tab.in_sight(f"#{line_of(tab, 1, 'class ClassifyBatch')}")
     tab.page.click("#pane1 .fold")
-    assert "from pflow_lower" in tab.page.inner_text("#pane1")
+    tab.page.wait_for_function("document.querySelector('#pane1').innerText.includes('from pflow_lower')")
 
 
 def test_a_node_without_a_batch_shows_its_step(show: Any) -> None:
