@@ -379,6 +379,17 @@ def test_sub_workflows_share_the_journal_of_the_run(place: Place, keys: str) -> 
     assert disturbed == undisturbed(place)
 
 
+def test_a_sub_workflow_that_left_items_out_is_no_answer(place: Place) -> None:
+    """Of the three items that each child has, the limit lets one run: the next run does the others."""
+    (place.folder / "child.pflow.md").write_text(CHILD)
+    (place.folder / "flow.pflow.md").write_text(PARENT.replace("KEYS\n", "    resume: true\n"))
+    place.open_the_door()
+    assert place.run("./flow.pflow.md", "--limit", "1")[0] == 0
+    status, result, said = place.run("./flow.pflow.md")
+    assert status == 0, said
+    assert [len(found["said"]) for found in result["said"]] == [3, 3, 3]
+
+
 def test_a_changed_sub_workflow_is_run_again(place: Place) -> None:
     (place.folder / "child.pflow.md").write_text(CHILD.replace("    resume: true\n", ""))
     (place.folder / "flow.pflow.md").write_text(PARENT.replace("KEYS\n", "    resume: true\n"))

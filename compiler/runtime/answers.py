@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .data_types import Result
@@ -41,6 +42,26 @@ class Noted(NamedTuple):
     cost: float | None
 
 
+class Flag:
+    """Whether a batch below a call has ended with items that failed or never ran."""
+
+    def __init__(self, above: Flag | None) -> None:
+        """`above` is that of the call which the call's own batch belongs to."""
+        self.is_up = False
+        self._above = above
+
+    def put_up(self) -> None:
+        """Items were left out: so they were for every call above."""
+        flag: Flag | None = self
+        while flag is not None:
+            flag.is_up = True
+            flag = flag._above
+
+
+leaving_out: ContextVar[Flag | None] = ContextVar("leaving_out", default=None)
+"""The flag of the call that runs here."""
+
+
 class Asked(BaseException):
     """Raised in the place of a call of the inner node, where only its parameters are wanted."""
 
@@ -75,6 +96,8 @@ class Answers:
                 return None
             raise
         call.asked = asked
+        call.leaves_out = Flag(batch.leaves_out)
+        leaving_out.set(call.leaves_out)
         if call.attempt > 1:
             return None  # what was there was not good enough
         outputs = None
@@ -113,6 +136,8 @@ class Answers:
         """
         if call.asked is None or call.error is not None:
             return
+        if call.leaves_out is not None and call.leaves_out.is_up:
+            return  # a batch that its node has started left items out: they are to run in the next run
         of_the_item = _OF_THE_ITEM if call.key is None else _OF_A_NAMED_ITEM
         outputs = {name: value for name, value in result.items() if name not in of_the_item}
         warned = call.warned

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .answers import leaving_out
 from .call import Call, Given
 from .controls import Controls, controls_of
 from .data_types import Result, Results, Shared
@@ -52,6 +53,8 @@ class Batch(Stoppable):
         results: ResultsFile | None = None,
     ) -> None:
         super().__init__()
+        self.leaves_out = leaving_out.get()
+        """The flag of the call that the batch is started by."""
         self.node_id = node.node_id
         self.alias = node.alias
         self.aliases = node.aliases

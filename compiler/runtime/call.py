@@ -40,6 +40,7 @@ class Call:
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
     is_asked_only = False  # whether its parameters are made only to look for them in the journal
     throttles = 0  # how often a server told its calls to wait
+    leaves_out: Any = None  # the flag that a batch puts up which its node has started, and which left items out
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
     answers: tuple[Noted, ...] = ()  # what the inner node has given, to be journalled if the item ends well
     warned: list[str] | None = None  # what kinds of warning its node gave
