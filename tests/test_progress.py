@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pocketflow
@@ -29,54 +30,47 @@ PATIENCE = 60
 class FakeBatch:
     """As much of a batch as a row asks."""
 
-    def __init__(self, total: int | None, done: int = 0) -> None:
+    def __init__(self, total: int | None, done: int = 0, *, failed: int = 0, restored: int = 0) -> None:
         self.total = total
         self.done = done
-
-
-class FakeCall:
-    """As much of a call."""
-
-    def __init__(self, error: str | None = None, *, restored: bool = False) -> None:
-        self.error = error
+        self.errors = SimpleNamespace(count=failed)
         self.restored = restored
 
 
-def row_of(*batches: Any, calls: list[FakeCall]) -> Row:
+def row_of(*batches: Any) -> Row:
     row = Row("say", 100.0)
     row.under_way += batches
-    for call in calls:
-        row.add(call)  # type: ignore[arg-type]
     return row
 
 
 def test_a_line_says_done_of_how_many_and_how_long_still() -> None:
-    row = row_of(FakeBatch(18), calls=[FakeCall()] * 6 + [FakeCall("no")])
+    row = row_of(FakeBatch(18, 7, failed=1))
     assert row.line(103.5) == "say: 7/18 (38 %), 1 failed, 2.0/s, 5.5 s left"
     assert row.last_line(109) == "say: 7/18 (38 %), 1 failed, in 9.0 s"
 
 
 def test_slow_items_are_counted_by_the_minute() -> None:
-    row = row_of(FakeBatch(1000), calls=[FakeCall()] * 2)
+    row = row_of(FakeBatch(1000, 2))
     assert row.line(220) == "say: 2/1000 (0 %), 1.0/min, 16 h 38 min left"
 
 
 def test_a_total_that_is_not_known() -> None:
-    assert row_of(FakeBatch(None), calls=[FakeCall()] * 4).line(102) == "say: 4 done, 2.0/s"
+    assert row_of(FakeBatch(None, 4)).line(102) == "say: 4 done, 2.0/s"
 
 
 def test_what_the_journal_had_says_nothing_of_the_speed() -> None:
-    row = row_of(FakeBatch(10), calls=[FakeCall(restored=True)] * 6 + [FakeCall()] * 2)
+    row = row_of(FakeBatch(10, 8, restored=6))
     assert row.line(104) == "say: 8/10 (80 %), 0.5/s, 4.0 s left"
-    assert row_of(FakeBatch(10), calls=[FakeCall(restored=True)]).line(101) == "say: 1/10 (10 %)"
+    assert row_of(FakeBatch(10, 1, restored=1)).line(101) == "say: 1/10 (10 %)"
 
 
 def test_batches_of_one_node_are_one_row() -> None:
-    first, second = FakeBatch(10, 10), FakeBatch(20)
-    row = row_of(first, second, calls=[FakeCall()] * 12)
-    assert row.how_far() == "12/30 (40 %)"
+    first, second = FakeBatch(10, 10, failed=1, restored=8), FakeBatch(20, 2)
+    row = row_of(first, second)
+    line = "say: 12/30 (40 %), 1 failed, 2.0/s, 9.0 s left"
+    assert row.line(102) == line
     row.ended(first)  # type: ignore[arg-type]
-    assert row.how_far() == "12/30 (40 %)"
+    assert row.line(102) == line
 
 
 @pytest.mark.parametrize(
@@ -88,7 +82,7 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_plain_lines_come_less_often_in_a_long_run() -> None:
     written: list[str] = []
-    lines, row = PlainLines(written.append), row_of(FakeBatch(10), calls=[FakeCall()])
+    lines, row = PlainLines(written.append), row_of(FakeBatch(10, 1))
     now = 103.0
     while now < 100 + 3600:
         lines.show([row], now)

@@ -84,6 +84,8 @@ class Batch(Stoppable):
         """Empty where they go to a file."""
         self.done = 0
         """How many items have their outcome."""
+        self.restored = 0
+        """How many of them an earlier run has left."""
         most = None if results is None else MOST_KEPT
         self.errors = FirstFew(most)
         """The entries of `errors`."""
@@ -177,6 +179,8 @@ class Batch(Stoppable):
         else:
             self.results.append(result)
         self.done += 1
+        if call.restored:
+            self.restored += 1
         record = None
         if call.error is None and not self.parallel:
             self.previous = result

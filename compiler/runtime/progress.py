@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .batch import Batch
-    from .call import Call
 
 TICK = 0.25
 """Seconds between two looks at a terminal's bar. What is over before the first one is not shown."""
@@ -30,16 +29,32 @@ MOST_ROWS = 4
 
 
 class Row:
-    """The batches of one node: as a rule one, several where the node stands in a sub-workflow."""
+    """The batches of one node: as a rule one, several where the node stands in a sub-workflow.
+
+    They count for themselves, and are asked when something is shown: an item has nothing to tell.
+    """
 
     def __init__(self, name: str, now: float) -> None:
         self.name = name
-        self.done = 0
-        self.failed = 0
         self.begun = now
         self.under_way: list[Batch] = []
-        self._ran = 0  # done, and not just read from a journal
         self._items_of_ended = 0
+        self._done_of_ended = self._failed_of_ended = self._restored_of_ended = 0
+
+    @property
+    def done(self) -> int:
+        """How many items have their outcome."""
+        return self._done_of_ended + sum(batch.done for batch in self.under_way)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return self._failed_of_ended + sum(batch.errors.count for batch in self.under_way)
+
+    @property
+    def _ran(self) -> int:
+        """How many of them ran, and were not just read from a journal."""
+        return self.done - self._restored_of_ended - sum(batch.restored for batch in self.under_way)
 
     @property
     def total(self) -> int | None:
@@ -48,16 +63,13 @@ class Row:
         known = [total for total in totals if total is not None]
         return self._items_of_ended + sum(known) if len(known) == len(totals) else None
 
-    def add(self, call: Call) -> None:
-        """`call` has ended."""
-        self.done += 1
-        self.failed += call.error is not None
-        self._ran += not call.restored
-
     def ended(self, batch: Batch) -> None:
         """`batch` has ended, maybe early."""
         self.under_way.remove(batch)
         self._items_of_ended += batch.done if batch.total is None else batch.total
+        self._done_of_ended += batch.done
+        self._failed_of_ended += batch.errors.count
+        self._restored_of_ended += batch.restored
 
     def how_far(self) -> str:
         """Done, and of how many: "7/18 (39 %)"."""
@@ -70,8 +82,8 @@ class Row:
         """What failed, how fast it goes, and how long still: "1 failed, 2.0/s, 6 s left"; "" if nothing is known."""
         said = [f"{self.failed} failed"] if self.failed else []
         seconds = now - self.begun
-        if self._ran and seconds > 0:
-            rate, total = self._ran / seconds, self.total
+        if (ran := self._ran) and seconds > 0:
+            rate, total = ran / seconds, self.total
             said.append(f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min")
             if total is not None and total > self.done:
                 said.append(f"{duration((total - self.done) / rate)} left")
@@ -114,8 +126,8 @@ class Progress:
         self._closing = threading.Event()
         self._ticker: threading.Thread | None = None
 
-    def reporter(self, batch: Batch) -> Callable[[Call, int], None]:
-        """`batch` begins; what to call with every call that has ended."""
+    def began(self, batch: Batch) -> None:
+        """`batch` begins."""
         with self._lock:
             row = self._rows.setdefault(batch.node_id, Row(batch.node_id, time.monotonic()))
             row.under_way.append(batch)
@@ -123,12 +135,6 @@ class Progress:
                 self._ticker = threading.Thread(target=self._show, name="pflow-lower-progress", daemon=True)
                 with contextlib.suppress(RuntimeError, MemoryError):  # no room for a thread: the run goes on without
                     self._ticker.start()
-
-        def report(call: Call, done: int) -> None:
-            with self._lock:
-                row.add(call)
-
-        return report
 
     def ended(self, batch: Batch) -> None:
         """`batch` has ended."""
