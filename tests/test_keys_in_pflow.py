@@ -46,3 +46,63 @@ def test_pflow_alone_refuses_the_keys(home: dict[str, str]) -> None:
     pytest.importorskip("pflow")
     shown = run({**home, "PFLOW_LOWER": "0"}, "run", str(FLOWS / "nested.pflow.md"), f"files={json.dumps(FILES)}")
     assert shown.returncode != 0 and "key" in shown.stdout + shown.stderr
+
+
+WRONG = """\
+# Wrong
+
+## Steps
+
+### a
+
+Says each number.
+
+- type: shell
+
+```yaml batch
+items: [1, 2]
+KEYS
+```
+
+```shell command
+touch ran; echo ${item}
+```
+
+### b
+
+Says each number again.
+
+- type: shell
+
+```yaml batch
+items: [1, 2]
+results: {file: same.jsonl}
+```
+
+```shell command
+echo ${item}
+```
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("results: out.jsonl", 'a.batch.results: must be an object, not "out.jsonl"'),
+        ('resume: "no"', 'a.batch.resume: must be true or false, not "no"'),
+        ("retry_backoff: linear", 'a.batch.retry_backoff: must be "fixed" or "exponential", not "linear"'),
+        ('timeout: "5"', 'a.batch.timeout: must be a number, not "5"'),
+        ("tolerated_failures: 1", "with `fail_fast`, the first failure ends the batch"),
+        ("results: {file: ./same.jsonl}", 'the results would replace those of "a"'),
+    ],
+)
+def test_a_run_refuses_what_lower_refuses_of_our_keys(
+    home: dict[str, str], tmp_path: Path, keys: str, message: str
+) -> None:
+    pytest.importorskip("pflow")
+    (tmp_path / "wrong.pflow.md").write_text(WRONG.replace("KEYS", keys))
+    command = [sys.executable, "-m", "pflow_lower", "run", "wrong.pflow.md"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=home, cwd=tmp_path, timeout=120, check=False)
+    assert shown.returncode == 1 and message in shown.stdout + shown.stderr, shown
+    assert not (tmp_path / "ran").exists()

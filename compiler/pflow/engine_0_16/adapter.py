@@ -26,7 +26,7 @@ from ..batch_names import (
 )
 from ..malformed import why_malformed
 from ..messages import new_run, say, write_line
-from ..only_lowered import refusal
+from ..only_lowered import refusal, wrong_keys
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
 from .run_scope import count_steps, run_of_workflow
@@ -97,6 +97,8 @@ def compile_for(
     if all(config.batch_config is None for config in compiled.node_configs.values()):
         return compiled
     given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
+    if (wrong := wrong_keys(CompilationError, ir, file_of(given)[1] or "workflow")) is not None:
+        raise wrong
     why = ""
     try:
         _give_classes(ir, compiled, given, dialect)

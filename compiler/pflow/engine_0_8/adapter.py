@@ -20,7 +20,7 @@ from ...runtime.signals import ending_on_sigterm
 from ..batch_names import as_shown_to_validator, declared_names, names_by_hand
 from ..malformed import why_malformed
 from ..messages import new_run, say
-from ..only_lowered import refusal
+from ..only_lowered import refusal, wrong_keys
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import WrappedEngine
 
@@ -39,6 +39,8 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
         return original(ir_json, *arguments, **keywords)  # pflow says best what is wrong with it
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
     flow = original(as_shown_to_validator(ir, given), *arguments, **keywords)
+    if (wrong := wrong_keys(CompilationError, ir, file_of(given)[1] or "workflow")) is not None:
+        raise wrong
     malformed: dict[str, str] = {}
     try:
         malformed |= {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
