@@ -337,6 +337,10 @@ def test_a_child_workflow_stands_beside_its_parent(project: Path) -> None:
     flow = lower(parent, project, "gen")
     found = outputs(run(flow, cwd=project / "gen", HOME=str(project)))
     assert found["one"] == "SOLO" and [result["out"] for result in found["all"]] == ["A", "B"]
+    limited = run(flow, "--limit", "1", cwd=project / "gen", HOME=str(project))
+    assert [result["out"] for result in outputs(limited)["all"]] == ["A"]
+    said = [line for line in limited.stderr.splitlines() if "had no effect" in line]
+    assert said == [f"warning: --limit had no effect in the workflow that '{step}' started" for step in ("one", "all")]
 
 
 # --- What is not there

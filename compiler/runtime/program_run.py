@@ -81,9 +81,19 @@ def run_program(
     status = write_out(text)
     say(*(f"warning: {warning}" for warning in _warnings(shared)))
     say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
-    if not run.has_batches and (options := asked.options()):
-        say(f"warning: no batch ran, so {' and '.join(options)} had no effect")
+    if options := " and ".join(asked.options()):
+        if not run.has_batches:
+            say(f"warning: no batch ran, so {options} had no effect")
+        say(*(f"warning: {options} had no effect in the workflow that '{step}' started" for step in _starting(visited)))
     return status
+
+
+def _starting(visited: list[Any]) -> Iterator[str]:
+    """The steps that have started another workflow, whose batches are pflow's own unless pflow-lower is in it."""
+    executor = sys.modules.get("pflow.runtime.workflow_executor")
+    if executor is None or "pflow_lower.pflow" in sys.modules:
+        return
+    yield from dict.fromkeys(node.node_id for node in visited if isinstance(node.inner, executor.WorkflowExecutor))
 
 
 def _open_journal(run: Run, flow: Any, *, fresh: bool) -> None:
