@@ -664,3 +664,20 @@ def test_a_line_that_cannot_be_read_is_said_where_all_items_before_it_failed(sha
     Path("in.jsonl").write_text('{"x": "bad"}\n{"x": \n{"x": 3}\n')
     with pytest.raises(StreamError, match=r"in\.jsonl.*; 1 item was done\. Errors: \[0\] no such item"):
         run(shape, {"error_handling": "continue"})
+
+
+@every_shape
+def test_another_node_of_the_run_does_not_replace_results(shape: str, here: Path) -> None:
+    """However the path is spelt; the node itself may begin its file anew, and so may the next run."""
+    items([1, 2])
+    (here / "link.jsonl").symlink_to(here / "out.jsonl")
+    with running(Run("workflow.json")):
+        node_of(shape, {})._run({})
+        node_of(shape, {})._run({})
+        other = node_of(shape, {"results": {"file": "${folder}/link.jsonl"}})
+        type(other).node_id = "other"
+        with pytest.raises(StreamError, match=r"^other: the results would replace those of 'say' in .*link"):
+            other._run({"folder": str(here)})
+        assert [result["response"] for result in results()] == [{"twice": 2}, {"twice": 4}]
+    with running(Run("workflow.json")):
+        other._run({"folder": str(here)})

@@ -274,6 +274,7 @@ class Batch(Stoppable):
         if self.has_keys and isinstance(self.items, list):
             check_names(self, self.items)
         if self.results_file is not None:  # last: until here, the results of the run before are still there
+            self._keep_results_of_others(self.results_file)
             self._writer = self.results_file.begun()
         if isinstance(self.items, ItemsFile):
             return self._read()
@@ -332,6 +333,20 @@ class Batch(Stoppable):
             self.engine.on_stopping()
         elif self.errors.count:
             self.end_if_too_many_failed()
+
+    def _keep_results_of_others(self, results: ResultsFile) -> None:
+        """Raises: StreamError, if another node's results of this run are there: somebody may still read them.
+
+        The same node may begin its file anew, in each round of a loop, say.
+        """
+        if self.run is None:
+            return
+        other = self.run.results_files.setdefault(os.path.realpath(os.path.expanduser(results.path)), self.node_id)
+        if other != self.node_id:
+            raise StreamError(
+                f"{self.node_id}: the results would replace those of '{other}' in {results.path}; "
+                "give each batch a results file of its own"
+            )
 
     def _total_for_a_share(self) -> int | None:
         """How many items there are. Those of a file are counted where a share of them may fail: without their number

@@ -78,6 +78,8 @@ class Run:
         """Whether items are left that failed or never ran, though the run may go on without them."""
         self.has_batches = False
         """Whether any batch has begun."""
+        self.results_files: dict[str, str] = {}
+        """Where batches have written their results, by real path: the node."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
         self.is_journalled = False
