@@ -536,9 +536,12 @@ class Explorer:
             assert type(raised) is KeyboardInterrupt
             return
         if not self.fail_fast:
-            assert len(good) + len(failed) == len(plan) or model.has_too_many_failures
-            assert (type(raised) is RuntimeError) == (bool(failed) and not good)
-            assert (type(raised) is BatchEndedEarly) == (bool(good) and model.has_too_many_failures)
+            all_ran = len(good) + len(failed) == len(plan)
+            assert all_ran or model.has_too_many_failures
+            all_failed = bool(failed) and not good and all_ran
+            ended_early = not all_failed and model.has_too_many_failures
+            expected = RuntimeError if all_failed else BatchEndedEarly if ended_early else type(None)
+            assert type(raised) is expected
             return
         lowest = next((n for n, steps in enumerate(plan) if steps.endswith(("fail", "never"))), None)
         message = None
