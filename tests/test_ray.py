@@ -313,18 +313,19 @@ def test_a_named_budget_bounds_several_batches_together(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.pflow-lower.rates]\nsmall = { max_concurrent = 2 }\n")
     ledger = tmp_path / "ledger"
 
-    def batch(on: str | None) -> None:
+    def batch(name: str, on: str | None) -> None:
         settings = {"items": list(map(str, range(12))), "parallel": True, "rate": "small", "max_concurrent": 8}
         params = {"x": "${item}", "ledger": str(ledger), "seconds": 0.05}
         node = {"id": "b", "type": "work", "params": params, "batch": settings}
-        path = tmp_path / f"{on}.json"
+        path = tmp_path / f"{name}.json"  # each thread its own: nobody reads what another is writing
         path.write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node], "edges": []}))
         shared: dict[str, Any] = {}
         with running(Run("w", on=on)):
             lower(path).load()["b"](Alone())._run(shared)
         assert shared["b"]["success_count"] == 12
 
-    threads = [threading.Thread(target=batch, args=(on,)) for on in ("ray", "ray", None)]
+    batches = {"cluster": "ray", "cluster-too": "ray", "here": None}
+    threads = [threading.Thread(target=batch, args=arguments) for arguments in batches.items()]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -156,17 +156,17 @@ class Batch(Stoppable):
         """The next item that may start, in their order; None if none is left, or none may start any more."""
         if self._left is None:
             self._left = self._begin()
-        if self.is_closed or self.is_stopped():
+        if self.is_closed or (self.enclosing is not None and self.enclosing.is_stopped()):
             return None
         try:
             taken = next(self._left, None)
         except (StreamError, ValueError) as error:  # of a file of items, in which anything may stand
             self.is_closed, self.unreadable = True, error
             return None
-        if taken is not None and self.run is not None and (over := self.run.over_budget()):
+        if taken is not None and self._counts and self.run is not None and (over := self.run.over_budget()):
             self._end_early(over)
             return None
-        return None if taken is None else Call(self, *taken)
+        return None if taken is None else Call(self, taken[0], taken[1])
 
     def finish(self, call: Call, result: Result | None) -> None:
         """Keep what became of `call`: its result, its error, and what that means for the items that are left."""
@@ -251,6 +251,11 @@ class Batch(Stoppable):
     def close(self) -> None:
         """Let no further item start."""
         self.is_closed = True
+
+    def stop(self) -> None:
+        """Let no further item start, and none that has started try again."""
+        self.is_closed = True
+        self.stopped.set()
 
     def _begin(self) -> Iterator[tuple[int, Any]]:
         """Get ready for the first item: whatever cannot be had is an error before anything was paid for.

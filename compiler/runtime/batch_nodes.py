@@ -109,13 +109,13 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
 
         Raises: whatever the inner node raises.
         """
-        if call.is_asked_only:
-            raise Asked(params)
         batch = call.batch
         inner = self.inner if batch.inner is None else batch.inner
         controls = batch.controls
         if controls is None:
             return run_inner(inner, call, params)
+        if call.is_asked_only:
+            raise Asked(params)
         outputs = controls.restored(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)
@@ -196,11 +196,11 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
 
         Raises: whatever the inner node raises.
         """
-        if call.is_asked_only:
-            raise Asked(params)
         controls = call.batch.controls
         if controls is None:
             return await run_inner_async(self.inner, call, params)
+        if call.is_asked_only:
+            raise Asked(params)
         outputs = controls.restored(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)

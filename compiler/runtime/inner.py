@@ -41,7 +41,7 @@ def result_of(call: Call, outputs: Any, *, may_hold_item: bool = False) -> Resul
         call.batch.engine.replacing(call, result["item"])
     result["item"] = call.item
     result["original_index"] = call.index
-    if call.key is not None:
+    if call.batch.has_keys:
         result["key"] = call.key
     return result
 

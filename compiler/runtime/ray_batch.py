@@ -61,8 +61,7 @@ async def on_ray_async(node: Any, batch: Batch) -> Results:
     except BaseException as exc:
         if work.done():
             raise
-        batch.close()
-        batch.stopped.set()
+        batch.stop()
         with contextlib.suppress(Stopped):
             await work
         write_interrupted_outcome(batch, exc)

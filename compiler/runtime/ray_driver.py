@@ -125,8 +125,7 @@ class Driver:
 
     def stop(self) -> None:
         """Let no further item start, and forget what is under way."""
-        self._batch.close()
-        self._batch.stopped.set()
+        self._batch.stop()
         self._batch.engine.on_stopping()
         with contextlib.suppress(Exception):  # a cluster that is gone needs no telling
             self._tell_workers()

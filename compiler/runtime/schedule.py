@@ -177,8 +177,7 @@ class _WorkerThreads:
     def stop(self) -> None:
         """Let no item and no further attempt start."""
         with self._lock:
-            self._batch.close()
-        self._batch.stopped.set()
+            self._batch.stop()
         self._batch.engine.on_stopping()
 
     def say_waiting(self) -> None:
@@ -303,8 +302,7 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
         ended_by = exc
     if ended_by is None:
         return batch.results
-    batch.close()
-    batch.stopped.set()  # a node may not let itself be cancelled, and must not be tried again
+    batch.stop()  # a node may not let itself be cancelled, and must not be tried again
     batch.engine.on_stopping()
     for task in tasks:
         task.cancel()

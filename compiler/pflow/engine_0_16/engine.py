@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from pflow.core.exceptions import CompilationError
@@ -24,7 +24,7 @@ from ...runtime.tally import MOST_KEPT
 from ..messages import OUTPUT_REPLACED, say
 from ..pflow_values import WORKFLOW_FILE
 from .child import child_of
-from .events import Events
+from .events import Events, resolutions
 from .item_memory import ItemMemory
 from .store import PflowStore
 from .worker import WorkerEngine
@@ -55,7 +55,8 @@ class PflowEngine(Engine):
         self.values = _getter(self.order)
         self.has_more = is_model_node_type(config.node_type_name) or hasattr(node, "_compile_sub_workflow")
         self.pairs = [(key, self.templates[key]) for key in self.order]
-        self.events: Events | None = None
+        self.events = Events(self.pairs)
+        self.is_traced = False
         self.items: ItemMemory | None = None
         self.cancel = threading.Event()
         self.children: dict[str, str] = {}
@@ -67,9 +68,8 @@ class PflowEngine(Engine):
     def open(self, batch: Batch) -> None:
         """Prepare what pflow's engine reads back after the run."""
         shared = batch.shared
-        events = shared.setdefault("_batch_trace", {})[batch.node_id] = Events(self._resolutions)
-        if shared.get("__trace_collector__") is not None:  # otherwise nobody reads them
-            self.events = events
+        self.events = shared.setdefault("_batch_trace", {})[batch.node_id] = Events(self.pairs)
+        self.is_traced = shared.get("__trace_collector__") is not None  # otherwise nobody reads the events
         shared.setdefault("__template_errors__", {})
         for first in batch.first_item() if self.config.batch_config.parallel else ():
             seen = {**shared, **self._ours(0, batch.total)}
@@ -132,7 +132,7 @@ class PflowEngine(Engine):
     def prepare(self, call: Call, inner: Any, store: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as pflow's node gets them: with what its compiler injected, and in its order."""
         store["_pflow_child_workflow_paths"] = {}
-        if self.events is not None:
+        if self.is_traced:
             call.engine_data = self.values(params)
         return params if self.as_written else {**self.in_order, **params, **self.static}
 
@@ -204,30 +204,27 @@ class PflowEngine(Engine):
     def finished(self, call: Call, record: dict[str, Any] | None) -> None:
         """Keep the item's trace event, as pflow's executor does."""
         age = self.items.ages.pop(call.index, None) if self.items is not None else None
+        events = self.events
+        is_enough = call.batch.results_file is not None and len(events) >= MOST_KEPT
+        if not self.has_more:
+            if is_enough:
+                return  # as with errors: the first ones, since there may be millions
+            if record is None and not self.is_traced:
+                return  # nobody reads the trace
+        result, store = call.result, call.store
+        if record is None and result is not None and store is not None and not (call.restored or self.has_more):
+            is_as_written = store.get(self.node_id) is result
+            if is_as_written and not store.get("__warnings__") and _SPOKEN.isdisjoint(result):
+                events.keep(result, call.seconds, call.engine_data)
+                return
         if not call.attempt:
             return  # there was no copy of the node to run: pflow's executor does not get as far as an event
-        if record is None and self.events is None and not self.has_more:
-            return  # nobody reads the trace
-        events = call.batch.shared["_batch_trace"][self.node_id]
-        is_enough = call.batch.results_file is not None and len(events) >= MOST_KEPT
-        if is_enough and not self.has_more:
-            return  # as with errors: the first ones, since there may be millions
-        ran_elsewhere = call.store is None
-        store = item_store(call) if call.store is None else call.store
-        result = call.result
-        if call.restored or (ran_elsewhere and result is not None):
+        if store is None:  # it ran elsewhere
+            store = item_store(call)
+            if result is not None:
+                store[self.node_id] = result
+        elif call.restored:
             store[self.node_id] = result
-        written: Any = store.get(self.node_id)
-        ordinary = (
-            not (call.restored or ran_elsewhere)
-            and record is None
-            and written is result is not None
-            and not self.has_more
-        )
-        if ordinary and not store.get("__warnings__") and _SPOKEN.isdisjoint(written):
-            if self.events is not None:
-                self.events.keep(written, call.seconds, call.engine_data)
-            return
         paths = store.get("_pflow_child_workflow_paths")
         path = paths.pop(self.node_id, None) if isinstance(paths, dict) else None
         # A failed item has no resolutions in pflow's trace: its executor loses them with the exception.
@@ -241,7 +238,9 @@ class PflowEngine(Engine):
                 call.item,
                 call.seconds * 1000,
                 record and {"error": record["error"]},
-                self._resolutions(call.engine_data or ()) if call.entered and call.exception is None else {},
+                resolutions(self.pairs, iter(call.engine_data))
+                if call.engine_data and call.entered and call.exception is None
+                else {},
                 child_trace_events=getattr(call.inner, "_child_trace_events", None),
                 child_workflow_path=path if isinstance(path, str) and path else None,
             )
@@ -256,8 +255,7 @@ class PflowEngine(Engine):
 
     def _mark_restored(self, call: Call, age: tuple[str, float] | None) -> None:
         """Tell the trace that the item cost nothing in this run; `age` is that of an answer from the cache."""
-        events = call.batch.shared["_batch_trace"][self.node_id]
-        event = list.__getitem__(events, -1)
+        event = list.__getitem__(self.events, -1)
         event["status"] = "cached"
         if age is not None and isinstance(event.get("llm_call"), dict):
             key, seconds = age
@@ -267,10 +265,6 @@ class PflowEngine(Engine):
                 "cache_key": key,
                 "cache_age_sec": seconds,
             }
-
-    def _resolutions(self, values: Iterable[Any]) -> dict[str, Any]:
-        pairs = zip(self.pairs, values, strict=False)
-        return {key: {"template": template, "resolved": value} for (key, template), value in pairs}
 
     def shown_total(self, batch: Batch) -> int | str | None:
         """pflow's display leaves a batch out whose total it is not told: then, it is a question mark."""

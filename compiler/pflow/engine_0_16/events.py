@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 _ADDED_UP = ("index", "status", "duration_ms", "llm_call", "events")
+
+
+def resolutions(templates: list[tuple[str, Any]], values: Iterator[Any]) -> dict[str, Any]:
+    """An event's `template_resolutions`: of each parameter with its template, the next of `values`."""
+    return {key: {"template": template, "resolved": next(values)} for key, template in templates}
 
 
 class Events(list[Any]):
@@ -16,10 +21,10 @@ class Events(list[Any]):
     Python's garbage collector had to visit again and again.
     """
 
-    def __init__(self, resolutions: Callable[[Iterator[Any]], dict[str, Any]]) -> None:
-        """`resolutions` makes an event's `template_resolutions` of the next of the values that were kept."""
+    def __init__(self, templates: list[tuple[str, Any]]) -> None:
+        """`templates` are the parameters that have any, in the order of the values that are kept."""
         super().__init__()
-        self._resolutions = resolutions
+        self._templates = templates
         self._seconds: list[float | None] = []  # None: the event is in the list as it is
         self._values: list[Any] = []
 
@@ -40,12 +45,11 @@ class Events(list[Any]):
         self._seconds.append(None)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        values, resolutions = iter(self._values), self._resolutions
+        values, templates = iter(self._values), self._templates
         for kept, seconds in zip(super().__iter__(), self._seconds, strict=True):
             if seconds is None:
                 yield kept
                 continue
-            resolved = resolutions(values)
             event = {
                 "index": kept["original_index"],
                 "item": kept["item"],
@@ -53,8 +57,8 @@ class Events(list[Any]):
                 "duration_ms": int(seconds * 100_000 + 0.5) / 100,  # two decimals, as by `round`, which is slow
                 "node_output": kept.copy(),
             }
-            if resolved:
-                event["template_resolutions"] = resolved
+            if templates:
+                event["template_resolutions"] = resolutions(templates, values)
             yield event
 
     def __getitem__(self, index: Any) -> Any:
