@@ -20,6 +20,7 @@ import pocketflow
 import pytest
 
 import pflow_lower
+from pflow_lower.journals import journal_folder_of
 
 CLASSES = """
 import asyncio
@@ -654,6 +655,24 @@ def test_all_batches_of_a_flow_that_is_called_share_one_journal_with_the_command
     assert ended.returncode == 0, ended.stderr
     assert calls.read_text().split() == ["two-b"]
     assert not list((project / "state").rglob("*.db"))
+
+
+@pytest.mark.parametrize("called", ["program", "build_flow"])
+@pytest.mark.parametrize("table", ["[tool.pflow-lower.journal]\ndir = 'kept'\n", ""])
+def test_a_program_has_its_journal_where_the_table_says(project: Path, called: str, table: str) -> None:
+    """As `pflow-lower run` has it; the environment comes first, there and here."""
+    (project / "pyproject.toml").write_text(table)
+    flow = lower(TWO_BATCHES, project, "gen")
+    words = json.dumps(["a", "b"])
+    call = f'from gen import flow; flow.build_flow().run({{"words": {words}}})'
+    command = [flow, f"words={words}"] if called == "program" else ["-c", call]
+    assert run(*command, cwd=project, FAILS="two-b").returncode == 1
+    (journal,) = (project / ("kept" if table else "state")).rglob("*.db")
+    assert journal_folder_of(str(project / "flows" / "wf.json")) == journal.parent or not table
+    assert run(*command, cwd=project, FAILS="two-b", PFLOW_LOWER_JOURNAL=str(project / "own")).returncode == 1
+    assert len(list((project / "own").rglob("*.db"))) == 1
+    assert run(*command, cwd=project).returncode == 0
+    assert not journal.exists()
 
 
 def test_fresh_forgets(project: Path) -> None:

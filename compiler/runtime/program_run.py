@@ -16,7 +16,7 @@ from .journal_file import JournalError, forget
 from .json_text import json_text, say, write_out
 from .loops import run_blocking
 from .outcome import BatchEndedEarly
-from .program import AsyncWorkflow, Workflow, visited_steps
+from .program import AsyncWorkflow, Workflow, journals_of, visited_steps
 from .progress import showing
 from .run import Run, running
 from .signals import Terminated, ending_on_sigterm
@@ -59,6 +59,7 @@ def run_program(
                 run = Run(
                     name,
                     inputs=shared,
+                    journal_folder=journals_of(flow),
                     resume=asked.resume,
                     budget=asked.budget,
                     limit=asked.limit,

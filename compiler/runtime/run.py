@@ -95,8 +95,9 @@ class Run:
 
     @functools.cached_property
     def journal_path(self) -> Path:
-        """Where the run's journal stands, if there is one."""
+        """Where the run's journal stands, if there is one: what the environment says comes first."""
         folder = self._folder() if callable(self._folder) else self._folder
+        folder = None if os.environ.get(JOURNAL_VARIABLE) else folder
         return (folder or journals_folder()) / journal_name(self.workflow)
 
     def wants_journal(self, declared: bool) -> bool:
