@@ -683,6 +683,20 @@ def test_fresh_forgets(project: Path) -> None:
     assert calls.read_text().split() == ["4711", "a", "b"]
 
 
+def test_fresh_leaves_what_runs_of_other_inputs_have_journalled(project: Path) -> None:
+    """Their answers are not used, either: an item that asks the same is run again."""
+    flow = lower(WORDS, project, "gen")
+    one, two, calls = 'words=["a", "b"]', 'words=["a", "c"]', project / "calls"
+    assert run(flow, "--resume", one, cwd=project, FAILS="b").returncode == 1
+    assert run(flow, "--resume", two, cwd=project, FAILS="c").returncode == 1
+    outputs(run(flow, "--resume", "--fresh", two, cwd=project, CALLS=str(calls)))
+    assert calls.read_text().split() == ["4711", "a", "c"]
+    calls.unlink()
+    outputs(run(flow, "--resume", one, cwd=project, CALLS=str(calls)))
+    assert calls.read_text().split() == ["4711", "b"]
+    assert not list((project / "state").rglob("*.db"))
+
+
 def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, state = 'words=["a", "b"]', project / "state"
