@@ -46,8 +46,8 @@ def header_in(module: Path) -> str | None:
 def left_over(files: Iterable[str], folder: Path) -> list[Path]:
     """What pflow-lower made in `folder` and `files` has no more, in order.
 
-    Modules of an earlier form of the workflow, source maps (which may outlive their module), the runtime of a program
-    that is a program no more, and what a write that was killed left behind.
+    Modules of an earlier form of the workflow, a `lowered.json` under another name, source maps (which may outlive
+    their module), the runtime of a program that is a program no more, and what a write that was killed left behind.
     """
     wanted = set(files)
     found = [name for name in _names(folder) if _is_left_over(folder, name)]
@@ -121,8 +121,22 @@ def _is_left_over(folder: Path, name: str) -> bool:
         return header_in(folder / name) is not None
     if name.endswith(LEFT_OVER):
         return True
+    if name.endswith(".json") and GENERATED.fullmatch(name) is None and _names_our_classes(folder / name):
+        return True
     module = name.removesuffix(MAP)
     return module != name and (GENERATED.fullmatch(module) is not None or header_in(folder / module) is not None)
+
+
+def _names_our_classes(file: Path) -> bool:
+    """Whether a file is a `lowered.json` under another name: nodes of it are of generated classes, around another."""
+    try:
+        text = regular_files.read(file).decode("utf-8", "replace")
+        data = json.loads(text) if _TYPE.search(text) else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    nodes = data.get("nodes") if isinstance(data, dict) and is_expanded(data) else None
+    params = [node.get("params") for node in nodes or () if _TYPE.search(f'"type": "{node.get("type")}"')]
+    return any(isinstance(given, dict) and isinstance(given.get("inner"), str) for given in params)
 
 
 def _modules(folder: Path) -> list[str]:

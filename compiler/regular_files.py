@@ -35,8 +35,7 @@ def read(file: Name, *, most: int = MOST, below: Path | None = None) -> bytes:
 
     Raises: OSError as `open` does; Refused (which is one) for a device, a pipe, a larger file, one that is elsewhere.
     """
-    if below is not None and not is_below(file, below):
-        raise Refused(errno.EPERM, "it is outside of the repository (or of the workflow's folder)", os.fspath(file))
+    _refuse_outside(file, below)
     with open(_descriptor(file), "rb") as opened:
         content = opened.read(most + 1)
     if len(content) > most:
@@ -50,6 +49,12 @@ def read_beside(file: Name, folder: Path, *, most: int = MOST) -> bytes:
     Raises: as `read` does. What `allow_outside` allows may stand anywhere.
     """
     return read(file, most=most, below=None if may_lead_outside() else top_of(folder))
+
+
+def check_beside(file: Name, folder: Path) -> None:
+    """See that a file is one that `read_beside` reads, however large it is. Raises: as that does."""
+    _refuse_outside(file, None if may_lead_outside() else top_of(folder))
+    os.close(_descriptor(file))
 
 
 def allow_outside(allowed: bool = True) -> None:
@@ -120,6 +125,11 @@ def leads_out(folder: Path) -> bool:
     """Whether `folder` is part of a repository by its name, and a link takes it out of there."""
     repository = repository_of(folder)
     return repository is not None and not is_below(folder, repository)
+
+
+def _refuse_outside(file: Name, below: Path | None) -> None:
+    if below is not None and not is_below(file, below):
+        raise Refused(errno.EPERM, "it is outside of the repository (or of the workflow's folder)", os.fspath(file))
 
 
 def _descriptor(file: Name) -> int:

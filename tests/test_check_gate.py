@@ -212,6 +212,45 @@ def test_lint_of_a_folder_without_workflows_is_not_clean(run: Run) -> None:
         assert run("lint", *arguments).status == 2
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git tells what is checked in")
+def test_a_folder_that_is_deleted_as_a_whole(run: Run) -> None:
+    """No table lists it: git's index still knows it, until it is removed from there, too, or its workflow is gone."""
+    workflow("flows/wf.json")
+    workflow("flows/kept.json")
+    run("flows/wf.json", "-o", "gen/wf", "--program")
+    run("flows/kept.json", "-o", "gen/kept")
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    subprocess.run(["git", "add", "."], check=True)
+    shutil.rmtree("gen/wf")
+    for paths in ([], ["."], ["gen"], ["flows/wf.json"]):
+        shown = run("check", *paths)
+        assert shown.status == 1 and "gen/wf/nodes.py: error[PFL612]" in shown.out, paths
+    assert run("check", "gen/kept").status == 0
+    assert run("check", "--update").status == 0 and Path("gen/wf/flow.py").exists()
+    shutil.rmtree("gen/wf")
+    Path("flows/wf.json").rename("elsewhere.json")
+    assert run("check").status == 0  # both are gone
+    Path("elsewhere.json").rename("flows/wf.json")
+    subprocess.run(["git", "rm", "-rqf", "gen/wf"], check=True)
+    assert run("check").status == 0
+    subprocess.run(["git", "rm", "-rqf", "gen/kept"], check=True)
+    shown = run("check")
+    assert shown.status == 0 and "no folder here was written by" in shown.err and "no table lists one" in shown.err
+
+
+def test_a_lowered_json_under_another_name_is_not_passed(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "gen")
+    Path("gen/mine.json").write_text('{"nodes": [{"id": "a", "type": "nodes:Mine", "params": {}}]}')
+    shutil.copy("gen/lowered.json", "gen/lowered (1).json")
+    shown = run("check", "gen")
+    assert shown.status == 1 and "gen/lowered (1).json: error[PFL613]" in shown.out and "mine" not in shown.out
+    Path("gen/lowered.json").unlink()
+    shown = run("check", "--update", "gen")
+    assert shown.status == 0 and "removed gen/lowered (1).json" in shown.out
+    assert sorted(os.listdir("gen")) == ["lowered.json", "mine.json", "nodes.py"]
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="asks git")
 def test_diff_of_a_path_that_neither_version_has(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     workflow("wf.json")

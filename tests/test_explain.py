@@ -16,6 +16,7 @@ from pflow_lower.cli import cli
 from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from pflow_lower.diagnostics.explanations import FOLDER, Example, explanation
+from pflow_lower.ir.batch_keys import BATCH_KEYS, batch_key
 from pflow_lower.options import Options
 from pflow_lower.tools.explain.generated_file import known_of, lines_of
 
@@ -183,6 +184,20 @@ def test_a_line_in_words(lowered: Path, snapshot: SnapshotAssertion, file: str, 
     assert shown.exit_code == 0
     assert shown.output == snapshot
     assert explain(f"{Path('out') / file}:{line}:7").output == shown.output
+
+
+def test_a_key_of_a_batch_is_explained_as_that_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by what it does itself, and not all of them as what `max_concurrent` is for."""
+    monkeypatch.chdir(tmp_path)
+    written = {row.key: row.sample for row in BATCH_KEYS if row.shown_at == "attribute" and row.key != "results"}
+    batch = {"items": ["a", "b"], "parallel": True, **written, "key": "${item}", "rate": "60/min"}
+    node = {"id": "ask", "type": "llm", "params": {"prompt": "${item}"}, "batch": batch}
+    Path("workflow.json").write_text(json.dumps({"nodes": [node]}))
+    assert CliRunner().invoke(cli, ["workflow.json", "-o", "out"]).exit_code == 0
+    for key in written:
+        shown = explain(f"out/nodes.py:{line_with(Path('out/nodes.py'), f'    {key} = ')}").output
+        about = batch_key(key).about.rstrip(".")
+        assert f"batch.{key}: {about[0].lower()}{about[1:]}\n" in shown
 
 
 def test_every_line_of_every_golden_case_can_be_explained() -> None:

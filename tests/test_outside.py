@@ -142,9 +142,22 @@ def test_plan_does_not_read_data_from_elsewhere(run: Run, repository: Path, name
     each = {"id": "a", "type": "llm", "params": {"prompt": "${item}"}, "batch": {"items": "${read.content}"}}
     Path("wf.json").write_text(json.dumps({"nodes": [read, each], "edges": [{"from": "read", "to": "a"}]}))
     shown = run("plan", "wf.json")
-    assert shown.status == 0 and "n(a)" in shown.out and "is not read" in shown.out
+    assert shown.status == 2 and "n(a)" in shown.out and "is not read" in shown.out
     if name != "/dev/zero":
         assert "n(a)" not in run("plan", "wf.json", "--allow-outside").out
+
+
+@pytest.mark.parametrize("target", ["../data.jsonl", "/dev/zero"])
+def test_plan_does_not_count_items_elsewhere(run: Run, repository: Path, target: str) -> None:
+    Path("../data.jsonl").write_text("1\n2\n3\n")
+    Path("link.jsonl").symlink_to(target)
+    items = {"items": {"file": "link.jsonl"}}
+    each = {"id": "a", "type": "llm", "params": {"prompt": "${item}"}, "batch": items}
+    Path("wf.json").write_text(json.dumps({"nodes": [each]}))
+    shown = run("plan", "wf.json")
+    assert shown.status == 2 and "cannot read link.jsonl" in shown.out and "--allow-outside" in shown.out
+    if target != "/dev/zero":
+        assert "3 items" in run("plan", "wf.json", "--allow-outside").out
 
 
 def test_plan_does_not_read_workflows_from_elsewhere(run: Run, repository: Path) -> None:

@@ -266,6 +266,49 @@ def test_items_that_are_no_list(command: Run, tmp_path: Path) -> None:
     assert result.status == 0 and "the run will fail here" in result.out
 
 
+def of_file() -> dict[str, Any]:
+    return {**batch("http", items={"file": "in.jsonl"}), "inputs": {}}
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "said"),
+    [
+        ([], 2, "cannot read in.jsonl: No such file"),
+        ([{"id": "a", "type": "llm", "params": {"prompt": "hi"}}], 2, "cannot read in.jsonl: No such file"),
+        ([{"id": "a", "type": "shell", "params": {"command": "make"}}], 0, "a step before may write it"),
+        (
+            [{"id": "a", "type": "write-file", "params": {"file_path": "./in.jsonl", "content": "1"}}],
+            0,
+            "a step before",
+        ),
+        ([{"id": "a", "type": "write-file", "params": {"file_path": "out.jsonl", "content": "1"}}], 2, "cannot read"),
+    ],
+)
+def test_items_in_a_file_that_is_not_there(command: Run, before: list[dict[str, Any]], status: int, said: str) -> None:
+    """Nobody can count them: it is said, and so does the status, but where the run itself may make the file."""
+    workflow = of_file()
+    workflow["edges"] = [{"from": "a", "to": workflow["nodes"][0]["id"]} for _ in before]
+    workflow["nodes"] = [*before, *workflow["nodes"]]
+    result = command("-", stdin=json.dumps(workflow))
+    assert (result.status, said in result.out) == (status, True), result
+
+
+def test_a_file_of_items_that_is_broken(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("1\n2,\n")
+    result = command("-", stdin=json.dumps(of_file()))
+    assert result.status == 2 and "in.jsonl:2" in result.out
+
+
+def test_a_file_of_items_that_the_step_writes_which_starts_the_workflow(command: Run, tmp_path: Path) -> None:
+    child = of_file()
+    (tmp_path / "child.json").write_text(json.dumps(child))
+    save = {"id": "save", "type": "write-file", "params": {"file_path": "in.jsonl", "content": "1"}}
+    start = {"id": "start", "type": "workflow", "params": {"workflow": "./child.json"}}
+    edges = [{"from": "save", "to": "start"}]
+    assert command("-", stdin=json.dumps({"nodes": [start]})).status == 2
+    assert command("-", stdin=json.dumps({"nodes": [save, start], "edges": edges})).status == 0
+
+
 def test_nothing_is_written_or_asked(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
     before = sorted(tmp_path.iterdir())

@@ -130,6 +130,7 @@ CODES: dict[str, str] = {
     "PFL514": "retries that never happen",
     "PFL515": "effect that a resumed run repeats",
     "PFL516": "key or name that only pflow-lower knows",
+    "PFL517": "file of items that is not there",
     "PFL590": "suppression that suppresses nothing",
     "PFL591": "wrong entry in the table of suppressions",
     # write

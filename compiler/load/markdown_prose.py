@@ -1,7 +1,8 @@
 """Lines of a `.pflow.md` that pflow reads as prose, or does not read at all, and that are probably meant as more.
 
-A misspelt `## Outputs` takes everything below it out of the workflow; a bullet without the space after its dash, or a
-line that has slipped out of the bullet above it, is a sentence of the description. pflow says nothing of either.
+A misspelt `## Outputs` takes everything below it out of the workflow; a bullet without the space after its dash, one
+that is no dash, or a line that has slipped out of the bullet above it, is a sentence of the description. pflow says
+nothing of any of them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..ir.report import nearest
+from ..node_types.pflow_types import TYPES, WORKFLOW_PARAMS
 from .markdown_structure import Section
 
 DECLARED = ("Inputs", "Steps", "Outputs")
@@ -20,7 +22,13 @@ _SECTIONS = (*DECLARED, "Cache")
 _ALIKE = 0.75
 """How like the name of a section another one is that is taken for a misspelling of it."""
 _NO_SPACE = re.compile(r"-(\w+):(?=\s|$)")
-_KEY = re.compile(r"\s*(?:\+ )?([a-z][a-z_]*):(?=\s|$)")
+_KEY = re.compile(r"\s*([a-z][a-z_]*):(?=\s|$)")
+_OTHER_BULLET = re.compile(r"\s*[+*]\s+([a-z][a-z_]*):(?=\s|$)")
+_KNOWN = frozenset().union(*(known.params for known in TYPES.values()), WORKFLOW_PARAMS) | {
+    *("type", "batch", "cache", "retry", "loop", "approval", "prompt_cache"),
+    *("required", "default", "stdin", "source"),
+}
+"""Keys that a bullet of prose hardly begins with; of others, a list in the author's own words is made."""
 
 
 class Doubtful(NamedTuple):
@@ -53,6 +61,9 @@ def _lines(text: str, section: Section) -> Iterator[Doubtful]:
         if (bullet := _NO_SPACE.match(line)) is not None:
             message = f"`-{bullet[1]}:` is read as prose, not as a parameter"
             yield Doubtful(start, section.name, message, "write a space after the dash")
+        elif (key := _OTHER_BULLET.match(line)) is not None and (start in ends or key[1] in _KNOWN):
+            message = f"`{key[0].strip()}` is read as prose: the bullets that pflow reads are dashes"
+            yield Doubtful(start, section.name, message, f"write `- {key[1]}:`")
         elif start in ends and (key := _KEY.match(line)) is not None:
             message = f"`{key[1]}:` is read as prose: it stands outside of the bullet above it"
             help = f"indent it, or write `- {key[1]}:`; before prose, leave a line empty"

@@ -77,7 +77,10 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not outcomes:
         if not problems:
-            click.echo("nothing to check: no folder here was written by `pflow-lower WORKFLOW -o DIR`", err=True)
+            message = (
+                "nothing to check: no folder here was written by `pflow-lower WORKFLOW -o DIR`, and no table lists one"
+            )
+            click.echo(message, err=True)
         return
     parts = [f"{len(outcomes) - len({id(one) for one in [*drifted, *failed]})} up to date"]
     parts += [f"{len(drifted)} not up to date"] if drifted else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,8 @@ from ...generated_header import HEADER_BYTES, header_of
 from ...node_types.project_file import shown_path
 from ..shared.workflow_files import walk
 from . import tables
-from .lowering import Lowering
+from .git_index import checked_in, deleted_modules
+from .lowering import Lowering, from_header
 from .remains import Remains, remains
 
 
@@ -127,14 +127,15 @@ def _below(root: Path, *, deep: bool = True) -> Found:
             break
     # In the folders of tools (virtual environments, packages) that is somebody's installed program, unless it is
     # checked in: then it is part of this repository, whatever its folder is called.
-    checked_in = _checked_in(root, installed)
-    generated |= {folder: found for folder, found in installed.items() if folder in checked_in}
+    known_to_git = checked_in(root, installed)
+    generated |= {folder: found for folder, found in installed.items() if folder in known_to_git}
     known = {os.path.abspath(one.folder) for one in listed}
     left = [found for folder, found in generated.items() if os.path.abspath(folder) not in known]
+    deleted = _deleted(root, {*known, *map(os.path.abspath, [*generated, *installed])}) if deep else ()
     return Found(
-        [*listed, *(found.lowering for found in left if found.lowering is not None)],
+        [*listed, *(found.lowering for found in left if found.lowering is not None), *deleted],
         [*problems, *(found.problem for found in left if found.problem is not None)],
-        [folder for folder in installed if folder not in checked_in],
+        [folder for folder in installed if folder not in known_to_git],
     )
 
 
@@ -142,25 +143,14 @@ def _has_no_workflow(found: Remains) -> bool:
     return found.lowering is None or not found.lowering.workflow.exists()
 
 
-def _checked_in(root: Path, folders: Iterable[Path]) -> set[Path]:
-    """Those of `folders` in which git knows a file; none outside of a repository, or without git."""
-    names = {os.path.abspath(folder): folder for folder in folders}
-    if not names:
-        return set()
-    environment = {**os.environ, "GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"}
-    command = ["git", "-C", os.path.abspath(root), "ls-files", "-z", "--full-name", "--", *names]
-    top = ["git", "-C", os.path.abspath(root), "rev-parse", "--show-toplevel"]
-    try:
-        listed, above = (
-            subprocess.run(one, capture_output=True, env=environment, check=False) for one in (command, top)
-        )
-    except OSError:
-        return set()
-    if listed.returncode or above.returncode:
-        return set()
-    start = os.fsdecode(above.stdout).rstrip("\n")
-    parents = {os.path.join(start, os.path.dirname(os.fsdecode(name))) for name in listed.stdout.split(b"\0") if name}
-    return {folder for name, folder in names.items() if os.path.realpath(name) in map(os.path.realpath, parents)}
+def _deleted(root: Path, known: Iterable[str]) -> Iterable[Lowering]:
+    """What was deleted with its whole folder, none of the folders `known`, and is checked in; its workflow is there."""
+    seen = set(known)
+    for module, header in deleted_modules(root):
+        lowering = from_header(module, header)
+        if os.path.abspath(lowering.folder) not in seen and lowering.workflow.exists():
+            seen.add(os.path.abspath(lowering.folder))
+            yield lowering
 
 
 def _tables_above(root: Path) -> Iterable[Path]:

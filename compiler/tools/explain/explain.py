@@ -10,6 +10,7 @@ from ...diagnostics.codes import CODES
 from ...diagnostics.diagnostic import printable
 from ...diagnostics.explanations import explanation
 from ...emit.source_map import RULES, Mapped, at_line
+from ...ir.batch_keys import BATCH_KEYS
 from ...ir.report import nearest
 from .generated_file import CannotExplain, GeneratedFile, known_of, lines_of, read, shown
 
@@ -74,7 +75,7 @@ def line_in_words(file: Path, line: int) -> str:
     around = [mapped for mapped in found if mapped not in exact]
     if around:
         parts += ["", "It is part of"]
-        parts += [f"  lines {m.first} to {m.last}: {_address(m)} ({_at(m, known)}), {RULES[m.rule]}" for m in around]
+        parts += [f"  lines {m.first} to {m.last}: {_address(m)} ({_at(m, known)}), {_meaning(m)}" for m in around]
     parts += [f"\nNote: {remark}" for remark in known.remarks]
     return "\n".join(parts)
 
@@ -84,8 +85,15 @@ def _told(mapped: Mapped, known: GeneratedFile, workflow: Sequence[str]) -> list
     position = mapped.position
     if position is not None and position.line <= len(workflow):
         lines.append(_quoted(workflow[position.line - 1], position.line, position.column))
-    lines.append(f"  {_address(mapped)}: {RULES[mapped.rule]}")
+    lines.append(f"  {_address(mapped)}: {_meaning(mapped)}")
     return lines
+
+
+def _meaning(mapped: Mapped) -> str:
+    """What the code does with it: of a key of a batch that stands in the class as it is, what the key does."""
+    key = mapped.path[-1] if mapped.path[2:-1] == ("batch",) else None
+    about = next((row.about for row in BATCH_KEYS if row.key == key and mapped.rule in ("policy", "attempts")), "")
+    return f"{about[0].lower()}{about[1:].rstrip('.')}" if about else RULES[mapped.rule]
 
 
 def _address(mapped: Mapped) -> str:

@@ -10,7 +10,7 @@ from ...diagnostics.diagnostic import Diagnostic, by_position
 from ...ir.paths import Path
 from ...ir.report import DiagnosticCollector
 from ...ir.workflow import SourceIR
-from . import calls, outputs, portable, retries, settings, shell, values
+from . import calls, items, outputs, portable, retries, settings, shell, values
 from .context import LintContext, Rule
 
 RULES = (
@@ -30,6 +30,7 @@ RULES = (
     Rule("PFL514", settings.retries_that_never_happen),
     Rule("PFL515", retries.resumed_effect),
     Rule("PFL516", portable.known_here_only),
+    Rule("PFL517", items.not_there),
 )
 """Every rule, by code."""
 

@@ -47,6 +47,8 @@ class _Place(NamedTuple):
     above: str
     in_item: bool
     walk: Walk
+    around: tuple[tuple[SourceIR, SourceNode], ...]
+    """The node that starts it, with its workflow, the one that starts that, and so on."""
 
 
 class _Reached(NamedTuple):
@@ -109,6 +111,7 @@ class _Reached(NamedTuple):
             notes=tuple(self.notes),
             inner=inner,
             not_walked=not_walked,
+            is_uncounted=self.items is not None and bool(self.items.problem),
         )
 
 
@@ -121,13 +124,15 @@ def forecast(
     above: str = "",
     in_item: bool = False,
     walk: Walk | None = None,
+    around: tuple[tuple[SourceIR, SourceNode], ...] = (),
 ) -> tuple[tuple[Node, ...], Totals]:
     """A forecast of every node of `ir`, in the order of the document, and what they come to together.
 
     `folder` is where the workflow stands, `above` the path of the node that starts it, `in_item` whether that happens
-    for an item of a batch; `walk` is how the workflow was come by, if another one starts it.
+    for an item of a batch; `walk` is how the workflow was come by, if another one starts it, and `around` are the nodes
+    that start it, from the inside out, each with its workflow.
     """
-    place = _Place(ir, known, times, folder, above, in_item, walk or Walk.of(folder / Path(ir.name).name))
+    place = _Place(ir, known, times, folder, above, in_item, walk or Walk.of(folder / Path(ir.name).name), around)
     ways = Reachability(ir)
     made: list[Node] = []
     often: list[Range] = []  # how often each node is reached
@@ -142,10 +147,10 @@ def forecast(
             runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")
         path = f"{above}{node.id}"
-        items = items_of(node, path, known, counts, ir) if node.batch is not None else None
+        items = items_of(node, path, known, counts, ((ir, node), *around)) if node.batch is not None else None
         if items is not None:
             counts[node.id] = items
-            notes += [items.note] if items.note else []
+            notes += [text for text in (items.note, items.problem) if text]
         notes += _controls(node)
         position = ir.position((*node.path, "id"))
         line = position.line if position is not None else None
@@ -155,7 +160,7 @@ def forecast(
         else:
             made.append(_leaf(place, reached))
             if remark := known.learn(node):
-                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark))
+                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark), is_uncounted=True)
     ids = [node.id for node in ir.nodes]
     passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
     return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
@@ -266,6 +271,7 @@ def _child(place: _Place, reached: _Reached, more: Mapping[str, Any]) -> tuple[t
         above=f"{reached.path}/",
         in_item=place.in_item or reached.items is not None,
         walk=below,
+        around=((place.ir, reached.node), *place.around),
     )
 
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ... import regular_files
 from ...ir.batch_spec import BatchSpec, ErrorHandling, InnerBatch
 from ...ir.template import Field, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ...runtime.stream_files import StreamError
 from ...runtime.streams import ItemsFile
+from ..shared.items_files import is_there, may_be_made
 from .amount import NOTHING, Amount, Range
 from .known import UNKNOWN, KnownValues
 
@@ -22,12 +24,23 @@ class Items(NamedTuple):
     number: Range
     source: str
     note: str = ""
+    problem: str = ""
+    """Why they could not be counted, though they are to be there before the run."""
 
 
-def items_of(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
-    """The items of the batch `node`, whose path is `path`; `before` are those of the batches before it."""
+def items_of(
+    node: SourceNode,
+    path: str,
+    known: KnownValues,
+    before: Mapping[str, Items],
+    ways: Sequence[tuple[SourceIR, SourceNode]],
+) -> Items:
+    """The items of the batch `node`, whose path is `path`; `before` are those of the batches before it.
+
+    `ways` are the nodes on the way to it, each with its workflow: itself, the one that starts its workflow, and so on.
+    """
     assert node.batch is not None
-    found = _outer(node, path, known, before, ir)
+    found = _outer(node, path, known, before, ways)
     return found if node.batch.inner is None else _nested(node.batch, path, known, found)
 
 
@@ -57,11 +70,17 @@ def _deeper(leaves: list[dict[str, Any]], level: InnerBatch, known: KnownValues)
     return made
 
 
-def _outer(node: SourceNode, path: str, known: KnownValues, before: Mapping[str, Items], ir: SourceIR) -> Items:
+def _outer(
+    node: SourceNode,
+    path: str,
+    known: KnownValues,
+    before: Mapping[str, Items],
+    ways: Sequence[tuple[SourceIR, SourceNode]],
+) -> Items:
     assert node.batch is not None
-    written = node.batch.items
+    ir, written = ways[0][0], node.batch.items
     if isinstance(written, dict):
-        return _in_file(node.batch.items_file or "", path, known)
+        return _in_file(node.batch.items_file or "", path, known, ways)
     if isinstance(written, list):
         values = [known.value(item, inline=True) for item in written]
         return Items(values, Range.of(len(values)), "written in the workflow")
@@ -86,15 +105,19 @@ def _outer(node: SourceNode, path: str, known: KnownValues, before: Mapping[str,
     return Items(value, Range.of(len(value)), source, note)
 
 
-def _in_file(written: str, path: str, known: KnownValues) -> Items:
+def _in_file(written: str, path: str, known: KnownValues, ways: Sequence[tuple[SourceIR, SourceNode]]) -> Items:
     """The items of a file: how many, not what they are, since there may be any number of them."""
     where, source = known.value(written), f"the file {written}"
+    unknown = Items(None, _unknown(f"n({path})"), source)
     if not isinstance(where, str):
-        return Items(None, _unknown(f"n({path})"), source)
+        return unknown
     try:
-        number = sum(1 for _ in ItemsFile(where))
-    except StreamError as error:
-        return Items(None, _unknown(f"n({path})"), source, str(error))
+        number = known.count(ItemsFile(where))
+    except (StreamError, ValueError) as error:
+        if not is_there(where, known.folder) and may_be_made(where, ways):
+            return unknown._replace(note=f"{where} is not there yet: a step before may write it")
+        help = f"; {regular_files.HELP}" if isinstance(error.__cause__, regular_files.Refused) else ""
+        return unknown._replace(problem=f"{error}{help}")
     return Items(None, Range.of(number), source, "read from the file as it is now")
 
 

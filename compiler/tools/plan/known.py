@@ -11,6 +11,8 @@ from ...emit.evaluation import evaluate
 from ...ir.template import Literal, Reference, templates
 from ...ir.workflow import SourceIR, SourceNode
 from ...runtime.arguments import named, typed
+from ...runtime.stream_files import said_of
+from ...runtime.streams import ItemsFile
 
 MOST = 32 * 1024 * 1024
 """Bytes of a file that is read to count the items in it."""
@@ -78,6 +80,13 @@ class KnownValues:
             return evaluate(template, store, mode="permissive" if inline else "strict")
         except ValueError:
             return UNKNOWN
+
+    def count(self, items: ItemsFile) -> int:
+        """How many items there are. Raises: StreamError."""
+        for file in items.files():
+            with said_of(file, "read"):
+                regular_files.check_beside(self.folder / file, self.folder)
+        return sum(1 for _ in items)
 
     def learn(self, node: SourceNode) -> str:
         """Read the file that a `read-file` node reads, if its name is known: nodes behind it may count on it.

@@ -41,6 +41,8 @@ class Node(NamedTuple):
     inner: tuple[Node, ...] = ()
     not_walked: str = ""
     """Why the workflow that it starts, or one below that, is not looked at, if so."""
+    is_uncounted: bool = False
+    """Whether a file could not be looked at that says how many items there are: a note says which."""
 
 
 def together(each: Sequence[tuple[Node, ...]], runs: Range) -> tuple[Node, ...]:

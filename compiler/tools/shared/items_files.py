@@ -1,0 +1,78 @@
+"""Files of items as they are found before a run: there, not there, or for a step of the run to make."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ... import regular_files
+from ...ir.report import nearest
+from ...ir.template import is_dynamic
+from ...ir.workflow import SourceIR, SourceNode
+from ...node_types.pflow_types import pflow_type
+from ...runtime.streams import KINDS, is_many
+
+
+def is_there(path: str, folder: Path) -> bool:
+    """Whether there is such a file, or one of many, seen from `folder`; also where nobody is to look."""
+    file = folder / Path(path).expanduser()
+    if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(folder)):
+        return True
+    if not is_many(os.fspath(file)):
+        return os.path.exists(file)
+    if "*" in os.fspath(file.parent):  # to go through whole trees takes as long as it takes
+        return True
+    return any(glob.iglob(os.fspath(file)))
+
+
+def alike(path: str, folder: Path) -> str:
+    """The file beside the one that is not there with nearly its name; "" if there is none."""
+    try:
+        names = [name for name in os.listdir((folder / path).parent) if name.endswith(KINDS)]
+    except (OSError, ValueError):
+        return ""
+    return nearest(os.path.basename(path), names) or ""
+
+
+def may_be_made(path: str, ways: Iterable[tuple[SourceIR, SourceNode]]) -> bool:
+    """Whether a step may write `path` before it is read.
+
+    `ways` are the nodes on the way there, each with its workflow: the one that reads it, the one that starts that
+    workflow, and so on.
+    """
+    return any(_may_write(other, path) for ir, node in ways for other in _before(ir, node))
+
+
+def _before(ir: SourceIR, node: SourceNode) -> list[SourceNode]:
+    """The nodes that may run before `node`."""
+    sources: dict[str, list[str]] = {}
+    for edge in ir.edges:
+        sources.setdefault(edge.target, []).append(edge.source)
+    found: set[str] = set()
+    todo = list(sources.get(node.id, ()))
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += sources.get(name, ())
+    return [other for other in ir.nodes if other.id in found]
+
+
+def _may_write(node: SourceNode, path: str) -> bool:
+    if node.batch is not None and node.batch.results_file is not None and _may_be(node.batch.results_file, path):
+        return True
+    known = pflow_type(node.type)
+    if known is not None and known.writes_file:
+        return _may_be(node.params.get(known.writes_file), path)
+    # A command, code, an agent or a tool may write whatever it likes.
+    return known is None or (known.effects == "perhaps" and node.type != "http")
+
+
+def _may_be(written: object, path: str) -> bool:
+    if not isinstance(written, str) or is_dynamic(written):
+        return True
+    one, two = os.path.normpath(written), os.path.normpath(path)
+    return fnmatchcase(one, two) or fnmatchcase(two, one)
