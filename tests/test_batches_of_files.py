@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pocketflow import AsyncNode, Node
@@ -681,3 +681,62 @@ def test_another_node_of_the_run_does_not_replace_results(shape: str, here: Path
         assert [result["response"] for result in results()] == [{"twice": 2}, {"twice": 4}]
     with running(Run("workflow.json")):
         other._run({"folder": str(here)})
+
+
+@every_shape
+@pytest.mark.parametrize("order", [("d/*.jsonl", "d/00000.jsonl"), ("d/00000.jsonl", "d/*.jsonl")])
+def test_one_of_many_files_is_not_replaced_either(shape: str, order: tuple[str, str], here: Path) -> None:
+    items([1, 2])
+    with running(Run("workflow.json")):
+        node_of(shape, {"results": {"file": order[0]}})._run({})
+        other = node_of(shape, {"results": {"file": order[1]}})
+        type(other).node_id = "other"
+        with pytest.raises(StreamError, match=r"^other: the results would replace those of 'say'"):
+            other._run({})
+    assert len(results("d/00000.jsonl")) == 2
+
+
+class Starting(Node):  # type: ignore[misc]
+    """As pflow's node that runs a workflow: here, one of a single batch."""
+
+    shape = "in order"
+    attempts: ClassVar[Counter[Any]] = Counter()
+
+    def _compile_sub_workflow(self) -> None:
+        """What pflow's node is known by."""
+
+    def exec(self, prep_res: Any) -> None:
+        name, tries = self.params["x"]
+        self.attempts[name] += 1
+        node_of(self.shape, {"results": {"file": f"{name}.jsonl"}})._run({})
+        if self.attempts[name] < tries:
+            raise RuntimeError("once more")
+
+
+@every_shape
+@pytest.mark.parametrize("parallel", [{}, {"parallel": True}], ids=["one by one", "at once"])
+def test_items_that_start_a_workflow_do_not_replace_each_other_s_results(
+    shape: str, parallel: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another attempt of an item may; so may another round of a loop."""
+    monkeypatch.setattr(Starting, "shape", shape)
+    monkeypatch.setattr(Starting, "attempts", Counter())
+    items([1, 2])
+
+    def started(*written: tuple[str, int]) -> dict[str, Any]:
+        batch = {"items": [list(one) for one in written], "max_retries": 2, "error_handling": "continue", **parallel}
+        node = {"id": "start", "type": "test", "params": {"x": "${item}"}, "batch": batch}
+        Path("nodes.toml").write_text(f'test = "{__name__}:Starting"\n')
+        made = lower({"ir_version": "0.1.0", "nodes": [node], "edges": []}, nodes=Path("nodes.toml"))
+        store: dict[str, Any] = {}
+        made.load()["start"](Starting())._run(store)
+        return store["start"]  # type: ignore[no-any-return]
+
+    with running(Run("workflow.json")):
+        assert started(("a", 1), ("b", 2))["error_count"] == 0
+        assert started(("a", 1), ("b", 1))["error_count"] == 0
+    with running(Run("workflow.json")):
+        outcome = started(("a", 1), ("a", 1))
+    (error,) = outcome["errors"]
+    assert "those of another item that has started this workflow, in a.jsonl" in error["error"] or parallel
+    assert len(results("a.jsonl")) == 2

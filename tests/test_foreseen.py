@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -362,6 +363,10 @@ def writing(*pairs: str) -> list[dict[str, Any]]:
             {"b": 'those of "a": both list their files in out/manifest.json'},
         ),
         (["a=out/*.jsonl", "b=more/*.jsonl"], ["a>b"], {}),
+        (["a=out/*.jsonl", "b=out/00000.jsonl"], ["a>b"], {"b": "out/00000.jsonl is one of out/*.jsonl"}),
+        (["a=out/x.jsonl", "b=./out/*.jsonl"], ["a>b"], {"b": "out/x.jsonl is one of out/*.jsonl"}),
+        (["a=*.jsonl", "b=00000.jsonl"], ["a>b"], {"b": "00000.jsonl is one of *.jsonl"}),
+        (["a=out/*.jsonl", "b=out/sums.csv", "c=out/x/00000.jsonl"], ["a>b", "b>c"], {}),
         (["a=out.jsonl", "b=out.csv"], ["a>b"], {}),
         (["a=${dir}/out.jsonl", "b=${dir}/out.jsonl"], ["a>b"], {}),
         (["a=out.jsonl", "b=b.jsonl<out.jsonl"], ["a>b"], {}),  # it reads what the first one wrote
@@ -378,6 +383,52 @@ def test_results_in_place_of_those_of_an_earlier_batch(written: list[str], ways:
     assert all(finding.severity is Severity.ERROR for finding in found)
     for finding in found:
         assert said[finding.where.partition(".")[0]] in finding.message
+
+
+def starting(name: str, workflow: str, **batch: Any) -> dict[str, Any]:
+    node = {"id": name, "type": "workflow", "params": {"workflow": workflow}}
+    return node | ({"batch": batch} if batch else {})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "ways", "said"),
+    [
+        ([starting("a", "./go.json", items=[1, 2])], [], 'each item starts .*"go" in go.json writes out.jsonl'),
+        ([starting("a", "./go.json", items=[1, 2], parallel=True)], [], "each item starts a workflow"),
+        ([starting("a", "./over.json", items="${dir}")], [], '"go" in go.json writes out.jsonl'),
+        ([starting("a", "${item}", items=["./go.json", "./go.json"])], [], "each item starts a workflow"),
+        ([starting("a", "${item}", items=["./go.json", "./other.json"])], [], ""),
+        ([starting("a", "./go.json", items=[1])], [], ""),
+        ([starting("a", "./free.json", items=[1, 2])], [], ""),
+        ([starting("a", "./go.json"), starting("b", "./over.json")], ["a>b"], 'of "go" in go.json would replace'),
+        ([starting("a", "./go.json"), starting("b", "./other.json")], ["a>b"], ""),
+        ([starting("a", "./go.json"), *writing("b=out.jsonl")], ["a>b"], 'replace those of "a" \\("go" in go.json'),
+        ([starting("a", "./go.json"), *writing("b=*.jsonl")], ["a>b"], "out.jsonl is one of"),
+    ],
+)
+def test_results_of_workflows_that_nodes_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], ways: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    free = writing("go=${dir}/out.jsonl")
+    inputs = {"dir": {"type": "string", "required": False}}
+    for name, data in {
+        "go": {"nodes": writing("go=out.jsonl")},
+        "over": {"nodes": [starting("on", "./go.json")]},
+        "other": {"nodes": writing("go=other.jsonl")},
+        "free": {"nodes": free, "inputs": inputs},
+    }.items():
+        Path(f"{name}.json").write_text(json.dumps(data))
+    text = json.dumps(nodes)
+    main = {"nodes": nodes, "edges": edges(*ways), "inputs": inputs if "${dir}" in text else {}}
+    Path("w.json").write_text(json.dumps(main))
+    try:
+        found = lower("w.json").diagnostics
+    except LowerError as error:
+        found = error.diagnostics
+    refused = [one.message for one in found if one.code == "PFL219"]
+    assert bool(refused) == bool(said), found
+    assert all(re.search(said, message) for message in refused), refused
 
 
 def test_the_batch_before_is_named_with_its_line(tmp_path: Path) -> None:

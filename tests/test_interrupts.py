@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process is no
 PATIENCE = 60
 
 NODES = """
-import asyncio, os, sys, time
+import asyncio, os, signal, sys, threading, time
 from pocketflow import AsyncNode, Node
 
 def begun(at):
@@ -31,6 +31,19 @@ class Slow(Node):
         if self.params["at"] >= 2:
             begun(self.params["at"])
             time.sleep(600)
+
+class Both(Node):
+    '''Two signals, one right after the other: a thread lets go of the interpreter between neither.'''
+    def exec(self, _):
+        if self.params["at"] == 2:
+            begun(2)
+            def both():
+                time.sleep(0.5)
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
+            threading.Thread(target=both, daemon=True).start()
+        if self.params["at"] >= 2:
+            threading.Event().wait(600)
 
 class Swift(Node):
     '''Ends as soon as it is told to.'''
@@ -199,6 +212,15 @@ def test_a_second_ctrl_c_leaves_what_is_under_way(tmp_path: Path, shape: str, pa
     if sys.version_info >= (3, 11):
         assert "say: interrupted when 2 of 10 items were done" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("batch", [{}, PARALLEL], ids=["in order", "in threads"])
+def test_two_signals_at_once_end_it_as_an_interrupt(tmp_path: Path, batch: dict[str, Any]) -> None:
+    """The second one comes while the first one leaves the lock that is waited for: a RuntimeError in place of both."""
+    code, said = Started(tmp_path, "Both", batch).rest()
+    assert code in (130, 143), said
+    assert "say: interrupted when 2 of 10 items were done" in said
+    assert "Traceback" not in said and "unlocked" not in said
 
 
 def test_handlers_are_put_back() -> None:

@@ -17,7 +17,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from ..ir.known_to_pflow import ours_in
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
-from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
+from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, is_dynamic, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..load import load
 from ..load.json_positions import JsonPositions
@@ -142,6 +142,37 @@ class Children:
                 if found := below.only_lowered(call.name or "", ir.name, seen):
                     return found
         return ""
+
+    def results_below(self, node: SourceNode, shown_in: str) -> Iterator[tuple[str, SourceNode, DataPath]]:
+        """The batches that write results to a path that is known, in the workflows that `node` starts and those below:
+        the workflow's name, the batch, and where `node` names the workflow that leads there. Twice, where the items of
+        `node` name the same workflow twice, or more often."""
+        found: dict[str, list[tuple[str, SourceNode]]] = {}
+        is_same_for_all = not is_dynamic(node.params.get("workflow"))
+        times: dict[str, int] = {}
+        for call in _files_started(node):
+            name = call.name or ""
+            times[name] = times.get(name, 0) + 1
+            if times[name] > (1 if is_same_for_all else 2):
+                continue
+            if name not in found:
+                found[name] = list(self._results_in(name, shown_in, set()))
+            yield from ((file, inner, call.name_path) for file, inner in found[name])
+
+    def _results_in(self, name: str, shown_in: str, seen: set[Path]) -> Iterator[tuple[str, SourceNode]]:
+        """Those of the workflow `name` and those below; each file is looked at once, whoever starts it."""
+        file = self._folder / name
+        ir = self.read(name, shown_in).ir
+        if ir is None or _real(file) in seen:
+            return
+        seen.add(_real(file))
+        below = Children(file, self._check, self._way, self._seen)
+        for node in ir.nodes:
+            path = node.batch.results_file if node.batch is not None else None
+            if path is not None and "${" not in path:
+                yield ir.name, node
+            for call in _files_started(node):
+                yield from below._results_in(call.name or "", ir.name, seen)
 
     def outputs_of(self, node: SourceNode, shown_in: str) -> Mapping[str, Any]:
         """The outputs that the workflow which `node` starts declares; nothing if that is not known here."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..ir.batch_spec import one_spelling
 from ..ir.report import DiagnosticCollector, nearest
 from ..ir.template import Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
@@ -31,7 +29,7 @@ _MOST = 20
 
 def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:
     """Warn of nodes that no way leads to from the first one; of several that follow each other, at the first."""
-    ways = _ways(ir, order)
+    ways = ways_of(ir, order)
     if ways is None or all(ways.runs_at_all(node.id) for node in ir.nodes):
         return
     led_to = {edge.target for edge in ir.edges}
@@ -53,53 +51,12 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
         report.warn("PFL323", (*lost[_MOST].path, "id"), message, help=ways_in[lost[_MOST].number])
 
 
-def _ways(ir: SourceIR, order: Order) -> Reachability | None:
+def ways_of(ir: SourceIR, order: Order) -> Reachability | None:
     """The ways through a workflow; None where its nodes and edges make none, which is reported as what it is."""
     ids = {node.id for node in ir.nodes}
     known = len(ids) == len(ir.nodes) and all({edge.source, edge.target} <= ids for edge in ir.edges)
     start = ir.start_node
     return None if order.cycle or not known or (start and start not in ids) else Reachability(ir)
-
-
-def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:
-    """Refuse results in place of those of an earlier batch of the same run, whose counts would still speak of them.
-
-    On a way that is taken because a batch has failed, another one may write its file anew.
-    """
-    writers: dict[str, list[SourceNode]] = {}
-    for node in ir.nodes:
-        path = None if node.batch is None else node.batch.results_file
-        if path is not None and "${" not in path:
-            writers.setdefault(_owned(one_spelling(path)), []).append(node)
-    ways = _ways(ir, order) if any(len(nodes) > 1 for nodes in writers.values()) else None
-    if ways is None:
-        return
-    place = {name: number for number, name in enumerate(ways.order())}
-    for owned, nodes in writers.items():
-        earlier: list[tuple[SourceNode, set[str]]] = []
-        for node in sorted((node for node in nodes if node.id in place), key=lambda node: place[node.id]):
-            first = next((other for other, then in earlier if node.id in then), None)
-            if first is not None:
-                _refuse_results(ir, report, node, first, owned)
-            then: set[str] = set()
-            for edge in ir.edges:
-                if edge.source == node.id and edge.name == "default":
-                    ways.walk(edge.target, then)
-            earlier.append((node, then))
-
-
-def _owned(path: str) -> str:
-    """The file that a batch begins anew: of many files, the one that lists them and by which they are removed."""
-    return posixpath.join(posixpath.dirname(path), "manifest.json") if "*" in path else path
-
-
-def _refuse_results(ir: SourceIR, report: DiagnosticCollector, node: SourceNode, first: SourceNode, owned: str) -> None:
-    path = ("batch", "results")
-    line = ir.position((*first.path, *path))
-    at = f" (line {line.line})" if line else ""
-    both = f"both list their files in {owned}" if owned.endswith(".json") else f"both write {owned}"
-    message = f'the results would replace those of "{first.id}"{at}: {both}'
-    report.error("PFL219", (*node.path, *path), message, help="give each batch a results file of its own")
 
 
 def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:

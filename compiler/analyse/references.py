@@ -22,13 +22,14 @@ from .batch_name_references import check_batch_name
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
-from .foreseen import check_actions, check_items, check_results_files, check_unreachable, missing_in_items
+from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .reference_findings import ReferenceUse
+from .results_files import check_results_files
 from .sentences import names_nothing
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
@@ -92,7 +93,7 @@ class _Checker:
         check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
         check_cycle(self.ir, self.report, self.order)
         check_unreachable(self.ir, self.report, self.order)
-        check_results_files(self.ir, self.report, self.order)
+        check_results_files(self.ir, self.report, self.order, self.children)
         check_items(self.ir, self.report, self.nodes)
         check_actions(self.ir, self.report, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it

@@ -15,6 +15,7 @@ from .exceptions import add_note, is_a, is_set, message_of, notes_of
 from .inner import result_of, shaped
 from .missing import ParameterError, Unresolved
 from .places import place_of
+from .signals import interrupt_behind
 from .value_text import written
 
 
@@ -39,6 +40,8 @@ def attempt(node: Any, call: Call) -> Result | None:
 def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
     """What becomes of a call whose first attempt raised `exc`. Apart from `attempt`, which is every item's way."""
     while True:
+        if (interrupt := interrupt_behind(exc)) is not None:
+            raise interrupt
         try:
             if is_a(exc, ParameterError):
                 return call.batch.engine.unresolved(node, call, exc)

@@ -20,6 +20,7 @@ from .loops import run_blocking
 from .missing import Missing, ParameterError
 from .pace import Pacer
 from .result_writers import ResultsWriter
+from .results_places import Writer, items_around
 from .run import RESUME_VARIABLE, Run, current_run
 from .settings import BatchSettings, file_of, tolerated_of
 from .stopping import Stoppable
@@ -96,6 +97,8 @@ class Batch(Stoppable):
         self.timing = Timing()
         self.tolerated: int | None = None
         """How many items may fail; None if that is not bounded, or not known before the last item is read."""
+        self.starts_workflows = hasattr(node.inner, "_compile_sub_workflow")
+        """Whether the items' node is pflow's that runs a workflow, in which there may be batches, too."""
         self.inner_type = f"{type(node.inner).__module__}:{type(node.inner).__qualname__}"
         self.inner: Any = None
         """The node that runs the items one after the other: the run's own. None where each has one of its own."""
@@ -317,6 +320,7 @@ class Batch(Stoppable):
             if is_one_file(self.items, self.results_file):
                 raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
             self._begin_run()
+            self._keep_results_of_others(self.results_file)
             self.results_file.forget_earlier()
         except BaseException:
             self.end(ended_well=False)
@@ -340,16 +344,18 @@ class Batch(Stoppable):
             self.end_if_too_many_failed()
 
     def _keep_results_of_others(self, results: ResultsFile) -> None:
-        """Raises: StreamError, if another node's results of this run are there: somebody may still read them.
-
-        The same node may begin its file anew, in each round of a loop, say.
-        """
+        """Raises: StreamError, if others' results of this run are there: somebody may still read them."""
         if self.run is None:
             return
-        other = self.run.results_files.setdefault(os.path.realpath(os.path.expanduser(results.path)), self.node_id)
-        if other != self.node_id:
+        other = self.run.results_places.taken_by(results.path, Writer(self.node_id, items_around.get()))
+        if other is not None and other.node_id == self.node_id:
             raise StreamError(
-                f"{self.node_id}: the results would replace those of '{other}' in {results.path}; "
+                f"{self.node_id}: the results would replace those of another item that has started this workflow, in "
+                f"{results.path}; put an input into the path that each item gives another value"
+            )
+        if other is not None:
+            raise StreamError(
+                f"{self.node_id}: the results would replace those of '{other.node_id}' in {results.path}; "
                 "give each batch a results file of its own"
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .call import Call
 from .data_types import Result
+from .results_places import items_around
 
 
 def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:
@@ -19,8 +20,20 @@ def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:
     """
     batch = call.batch
     view = _enter(inner, call, params)
+    if batch.starts_workflows:
+        return _outcome(call, _started(inner, call, view))
     action = batch.run_blocking(inner._run_async(view)) if batch.is_async else inner._run(view)
     return _outcome(call, action)
+
+
+def _started(inner: Any, call: Call, view: MutableMapping[str, Any]) -> Any:
+    """The action of a node that runs a workflow, whose batches know of the item."""
+    batch = call.batch
+    token = items_around.set((*items_around.get(), (batch.node_id, call.index)))
+    try:
+        return batch.run_blocking(inner._run_async(view)) if batch.is_async else inner._run(view)
+    finally:
+        items_around.reset(token)
 
 
 async def run_inner_async(inner: Any, call: Call, params: dict[str, Any]) -> Result:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .journal_file import JournalError, check_pages, delete, delete_lock, digest, locked, opened, problems_of
+from .latch import Latch
 from .missing import ParameterError
 from .plain_json import first_not_json
 
@@ -114,7 +115,7 @@ class Journal:
         self._given: dict[bytes, int] = {}  # the last answer given out, where its row may not say so yet
         self._marked: collections.deque[_Claim] = collections.deque()  # those of them whose rows do
         self._reading = threading.Lock()
-        self._inbox: queue.SimpleQueue[_Row | _Claim | threading.Event | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Row | _Claim | Latch | None] = queue.SimpleQueue()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore; Python's own costs ten times as much
         for _ in range(_WAITING):
             self._room.put(None)
@@ -192,7 +193,7 @@ class Journal:
 
     def flush(self) -> None:
         """Wait until everything kept so far is on the disk. Raises: JournalError, if it is not."""
-        done = threading.Event()
+        done = Latch()
         self._inbox.put(done)
         done.wait()
         if self._failure is not None:
@@ -256,7 +257,7 @@ class Journal:
         while not is_last:
             rows: list[_Row] = []
             claims: list[_Claim] = []
-            asking: list[threading.Event] = []
+            asking: list[Latch] = []
             waiting = True
             while waiting:
                 taken = self._inbox.get()
@@ -264,7 +265,7 @@ class Journal:
                     is_last = True
                 elif isinstance(taken, _Claim):
                     claims.append(taken)
-                elif isinstance(taken, threading.Event):
+                elif isinstance(taken, Latch):
                     asking.append(taken)
                 else:
                     rows.append(taken)

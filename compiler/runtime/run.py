@@ -19,6 +19,7 @@ from typing import Any
 
 from .journal import Journal, digest_of_inputs
 from .pace import Pace, Pacer, SharedBudget, rate_of
+from .results_places import ResultsPlaces
 
 STATE_VARIABLE = "PFLOW_LOWER_STATE"
 """The environment variable that names the folder of journals and shared rates."""
@@ -78,8 +79,8 @@ class Run:
         """Whether items are left that failed or never ran, though the run may go on without them."""
         self.has_batches = False
         """Whether any batch has begun."""
-        self.results_files: dict[str, str] = {}
-        """Where batches have written their results, by real path: the node."""
+        self.results_places = ResultsPlaces()
+        """Where batches have written their results."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
         self.is_journalled = False

@@ -29,10 +29,11 @@ from .batch import Batch
 from .call import Call
 from .data_types import Result, Results
 from .exceptions import message_of
+from .latch import Latch
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
 from .run import join
-from .signals import is_attended
+from .signals import came_twice, is_attended
 from .stopping import EnclosingBatchStopped, enclosing_batch
 from .turns import NotStarted
 
@@ -92,13 +93,16 @@ def in_threads(node: Any, batch: Batch) -> Results:
         workers.join()
     except BaseException as exc:  # noqa: BLE001  raised again below
         ended_by: BaseException | None = exc
-        workers.stop()
         try:
+            workers.stop()
+            if came_twice(exc):
+                raise
             if _is_ctrl_c(exc):
                 workers.say_waiting()
             workers.join()
         except BaseException as again:  # noqa: BLE001  a second interrupt: what is under way is left alone
             ended_by = again
+            workers.stop()
             workers.leave()
     else:
         ended_by = min(workers.aborts, key=lambda found: found[0])[1] if workers.aborts else None
@@ -140,8 +144,8 @@ class _WorkerThreads:
         self._running = 0
         self._is_short = False
         self._is_left = False
-        self._all_started = threading.Event()
-        self._over = threading.Event()
+        self._all_started = Latch()
+        self._over = Latch()
 
     def start(self) -> None:
         """Start a thread for each of the first items. Where one cannot start, those that could take its item as well;

@@ -24,6 +24,24 @@ def is_attended() -> bool:
     return _attended.get()
 
 
+def came_twice(interrupt: BaseException) -> bool:
+    """Whether another interrupt had come when this one did, and nobody had dealt with it yet."""
+    return isinstance(interrupt, KeyboardInterrupt) and isinstance(interrupt.__context__, KeyboardInterrupt)
+
+
+_OF_LOCKS = ("release unlocked lock", "cannot release un-acquired lock")
+
+
+def interrupt_behind(error: BaseException) -> BaseException | None:
+    """The interrupt in whose place `error` is, if a second one has hit what took a lock again after the first."""
+    behind = error.__context__
+    while type(error) is RuntimeError and str(error) in _OF_LOCKS and behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            return behind
+        behind = behind.__context__
+    return None
+
+
 @contextlib.contextmanager
 def ending_on_sigterm() -> Iterator[None]:
     """Inside, SIGTERM is what Ctrl-C is: an interrupt, or a cancellation where an event loop sees to it.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from .latch import Latch
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Stoppable:
     """What a batch is to whatever waits on its behalf."""
 
     def __init__(self) -> None:
-        self.stopped = threading.Event()
+        self.stopped = Latch()
         """Set when the batch ends early: nothing is tried again, and waits for another attempt end."""
         self.enclosing = enclosing_batch.get()
         """The batch that this one runs inside of."""

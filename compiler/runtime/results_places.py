@@ -1,0 +1,47 @@
+"""Who has written which files of results in a run: nobody else replaces them, somebody may still read them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+items_around: ContextVar[tuple[tuple[str, int], ...]] = ContextVar("items_around", default=())
+"""The items whose nodes have started the workflow that runs here, from the outermost one: the batch and the index."""
+
+
+class Writer(NamedTuple):
+    """A batch that writes results. It may write again where it has written: in another attempt, say."""
+
+    node_id: str
+    items: tuple[tuple[str, int], ...]
+    """`items_around` it."""
+
+
+class ResultsPlaces:
+    """The paths that the batches of one run have written, or will. Threads may ask at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folders: dict[str, dict[str, Writer]] = {}
+        self._with_star: dict[str, list[str]] = {}
+
+    def taken_by(self, path: str, writer: Writer) -> Writer | None:
+        """Who else has written what `path` stands for, one file or with a star many; if nobody has, `writer` does."""
+        folder, name = os.path.split(os.path.realpath(os.path.expanduser(path)))
+        with self._lock:
+            names, stars = self._folders.setdefault(folder, {}), self._with_star.setdefault(folder, [])
+            for other in names if "*" in name else stars:
+                if names[other] != writer and _meet(name, other):
+                    return names[other]
+            if name not in names and "*" in name:
+                stars.append(name)
+            owner = names.setdefault(name, writer)
+        return None if owner == writer else owner
+
+
+def _meet(one: str, two: str) -> bool:
+    """Whether two names in one folder stand for the same files; of two with stars, one manifest would tell."""
+    return fnmatchcase(one, two) or fnmatchcase(two, one) or ("*" in one and "*" in two)
