@@ -51,6 +51,8 @@ class PflowType(NamedTuple):
     """Parameters without which a run of it fails; pflow finds that out when it runs."""
     may_be_empty: frozenset[str] = frozenset()
     """Those of them whose text may be empty."""
+    effects: Literal["none", "perhaps", "yes"] = "perhaps"
+    """Whether it leaves something behind in the world: always, or as its parameters say."""
     left_behind: str = ""
     """What a call may have done whose end nobody saw, where doing it again is not the same as doing it once, whatever
     its parameters say."""
@@ -89,6 +91,7 @@ _COPY_FILE = PflowType(
     "file operation",
     _FILE,
     needs=("source_path", "dest_path"),
+    effects="yes",
     left_behind="the file may have been copied",
     writes_file="dest_path",
 )
@@ -144,6 +147,7 @@ TYPES: Mapping[str, PflowType] = {
         "file operation",
         _FILE,
         needs=("file_path",),
+        effects="yes",
     ),
     "http": PflowType(
         "pflow.nodes.http.http:HttpNode",
@@ -171,6 +175,7 @@ TYPES: Mapping[str, PflowType] = {
         "model call",
         Attempts(own=3, wait=1.0),
         needs=("prompt",),
+        effects="none",
         asks_a_model=True,
         answers="new",
         cached=True,
@@ -190,6 +195,7 @@ TYPES: Mapping[str, PflowType] = {
         "file operation",
         _FILE,
         needs=("file_path",),
+        effects="none",
     ),
     "shell": PflowType(
         "pflow.nodes.shell.shell:ShellNode",
@@ -210,6 +216,7 @@ TYPES: Mapping[str, PflowType] = {
         _FILE,
         needs=("content", "file_path"),
         may_be_empty=frozenset({"content"}),
+        effects="yes",
         writes_file="file_path",
         replaces_file=True,
     ),
