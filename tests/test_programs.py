@@ -675,6 +675,19 @@ def test_a_program_has_its_journal_where_the_table_says(project: Path, called: s
     assert not journal.exists()
 
 
+def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) -> None:
+    """Somebody may have mended the class in between, and must not wonder where its old answers come from."""
+    flow = lower(WORDS, project, "gen")
+    words = 'words=["a", "b"]'
+    first = run(flow, "--resume", words, cwd=project, FAILS="b")
+    assert first.returncode == 1 and "earlier runs" not in first.stderr
+    quiet = run(flow, "--resume", "--quiet", words, cwd=project, FAILS="b")
+    assert quiet.returncode == 1 and "earlier runs" not in quiet.stderr
+    again = run(flow, "--resume", words, cwd=project)
+    assert again.returncode == 0
+    assert "holds 1 answer of earlier runs; an item that asks the same is not run again\n" in again.stderr
+
+
 def test_fresh_forgets(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b"]', project / "calls"

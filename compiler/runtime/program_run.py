@@ -69,6 +69,8 @@ def run_program(
             except ValueError as error:
                 say(f"error: {error}")
                 return 2
+            if not asked.quiet:
+                run.tell = say
             with warnings.catch_warnings():
                 # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
                 warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)

@@ -86,6 +86,8 @@ class Run:
         """The known cost of this run so far, in dollars."""
         self.is_journalled = False
         """Whether a batch of it has asked for the journal."""
+        self.tell: Callable[[str], None] | None = None
+        """Who is told what a batch has to say to whoever runs the workflow; without it, its engine is."""
         self.has_ended_well = False
         """Whether it is over and no item is left."""
         self._inputs = None if inputs is None else dict(inputs)  # as it was given: steps write into their store
