@@ -106,7 +106,8 @@ def run(
     on_stage("lower", lowered)
 
     class_folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
-    files, marked = _emit(lowered, workflow, options, class_folders)
+    journals = run_tables.journals_said_for(folder) if options.program else None
+    files, marked = _emit(lowered, workflow, options, class_folders, journals)
     if options.code:
         verify_files(lowered, files)
     on_stage("emit", files)
@@ -114,7 +115,11 @@ def run(
 
 
 def _emit(
-    lowered: LoweredIR, workflow: Workflow, options: Options, class_folders: Iterable[Path]
+    lowered: LoweredIR,
+    workflow: Workflow,
+    options: Options,
+    class_folders: Iterable[Path],
+    journals: tuple[Path, str] | None,
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The generated files, and those of them that have a source map with their marks."""
     from .emit import emit
@@ -126,7 +131,7 @@ def _emit(
         marked = {LOWERED: document_text(lowered)}
         return plain_files(marked), marked
     runtime = emit.STANDALONE_RUNTIME if options.standalone else emit.RUNTIME
-    source = source_header(workflow, options, class_folders)
+    source = source_header(workflow, options, class_folders, journals)
     marked = emit.emit(lowered, source, runtime=runtime)
     if options.program:
         from .emit.program import emit_program

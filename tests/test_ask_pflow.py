@@ -144,7 +144,7 @@ OURS = CHILD.replace(
     items: [["a"], ["b"]]
     as: row
     key: ${batch_index}
-    results: {file: child.jsonl}
+    results: {file: "${name}.jsonl"}
     resume: true
     rate: 5/s
     batch:
@@ -208,6 +208,10 @@ def test_a_program_leaves_started_workflows_to_pflow_which_refuses_our_keys(dept
     assert "wf.pflow.md:22:13: warning[PFL450] handle.params.workflow: a program has pflow run the workflow " in said
     assert "refuses the batch key `results` of `say` in ours.pflow.md" in said
     assert "PFL450" not in ask(tmp_path, text)[1], "pflow-lower runs it"
+    named = CHILD.replace("NAME: ${name}\n", "NAME: ${name} ${item} ${batch_index}\n- batch:\n    items: [a]\n")
+    text = of_child(tmp_path, named, depth)
+    said = ask(tmp_path, text, "lower", "wf.pflow.md", "wf.pflow.md", "--program", "-o", "gen")[1]
+    assert "refuses ${batch_index} of `say` in ours.pflow.md" in said
     (tmp_path / "child.pflow.md").write_text(CHILD, encoding="utf-8")
     text = text.replace("./ours", "./child").replace("./between", "./child")
     assert "PFL450" not in ask(tmp_path, text, "lower", "wf.pflow.md", "wf.pflow.md", "--program", "-o", "gen")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -119,6 +120,28 @@ def test_enable_when_asked(shared_place: Place) -> None:
     assert shared_place.lower("status").stdout.startswith(f"only with PFLOW_LOWER=1, by {shared_place.file}\n")
     assert shared_place.pflow() == (False, "")
     assert shared_place.pflow(PFLOW_LOWER="1") == (True, "")
+
+
+def test_a_program_that_starts_a_workflow_with_keys_of_ours(place: Place) -> None:
+    """What PFL450 says helps: pflow's own node asks the schema of what it starts before anything else of pflow runs."""
+    folder = place.folder / "program"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "child.pflow.md").write_text(
+        "# Child\n\n## Inputs\n\n### n\n\nN.\n\n- type: array\n\n## Steps\n\n### get\n\nGet.\n\n- type: shell\n\n"
+        "```yaml batch\nitems: ${n}\nas: x\nrate: 100/s\n```\n\n```shell command\necho ${x}\n```\n"
+    )
+    (folder / "parent.pflow.md").write_text(
+        "# Parent\n\n## Steps\n\n### each\n\nEach.\n\n- type: workflow\n- workflow: ./child.pflow.md\n"
+        "- inputs:\n    n: ${it}\n\n```yaml batch\nitems: [[1, 2], [3]]\nas: it\n```\n"
+    )
+    written = place.lower(str(folder / "parent.pflow.md"), "--program", "-o", str(folder / "made"))
+    assert written.returncode == 0 and "run `pflow-lower enable`" in written.stderr
+    done = place.run(str(folder / "made" / "flow.py"))
+    assert (done.returncode, json.loads(done.stdout)["each"]["success_count"]) == (0, 2), done.stderr
+    assert place.lower("disable").returncode == 0
+    refused = place.run(str(folder / "made" / "flow.py"))
+    assert refused.returncode == 1 and "'rate' was unexpected" in refused.stderr
 
 
 def test_other_programs_pay_nothing(place: Place) -> None:

@@ -34,7 +34,7 @@ def write(folder: Path, workflow: str = "flow.pflow.md", items: int = 3) -> Path
 
 
 def test_nothing_there_is_said(run: Run, folder: Path) -> None:
-    for command in (["list"], ["show", "flow.pflow.md"], ["export", "x"], ["clear", "x"], ["clear", "--all"]):
+    for command in (["show", "flow.pflow.md"], ["export", "x"], ["clear", "x"], ["clear", "--all"]):
         done = run("journal", *command)
         assert done.status == 1 and not done.out.strip("[]\n") and "no journal" in done.err
     assert run("journal", "clear").status == 2
@@ -106,10 +106,28 @@ def test_another_database_that_is_called_as_a_journal_is_refused(run: Run, folde
     theirs = folder / journal_name("flow.pflow.md")
     with contextlib.closing(sqlite3.connect(theirs)) as db:
         db.execute("CREATE TABLE customer (name)")
-    for command in (["list"], ["show", "flow.pflow.md"], ["clear", "flow.pflow.md"], ["clear", "--all"]):
+    for command in (["show", "flow.pflow.md"], ["clear", "flow.pflow.md"], ["clear", "--all"]):
         done = run("journal", *command)
         assert done.status == 2 and "another database" in done.err and not done.out
     assert list(folder.iterdir()) == [theirs]
+
+
+def test_another_database_does_not_keep_the_journals_from_being_listed(run: Run, folder: Path) -> None:
+    """It is named, and what to do; it is no journal, so none is missing. Of one that is damaged, it is."""
+    folder.mkdir(parents=True)
+    theirs = folder / journal_name("theirs.pflow.md")
+    with contextlib.closing(sqlite3.connect(theirs)) as db:
+        db.execute("CREATE TABLE customer (name)")
+    listed = run("journal", "list")
+    assert listed.status == 1 and f"{theirs}: it is not a journal" in listed.err and "no journal in" in listed.err
+    path = write(folder)
+    for form in ("text", "json"):
+        listed = run("journal", "list", "--format", form)
+        assert listed.status == 0 and path.stem in listed.out and "theirs" not in listed.out
+        assert f"{theirs}: it is not a journal" in listed.err and "move it" in listed.err
+    (folder / journal_name("broken.pflow.md")).write_bytes(b"no database" * 100)
+    listed = run("journal", "list")
+    assert listed.status == 2 and path.stem in listed.out and "broken" in listed.err
 
 
 def test_locks_of_journals_that_are_gone_go_unless_somebody_holds_them(run: Run, folder: Path) -> None:

@@ -202,8 +202,7 @@ def test_the_records_are_what_pflow_declares(tmp_path: Path) -> None:
         assert record.path == f"{node['module']}:{node['class_name']}"
         assert dict(record.params) == params
         assert dict(record.outputs) == declared(node, "outputs")
-        files = {record.reads_file, record.writes_file} - {""}
-        assert files <= record.params.keys() >= record.text_containers
+        assert {record.writes_file} - {""} <= record.params.keys() >= record.text_containers
         assert set(record.data_outputs) | ({record.structured_output} - {""}) <= record.outputs.keys()
         assert record.structured_output == "" or "output_schema" in record.params
         assert record.declares_params == bool(params)

@@ -20,6 +20,7 @@ import pocketflow
 import pytest
 
 import pflow_lower
+from pflow_lower.journals import journal_folder_of
 
 CLASSES = """
 import asyncio
@@ -656,12 +657,79 @@ def test_all_batches_of_a_flow_that_is_called_share_one_journal_with_the_command
     assert not list((project / "state").rglob("*.db"))
 
 
+@pytest.mark.parametrize("called", ["program", "build_flow"])
+@pytest.mark.parametrize("table", ["[tool.pflow-lower.journal]\ndir = 'kept'\n", ""])
+def test_a_program_has_its_journal_where_the_table_says(project: Path, called: str, table: str) -> None:
+    """As `pflow-lower run` has it; the environment comes first, there and here."""
+    (project / "pyproject.toml").write_text(table)
+    flow = lower(TWO_BATCHES, project, "gen")
+    words = json.dumps(["a", "b"])
+    call = f'from gen import flow; flow.build_flow().run({{"words": {words}}})'
+    command = [flow, f"words={words}"] if called == "program" else ["-c", call]
+    assert run(*command, cwd=project, FAILS="two-b").returncode == 1
+    (journal,) = (project / ("kept" if table else "state")).rglob("*.db")
+    assert journal_folder_of(str(project / "flows" / "wf.json")) == journal.parent or not table
+    assert run(*command, cwd=project, FAILS="two-b", PFLOW_LOWER_JOURNAL=str(project / "own")).returncode == 1
+    assert len(list((project / "own").rglob("*.db"))) == 1
+    assert run(*command, cwd=project).returncode == 0
+    assert not journal.exists()
+
+
+def test_a_class_called_like_the_generated_one_tries_again_and_an_output_of_several_parts(project: Path) -> None:
+    (project / "flows" / "own.py").write_text(
+        "from pocketflow import Node\n\nclass ShoutBatch(Node):\n"
+        "    def prep(self, shared): return self.params['w']\n"
+        "    def exec(self, word):\n"
+        "        if self.cur_retry < self.max_retries - 1: raise RuntimeError('not yet')\n"
+        "        return f'{word}, try {self.cur_retry + 1}'\n"
+        "    def post(self, shared, word, said): shared['said'] = said\n"
+    )
+    node = {"type": "own:ShoutBatch", "params": {"w": "${item}"}, "retry": {"max": 3}}
+    batch = {**node, "id": "shout", "batch": {"items": ["a", "b"]}}
+    last = {**node, "id": "last", "params": {"w": "c"}, "retry": {"max": 2}}
+    output = "${last.said}; ${shout.count} more"
+    ir = {
+        "nodes": [batch, last],
+        "edges": [{"from": "shout", "to": "last"}],
+        "outputs": {"all": {"source": output}, "said": {"source": "${shout.results[1].said}"}},
+    }
+    printed = outputs(run(lower(ir, project, "gen"), cwd=project))
+    assert printed == {"all": "c, try 2; 2 more", "said": "b, try 3"}
+
+
+def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) -> None:
+    """Somebody may have mended the class in between, and must not wonder where its old answers come from."""
+    flow = lower(WORDS, project, "gen")
+    words = 'words=["a", "b"]'
+    first = run(flow, "--resume", words, cwd=project, FAILS="b")
+    assert first.returncode == 1 and "earlier runs" not in first.stderr
+    quiet = run(flow, "--resume", "--quiet", words, cwd=project, FAILS="b")
+    assert quiet.returncode == 1 and "earlier runs" not in quiet.stderr
+    again = run(flow, "--resume", words, cwd=project)
+    assert again.returncode == 0
+    assert "holds 1 answer of earlier runs; an item that asks the same is not run again\n" in again.stderr
+
+
 def test_fresh_forgets(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b"]', project / "calls"
     assert run(flow, "--resume", words, cwd=project, FAILS="b").returncode == 1
     outputs(run(flow, "--resume", "--fresh", words, cwd=project, CALLS=str(calls)))
     assert calls.read_text().split() == ["4711", "a", "b"]
+
+
+def test_fresh_leaves_what_runs_of_other_inputs_have_journalled(project: Path) -> None:
+    """Their answers are not used, either: an item that asks the same is run again."""
+    flow = lower(WORDS, project, "gen")
+    one, two, calls = 'words=["a", "b"]', 'words=["a", "c"]', project / "calls"
+    assert run(flow, "--resume", one, cwd=project, FAILS="b").returncode == 1
+    assert run(flow, "--resume", two, cwd=project, FAILS="c").returncode == 1
+    outputs(run(flow, "--resume", "--fresh", two, cwd=project, CALLS=str(calls)))
+    assert calls.read_text().split() == ["4711", "a", "c"]
+    calls.unlink()
+    outputs(run(flow, "--resume", one, cwd=project, CALLS=str(calls)))
+    assert calls.read_text().split() == ["4711", "b"]
+    assert not list((project / "state").rglob("*.db"))
 
 
 def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from ..ir.known_to_pflow import ours_in
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, is_dynamic, parse, templates
@@ -23,6 +22,7 @@ from ..load import load
 from ..load.json_positions import JsonPositions
 from ..node_types.pflow_types import WORKFLOW_TYPES
 from ..validate import validate
+from .known_here_only import known_here_only
 from .known_outputs import Finding, added_outputs, output_named_by
 
 _DEEPEST = 10
@@ -124,7 +124,7 @@ class Children:
         return _Read(ir)
 
     def only_lowered(self, name: str, shown_in: str, seen: set[Path]) -> str:
-        """A key that pflow alone refuses, and where it stands: in the workflow `name`, or in one that it starts.
+        """What pflow alone refuses, and where it stands: in the workflow `name`, or in one that it starts.
 
         "" if there is none; `seen` are the files that were looked at for one.
         """
@@ -135,9 +135,8 @@ class Children:
         seen.add(_real(file))
         below = Children(file, self._check, self._way, self._seen)
         for node in ir.nodes:
-            batch = node.data.get("batch")
-            if isinstance(batch, Mapping) and (keys := ours_in(batch)):
-                return f"the batch key `{keys[0]}` of `{node.id}` in {ir.name}"
+            if (refused := next(known_here_only(node, ir), None)) is not None:
+                return f"{refused.what} of `{node.id}` in {ir.name}"
             for call in _files_started(node):
                 if found := below.only_lowered(call.name or "", ir.name, seen):
                     return found

@@ -37,6 +37,8 @@ class SourceHeader(NamedTuple):
     """The command that regenerates the files, run in the output folder."""
     class_folders: tuple[str, ...] = ()
     """Where the classes of a program's steps are looked for, relative to the output folder."""
+    journals: str = ""
+    """Where the journals of a program's runs stand, likewise; "" if no table says so."""
 
 
 OWN_ATTEMPTS = {"max": "own_attempts", "wait": "own_wait", "backoff": "own_backoff"}

@@ -17,11 +17,13 @@ from ..options import Options
 from .emit import SourceHeader
 
 
-def source_header(workflow: Workflow, options: Options, class_folders: Iterable[Path] = ()) -> SourceHeader:
+def source_header(
+    workflow: Workflow, options: Options, class_folders: Iterable[Path] = (), journals: tuple[Path, str] | None = None
+) -> SourceHeader:
     """What the header says of files made from `workflow`: its path relative to the output folder, and a command.
 
     Files made from data or from standard input have no source to go back to. A program looks for the classes of its
-    steps in `class_folders`.
+    steps in `class_folders`, and has its journals where a table says so: its folder, and what it says.
     """
     path = file_of(workflow)
     if path is None:
@@ -39,7 +41,15 @@ def source_header(workflow: Workflow, options: Options, class_folders: Iterable[
         source=source,
         command=shlex.join(["pflow-lower", _as_argument(source), "-o", ".", *flags]),
         class_folders=tuple(_relative(folder, out) for folder in class_folders),
+        journals=_journals(journals, out),
     )
+
+
+def _journals(said: tuple[Path, str] | None, out: Path) -> str:
+    if said is None:
+        return ""
+    folder, name = said
+    return name if os.path.isabs(name) else _relative(folder / name, out)
 
 
 def _as_argument(source: str) -> str:

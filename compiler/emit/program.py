@@ -119,6 +119,8 @@ def _start(lowered: LoweredIR, variables: Mapping[str, str], flow: str, source: 
     arguments = [PyKeyword("start", PyName(variables[lowered.start]))]
     if source.source:
         arguments.append(PyKeyword("file", PyCall("beside", (PyName("__file__"), PyLiteral(source.source)))))
+    if source.journals:
+        arguments.append(PyKeyword("journals", PyCall("beside", (PyName("__file__"), PyLiteral(source.journals)))))
     if lowered.inputs:
         arguments.append(PyKeyword("inputs", PyName("INPUTS")))
     built = PyCall(flow, tuple(arguments))

@@ -53,6 +53,9 @@ class PflowType(NamedTuple):
     """Those of them whose text may be empty."""
     effects: Literal["none", "perhaps", "yes"] = "perhaps"
     """Whether it leaves something behind in the world: always, or as its parameters say."""
+    left_behind: str = ""
+    """What a call may have done whose end nobody saw, where doing it again is not the same as doing it once, whatever
+    its parameters say."""
     asks_a_model: bool = False
     """Whether a run is one call of a model, whose prompt, price and answer count in tokens."""
     answers: Literal["the same", "new"] = "the same"
@@ -69,8 +72,6 @@ class PflowType(NamedTuple):
     """Whether it may give an action of its own; others give `default`, or `error` where they fail."""
     known_outputs: bool = True
     """Whether the type says what it writes."""
-    reads_file: str = ""
-    """The parameter that names the file it reads."""
     writes_file: str = ""
     """The parameter that names the file it writes."""
     replaces_file: bool = False
@@ -91,7 +92,7 @@ _COPY_FILE = PflowType(
     _FILE,
     needs=("source_path", "dest_path"),
     effects="yes",
-    reads_file="source_path",
+    left_behind="the file may have been copied",
     writes_file="dest_path",
 )
 _WORKFLOW = PflowType(
@@ -125,6 +126,7 @@ TYPES: Mapping[str, PflowType] = {
         "agent session",
         Attempts(own=2, wait=1.0, raises=True),
         needs=("backend", "prompt"),
+        left_behind="the agent may have done a part of its work",
         answers="new",
         structured_output="result",
     ),
@@ -183,6 +185,7 @@ TYPES: Mapping[str, PflowType] = {
     "move-file": _COPY_FILE._replace(
         path="pflow.nodes.file.move_file:MoveFileNode",
         outputs=_table("moved:bool error:str warning:str"),
+        left_behind="the file may have been moved",
     ),
     "pflow.runtime.workflow_executor": _WORKFLOW._replace(declares_params=False),
     "read-file": PflowType(
@@ -193,7 +196,6 @@ TYPES: Mapping[str, PflowType] = {
         _FILE,
         needs=("file_path",),
         effects="none",
-        reads_file="file_path",
     ),
     "shell": PflowType(
         "pflow.nodes.shell.shell:ShellNode",
@@ -202,6 +204,7 @@ TYPES: Mapping[str, PflowType] = {
         "command",
         Attempts(heeds_retry=False),
         needs=("command",),
+        left_behind="the command may have done its work",
         text_containers=frozenset({"env"}),
     ),
     WORKFLOW: _WORKFLOW,

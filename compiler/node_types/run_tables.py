@@ -51,7 +51,13 @@ def budgets_for(folder: Path | None) -> Mapping[str, Budget]:
 
 
 def journals_for(folder: Path | None) -> Path | None:
-    """Where the journals of workflows in `folder` stand; None if no table says so.
+    """Where the journals of workflows in `folder` stand; None if no table says so. Raises: as `journals_said_for`."""
+    said = journals_said_for(folder)
+    return None if said is None else said[0] / said[1]
+
+
+def journals_said_for(folder: Path | None) -> tuple[Path, str] | None:
+    """What a table says of where the journals of workflows in `folder` stand, and the folder that this is seen from.
 
     Raises: LowerError (PFL410, PFL413).
     """
@@ -64,7 +70,7 @@ def journals_for(folder: Path | None) -> Path | None:
         found.append(_problem(table.file, f"{table.section}.dir", "names no folder", 'write dir = "state"'))
     if found:
         raise LowerError(found)
-    return Path(os.path.abspath(table.file)).parent / str(name)
+    return Path(os.path.abspath(table.file)).parent, str(name)
 
 
 def ray_options_for(folder: Path | None) -> Mapping[str, Mapping[str, Any]]:

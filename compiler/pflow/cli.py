@@ -91,7 +91,7 @@ def run_pflow(ctx: click.Context) -> None:
     short_help="Run WORKFLOW in pflow; also --resume, --budget, --limit.",
 )
 @click.option("--resume", is_flag=True, help="Journal the items of every batch, and do only what is not done.")
-@click.option("--fresh", is_flag=True, help="Forget what an earlier run has journalled.")
+@click.option("--fresh", is_flag=True, help="Forget what earlier runs of the same inputs have journalled.")
 @click.option(
     "--budget",
     metavar="DOLLARS",

@@ -25,6 +25,7 @@ STUBBED = {
     "pflow.runtime.compilation.compiler": ("", "compile_workflow"),
     "pflow.core.workflow.validator": ("WorkflowValidator", "validate"),
     "pflow.core.workflow.save_service": ("", "validate_ir"),  # `pflow save` asks the schema alone
+    "pflow.runtime.workflow_executor": ("WorkflowExecutor", "prep"),  # a program's step that starts a workflow
     "pflow.runtime.compiler": ("", "compile_ir_to_flow"),  # up to 0.10, like the next
     "pflow.core.workflow_validator": ("WorkflowValidator", "validate"),
 }

@@ -59,7 +59,9 @@ def read_arguments(program: str, about: str, inputs: Inputs, arguments: list[str
     parser.add_argument(
         "--resume", action="store_true", help="keep what every item gives; after a failure, run only what is not done"
     )
-    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run has left, and begin again")
+    parser.add_argument(
+        "--fresh", action="store_true", help="forget what runs of the same inputs have left, and begin again"
+    )
     parser.add_argument(
         "--budget", type=dollars, metavar="DOLLARS", help="start no item once the known cost has reached this"
     )

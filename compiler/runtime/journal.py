@@ -78,6 +78,35 @@ def digest_of_inputs(inputs: Mapping[str, Any] | None) -> bytes | None:
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
 
 
+def forget_answers(path: Path, inputs: bytes | None) -> None:
+    """Forget what runs of the same inputs have left in the journal at `path`; all of it, if it cannot be read.
+
+    Raises: JournalInUse; NotOurs; JournalError.
+    """
+    if path.exists():
+        with problems_of(path), contextlib.closing(locked(path)):
+            _forget(path, inputs)
+            if not path.exists():
+                delete_lock(path)
+
+
+def _forget(path: Path, inputs: bytes | None) -> None:
+    """`forget_answers`, for whoever holds the lock. Raises: sqlite3.OperationalError; OSError."""
+    left = 0
+    if path.exists():
+        try:
+            with contextlib.closing(opened(path)) as db:
+                check_pages(db)
+                db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (inputs,))
+                left = int(db.execute("SELECT count(*) FROM answer").fetchone()[0])
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # damaged, or of another version: nothing in it can be used
+            left = 0
+    if not left:
+        delete(path)
+
+
 class Journal:
     """The answers of one workflow, in the file at `path`, which is made where it is missing.
 
@@ -88,8 +117,8 @@ class Journal:
     """
 
     def __init__(self, path: Path, workflow: str, *, fresh: bool = False, inputs: bytes | None = None) -> None:
-        """`workflow` names the journal for people; `fresh` forgets what an earlier run has left; `inputs` is the
-        `digest_of_inputs` of the run."""
+        """`workflow` names the journal for people; `fresh` forgets what earlier runs of the same inputs have
+        left, and uses nothing of others; `inputs` is the `digest_of_inputs` of the run."""
         self.path = path
         with problems_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,12 +126,13 @@ class Journal:
         try:
             with problems_of(path):
                 if fresh:
-                    delete(path)
+                    _forget(path, inputs)
                 self._db = opened(path)
                 self._run = _begin_run(self._db, workflow, inputs)
                 self._inputs = inputs
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                self._found = dict(self._db.execute("SELECT node, count(*) FROM answer GROUP BY node").fetchall())
+                query = "SELECT node, count(*) FROM answer GROUP BY node"
+                self._found = {} if fresh else dict(self._db.execute(query).fetchall())
                 self._is_shared = self._count(f"NOT {_OF_THESE_INPUTS}") > 0  # with runs of other inputs
                 self._last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM answer").fetchone()[0])
                 if self._found:

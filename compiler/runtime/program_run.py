@@ -12,11 +12,11 @@ from .arguments import read_arguments, read_inputs
 from .batch_nodes import is_batch
 from .data_types import Params, Shared
 from .declared_inputs import Inputs
-from .journal_file import JournalError, forget
+from .journal_file import JournalError
 from .json_text import json_text, say, write_out
 from .loops import run_blocking
 from .outcome import BatchEndedEarly
-from .program import AsyncWorkflow, Workflow, visited_steps
+from .program import AsyncWorkflow, Workflow, journals_of, visited_steps
 from .progress import showing
 from .run import Run, running
 from .signals import Terminated, ending_on_sigterm
@@ -59,7 +59,9 @@ def run_program(
                 run = Run(
                     name,
                     inputs=shared,
+                    journal_folder=journals_of(flow),
                     resume=asked.resume,
+                    fresh=asked.fresh,
                     budget=asked.budget,
                     limit=asked.limit,
                     on=asked.on,
@@ -67,11 +69,13 @@ def run_program(
             except ValueError as error:
                 say(f"error: {error}")
                 return 2
+            if not asked.quiet:
+                run.tell = say
             with warnings.catch_warnings():
                 # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
                 warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)
                 with ending_on_sigterm(), running(run), showing(quiet=asked.quiet):
-                    _open_journal(run, flow, fresh=asked.fresh)
+                    _open_journal(run, flow)
                     _run(flow, shared)
             text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
@@ -96,13 +100,13 @@ def _starting(visited: list[Any]) -> Iterator[str]:
     yield from dict.fromkeys(node.node_id for node in visited if isinstance(node.inner, executor.WorkflowExecutor))
 
 
-def _open_journal(run: Run, flow: Any, *, fresh: bool) -> None:
+def _open_journal(run: Run, flow: Any) -> None:
     """Have the journal now, if a batch will want it: that it cannot be had is said before anything runs.
 
     Raises: JournalError.
     """
-    if fresh:
-        forget(run.journal_path)
+    if run.fresh:
+        run.forget_earlier()
     if any(run.wants_journal(node.resume) for node in _batches(flow)):
         run.journal()
 

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from .journal import Journal, digest_of_inputs
+from .journal import Journal, digest_of_inputs, forget_answers
 from .pace import Pace, Pacer, SharedBudget, rate_of
 from .results_places import ResultsPlaces
 
@@ -59,12 +59,13 @@ class Run:
         on: str | None = None,
         on_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """`workflow` is the path that names the journal; `inputs` are those that the run was given, if they are known:
-        once it has ended well, what runs of the same inputs have left is not needed. `resume` None leaves it to each
-        batch; `fresh` forgets what an earlier run has left; `budget` is in dollars; `limit` is how many items of every
-        batch run; a run `in_part` does not run all of the workflow, so it leaves what others have journalled. `on` is
-        "ray" or "ray=ADDRESS", where parallel batches run on a cluster; `on_options` says what a node's items need
-        there (`num_cpus`, `num_gpus`, `memory`, `runtime_env`), by the node's id.
+        """`workflow` is the path that names the journal; `inputs` are those that the run was given, if they are
+        known: once it has ended well, what runs of the same inputs have left is not needed. `resume` None
+        leaves it to each batch; `fresh` forgets what earlier runs of the same inputs have left; `budget` is in
+        dollars; `limit` is how many items of every batch run; a run `in_part` does not run all of the workflow,
+        so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS", where parallel batches run on
+        a cluster; `on_options` says what a node's items need there (`num_cpus`, `num_gpus`, `memory`,
+        `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
@@ -85,6 +86,8 @@ class Run:
         """The known cost of this run so far, in dollars."""
         self.is_journalled = False
         """Whether a batch of it has asked for the journal."""
+        self.tell: Callable[[str], None] | None = None
+        """Who is told what a batch has to say to whoever runs the workflow; without it, its engine is."""
         self.has_ended_well = False
         """Whether it is over and no item is left."""
         self._inputs = None if inputs is None else dict(inputs)  # as it was given: steps write into their store
@@ -95,8 +98,9 @@ class Run:
 
     @functools.cached_property
     def journal_path(self) -> Path:
-        """Where the run's journal stands, if there is one."""
+        """Where the run's journal stands, if there is one: what the environment says comes first."""
         folder = self._folder() if callable(self._folder) else self._folder
+        folder = None if os.environ.get(JOURNAL_VARIABLE) else folder
         return (folder or journals_folder()) / journal_name(self.workflow)
 
     def wants_journal(self, declared: bool) -> bool:
@@ -112,6 +116,13 @@ class Run:
                     self.journal_path, self.workflow, fresh=self.fresh, inputs=digest_of_inputs(self._inputs)
                 )
             return self._journal
+
+    def forget_earlier(self) -> None:
+        """Forget what earlier runs of the same inputs have left, whether or not a batch wants the journal now.
+
+        Raises: JournalInUse; JournalError.
+        """
+        forget_answers(self.journal_path, digest_of_inputs(self._inputs))
 
     def pays(self, outputs: Mapping[str, Any]) -> float | None:
         """An item, or a step that is no batch, has given `outputs`: what that has cost, if it is known."""

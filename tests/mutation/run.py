@@ -145,7 +145,7 @@ def warm_up() -> None:
             importlib.import_module(".".join(["pflow_lower", *file.relative_to(PACKAGE).with_suffix("").parts]))
     assert importlib.import_module("pflow_lower.validate.validate")._schema()
     environment = importlib.import_module("pflow_lower.emit.emit").jinja()
-    for name in environment.list_templates():
+    for name in environment.list_templates(extensions=["jinja"]):
         environment.get_template(name)
 
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ...journals import journal_folder_of
-from ...runtime.journal_file import JournalError, forget
+from ...runtime.journal_file import JournalError
 from ...runtime.run import Run, current_run, join
 from ..asked import Asked, asked_for
 from ..messages import say
@@ -115,13 +115,14 @@ def _new_run(engine: Any, workflow: Any, shared: Any, asked: Asked) -> Run:
         inputs=_inputs(workflow, shared),
         journal_folder=lambda: journal_folder_of(path),
         resume=asked.resume,
+        fresh=asked.fresh,
         budget=asked.budget,
         limit=asked.limit,
         on=asked.on,
         in_part=bool(engine.only_node),
     )
-    if asked.fresh:
-        forget(run.journal_path)
+    if run.fresh:
+        run.forget_earlier()
     is_resumed = engine.resume_from is not None or getattr(engine, "resume_after", None) is not None
     if run.resume is None and is_resumed and run.journal_path.exists():
         run.resume = True  # `pflow resume`: of the items that are left, too

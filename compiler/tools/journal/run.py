@@ -14,7 +14,7 @@ import click
 
 from ...diagnostics.diagnostic import printable
 from ...exit_status import DONE, FAILED, FOUND
-from ...runtime.journal_file import Described, JournalError, describe, forget, read_rows
+from ...runtime.journal_file import Described, JournalError, NotOurs, describe, forget, read_rows
 from ...runtime.run import dollars
 from .find import NotFound, folders, gone_journals, journal_called, journals
 
@@ -27,17 +27,18 @@ def list_journals(form: str) -> None:
         _refuse(error)
     looked_at = [_described(path) for path in paths]
     found = [one for one in looked_at if isinstance(one, Described)]
-    problems = [one for one in looked_at if isinstance(one, str)]
+    problems = [one for one in looked_at if isinstance(one, JournalError)]
+    not_read = [one for one in problems if not isinstance(one, NotOurs)]  # of what is no journal, nothing is missing
     if form == "json":
         click.echo(json.dumps([_as_data(one) for one in found], indent=2))
     else:
         for one in found:
             click.echo(_line(one))
     for problem in problems:
-        _complain(problem)
-    if not found and not problems:
+        _complain(str(problem))
+    if not found and not not_read:
         click.echo(f"no journal in {' or '.join(printable(str(place)) for place in places)}", err=True)
-    raise SystemExit(FAILED if problems else DONE if found else FOUND)
+    raise SystemExit(FAILED if not_read else DONE if found else FOUND)
 
 
 def show(name: str, form: str) -> None:
@@ -76,12 +77,12 @@ def export(name: str) -> None:
         click.echo(json.dumps(row, ensure_ascii=not _takes_unicode()))
 
 
-def _described(path: Path) -> Described | str:
+def _described(path: Path) -> Described | JournalError:
     """What the journal at `path` is, or why that cannot be said."""
     try:
         return describe(path)
     except JournalError as error:
-        return str(error)
+        return error
 
 
 def _cleared(path: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...ir.paths import Path
 from ...ir.workflow import SourceNode
-from ...node_types.pflow_types import is_mcp, mcp_tool
+from ...node_types.pflow_types import is_mcp, mcp_tool, pflow_type
 from ..shared.node_facts import budget_of
 from .context import Finding, LintContext
 
@@ -79,7 +79,12 @@ def resumed_effect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
 
 def _resumed(node: SourceNode) -> str:
     """What a run that died may have left behind of a node, though nobody knows that it has."""
-    return _effect(node) or ("the command may have done its work before the run ended" if node.type == "shell" else "")
+    known = pflow_type(node.type)
+    if known is None or not known.left_behind:
+        return _effect(node)
+    if node.type == "copy-file" and node.params.get("overwrite") is True:
+        return ""
+    return f"{known.left_behind} before the run ended"
 
 
 def _effect(node: SourceNode) -> str:
