@@ -407,6 +407,11 @@ def test_a_table_above_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
         ("[[lowerings]]\nworkflows = 'none.json'\nout = 'made'", "'none.json' matches no file"),
         ("[[lowerings]]\nworkflows = '*.jsn'\nout = 'made'", "'*.jsn' matches no file"),
         ("[[lowerings]]\nworkflows = '*.json'\nout = 'made'", "one.json and two.json are both written to made"),
+        (
+            "[[lowerings]]\nworkflows = 'one.json'\nout = 'made'\n"
+            "[[lowerings]]\nworkflows = '*.json'\nout = '{name}/../made'\nprogram = true\nmaps = true",
+            "one.json is written to made twice, in two ways: program, maps",
+        ),
         ("[[lowerings]]\nworkflows = '*.json'\nout = '../made'", "leads out of the folder of this table"),
         ("[[lowerings]]\nworkflows = '/etc/*.json'\nout = 'made'", "leads out of the folder of this table"),
         ("[[lowerings]]\nworkflows = '*.json'\nout = 'a/../../made'", "leads out of the folder of this table"),
@@ -426,6 +431,22 @@ def test_a_wrong_table_is_told(run: Run, table: str, said: str) -> None:
     shown = run("check")
     assert shown.status == 2
     assert "pflow-lower.toml" in shown.out and "PFL616" in shown.out and said in shown.out, shown.out
+
+
+def test_two_tables_that_say_different_things_of_one_folder_are_told(run: Run) -> None:
+    workflow("one.json")
+    for file, head, more in (
+        ("pyproject.toml", "tool.pflow-lower.lowerings", ""),
+        ("pflow-lower.toml", "lowerings", "program = true"),
+    ):
+        Path(file).write_text(f"[[{head}]]\nworkflows = 'one.json'\nout = 'made'\n{more}\n")
+    for flags in ((), ("--update",)):
+        shown = run("check", *flags)
+        assert shown.status == 2
+        assert shown.out.count("error[PFL616] one.json is written to made twice, in two ways: program; the first") == 1
+    Path("pyproject.toml").write_text(Path("pyproject.toml").read_text() + "program = true\n")
+    run("check", "--update")
+    assert run("check").status == 0, "the same twice does no harm"
 
 
 def test_unknown_keys_are_told_in_their_order(run: Run) -> None:
