@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -501,7 +502,7 @@ def limited(folder: Path, ids: str = "b", *, to: str = "api", parallel: bool = T
     folder.mkdir(exist_ok=True)
     keys = {"items": [1, 2, 3, 4, 5, 6], "parallel": parallel, "rate": to}
     nodes = [{"id": name, "type": "shell", "params": {"command": "echo ${item}"}, "batch": keys} for name in ids]
-    edges = [{"from": one, "to": other} for one, other in zip(ids, ids[1:], strict=False)]
+    edges = [{"from": one, "to": other} for one, other in pairwise(ids)]
     (folder / "w.json").write_text(json.dumps({"nodes": nodes, "edges": edges}))
     return str(folder / "w.json")
 
