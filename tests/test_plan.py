@@ -614,6 +614,23 @@ def test_a_cluster_has_a_makespan_and_costs_something() -> None:
     assert "25 chunks on 6 workers, the cluster is busy 83% of that time" in said
     assert "takes 5 min" in said and "3 nodes cost 0.3750 for as long" in said
     assert "say --item-time" in as_text(plan(on_ray(), ["rows=[1]"], cluster=Cluster(3)))
+
+
+def test_the_times_that_are_missing_are_those_of_steps_without_a_batch(command: Run) -> None:
+    """What is said already is not asked for again."""
+    workflow = on_ray()
+    first = {"id": "first", "type": "shell", "params": {"command": "ls"}}
+    workflow = {**workflow, "nodes": [first, *workflow["nodes"]], "edges": [{"from": "first", "to": "b"}]}
+    cluster = Cluster(3)
+
+    def said(rows: list[str], times: Times = Times()) -> str:  # noqa: B008  has no state
+        return as_text(plan(workflow, rows, times=times, cluster=cluster))
+
+    assert "is not known: say --item-time first=TIME --item-time TIME" in said(["rows=[1]"])
+    assert said(["rows=[1]"], Times(2.0)).endswith("is not known: say --item-time first=TIME")
+    both = Times(2.0, {"first": (1.0,)})
+    assert "for how long" not in said(["rows=[1]"], both)
+    assert "for how long depends on what is not known yet" in said([], both)
     assert "say --node-price" in as_text(plan(on_ray(), ["rows=[1]"], times=Times(each=1.0), cluster=Cluster(3)))
 
 

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any
 
+from .run import NEEDS_RAY
+
 
 class NotForRay(Exception):
     """The batch cannot run on Ray; the message says what stands in the way, and where it comes from."""
@@ -17,7 +19,7 @@ def ray_itself() -> Any:
         import ray
         import ray.cloudpickle
     except ImportError as error:
-        raise NotForRay("running on Ray needs ray: pip install ray") from error
+        raise NotForRay(NEEDS_RAY) from error
     return ray
 
 

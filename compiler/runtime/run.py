@@ -11,9 +11,11 @@ import functools
 import hashlib
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,19 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
+NEEDS_RAY = "running on Ray needs ray: pip install ray"
+
+
 def place_of(on: str | None) -> tuple[bool, str]:
     """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
 
-    Raises: ValueError, if it says anything else.
+    Raises: ValueError, if it says anything else; and where ray is not installed, before any step has run.
     """
     kind, _, address = (on or "").partition("=")
     if kind != "ray" and on is not None:
         raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    if kind == "ray" and "ray" not in sys.modules and find_spec("ray") is None:
+        raise ValueError(NEEDS_RAY)
     return kind == "ray", address
 
 
