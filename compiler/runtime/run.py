@@ -146,8 +146,8 @@ class Run:
         return f"the budget of {dollars(self.budget)} is reached ({dollars(self.spent)} known)"
 
     def close(self, *, ended_well: bool) -> int:
-        """The run is over; a journal of a run in which all items have ended well is not needed any more, unless a run of
-        the whole workflow is still to come.
+        """The run is over; a journal of a run in which all items have ended well is not needed any more, unless a run
+        of the whole workflow is still to come.
 
         Answers how many answers the journal still holds for a run of the same inputs.
 
