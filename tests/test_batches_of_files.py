@@ -328,10 +328,10 @@ def test_a_share_of_failures_ends_the_batch_as_soon_as_more_have_failed(shape: s
     items([1, "bad", *range(18)])
     assert run(shape, {"error_handling": "continue", "tolerated_failures": "5%"})["error_count"] == 1
     items([1, "bad", *range(17)])
-    with pytest.raises(BatchEndedEarly, match=r"1 items failed, and tolerated_failures is 5%; "):
+    with pytest.raises(BatchEndedEarly, match=r"1 item failed, and tolerated_failures is 5%; "):
         run(shape, {"error_handling": "continue", "tolerated_failures": "5%"})
     items([1, *["bad"] * 100, *range(MANY)])
-    with pytest.raises(BatchEndedEarly, match="52 items failed, and tolerated_failures is 1%"):
+    with pytest.raises(BatchEndedEarly, match=r"5[2-5] items failed, and tolerated_failures is 1%"):
         run(shape, {"error_handling": "continue", "tolerated_failures": "1%"})
     assert run.outcome["count"] < MANY  # type: ignore[attr-defined]
     items([1, "bad", *range(MANY)])
