@@ -70,12 +70,13 @@ class Run:
         known: once it has ended well, what runs of the same inputs have left is not needed. `resume` None
         leaves it to each batch; `fresh` forgets what earlier runs of the same inputs have left; `budget` is in
         dollars; `limit` is how many items of every batch run; a run `in_part` does not run all of the workflow,
-        so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS", where parallel batches run on
+        so what it has journalled stays for one that does. `on` is "ray" or "ray=ADDRESS", where parallel batches run on
         a cluster; `on_options` says what a node's items need there (`num_cpus`, `num_gpus`, `memory`,
         `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
+        self.is_in_part = in_part
         self.is_on_ray, self.on_address = place_of(on)
         self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
@@ -98,7 +99,6 @@ class Run:
         self.has_ended_well = False
         """Whether it is over and no item is left."""
         self._inputs = None if inputs is None else dict(inputs)  # as it was given: steps write into their store
-        self._in_part = in_part
         self._folder = journal_folder
         self._journal: Journal | None = None
         self._lock = threading.Lock()
@@ -146,7 +146,8 @@ class Run:
         return f"the budget of {dollars(self.budget)} is reached ({dollars(self.spent)} known)"
 
     def close(self, *, ended_well: bool) -> int:
-        """The run is over; a journal of a run in which all items have ended well is not needed any more.
+        """The run is over; a journal of a run in which all items have ended well is not needed any more, unless a run
+        of the whole workflow is still to come.
 
         Answers how many answers the journal still holds for a run of the same inputs.
 
@@ -157,7 +158,7 @@ class Run:
             self.has_ended_well = ended_well and not self.is_incomplete
         if journal is None:
             return 0
-        return journal.close(ended_well=self.has_ended_well, in_part=self._in_part)
+        return journal.close(ended_well=self.has_ended_well and not self.is_in_part)
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)
