@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...diagnostics.diagnostic import for_log
 from .amount import ONCE, Range
@@ -105,7 +105,7 @@ def _summary(plan: Plan) -> Iterator[str]:
     if plan.time is not None:
         yield _spoken(plan.time)
     if plan.cluster is not None:
-        yield _nodes_said(plan.cluster, plan.time)
+        yield _nodes_said(plan.cluster, plan)
     if plan.tokens is not None:
         yield from _token_lines(plan.tokens, plan.price)
         yield f"tokens are estimated as {METHOD}; no tokenizer was asked"
@@ -118,15 +118,31 @@ def _summary(plan: Plan) -> Iterator[str]:
             yield meaning
 
 
-def _nodes_said(cluster: Cluster, time: TimeBounds | None) -> str:
+def _nodes_said(cluster: Cluster, plan: Plan) -> str:
+    time = plan.time
     nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
     costs = [None if time is None else cluster.cost(seconds) for seconds in (time or ())[:2]]
     if not costs:
-        return f"{nodes}; for how long is not known: say --item-time"
+        options = list(dict.fromkeys(_options_for_time(plan.nodes)))
+        wanted = f"is not known: say {' '.join(options[:4])}" if options else "depends on what is not known yet"
+        return f"{nodes}; for how long {wanted}"
     if costs[0] is None or costs[1] is None:
         return f"{nodes}; what they cost is not known: say --node-price, by the hour"
     first = money(costs[0]) if money(costs[0]) == money(costs[1]) else f"{money(costs[0])} to {money(costs[1])}"
     return f"{nodes} cost {first} for as long"
+
+
+def _options_for_time(nodes: Sequence[Node]) -> Iterator[str]:
+    """The options that say how long those of `nodes` take of which only that is not known. Items have one for all."""
+    for node in nodes:
+        if node.time is not None or node.runs != ONCE:
+            continue
+        if node.items is None and node.inner:
+            yield from _options_for_time(node.inner)
+        elif node.items is None and not node.not_walked:
+            yield f"--item-time {node.path}=TIME"
+        elif node.items is not None and node.items.high.value is not None:
+            yield "--item-time TIME"
 
 
 def shown(seconds: float) -> str:
