@@ -50,7 +50,7 @@ def batch_facts(
         node=node,
         type=node_type,
         shape=shape_of(parallel=node.batch.parallel, is_async=node_type.is_async),
-        budget=_budget_of(node.batch, budgets),
+        budget=budget_of(node.batch, budgets),
         ray_options=ray_options_of(node.id, ray_options, parallel=node.batch.parallel),
     )
 
@@ -116,7 +116,7 @@ def _budgets_of_child(ir: SourceIR, folder: Path) -> list[Diagnostic]:
     return report.found
 
 
-def _budget_of(spec: BatchSpec, budgets: Mapping[str, Budget]) -> Budget | None:
+def budget_of(spec: BatchSpec, budgets: Mapping[str, Budget]) -> Budget | None:
     """What the rate of an annotation stands for, if it is a name and there is such a one."""
     return budgets.get(spec.rate) if spec.names_a_budget and spec.rate is not None else None
 
