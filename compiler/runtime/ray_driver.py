@@ -254,7 +254,7 @@ class Driver:
 
     def _settle_unusual(self, call: Call, outcome: Outcome) -> None:
         call.error, call.exception, call.seconds = outcome.error, outcome.exception, outcome.seconds
-        call.attempt = outcome.attempt
+        call.attempt, call.noted = outcome.attempt, outcome.noted
         if outcome.result is not None:
             call.result = _completed(call, outcome.result)
         if outcome.warnings:
