@@ -114,6 +114,43 @@ def test_a_changed_workflow_is_told_with_a_diff_and_a_command(run: Run) -> None:
     assert "Good morning" in Path("made/nodes.py").read_text()
 
 
+def untyped(table: str) -> None:
+    """A workflow, lowered, whose step the `table` of node types gives a class, or not."""
+    node = {"id": "price", "type": "price", "params": {"of": "${item}"}, "batch": {"items": [1, 2]}}
+    Path("w.json").write_text(json.dumps({"nodes": [node]}))
+    Path("my.py").write_text("class Price:\n    def exec(self, order): ...\n")
+    Path("pyproject.toml").write_text(f"[tool.pflow-lower.nodes]\n{table}\n")
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [('prise = "my:Price"', "PFL336"), ('other = "my:Price"', "PFL330"), ('price = "my:No"', "PFL332")],
+)
+def test_a_program_that_a_class_is_missing_of_is_an_error_whatever_is_up_to_date(
+    run: Run, table: str, code: str
+) -> None:
+    untyped('price = "my:Price"')
+    assert run("w.json", "-o", "made", "--program").status == 0
+    assert run("w.json", "-o", "plain").status == 0
+    assert run("check").status == 0
+    untyped(table)
+    for arguments in ((), ("--update",), ()):
+        shown = run("check", "made", *arguments)
+        assert shown.status == 2 and f"error[{code}] price.type" in shown.out, shown
+        assert "1 cannot run" in shown.out and "could not be checked" not in shown.out
+    shown = run("check", "--update", "plain")
+    assert shown.status == 0 and f"warning[{code}] price.type" in shown.out, "its classes take any node"
+
+
+def test_what_lowering_warns_of_is_said_where_all_is_up_to_date(run: Run) -> None:
+    untyped('other = "my:Price"')
+    warned = run("w.json", "-o", "made").err
+    shown = run("check")
+    assert warned.startswith("w.json:1:") and shown.status == 0
+    assert shown.out.endswith("1 folder checked: 1 up to date\n")
+    assert shown.out.removesuffix("1 folder checked: 1 up to date\n") in warned
+
+
 def test_missing_and_orphaned_files_are_named(run: Run) -> None:
     workflow("greet.json")
     run("greet.json", "-o", "made", "--program")
@@ -370,6 +407,11 @@ def test_a_table_above_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
         ("[[lowerings]]\nworkflows = 'none.json'\nout = 'made'", "'none.json' matches no file"),
         ("[[lowerings]]\nworkflows = '*.jsn'\nout = 'made'", "'*.jsn' matches no file"),
         ("[[lowerings]]\nworkflows = '*.json'\nout = 'made'", "one.json and two.json are both written to made"),
+        (
+            "[[lowerings]]\nworkflows = 'one.json'\nout = 'made'\n"
+            "[[lowerings]]\nworkflows = '*.json'\nout = '{name}/../made'\nprogram = true\nmaps = true",
+            "one.json is written to made twice, in two ways: program, maps",
+        ),
         ("[[lowerings]]\nworkflows = '*.json'\nout = '../made'", "leads out of the folder of this table"),
         ("[[lowerings]]\nworkflows = '/etc/*.json'\nout = 'made'", "leads out of the folder of this table"),
         ("[[lowerings]]\nworkflows = '*.json'\nout = 'a/../../made'", "leads out of the folder of this table"),
@@ -389,6 +431,22 @@ def test_a_wrong_table_is_told(run: Run, table: str, said: str) -> None:
     shown = run("check")
     assert shown.status == 2
     assert "pflow-lower.toml" in shown.out and "PFL616" in shown.out and said in shown.out, shown.out
+
+
+def test_two_tables_that_say_different_things_of_one_folder_are_told(run: Run) -> None:
+    workflow("one.json")
+    for file, head, more in (
+        ("pyproject.toml", "tool.pflow-lower.lowerings", ""),
+        ("pflow-lower.toml", "lowerings", "program = true"),
+    ):
+        Path(file).write_text(f"[[{head}]]\nworkflows = 'one.json'\nout = 'made'\n{more}\n")
+    for flags in ((), ("--update",)):
+        shown = run("check", *flags)
+        assert shown.status == 2
+        assert shown.out.count("error[PFL616] one.json is written to made twice, in two ways: program; the first") == 1
+    Path("pyproject.toml").write_text(Path("pyproject.toml").read_text() + "program = true\n")
+    run("check", "--update")
+    assert run("check").status == 0, "the same twice does no harm"
 
 
 def test_unknown_keys_are_told_in_their_order(run: Run) -> None:

@@ -236,3 +236,18 @@ def test_diff_compares_what_stands_alone(run: Run, tmp_path: Path, monkeypatch: 
     write(tmp_path / "new.json", start("./gone.json", {"a": 1}))
     done = run("diff", "old.json", "new.json")
     assert "PFL340" not in done.out + done.err
+
+
+def test_a_budget_that_the_child_names_is_looked_for_at_the_child(tmp_path: Path) -> None:
+    node = {**NODE, "batch": {"items": ["${name}"], "rate": "api"}}
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "sub" / "child.json", node, inputs={"name": {"type": "string"}})
+    parent = write(tmp_path / "wf.json", start("./sub/child.json", {"name": "Ada"}))
+    table = '[rates]\napi = "5/min"\n'
+    errors = [line for line in said(parent) if line.startswith("error")]
+    assert [line[:14] for line in errors] == ["error[PFL340] "] and 'no budget is called "api"' in errors[0]
+    (tmp_path / "sub" / "pflow-lower.toml").write_text(table, encoding="utf-8")
+    assert not [line for line in said(parent) if line.startswith("error")]
+    (tmp_path / "sub" / "pflow-lower.toml").write_text(table.replace("5/min", "often"), encoding="utf-8")
+    errors = [line for line in said(parent) if line.startswith("error")]
+    assert [line[:14] for line in errors] == ["error[PFL340] "] and "'often' is not a rate" in errors[0]

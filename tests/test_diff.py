@@ -299,6 +299,72 @@ def test_an_old_version_that_was_broken_does_not_hide_the_others(diff: Run, repo
     assert "flows/bad.json:1:12: error[PFL201]" in shown.err
 
 
+RATED = {
+    "nodes": [
+        {
+            "id": "ask",
+            "type": "mine",
+            "params": {"text": "${item}"},
+            "batch": {"items": [1, 2], "parallel": True, "rate": "api"},
+        }
+    ]
+}
+TABLES = """\
+[tool.pflow-lower.rates]
+api = "20/s"
+[tool.pflow-lower.nodes]
+mine = { class = "shop.nodes:Mine", async = true, params = { text = "str" } }
+[tool.pflow-lower.on]
+ask = { num_cpus = 2 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"20/s"', '"1/min"', ["schedule  batch.rate: 20/s -> 1/min  (flows/rated.json:1:"]),
+        ('"20/s"', '{ rate = "20/s", max_concurrent = 2 }', ["batch.rate: 20/s -> 20/s, 2 at a time"]),
+        (":Mine", ":Yours", ["breaking  type: shop.nodes:Mine -> shop.nodes:Yours"]),
+        ("async = true, ", "async = false, ", ["behaviour, schedule  type: async = true -> async = false"]),
+        ("async = true, ", "", ["type: async = true -> async as the class is"]),
+        ('"str"', '"int"', ['behaviour  type: {"text": "str"} -> {"text": "int"}']),
+        ("mine =", "thine =", ["breaking  type: shop.nodes:Mine -> no class in a table"]),
+        ("num_cpus = 2", "num_cpus = 4", ['schedule  batch: {"num_cpus": 2} -> {"num_cpus": 4}']),
+        ('"20/s"', '"20/s"\nother = "1/s"', []),
+        ("[tool.pflow-lower.on]", "[project]\nname = 'x'\n[tool.pflow-lower.on]", []),
+    ],
+)
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_tables_say_is_compared(
+    diff: Run, repository: Path, old: str, new: str, said: list[str], committed: bool
+) -> None:
+    Path("flows/rated.json").write_text(json.dumps(RATED))
+    Path("pyproject.toml").write_text(TABLES)
+    commit()
+    assert old in TABLES
+    Path("pyproject.toml").write_text(TABLES.replace(old, new))
+    if committed:
+        commit()
+    shown = diff("--git", "HEAD~1..HEAD" if committed else "HEAD")
+    assert shown.status == 0 and all(text in shown.out for text in said), shown
+    assert (shown.out == "no workflow has changed\n") == (not said)
+    assert diff("--git", "HEAD~1..HEAD" if committed else "HEAD", "flows/greet.json").out == "no workflow has changed\n"
+
+
+def test_a_budget_in_a_file_of_its_own_is_that_of_its_version(diff: Run, repository: Path) -> None:
+    Path("flows/rated.json").write_text(json.dumps(RATED))
+    Path("flows/pflow-lower.toml").write_text('[rates]\napi = "20/s"\n')
+    commit()
+    assert diff("--git", "HEAD~1..HEAD").out.startswith("flows/rated.json: a new workflow")
+    Path("pyproject.toml").write_text('[tool.pflow-lower.rates]\napi = "1/min"\n')
+    assert diff("--git", "HEAD").out == "no workflow has changed\n", "the nearest table counts"
+    Path("flows/pflow-lower.toml").unlink()
+    assert "batch.rate: 20/s -> 1/min" in diff("--git", "HEAD").out
+    Path("pyproject.toml").unlink()
+    shown = diff("--git", "HEAD")
+    assert shown.status == 2 and "no budget is called" in shown.err
+
+
 @pytest.mark.parametrize("revision", ["nonsense", "--output=x", "main..nonsense", "HEAD:flows"])
 def test_a_revision_that_git_does_not_know(diff: Run, repository: Path, revision: str) -> None:
     shown = diff(f"--git={revision}")

@@ -269,6 +269,7 @@ def test_no_command_of_pflow_minds_our_keys(place: Place) -> None:
         ["run", flow, "folder=.", "--dry-run"],
         ["run", flow, "folder=.", "--report"],
         ["run", flow, "folder=.", "--only", "first"],
+        ["run", flow, "folder=."],  # it need not do `first` again
         ["report"],
         ["mermaid", flow],
         ["save", flow, "--name", "saved"],
@@ -277,7 +278,24 @@ def test_no_command_of_pflow_minds_our_keys(place: Place) -> None:
     ):
         status, out, said = place.command("pflow_lower", "pflow", *command)
         assert status == 0, f"{command}: {out} {said}"
-    assert place.calls()["second-n0"] == 2 and place.calls()["first-n0"] == 3 and place.journals() == []
+    assert place.calls()["second-n0"] == 3 and place.calls()["first-n0"] == 3 and place.journals() == []
+
+
+def test_what_only_one_step_did_is_kept_for_the_run_of_all(place: Place) -> None:
+    keys = ["resume: true"]
+    place.write(first=keys, second=keys)
+    (place.folder / "key").touch()
+    assert place.run("./flow.pflow.md")[0] == 0  # `--only` takes what the steps before have given from such a run
+    assert place.journals() == []
+    (place.folder / "key").unlink()
+    assert place.run("./flow.pflow.md")[0] == 1
+    (place.folder / "key").touch()
+    status, _, said = place.run("./flow.pflow.md", "--only", "second")
+    assert status == 0 and sorted(place.new) == ["second-n6", "second-n7", "second-n8", "second-n9"]
+    assert "20 items of flow.pflow.md that ended well are in the journal; run all of it to do only the others" in said
+    status, _, said = place.run("./flow.pflow.md")
+    assert status == 0 and not place.new, "all of it was paid for"
+    assert place.journals() == []
 
 
 CHILD = """\

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 import pflow_lower
+from pflow_lower import pipeline
+from pflow_lower.emit.emit import summary
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 
@@ -63,3 +65,17 @@ def test_what_a_program_cannot_do_is_said_with_everything_else() -> None:
     with pytest.raises(pflow_lower.LowerError) as caught:
         pflow_lower.lower({"nodes": [node]}, program=True)
     assert [found.code for found in caught.value.diagnostics] == ["PFL330", "PFL450"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ({}, "one at a time, stops at the first failure"),
+        ({"parallel": True, "error_handling": "continue"}, "up to 10 at once, goes on after failures"),
+        ({"max_retries": 3}, "one at a time, 3 attempts, stops at the first failure"),
+        ({"max_retries": 2, "retry_wait": 1.5}, "one at a time, 2 attempts, 1.5 s apart, stops at the first failure"),
+    ],
+)
+def test_how_a_batch_runs_in_a_few_words(batch: dict[str, object], said: str) -> None:
+    node = {"id": "a", "type": "shell", "params": {"command": "date"}, "batch": {"items": [1], **batch}}
+    assert summary(pipeline.run({"nodes": [node]}).lowered.batches[0]) == said

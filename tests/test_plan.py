@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -491,6 +492,70 @@ def test_the_keys_of_a_batch_count_where_its_node_starts_a_workflow(tmp_path: Pa
     assert "calls start at most as often as 1/min" in text and "an attempt is given up after 90 s" in text
     assert "after a failure, the next run does only the items that are left" in text
     assert "takes 2 min" in text, "the third item starts two minutes after the first"
+
+
+RATES = '[tool.pflow-lower.rates]\napi = { rate = "1/min", max_concurrent = 3 }\nslow = "1/min"\n'
+
+
+def limited(folder: Path, ids: str = "b", *, to: str = "api", parallel: bool = True) -> str:
+    """A workflow in `folder` whose nodes, one after the other, have six items each under the budget `to`."""
+    folder.mkdir(exist_ok=True)
+    keys = {"items": [1, 2, 3, 4, 5, 6], "parallel": parallel, "rate": to}
+    nodes = [{"id": name, "type": "shell", "params": {"command": "echo ${item}"}, "batch": keys} for name in ids]
+    edges = [{"from": one, "to": other} for one, other in pairwise(ids)]
+    (folder / "w.json").write_text(json.dumps({"nodes": nodes, "edges": edges}))
+    return str(folder / "w.json")
+
+
+def test_the_numbers_of_a_named_budget_count(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(RATES)
+    made = plan(limited(tmp_path), times=Times(each=0.01))
+    text = as_text(made)
+    assert made.nodes[0].in_flight == 3 and "3 at a time" in text
+    assert made.time is not None and made.time.low == 5 * 60, "the sixth starts five minutes after the first"
+    assert "calls start at most as often as 1/min, shared by all that name the budget api" in text
+    assert "at most 3 at a time, shared by all that name the budget api" in text
+    made = plan(limited(tmp_path), times=Times(each=1000))
+    assert made.time is not None and made.time.low == 2000
+
+
+def test_nodes_under_one_budget_share_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(RATES)
+    made = plan(limited(tmp_path, "abc", to="slow"), times=Times(each=0.01))
+    assert made.time is not None and made.time.low == 17 * 60
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+@pytest.mark.parametrize("to", ["slow", "1/min"])
+def test_a_limit_is_shared_by_what_the_items_of_a_batch_start(tmp_path: Path, parallel: bool, to: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(RATES)
+    limited(tmp_path / "sub", to=to)
+    keys = {"items": [1, 2, 3], "parallel": parallel}
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "sub/w.json"}, "batch": keys}
+    (tmp_path / "wf.json").write_text(json.dumps({"nodes": [node]}))
+    made = plan(str(tmp_path / "wf.json"), times=Times(each=0.01))
+    assert made.time is not None and made.time.low == made.time.high == 17 * 60
+
+
+def test_a_workflow_below_has_the_budgets_of_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(RATES)
+    limited(tmp_path / "sub", to="slow")
+    (tmp_path / "sub/pyproject.toml").write_text(RATES.replace("1/min", "1/h"))
+    node = {"id": "one", "type": "workflow", "params": {"workflow": "sub/w.json"}}
+    (tmp_path / "wf.json").write_text(json.dumps({"nodes": [node]}))
+    made = plan(str(tmp_path / "wf.json"), times=Times(each=0.01))
+    assert made.time is not None and made.time.low == 5 * 3600
+
+
+def test_a_limit_of_what_may_be_skipped_makes_only_the_longest_way_longer(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(RATES)
+    limited(tmp_path, "bc", to="slow")
+    written = json.loads((tmp_path / "w.json").read_text())
+    first = {"id": "a", "type": "shell", "params": {"command": "true"}}
+    edges = [{"from": "a", "to": "b"}, {"from": "a", "to": "c", "action": "error"}]
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": [first, *written["nodes"]], "edges": edges}))
+    made = plan(str(tmp_path / "w.json"), times=Times(each=0.01, of_node={"a": (1.0,)}))
+    assert made.time is not None and round(made.time.low) == round(made.time.high) == 301
 
 
 def test_a_required_input_that_is_not_given_is_named() -> None:

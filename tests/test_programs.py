@@ -675,6 +675,28 @@ def test_a_program_has_its_journal_where_the_table_says(project: Path, called: s
     assert not journal.exists()
 
 
+def test_a_class_called_like_the_generated_one_tries_again_and_an_output_of_several_parts(project: Path) -> None:
+    (project / "flows" / "own.py").write_text(
+        "from pocketflow import Node\n\nclass ShoutBatch(Node):\n"
+        "    def prep(self, shared): return self.params['w']\n"
+        "    def exec(self, word):\n"
+        "        if self.cur_retry < self.max_retries - 1: raise RuntimeError('not yet')\n"
+        "        return f'{word}, try {self.cur_retry + 1}'\n"
+        "    def post(self, shared, word, said): shared['said'] = said\n"
+    )
+    node = {"type": "own:ShoutBatch", "params": {"w": "${item}"}, "retry": {"max": 3}}
+    batch = {**node, "id": "shout", "batch": {"items": ["a", "b"]}}
+    last = {**node, "id": "last", "params": {"w": "c"}, "retry": {"max": 2}}
+    output = "${last.said}; ${shout.count} more"
+    ir = {
+        "nodes": [batch, last],
+        "edges": [{"from": "shout", "to": "last"}],
+        "outputs": {"all": {"source": output}, "said": {"source": "${shout.results[1].said}"}},
+    }
+    printed = outputs(run(lower(ir, project, "gen"), cwd=project))
+    assert printed == {"all": "c, try 2; 2 more", "said": "b, try 3"}
+
+
 def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) -> None:
     """Somebody may have mended the class in between, and must not wonder where its old answers come from."""
     flow = lower(WORDS, project, "gen")

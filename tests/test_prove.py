@@ -130,7 +130,8 @@ def test_the_clock_stands_still_wherever_a_batch_waits() -> None:
     with virtual_time() as made:
         assert stopping.time is made.time
         assert attempts.perf_counter == made.time.perf_counter
-        assert stopping.threading is schedule.threading is made.threading
+        assert stopping.Latch == schedule.Latch == made.threading.Event
+        assert schedule.threading is made.threading
     assert made.time not in (stopping.time, attempts.perf_counter)
 
 

@@ -121,6 +121,21 @@ def test_results_are_byte_for_byte_those_of_this_process(items: list[str]) -> No
     assert shown(outcome(items, {})) == shown(outcome(items, {}, on=None))
 
 
+class Same(Node):  # type: ignore[misc]
+    """Answers the very same object, whatever the item."""
+
+    answer = {"same": True}  # noqa: RUF012  that is the point
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared.update(self.answer)
+        shared._root["b"] = self.answer
+
+
+def test_an_answer_that_items_share_is_each_items_own_result() -> None:
+    found = outcome(list(range(300)), {"max_concurrent": 2}, inner=Same())
+    assert [(result["same"], result["item"]) for result in found["results"]] == [(True, n) for n in range(300)]
+
+
 def test_what_is_large_is_sent_to_a_worker_once_by_reference() -> None:
     items, large = list(map(str, range(50))), "x" * (MOST_IN_CODE + 1)
     assert shown(outcome(items, {}, large=large)) == shown(outcome(items, {}, on=None, large=large))

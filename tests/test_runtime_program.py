@@ -216,6 +216,24 @@ def test_programs_and_pflow_lower_run_refuse_the_same(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["ray", "ray=10.0.0.1:6379"])
+def test_ray_that_is_not_installed_is_said_before_the_first_step(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: None)
+
+    class Paid(pocketflow.Node):  # type: ignore[misc]
+        def exec(self, prep_res: Any) -> None:
+            raise AssertionError("it has run")
+
+    status, _, err = run("run", "w.pflow.md", "--on", place)
+    assert status == 2 and "running on Ray needs ray: pip install ray" in err
+    flow = Workflow(start=Step("one", Paid()))
+    assert run_program(lambda: flow, {}, lambda shared: {}, ["--on", place]) == 2
+    assert capsys.readouterr().err == "error: running on Ray needs ray: pip install ray\n"
+
+
 def test_a_budget_is_an_amount_with_or_without_its_sign() -> None:
     assert dollars("2.50") == dollars("$2.50") == 2.5
 

@@ -110,6 +110,25 @@ def places_of(text: str, source: str, *, is_json: bool) -> list[tuple[int, int]]
     return [found.span() for pattern in patterns for found in re.finditer(pattern, source)]
 
 
+def test_what_a_path_of_results_captures_comes_from_there() -> None:
+    """The lines of lowered.json under "classify": `out` is read for the results, `folder` for the items."""
+    compiled = compiled_of("files")
+    text = compiled.files["lowered.json"].split("\n")
+    maps = maps_of(compiled.lowered, compiled.marked)
+    places = {
+        name: at_line(
+            maps["lowered.json"], 1 + next(n for n, line in enumerate(text) if line.startswith(f'        "{name}":'))
+        )
+        for name in ("folder", "out", "style", "inner")
+    }
+    assert {name: (found[0].rule, found[0].path[2:]) for name, found in places.items()} == {
+        "folder": ("items", ("batch", "items")),
+        "out": ("results", ("batch", "results")),
+        "style": ("capture", ("params", "prompt")),
+        "inner": ("call", ("type",)),
+    }
+
+
 def mapped_to(maps: dict[str, list[Mapped]], path: tuple[Any, ...]) -> list[Mapped]:
     return [found for mapped in maps.values() for found in mapped if found.path == path]
 

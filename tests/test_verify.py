@@ -173,7 +173,19 @@ def break_parameter(ir: LoweredIR, key: str, start: tree.Start) -> LoweredIR:
     return break_batch(ir, parameters=tuple(changed))
 
 
+def add_parameter(ir: LoweredIR, value: tree.Value) -> LoweredIR:
+    parameters = ir.batches[0].parameters
+    return break_batch(ir, parameters=(*parameters, parameters[0]._replace(key="env", value=value)))
+
+
+def template(start: tree.Start, offset: int = 0) -> tree.Template:
+    """`${style}`, read from `start`, which stands at `offset` if one believes it."""
+    lookup = tree.Lookup(start, (), "style")
+    return tree.Template("${style}", (tree.Choice((lookup,), "${style}", offset),))
+
+
 CAPTURE = lowered_ir().batches[0].captures[0]
+MOVED = template(tree.Captured("style"), 1)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +200,7 @@ CAPTURE = lowered_ir().batches[0].captures[0]
         (lambda ir: ir._replace(batches=()), "not those of the steps"),
         (lambda ir: ir._replace(steps=ir.steps[:1]), "1 steps stand for 2 nodes"),
         (lambda ir: ir._replace(batches=ir.batches * 2), "one name"),
+        (lambda ir: ir._replace(steps=(ir.steps[0], ir.steps[1]._replace(number=2))), "step 1 is read, number 2"),
         (lambda ir: ir._replace(edges=(Edge("write", "gone"),)), "write to gone"),
         (lambda ir: ir._replace(start="gone"), "starts at gone"),
         (lambda ir: break_batch(ir, captures=ir.batches[0].captures * 2), "captured names"),
@@ -204,6 +217,17 @@ CAPTURE = lowered_ir().batches[0].captures[0]
             lambda ir: break_batch(ir, items=ir.batches[0].parameters[0].value),
             "items: .*item} is not read from the store",
         ),
+        (
+            lambda ir: break_batch(ir, results=ir.batches[0].parameters[0].value),
+            "results: .*item} is not read from the store",
+        ),
+        (lambda ir: break_batch(ir, results=tree.Literal("out.jsonl")), "its results go somewhere else"),
+        (lambda ir: break_batch(ir, results=MOVED), "results: .*style} does not stand at 1"),
+        (lambda ir: break_batch(ir, item_name=template(tree.Own("own"))), "style} is not an input of the node"),
+        (lambda ir: break_batch(ir, item_name=template(tree.Captured("gone"))), "style} is not captured, as gone"),
+        (lambda ir: break_batch(ir, item_name=MOVED), "inputs: .*style} does not stand at 1"),
+        (lambda ir: add_parameter(ir, tree.Object((("a", MOVED),))), "env.a: .*style} does not stand at 1"),
+        (lambda ir: add_parameter(ir, tree.List((MOVED,))), "env: .*style} does not stand at 1"),
         (
             lambda ir: ir._replace(outputs=(LoweredOutput("x", ir.batches[0].parameters[0].value),)),
             "output x: .*item} is not read from the store",

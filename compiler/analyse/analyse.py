@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..diagnostics.diagnostic import Diagnostic
+from ..diagnostics.diagnostic import Diagnostic, LowerError
 from ..ir.batch_spec import BatchSpec
 from ..ir.lowered import Budget, Shape, shape_of
 from ..ir.report import DiagnosticCollector, nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
-from ..node_types.run_tables import ray_options_of
+from ..node_types.run_tables import budgets_for, ray_options_of
 from .child_workflows import Children, check_children_of_program
 from .program import check_program
 from .references import check_references
@@ -65,7 +65,7 @@ def analyse(
     """
 
     def check(workflow: SourceIR, children: Children) -> list[Diagnostic]:
-        return check_references(workflow, types, children)
+        return [*check_references(workflow, types, children), *_budgets_of_child(workflow, children.folder)]
 
     children = Children(file, check) if file is not None else None
     found = check_references(ir, types, children)
@@ -79,8 +79,7 @@ def analyse(
             _check_class(node, node_type, report)
         if node.batch is None:
             continue
-        if node.batch.names_a_budget and node.batch.rate not in budgets:
-            _refuse_budget(node, node.batch.rate or "", budgets, report)
+        _check_budget(node, budgets, report)
         batches.append(
             BatchFacts(
                 node=node,
@@ -98,12 +97,28 @@ def analyse(
     return Facts(batches=tuple(batches), types=known), [*found, *report.found]
 
 
+def _budgets_of_child(ir: SourceIR, folder: Path) -> list[Diagnostic]:
+    """What is wrong with the named rates of a workflow in `folder` that a node starts."""
+    named = [node for node in ir.nodes if node.batch is not None and node.batch.names_a_budget]
+    try:
+        budgets = budgets_for(folder) if named else {}
+    except LowerError as error:
+        return list(error.diagnostics)
+    report = DiagnosticCollector(ir.document)
+    for node in named:
+        _check_budget(node, budgets, report)
+    return report.found
+
+
 def budget_of(spec: BatchSpec, budgets: Mapping[str, Budget]) -> Budget | None:
     """What the rate of an annotation stands for, if it is a name and there is such a one."""
     return budgets.get(spec.rate) if spec.names_a_budget and spec.rate is not None else None
 
 
-def _refuse_budget(node: SourceNode, name: str, budgets: Mapping[str, Budget], report: DiagnosticCollector) -> None:
+def _check_budget(node: SourceNode, budgets: Mapping[str, Budget], report: DiagnosticCollector) -> None:
+    name = node.batch.rate if node.batch is not None and node.batch.names_a_budget else None
+    if name is None or name in budgets:
+        return
     guess = nearest(name, budgets)
     known = f"the budgets are {', '.join(sorted(budgets))}" if budgets else "no table has any"
     help = (

@@ -67,17 +67,16 @@ class Children:
     """The workflows that those of one file start. `check` says what is wrong with each of them in turn."""
 
     def __init__(self, file: Path, check: Check, above: tuple[Path, ...] = (), seen: _Seen | None = None) -> None:
-        self._folder = file.parent
+        self.folder = file.parent
+        """Where the one file stands."""
         self._check = check
         self._way = (*above, _real(file))
         self._seen = seen or _Seen()
 
     def read(self, name: str, shown_in: str) -> _Read:
         """The workflow that a node calls `name`, in the workflow whose own name is `shown_in`."""
-        file = self._folder / name
-        if not regular_files.may_lead_outside() and not regular_files.is_below(
-            file, regular_files.top_of(self._folder)
-        ):
+        file = self.folder / name
+        if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(self.folder)):
             problem = "was not looked at: it is outside of the repository (or of the workflow's folder)"
             return _Read(None, problem, Severity.WARNING, regular_files.HELP)
         real = _real(file)
@@ -95,7 +94,7 @@ class Children:
         shown = os.path.normpath(os.path.join(os.path.dirname(shown_in), name))
         help = ""
         try:
-            content = regular_files.read_beside(file, self._folder, most=self._seen.left)
+            content = regular_files.read_beside(file, self.folder, most=self._seen.left)
             self._seen.left -= len(content)
             document = load.from_bytes(content, shown, folder=file.parent)
         except (OSError, ValueError) as error:
@@ -128,7 +127,7 @@ class Children:
 
         "" if there is none; `seen` are the files that were looked at for one.
         """
-        file = self._folder / name
+        file = self.folder / name
         ir = self.read(name, shown_in).ir
         if ir is None or _real(file) in seen:
             return ""
@@ -160,7 +159,7 @@ class Children:
 
     def _results_in(self, name: str, shown_in: str, seen: set[Path]) -> Iterator[tuple[str, SourceNode]]:
         """Those of the workflow `name` and those below; each file is looked at once, whoever starts it."""
-        file = self._folder / name
+        file = self.folder / name
         ir = self.read(name, shown_in).ir
         if ir is None or _real(file) in seen:
             return

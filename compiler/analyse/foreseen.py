@@ -112,9 +112,10 @@ def check_actions(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfa
         report.warn("PFL328", ("edges", index, "action"), message, help=help)
 
 
-def missing_in_items(node: SourceNode, reference: Reference) -> str:
-    """Why a reference to the item finds nothing in some item that is written out; "" if each may have it."""
-    items = node.batch.items if node.batch is not None and node.batch.inner is None else None
+def missing_in_items(node: SourceNode, reference: Reference, then: str) -> str:
+    """That a reference to the item finds nothing in some item that is written out, and what `then` happens; "" if each
+    may have it."""
+    items = node.batch.items if node.batch is not None else None
     if not isinstance(items, list):
         return ""
     lost = [index for index, item in enumerate(items) if not _may_have(item, reference)]
@@ -122,7 +123,7 @@ def missing_in_items(node: SourceNode, reference: Reference) -> str:
         return ""
     which = "every item" if len(lost) == len(items) else f"items[{lost[0]}]"
     more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items) else ""
-    return f"{reference} is not there in {which}{more}: the item fails"
+    return f"{reference} is not there in {which}{more}: {then}"
 
 
 def _may_have(value: Any, reference: Reference) -> bool:

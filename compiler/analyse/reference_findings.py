@@ -31,6 +31,11 @@ class ReferenceUse(NamedTuple):
         """Report a warning."""
         self.report.warn(code, self.site.path, message, text=self._spelling, help=help)
 
+    def fails(self, code: str, message: str, help: str = "") -> None:
+        """Report that a run finds nothing there: a warning where pflow accepts it, an error in a key that is ours."""
+        is_refused = self.site.is_ours and not self.has_fallback
+        (self.error if is_refused else self.warn)(code, message, help)
+
     @property
     def _spelling(self) -> str:
         """What to look for in the source: the expression, or the reference inside a dynamic index."""

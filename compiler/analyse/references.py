@@ -24,6 +24,7 @@ from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
+from .item_names import check_item_names
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .pflow_interfaces import Interfaces, check_output, check_parameters
@@ -95,6 +96,7 @@ class _Checker:
         check_unreachable(self.ir, self.report, self.order)
         check_results_files(self.ir, self.report, self.order, self.children)
         check_items(self.ir, self.report, self.nodes)
+        check_item_names(self.ir, self.report)
         check_actions(self.ir, self.report, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
@@ -188,7 +190,7 @@ class _Checker:
         return finding is not None
 
     def _fails(self, use: ReferenceUse, node: SourceNode) -> None:
-        """Warn of a reference that pflow accepts but will not find when the node runs."""
+        """Report a reference that will not be found when the node runs: a warning, where pflow accepts it."""
         site, reference = use.site, use.reference
         root = reference.root
         if root in self.inputs or root in self.nodes:
@@ -199,39 +201,44 @@ class _Checker:
             if root not in outer:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
                 use.error("PFL327", what)
+            elif missing := self._missing_in_items(use, node, "there is nothing to go through"):
+                use.fails("PFL322", missing)
             return
         if root in node.inputs and root not in node.aliases:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
             of_the_batch = site.path[2:3] == ("batch",)
             if of_the_batch or (in_inputs and root not in self.aliases):
                 what = f"{reference} is a key of `inputs`, which is filled in only after this is read"
-                use.warn("PFL322", what)
+                use.fails("PFL322", what)
             return
         if root in node.aliases or (root == INDEX and node.batch is not None):
+            then = "it has no name" if site.is_ours else "the item fails"
             if site.kind in (SiteKind.ITEMS, SiteKind.FILE):
                 why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
                 what = f"{reference} is read before there is an item: {why}"
-                use.warn("PFL321", what)
-            elif missing := self._missing_in_items(use, node):
-                use.warn("PFL322", missing)
+                use.fails("PFL321", what)
+            elif missing := self._missing_in_items(use, node, then):
+                use.fails("PFL322", missing)
         elif root == ITERATION:
             if not node.loop:
-                use.warn("PFL321", f"{reference} only exists in a loop node")
+                use.fails("PFL321", f"{reference} only exists in a loop node")
         elif root == INDEX:
             what = f"{reference} only exists in the params of a batch node"
-            use.warn("PFL321", what)
+            use.fails("PFL321", what)
         elif root in self.aliases:
             what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
             help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
-            use.warn("PFL321", what, help)
+            use.fails("PFL321", what, help)
 
-    def _missing_in_items(self, use: ReferenceUse, node: SourceNode) -> str:
-        """Why a reference to the item finds nothing in some of them, where nothing stands in for it."""
+    def _missing_in_items(self, use: ReferenceUse, node: SourceNode, then: str) -> str:
+        """Why a reference to the item finds nothing in some of them, where nothing stands in for it; `then` follows."""
         root = use.reference.root
         is_item = node.batch is not None and root == node.batch.alias and is_name(root)
         if not is_item or self.ir.permissive or use.has_fallback or root in node.inputs:
             return ""
-        return missing_in_items(node, use.reference)
+        if node.batch is not None and node.batch.inner is not None and use.site.kind is not SiteKind.INNER_ITEMS:
+            return ""  # an item without inner ones has no parameters
+        return missing_in_items(node, use.reference, then)
 
     def _bare_node(self, use: ReferenceUse) -> bool:
         reference = use.reference

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..ir.known_to_pflow import ours_in
 from ..ir.paths import Path
 from ..ir.template import Template, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
@@ -36,6 +37,12 @@ class TemplateSite(NamedTuple):
     node: SourceNode | None
     path: Path
     template: Template
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it stands in a key of a batch that pflow does not have."""
+        batch = self.node.data.get("batch") if self.node is not None and self.path[2:3] == ("batch",) else None
+        return batch is not None and self.path[3] in ours_in(batch)
 
 
 def template_sites(ir: SourceIR) -> Iterator[TemplateSite]:

@@ -85,6 +85,7 @@ CODES: dict[str, str] = {
     "PFL326": "first item without a result before it",
     "PFL327": "item of an inner batch that is not there yet",
     "PFL328": "edge that is never taken",
+    "PFL329": "items that their key does not tell apart",
     # analyse: node types
     "PFL330": "unknown node type",
     "PFL331": "node class that cannot be looked at",

@@ -22,6 +22,7 @@ from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import is_mcp
+from .batch_names import as_shown_to_validator, as_written
 from .pflow_values import WORKFLOW_FILE
 from .versions import Unsupported, installed, supported_here
 
@@ -113,7 +114,6 @@ def _shown_what_it_knows(validator: Any) -> Iterator[None]:
     It reads their files itself and then calls its own `validate` with each, as it does in a run, where `install`
     has put the adapter's in that place.
     """
-    from .batch_names import as_shown_to_validator
 
     def validate(ir: Any, extracted_params: Any = None, *arguments: Any, **keywords: Any) -> Any:
         return original(as_shown_to_validator(ir, extracted_params or {}), extracted_params, *arguments, **keywords)
@@ -150,7 +150,7 @@ def _finding(said: Any, node: SourceNode | None, ir: SourceIR) -> Diagnostic:
     return Diagnostic(
         code="PFL390",
         severity=Severity.ERROR,
-        message=str(said.message).strip().rstrip("."),
+        message=as_written(ir.data, said.node_id or "", str(said.message)).strip().rstrip("."),
         where=_node_of(said),
         file=ir.name,
         position=ir.position(path) if path else None,

@@ -18,6 +18,8 @@ from ..ir.template import parse, strings
 from .messages import say
 from .result_files import with_texts, without_files
 
+_A_FILE = "items.jsonl"
+"""Stands for a path with references in it, which pflow does not see: they are looked at with our keys."""
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"?|(?<![\w.-])([A-Za-z_]\w*)(?![\w-])')
 
 
@@ -78,8 +80,9 @@ def as_pflow_knows_it(ir: Any, given: Collection[str] = ()) -> Any:
         return ir
     declared = declared_names(ir, given)
     nodes = [_known_node(node, declared) for node in ir["nodes"]]
-    same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
-    return without_our_keys(without_files(ir if same else {**ir, "nodes": nodes}))
+    shown = without_files(_with(ir, nodes))
+    inputs = ir.get("inputs") or {}
+    return without_our_keys(_with(shown, [_reading(node, inputs) for node in shown["nodes"]]))
 
 
 def as_shown_to_validator(ir: Any, given: Collection[str]) -> Any:
@@ -95,15 +98,41 @@ def without_our_keys(ir: Any) -> Any:
     """`ir` without the batch keys that only pflow-lower knows: `ir` itself, if it uses none of them."""
     if not (isinstance(ir, Mapping) and isinstance(ir.get("nodes"), list)):
         return ir
-    nodes = [{**node, "batch": without_ours(node["batch"])} if our_keys(node) else node for node in ir["nodes"]]
-    same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
-    return ir if same else {**ir, "nodes": nodes}
+    return _with(
+        ir, [{**node, "batch": without_ours(node["batch"])} if our_keys(node) else node for node in ir["nodes"]]
+    )
 
 
 def our_keys(node: Any) -> tuple[str, ...]:
     """The keys of a node's annotation, as far as it is one, that only pflow-lower knows."""
     batch = node.get("batch") if isinstance(node, Mapping) else None
     return ours_in(batch) if isinstance(batch, Mapping) else ()
+
+
+def as_written(ir: Mapping[str, Any], node_id: str, text: str) -> str:
+    """`text`, which may name a place in the node of `ir` as pflow is shown it, with that of what its author wrote."""
+    wrapped = (node for node in ir["nodes"] if our_keys(node) and isinstance(node["batch"].get("items"), str))
+    is_one = "batch.items[0]" in text and any(node.get("id") == node_id for node in wrapped)
+    return text.replace("batch.items[0]", "batch.items") if is_one else text
+
+
+def _with(ir: Mapping[str, Any], nodes: list[Any]) -> Mapping[str, Any]:
+    """`ir` with these nodes: `ir` itself, if they are its own."""
+    same = all(new is old for new, old in zip(nodes, ir["nodes"], strict=True))
+    return ir if same else {**ir, "nodes": nodes}
+
+
+def _reading(node: Any, inputs: Collection[str]) -> Any:
+    """`node` with the inputs that its keys of ours read among its items, after them: so that they count as used."""
+    batch = node["batch"] if (keys := our_keys(node)) else {}
+    read = dict.fromkeys(root for key in keys for root in _roots(batch[key]) if root in inputs)
+    is_file = "items" in keys
+    path = str(batch["items"].get("file", "")) if is_file else ""
+    if not read and "${" not in path:
+        return node
+    listed = [_A_FILE if "${" in path else path] if is_file else batch.get("items")
+    items = [*(listed if isinstance(listed, list) else [listed]), *(f"${{{name}}}" for name in read)]
+    return {**node, "batch": {**batch, "items": items}}
 
 
 def _known_node(node: Any, declared: Collection[str]) -> Any:

@@ -1,4 +1,4 @@
-"""What a batch node says that only lowered nodes know: pflow never sees it, so what is wrong with it is said here.
+"""What pflow never sees of a workflow, since only lowered nodes know it: what is wrong with that is said here.
 
 And where pflow's own executor runs such a node, the workflow is refused.
 """
@@ -6,44 +6,107 @@ And where pflow's own executor runs such a node, the workflow is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..diagnostics.diagnostic import Diagnostic, Severity
-from .batch_names import our_keys, used_names
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ..ir.document import Document, NoPositions, Positions
+from .batch_names import as_shown_to_validator, as_written, our_keys, used_names
+from .messages import say
+from .pflow_values import file_of
+
+_OF_A_CHILD = ("PFL340", "PFL341", "PFL342", "PFL343")
+"""What pflow's validator says itself: it looks at each workflow that a node starts, and shows it to us."""
 
 
-def wrong_keys(error: Callable[..., Exception], ir: Mapping[str, Any], name: str) -> Exception | None:
-    """The error about keys of ours in `ir`, the workflow `name`, that `lower` refuses; None if all are right.
+def wrong_with_ours(ir: Any, given: Mapping[str, Any], *, with_children: bool = False) -> list[Diagnostic]:
+    """The errors that `lower` finds in `ir` and pflow cannot: not in what pflow is shown of it.
 
-    `error` is the version's CompilationError. Without keys of ours nothing is looked at.
+    `given` are the parameters of the run. What says nothing that only pflow-lower knows is not looked at, unless
+    `with_children`: then a workflow that it starts says such things, and what they do together is looked at, too.
     """
-    keys = {node["id"]: ours for node in ir["nodes"] if (ours := our_keys(node))}
-    if not keys:
-        return None
-    from ..analyse.references import check_references
-    from ..ir.document import Document
-    from ..validate.validate import validate
-
-    source, found = validate(Document(name=name, data=dict(ir)))
-    if source is not None:  # of references, a run may know more than the workflow declares
-        found = [*found, *(other for other in check_references(source) if other.code == "PFL219")]
-    for diagnostic in found:
-        node_id = next((node_id for node_id in keys if _is_about(diagnostic, node_id, keys[node_id])), None)
-        if node_id is not None:
-            return error(
-                f"[{diagnostic.code}] {diagnostic.where}: {diagnostic.message}",
-                phase="lowering",
-                node_id=node_id,
-                suggestion=diagnostic.help or None,
-            )
-    return None
+    shown = as_shown_to_validator(ir, given)
+    if shown is ir and not with_children:
+        return []
+    try:
+        return _only_in(ir, shown, given, with_children=with_children)
+    except LowerError as error:  # a table that a key names
+        return list(error.diagnostics)
+    except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
+        say(f"what only pflow-lower knows was not looked at before the run: {type(error).__name__}: {error}")
+        return []
 
 
-def _is_about(diagnostic: Diagnostic, node_id: str, keys: Collection[str]) -> bool:
-    if diagnostic.severity is not Severity.ERROR:
-        return False
-    places = [f"{node_id}.batch.{key}" for key in keys]
-    return any(diagnostic.where == place or diagnostic.where.startswith((f"{place}.", f"{place}[")) for place in places)
+def _only_in(ir: Any, shown: Any, given: Mapping[str, Any], *, with_children: bool) -> list[Diagnostic]:
+    path, name = file_of(given)
+    file = Path(path) if path else None
+    errors = _Errors(name or "workflow", file, given)
+    known = {(one.code, as_written(ir, one.where.partition(".")[0], one.where)) for one in errors.of(shown)}
+
+    def ours(positions: Positions) -> list[Diagnostic]:
+        found = errors.of(ir, positions, with_children=with_children)
+        return [one for one in found if one.code not in _OF_A_CHILD and (one.code, one.where) not in known]
+
+    found = ours(NoPositions())
+    return ours(_positions(file)) if found and file is not None else found
+
+
+def _positions(file: Path) -> Positions:
+    from ..load.load import load
+
+    try:
+        return load(file).positions
+    except LowerError:  # it is what pflow has read, so the places are all that is missing
+        return NoPositions()
+
+
+class _Errors:
+    """What our own stages say of one workflow, as the author wrote it or as pflow is shown it."""
+
+    def __init__(self, name: str, file: Path | None, given: Mapping[str, Any]) -> None:
+        from ..node_types.lookup import NodeTypes
+
+        self._name = name
+        self._file = file
+        self._given = given
+        self._types = NodeTypes({})  # inside pflow, its registry says what a type is, and no table
+
+    def of(
+        self, ir: Mapping[str, Any], positions: Positions | None = None, *, with_children: bool = False
+    ) -> list[Diagnostic]:
+        """The errors in `ir`; with its children, those that it makes with them."""
+        from ..analyse.analyse import analyse
+        from ..node_types.run_tables import budgets_for
+        from ..validate.validate import validate
+
+        declared = ir.get("inputs") or {}
+        extra: dict[str, Any] = {name: {} for name in self._given if name not in declared and not name.startswith("_")}
+        data = {**ir, "inputs": {**declared, **extra}} if extra else dict(ir)
+        source, found = validate(Document(self._name, data, positions or NoPositions()))
+        if source is not None:
+            folder = self._file.parent if self._file is not None else Path.cwd()
+            batches = [node.batch for node in source.nodes if node.batch is not None]
+            budgets = budgets_for(folder) if any(batch.names_a_budget for batch in batches) else {}
+            file = self._file if with_children else None
+            found = [*found, *analyse(source, self._types, file=file, budgets=budgets)[1]]
+        return [one for one in found if one.severity is Severity.ERROR]
+
+
+def first_of(found: Sequence[Diagnostic], error: Callable[..., Exception]) -> Exception:
+    """`found`, of which there are some, as the version's CompilationError."""
+    first = found[0]
+    more = f" (and {len(found) - 1} more: pflow-lower lint)" if len(found) > 1 else ""
+    return error(
+        f"{text_of(first)}{more}",
+        phase="lowering",
+        node_id=first.where.partition(".")[0] or None,
+        suggestion=first.help or None,
+    )
+
+
+def text_of(found: Diagnostic) -> str:
+    """What is wrong, on one line, as pflow says it beside the place."""
+    return f"[{found.code}] {found.where}: {found.message}" if found.where else f"[{found.code}] {found.message}"
 
 
 def refusal(

@@ -1,7 +1,6 @@
 """Files of results, as pflow's validator can see them: it knows neither them nor the output `file` of such a batch.
 
-It is shown a text where `${batch.file}` stands, another output of the batch where it wants a reference, and the path
-of the file among the items, so that what the path refers to is looked at and counts as used.
+It is shown a text where `${batch.file}` stands, and another output of the batch where it wants a reference.
 """
 
 from __future__ import annotations
@@ -34,14 +33,7 @@ def _results_path(node: Any) -> str | None:
 
 
 def _node(node: Mapping[str, Any], with_file: Collection[str]) -> Mapping[str, Any]:
-    shown = {key: with_texts(value, lambda text: _text(text, with_file)) for key, value in node.items()}
-    path = _results_path(shown)
-    if path is not None and "${" in path:
-        batch = shown["batch"]
-        items = batch.get("items")
-        listed = items.get("file", "") if isinstance(items, Mapping) else items
-        shown["batch"] = {**batch, "items": [listed, path]}
-    return shown
+    return {key: with_texts(value, lambda text: _text(text, with_file)) for key, value in node.items()}
 
 
 def _output(output: Any, with_file: Collection[str]) -> Any:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .answers import leaving_out
 from .call import Call, Given
 from .controls import Controls, controls_of
 from .data_types import Result, Results, Shared
+from .engine import Engine
 from .item_names import check_names, one_name
 from .loops import run_blocking
 from .missing import Missing, ParameterError
@@ -112,6 +113,8 @@ class Batch(Stoppable):
         """What holds for every call under keys that pflow does not have; None where none is written."""
         self.ended_early: str = ""
         """Why items are left that never ran, where no failed item is the reason."""
+        self._too_many_failed = False
+        """Whether that is so many failed items."""
         self.is_closed = False
         """Whether no further item may start."""
         self.pacer: Pacer | None = None
@@ -171,6 +174,22 @@ class Batch(Stoppable):
             return None
         return None if taken is None else Call(self, taken[0], taken[1])
 
+    def next_items(self, most: int) -> list[tuple[int, Any]]:
+        """The next items that may start, up to `most` of them, where calls are made elsewhere; see `next_call`."""
+        if self._left is None:
+            self._left = self._begin()
+        taken: list[tuple[int, Any]] = []
+        if self.is_closed or (self.enclosing is not None and self.enclosing.is_stopped()):
+            return taken
+        try:
+            taken.extend(itertools.islice(self._left, most))
+        except (StreamError, ValueError) as error:  # those before it have been taken
+            self.is_closed, self.unreadable = True, error
+        if taken and self._counts and self.run is not None and (over := self.run.over_budget()):
+            self._end_early(over)
+            return []
+        return taken
+
     def finish(self, call: Call, result: Result | None) -> None:
         """Keep what became of `call`: its result, its error, and what that means for the items that are left."""
         if self.results_file is not None:
@@ -204,6 +223,23 @@ class Batch(Stoppable):
         self.engine.finished(call, record)
         self.timing.add(call.seconds)
 
+    @property
+    def only_counts(self) -> bool:
+        """Whether an item that ends well has nothing but a result and a time, and nobody else is told: then
+        `finish_group` is as good as `finish`."""
+        is_heard = type(self.engine).finished is not Engine.finished
+        return self.parallel and self.results_file is None and not (self._counts or self.has_keys or is_heard)
+
+    def finish_group(self, indexes: Sequence[int], results: Sequence[Result], seconds: Sequence[float]) -> None:
+        """Keep what became of items that ended well, once and for all of them."""
+        missing = max(indexes, default=-1) + 1 - len(self.results)
+        if missing > 0:  # of a file, whose items nobody has counted
+            self.results += [None] * missing
+        for index, result in zip(indexes, results, strict=True):
+            self.results[index] = result
+        self.done += len(results)
+        self.timing.add_all(seconds)
+
     def _write(self, call: Call, result: Result | None) -> None:
         """Append the result of a call that has ended well to its file; one that the file cannot hold has failed.
 
@@ -225,8 +261,11 @@ class Batch(Stoppable):
         failed = self.errors.count + more
         if self.tolerated is not None and failed > self.tolerated:
             declared = self._settings.tolerated_failures
+            if self._too_many_failed:  # again, of one that was under way: it counts as well
+                self.ended_early = ""
+            self._too_many_failed = not self.ended_early
             self._end_early(
-                f"{failed} items failed, and tolerated_failures is "
+                f"{failed} item{'' if failed == 1 else 's'} failed, and tolerated_failures is "
                 f"{self.tolerated if isinstance(self.items, list) else declared}"
             )
 

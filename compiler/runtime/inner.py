@@ -105,7 +105,14 @@ def item_store(call: Call) -> dict[str, Any]:
 def _outcome(call: Call, action: Any) -> Result:
     """What the call gave, now that its node has run."""
     assert call.store is not None
-    result = call.result = result_of(call, call.store.get(call.batch.node_id))
+    batch = call.batch
+    result = call.store.get(batch.node_id)
+    if type(result) is dict and "item" not in result and not batch.has_keys:  # nearly every item's way
+        call.result = result
+        result["item"] = call.item
+        result["original_index"] = call.index
+    else:
+        result = call.result = result_of(call, result)
     if error := result.get("error"):
         call.error = str(error)
     elif action is not None and action != "default" and isinstance(action, str) and action.startswith("error"):

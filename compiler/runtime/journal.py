@@ -229,17 +229,16 @@ class Journal:
         if self._failure is not None:
             raise self._failure
 
-    def close(self, *, ended_well: bool, in_part: bool = False) -> int:
+    def close(self, *, ended_well: bool) -> int:
         """Write what waits and let go of the file; how many answers are left in it for a run of the same inputs.
 
         After a run that has ended well there is nothing to go on with, so its answers go, and those that earlier runs
-        of the same inputs have left; only its own, if it ran the workflow `in_part`. What runs of other inputs have
-        left, given out here or not, stays until one of theirs has ended well: they have not. A journal without answers
-        goes, too.
+        of the same inputs have left. What runs of other inputs have left, given out here or not, stays until one of
+        theirs has ended well: they have not. A journal without answers goes, too.
 
         Raises: JournalError, if not everything could be written.
         """
-        self._is_over = ended_well and not in_part and not self._is_shared
+        self._is_over = ended_well and not self._is_shared
         self._inbox.put(None)
         self._writer.join()
         self._reader.close()
@@ -249,8 +248,7 @@ class Journal:
                 with problems_of(self.path):
                     if not (self._is_over and self._is_removed()):
                         if ended_well:
-                            which, value = ("run = ?", self._run) if in_part else (_OF_THESE_INPUTS, self._inputs)
-                            self._db.execute(f"DELETE FROM answer WHERE {which}", (value,))
+                            self._db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (self._inputs,))
                         left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
                         ours = self._count(f"{_OF_THESE_INPUTS} OR claimed = {self._run}")
                     self._db.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 CHUNK_SECONDS = 0.5
 """About how long a chunk takes: long against what a task costs, short against what a death loses."""
 LARGEST_CHUNK = 1_000
@@ -29,3 +31,18 @@ def chunk_size(mean: float, width: int, left: int | None, tasks: int) -> int:
     if left is not None:
         size = min(size, max(left // (2 * tasks), int(LEAST_SECONDS / mean * width)))
     return max(width, size)
+
+
+class Chunk:
+    """Items on their way: a task, and those of its items, by index, that have no outcome yet."""
+
+    def __init__(self, items: dict[int, Any], deaths: int = 0) -> None:
+        self.left = items
+        self.most = len(items)
+        """How many of its items can run at a time."""
+        self.deaths = deaths
+        self.is_done = False
+        self.is_whole = False
+        """Whether it comes back as one value, and not as a stream."""
+        self.places: list[int] = []
+        """Those that it takes in a budget that others have a part in."""

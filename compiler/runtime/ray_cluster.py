@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from .run import NEEDS_RAY
 
 
 class NotForRay(Exception):
@@ -17,7 +20,7 @@ def ray_itself() -> Any:
         import ray
         import ray.cloudpickle
     except ImportError as error:
-        raise NotForRay("running on Ray needs ray: pip install ray") from error
+        raise NotForRay(NEEDS_RAY) from error
     return ray
 
 
@@ -62,3 +65,22 @@ def deaths() -> tuple[type[Exception], ...]:
         exceptions.OutOfMemoryError,
         exceptions.ObjectLostError,
     )
+
+
+def task_of(
+    ray: Any, given: tuple[str, bytes | None], options: Mapping[str, Any], work: Callable[..., Any], *, is_stream: bool
+) -> Any:
+    """`work` as a remote function: it carries what the batch ships, unless that is large, or gets a reference to it."""
+    sign, pickled = given
+
+    def run_stream(message: bytes, more: Any = pickled) -> Iterator[bytes]:
+        yield from work((sign, more), message)
+
+    def run_whole(message: bytes, more: Any = pickled) -> bytes:
+        found: bytes = work((sign, more), message)
+        return found
+
+    options = {**options, "name": "pflow-lower"}
+    if is_stream:
+        return ray.remote(**{**options, "num_returns": "streaming"})(run_stream)
+    return ray.remote(**options)(run_whole)

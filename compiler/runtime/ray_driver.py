@@ -21,10 +21,10 @@ from .data_types import Result
 from .inner import shaped
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .missing import ParameterError
-from .ray_chunks import chunk_size, layout
-from .ray_cluster import NotForRay, connect, deaths
+from .ray_chunks import Chunk, chunk_size, layout
+from .ray_cluster import NotForRay, connect, deaths, task_of
 from .ray_pacer import Places, RemotePacer
-from .ray_pickles import USUAL, Outcome, pickled_items, shipped
+from .ray_pickles import Outcome, Usual, pickled_items, shipped
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
 from .turns import SLOT_INTERVAL
 
@@ -39,21 +39,6 @@ class Stopped(BaseException):
     """The batch was stopped from another thread, which says why."""
 
 
-class Chunk:
-    """Items on their way: a task, and those of its calls that have no outcome yet."""
-
-    def __init__(self, calls: list[Call], deaths: int = 0) -> None:
-        self.left = {call.index: call for call in calls}
-        self.most = len(calls)
-        """How many of its items can run at a time."""
-        self.deaths = deaths
-        self.is_done = False
-        self.is_whole = False
-        """Whether it comes back as one value, and not as a stream."""
-        self.places: list[int] = []
-        """Those that it takes in a budget that others have a part in."""
-
-
 class Driver:
     """Hands out chunks and takes outcomes, in the process that runs the workflow."""
 
@@ -64,7 +49,7 @@ class Driver:
             raise NotForRay(
                 f"{batch.node_id}: `max_concurrent: auto` is found out in one process; on Ray, write a number"
             )
-        self._first: Call | None = None
+        self._first: list[tuple[int, Any]] = []
         self._begin()
         asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}
         options: dict[str, Any] = {**node.ray_options, **asked}
@@ -73,6 +58,7 @@ class Driver:
         self._prepare()
         cpus = float(options.setdefault("num_cpus", 1))
         pacer = batch.controls.pacer if batch.controls is not None else None
+        self._journal = batch.controls.journal if batch.controls is not None else None
         self._places = Places(pacer)
         at_once = min(batch.max_concurrent, self._places.most)
         self._most_tasks, self._width = layout(ray.cluster_resources().get("CPU", 1), cpus, at_once)
@@ -83,7 +69,7 @@ class Driver:
         # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
         self._more = () if len(given) <= MOST_IN_CODE else ([ray.put(given)],)
         options["max_retries"] = 0
-        self._make_tasks(functools.partial(_task, ray, (self._sign_name, given if not self._more else None), options))
+        self._make_tasks(functools.partial(task_of, ray, (self._sign_name, given if not self._more else None), options))
         self._report = batch.engine.reporter(batch)
         self._taken = 0
         self._ran = 0
@@ -91,10 +77,15 @@ class Driver:
         self._sign: Any = None
         self._again: deque[Chunk] = deque()
         self._running: dict[Any, Chunk] = {}
+        self._settles_groups = self._report is None and batch.only_counts
+        self._asked: dict[int, Call] = {}
+        """Those that the journal had no answer for: they know what they are journalled as."""
+        self._kept: list[tuple[Chunk, Usual]] = []
+        """What is there of chunks that ended well, and is settled when their workers have the next ones."""
 
     def _begin(self) -> None:
         """Whatever cannot be had is said before a cluster is asked for."""
-        self._first = self._batch.next_call()
+        self._first = self._batch.next_items(1)
 
     def _prepare(self) -> None:
         """There is a cluster now."""
@@ -107,6 +98,7 @@ class Driver:
         batch = self._batch
         while True:
             is_waiting = self._hand_out()
+            self._settle_kept()
             if self._running:
                 # As soon as anything is there; what only another thread can tell is looked for now and then.
                 ready, _ = self._ray.wait(list(self._running), timeout=CANCEL_CHECK_INTERVAL)
@@ -126,6 +118,7 @@ class Driver:
     def stop(self) -> None:
         """Let no further item start, and forget what is under way."""
         self._batch.stop()
+        self._settle_kept()
         self._batch.engine.on_stopping()
         with contextlib.suppress(Exception):  # a cluster that is gone needs no telling
             self._tell_workers()
@@ -165,16 +158,15 @@ class Driver:
     def _next_chunk(self) -> Chunk | None:
         if self._again:
             return None if self._batch.is_closed else self._again.popleft()
-        calls: list[Call] = []
+        items: dict[int, Any] = {}
         size = self._size()
-        while len(calls) < size:
-            call, self._first = self._first or self._batch.next_call(), None
-            if call is None:
+        while len(items) < size:
+            taken, self._first = self._first or self._batch.next_items(size - len(items)), []
+            if not taken:
                 break
-            self._taken += 1
-            if not self._is_restored(call):
-                calls.append(call)
-        return Chunk(calls) if calls else None
+            self._taken += len(taken)
+            items.update(taken if self._journal is None else self._not_restored(taken))
+        return Chunk(items) if items else None
 
     def _mean(self) -> float:
         """How long an item takes, in seconds, after what is known by now; 0 if that is nothing."""
@@ -184,17 +176,19 @@ class Driver:
         left = None if self._batch.total is None else self._batch.total - self._taken
         return self._fixed or chunk_size(self._mean(), self._width, left, self._most_tasks)
 
-    def _is_restored(self, call: Call) -> bool:
-        """Whether the journal, which stands here, has the answer."""
+    def _not_restored(self, items: list[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Those of `items` that the journal, which stands here, has no answer for."""
         controls = self._batch.controls
-        if controls is None or controls.journal is None:
-            return False
-        outputs = controls.restored_here(self._node, call)
-        if outputs is None:
-            return False
-        call.result = _completed(call, outputs)
-        self._finish(call, call.result)
-        return True
+        assert controls is not None
+        for index, item in items:
+            call = Call(self._batch, index, item)
+            outputs = controls.restored_here(self._node, call)
+            if outputs is None:
+                self._asked[index] = call
+                yield index, item
+            else:
+                call.result = _completed(call, outputs)
+                self._finish(call, call.result)
 
     # What comes back.
 
@@ -219,8 +213,16 @@ class Driver:
                 self._ended(task)
 
     def _receive(self, chunk: Chunk, group: bytes) -> None:
-        outcomes, abort = pickle.loads(group)
-        self._settle(chunk, outcomes)
+        usual, rest, abort = pickle.loads(group)
+        others = [Outcome(*outcome) for outcome in rest]
+        self._seconds += sum(usual[2]) + sum(outcome.seconds for outcome in others)
+        self._ran += len(usual[2]) + len(others)
+        if chunk.is_whole and not others and abort is None and self._settles_groups:
+            self._kept.append((chunk, usual))  # nothing in it keeps the next chunk from starting
+        else:
+            self._settle_usual(chunk, usual)
+            for outcome in others:
+                self._settle(chunk, outcome)
         chunk.is_done = chunk.is_whole or not chunk.left
         if abort is not None:
             raise abort[1]
@@ -230,29 +232,37 @@ class Driver:
 
     def _after_death(self, chunk: Chunk, death: Exception) -> None:
         if len(chunk.left) != 1:
-            self._again.extend(Chunk([call], chunk.deaths) for call in chunk.left.values())
+            self._again.extend(Chunk({index: item}, chunk.deaths) for index, item in chunk.left.items())
             return
-        (call,) = chunk.left.values()
         if chunk.deaths + 1 < MOST_DEATHS:
-            self._again.append(Chunk([call], chunk.deaths + 1))
+            self._again.append(Chunk(chunk.left, chunk.deaths + 1))
             return
+        call = Call(self._batch, *chunk.left.popitem())
         fail(call, RuntimeError(f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
         self._finish(call, None)
 
-    def _settle(self, chunk: Chunk, outcomes: list[tuple[Any, ...]]) -> None:
-        pop, finish, report, has_keys = chunk.left.pop, self._batch.finish, self._report, self._batch.has_keys
-        for outcome in outcomes:
-            call = pop(outcome[0])
-            if len(outcome) == USUAL and not has_keys and report is None:  # nearly every item's way
-                call.attempt, call.seconds = 1, outcome[2]
-                call.result = {**outcome[1], "item": call.item, "original_index": call.index}
-                finish(call, call.result)
-            else:
-                self._settle_unusual(call, Outcome(*outcome))
-            self._seconds += call.seconds
-        self._ran += len(outcomes)
+    def _settle_kept(self) -> None:
+        while self._kept:
+            self._settle_usual(*self._kept.pop())
 
-    def _settle_unusual(self, call: Call, outcome: Outcome) -> None:
+    def _settle_usual(self, chunk: Chunk, usual: Usual) -> None:
+        """Items that ended well at their first attempt."""
+        if not self._settles_groups:
+            for outcome in zip(*usual, strict=True):
+                self._settle(chunk, Outcome(*outcome))
+            return
+        indexes, results, seconds = usual
+        if len(set(map(id, results))) < len(results):
+            results = [outputs.copy() for outputs in results]  # several items answered one and the same object
+        pop = chunk.left.pop
+        for index, result in zip(indexes, results, strict=True):
+            result["item"] = pop(index)
+            result["original_index"] = index
+        self._batch.finish_group(indexes, results, seconds)
+
+    def _settle(self, chunk: Chunk, outcome: Outcome) -> None:
+        item = chunk.left.pop(outcome.at)
+        call = self._asked.pop(outcome.at, None) or Call(self._batch, outcome.at, item)
         call.error, call.exception, call.seconds = outcome.error, outcome.exception, outcome.seconds
         call.attempt, call.noted = outcome.attempt, outcome.noted
         if outcome.result is not None:
@@ -288,22 +298,3 @@ def _completed(call: Call, outputs: Mapping[str, Any]) -> Result:
     if call.key is not None:
         result["key"] = call.key
     return result
-
-
-def _task(
-    ray: Any, given: tuple[str, bytes | None], options: Mapping[str, Any], work: Callable[..., Any], *, is_stream: bool
-) -> Any:
-    """`work` as a remote function: it carries what the batch ships, unless that is large, or gets a reference to it."""
-    sign, pickled = given
-
-    def run_stream(message: bytes, more: Any = pickled) -> Iterator[bytes]:
-        yield from work((sign, more), message)
-
-    def run_whole(message: bytes, more: Any = pickled) -> bytes:
-        found: bytes = work((sign, more), message)
-        return found
-
-    options = {**options, "name": "pflow-lower"}
-    if is_stream:
-        return ray.remote(**{**options, "num_returns": "streaming"})(run_stream)
-    return ray.remote(**options)(run_whole)

@@ -18,7 +18,8 @@ from typing import Any
 from .batch import MOST_CONCURRENT
 from .call import Call
 from .item_readers import number_of_items
-from .ray_driver import MOST_DEATHS, Chunk, Driver
+from .ray_chunks import Chunk
+from .ray_driver import MOST_DEATHS, Driver
 from .ray_file_worker import Ended, Part, begun_in, in_file, unfinished
 from .streams import ItemsFile
 
@@ -124,7 +125,7 @@ class _File(Chunk):
     """A file on its way."""
 
     def __init__(self, part: Part) -> None:
-        super().__init__([])
+        super().__init__({})
         self.most = MOST_CONCURRENT
         self.part = part
         self.errors = 0

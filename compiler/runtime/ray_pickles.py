@@ -13,7 +13,7 @@ import pickle
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -47,7 +47,9 @@ class Outcome(NamedTuple):
 
 
 USUAL = 3
-"""How many fields are sent of an item that ended well at its first attempt."""
+"""How many fields an item has that ended well at its first attempt."""
+Usual = tuple[Sequence[int], Sequence[Result], Sequence[float]]
+"""The outcomes of such items: all indexes, all outputs and all seconds, which cost half as much as a tuple an item."""
 
 
 Given = tuple[str, Any]
@@ -69,53 +71,62 @@ class Shipped(NamedTuple):
 def shipped(node: Any, batch: Batch, pacer: Any) -> bytes:
     """What workers get. Raises: NotForRay, if a part of it cannot be pickled."""
     cloudpickle: Any = ray_itself().cloudpickle
-
-    def check(value: Any, what: str) -> None:
-        try:
-            cloudpickle.dumps(value)
-        except Exception as error:
-            raise NotForRay(f"{batch.node_id}: {what} cannot be sent to a worker: {error}") from error
-
     captures = {}
     for name, value in vars(batch.given).items():
-        reference = batch.references[name].without_start()
         kept = value.without_start() if isinstance(value, Missing) else value
-        check(kept, f"the captured value ${{{reference.reference(lambda _: '')}}} (a {type(kept).__name__})")
-        captures[name] = Capture(kept, reference)
+        captures[name] = Capture(kept, batch.references[name].without_start())
     for module in _only_here(type(node), type(node.inner)):
         cloudpickle.register_pickle_by_value(module)
     worker = copy.copy(node)
     worker.engine = node.engine.for_worker()
     worker.successors = {}
-    check(worker.inner, f"the node `{type(node.inner).__qualname__}` that runs for each item")
-    check(worker, f"the class {type(node).__qualname__}")
+    # What is the engine's own, displays and traces, stays here.
+    shared = {name: value for name, value in batch.shared.items() if name[:2] != "__"}
+    notes = batch.controls is not None and batch.controls.journal is not None and has_own_exec(node)
+    made = Shipped(worker, shared, captures, batch.total, pacer, notes)
+    try:
+        return bytes(cloudpickle.dumps(made))
+    except Exception:  # noqa: BLE001  which part it is, and whether it can be left out, is found out one by one
+        return bytes(cloudpickle.dumps(_without_what_cannot_be_sent(made, batch, cloudpickle.dumps)))
+
+
+def _without_what_cannot_be_sent(made: Shipped, batch: Batch, dumps: Any) -> Shipped:
+    """Values of the store may be left out, with a warning. Raises: NotForRay, for anything else."""
+
+    def check(value: Any, what: str) -> None:
+        try:
+            dumps(value)
+        except Exception as error:
+            raise NotForRay(f"{batch.node_id}: {what} cannot be sent to a worker: {error}") from error
+
+    for capture in made.captures.values():
+        written, kind = capture.reference.reference(lambda _: ""), type(capture.value).__name__
+        check(capture.value, f"the captured value ${{{written}}} (a {kind})")
+    check(made.node.inner, f"the node `{type(made.node.inner).__qualname__}` that runs for each item")
+    check(made.node, f"the class {type(made.node).__qualname__}")
     shared = {}
-    for name, value in batch.shared.items():
-        if name[:2] == "__":
-            continue  # the engine's own: displays, traces
-        if _why_not_pickled(cloudpickle.dumps, value):
+    for name, value in made.shared.items():
+        if _why_not_pickled(dumps, value):
             warnings.warn(
                 f"shared[{name!r}] (a {type(value).__name__}) cannot be sent to workers: nodes do not find it there",
-                stacklevel=2,
+                stacklevel=3,
             )
         else:
             shared[name] = value
-    notes = batch.controls is not None and batch.controls.journal is not None and has_own_exec(node)
-    return bytes(cloudpickle.dumps(Shipped(worker, shared, captures, batch.total, pacer, notes)))
+    return made._replace(shared=shared)
 
 
-def pickled_items(batch: Batch, calls: dict[int, Call], width: int) -> bytes:
-    """The items of a chunk and how many of them run at a time, as one value: Ray goes through what is in a list piece
-    by piece.
+def pickled_items(batch: Batch, items: dict[int, Any], width: int) -> bytes:
+    """How many items of a chunk run at a time, their indexes and themselves, as one value: Ray goes through what is in
+    a list piece by piece.
 
     Raises: NotForRay, for an item that cannot be pickled.
     """
     dumps = ray_itself().cloudpickle.dumps
-    items = [(index, call.item) for index, call in calls.items()]
     try:
-        return bytes(dumps((width, items)))
+        return bytes(dumps((width, list(items), list(items.values()))))
     except Exception as error:
-        for index, item in items:
+        for index, item in items.items():
             if why := _why_not_pickled(dumps, item):
                 kind = type(item).__name__
                 raise NotForRay(
@@ -130,8 +141,8 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         del result["item"], result["original_index"]
         if call.batch.has_keys:
             del result["key"]
-    warned = call.store.get("__warnings__") if call.store is not None else None
-    if call.error is None and call.exception is None and call.attempt == 1 and not warned and call.noted is None:
+    warned = call.store and call.store.get("__warnings__")
+    if call.error is None and call.attempt == 1 and not warned and call.noted is None:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
     has_entered = call.entered == call.attempt
@@ -139,16 +150,22 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
 
 
 def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:
-    """Outcomes as they are sent, and with them what ends the batch, where an item raised that: the item's index and
-    the exception, or None. An item whose outputs cannot be pickled has failed of that."""
+    """Outcomes as they are sent, the usual ones and the others, and with them what ends the batch, where an item raised
+    that: the item's index and the exception, or None. An item whose outputs cannot be pickled has failed of that."""
     dumps = ray_itself().cloudpickle.dumps
     abort = min(aborts, key=lambda found: found[0]) if aborts else None
     if abort is not None:
         abort = abort[0], picklable(abort[1])
     try:
-        return bytes(dumps((outcomes, abort)))
+        return bytes(dumps((*_apart(outcomes), abort)))
     except Exception:  # noqa: BLE001  a node may put out anything: which one it is, is found out one by one
-        return bytes(dumps(([_sendable(outcome, dumps) for outcome in outcomes], abort)))
+        return bytes(dumps((*_apart([_sendable(outcome, dumps) for outcome in outcomes]), abort)))
+
+
+def _apart(outcomes: list[tuple[Any, ...]]) -> tuple[Usual, list[tuple[Any, ...]]]:
+    usual = [outcome for outcome in outcomes if len(outcome) == USUAL]
+    others = [] if len(usual) == len(outcomes) else [outcome for outcome in outcomes if len(outcome) != USUAL]
+    return tuple(zip(*usual, strict=True)) or ((), (), ()), others  # type: ignore[return-value]
 
 
 def _sendable(outcome: tuple[Any, ...], dumps: Any) -> tuple[Any, ...]:

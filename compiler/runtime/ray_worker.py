@@ -13,13 +13,14 @@ import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch
 from .call import Call
 from .controls import controls_of
+from .data_types import Result
 from .exceptions import message_of
 from .loops import LoopThread
 from .ray_cluster import ray_itself
@@ -76,14 +77,17 @@ class Work:
         self.batch = WorkerBatch(self.node, shipped.shared, [], shipped.captures)
         self.batch.whole = shipped.total
         self.batch.controls = controls_of(self.node, self.batch, None, pacer=shipped.pacer)
-        self._copy_inner = self.batch.engine.copy_factory(self.node.inner)
-        self._context = contextvars.copy_context()
+        self.copy_inner = self.batch.engine.copy_factory(self.node.inner)
+        self.context = contextvars.copy_context()
         self._sign = sign
-        self._asked = time.monotonic()
+        self.asks_at = time.monotonic() + STOP_SECONDS
+        """When, of `time.monotonic`, `may_go_on` asks again."""
         # One loop for all items, as in one process: what a node keeps between them may belong to it.
         self._loop = LoopThread()
-        self._is_async = hasattr(self.node, "exec_async")
-        if self._is_async:
+        is_async = hasattr(self.node, "exec_async")
+        self.attempts: Callable[[Any, Call], Result | None] = self._attempts_async if is_async else attempt
+        """Makes the attempts of a call, with a node of its own. Raises: what ends the batch; NotStarted."""
+        if is_async:
             self._loop.run(asyncio.sleep(0))  # it starts here, before several threads want it
 
     def close(self) -> None:
@@ -95,23 +99,14 @@ class Work:
     def may_go_on(self) -> bool:
         """Whether a further item may start."""
         now = time.monotonic()
-        if now - self._asked > STOP_SECONDS and not self.batch.is_closed:
-            self._asked = now
+        if now > self.asks_at and not self.batch.is_closed:
+            self.asks_at = now + STOP_SECONDS
             if _is_there(self._sign):
                 self.batch.close()
         return not self.batch.is_closed
 
-    def outcome(self, own: Any, index: int, item: Any) -> tuple[Any, ...]:
-        """What becomes of an item, in a context of its own. Raises: what ends the batch; NotStarted."""
-        call = Call(self.batch, index, item)
-        try:
-            own.inner = self._copy_inner()
-        except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
-            fail(call, exc, f"Executor error: {message_of(exc)}")
-            return outcome_of(call, None)
-        if self._is_async:
-            return outcome_of(call, self._context.copy().run(self._loop.run, attempt_async(own, call)))
-        return outcome_of(call, self._context.copy().run(attempt, own, call))
+    def _attempts_async(self, own: Any, call: Call) -> Result | None:
+        return self._loop.run(attempt_async(own, call))
 
 
 class _Outcomes:
@@ -124,8 +119,8 @@ class _Outcomes:
         self.over = threading.Event()
         self._work = work
         self._lock = threading.Lock()
-        self._width, items = pickle.loads(message)
-        self._left: Iterator[tuple[int, Any]] = iter(items)
+        self._width, indexes, items = pickle.loads(message)
+        self._left: Iterator[tuple[int, Any]] = zip(indexes, items, strict=True)
         self._running = self._width
 
     def run_all(self) -> None:
@@ -163,11 +158,20 @@ class _Outcomes:
         own = copy.copy(work.node)
         if work.shipped.notes_answers:
             _note_answers(own)
+        batch, context, copy_inner, run = work.batch, work.context, work.copy_inner, work.attempts
+        keep, now = self.ready.append, time.monotonic
         for index, item in items:
-            if not work.may_go_on():
+            if batch.is_closed or (now() > work.asks_at and not work.may_go_on()):
                 return
             try:
-                self.ready.append(work.outcome(own, index, item))
+                call = Call(batch, index, item)
+                try:
+                    own.inner = copy_inner()
+                except Exception as exc:  # noqa: BLE001  a class may make copies as it likes
+                    fail(call, exc, f"Executor error: {message_of(exc)}")
+                    keep(outcome_of(call, None))
+                    continue
+                keep(outcome_of(call, context.copy().run(run, own, call)))  # each item has a context of its own
             except NotStarted:
                 continue
             except BaseException as exc:  # noqa: BLE001  raised again where the workflow runs

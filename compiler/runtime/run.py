@@ -11,9 +11,11 @@ import functools
 import hashlib
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,19 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
+NEEDS_RAY = "running on Ray needs ray: pip install ray"
+
+
 def place_of(on: str | None) -> tuple[bool, str]:
     """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
 
-    Raises: ValueError, if it says anything else.
+    Raises: ValueError, if it says anything else; and where ray is not installed, before any step has run.
     """
     kind, _, address = (on or "").partition("=")
     if kind != "ray" and on is not None:
         raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
+    if kind == "ray" and "ray" not in sys.modules and find_spec("ray") is None:
+        raise ValueError(NEEDS_RAY)
     return kind == "ray", address
 
 
@@ -63,12 +70,13 @@ class Run:
         known: once it has ended well, what runs of the same inputs have left is not needed. `resume` None
         leaves it to each batch; `fresh` forgets what earlier runs of the same inputs have left; `budget` is in
         dollars; `limit` is how many items of every batch run; a run `in_part` does not run all of the workflow,
-        so it leaves what others have journalled. `on` is "ray" or "ray=ADDRESS", where parallel batches run on
+        so what it has journalled stays for one that does. `on` is "ray" or "ray=ADDRESS", where parallel batches run on
         a cluster; `on_options` says what a node's items need there (`num_cpus`, `num_gpus`, `memory`,
         `runtime_env`), by the node's id.
 
         Raises: ValueError, if the environment asks for what there is not.
         """
+        self.is_in_part = in_part
         self.is_on_ray, self.on_address = place_of(on)
         self.on_options: Mapping[str, Mapping[str, Any]] = on_options or {}
         self.workflow = workflow
@@ -91,7 +99,6 @@ class Run:
         self.has_ended_well = False
         """Whether it is over and no item is left."""
         self._inputs = None if inputs is None else dict(inputs)  # as it was given: steps write into their store
-        self._in_part = in_part
         self._folder = journal_folder
         self._journal: Journal | None = None
         self._lock = threading.Lock()
@@ -139,7 +146,8 @@ class Run:
         return f"the budget of {dollars(self.budget)} is reached ({dollars(self.spent)} known)"
 
     def close(self, *, ended_well: bool) -> int:
-        """The run is over; a journal of a run in which all items have ended well is not needed any more.
+        """The run is over; a journal of a run in which all items have ended well is not needed any more, unless a run
+        of the whole workflow is still to come.
 
         Answers how many answers the journal still holds for a run of the same inputs.
 
@@ -150,7 +158,7 @@ class Run:
             self.has_ended_well = ended_well and not self.is_incomplete
         if journal is None:
             return 0
-        return journal.close(ended_well=self.has_ended_well, in_part=self._in_part)
+        return journal.close(ended_well=self.has_ended_well and not self.is_in_part)
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)

@@ -6,12 +6,16 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+from pflow.core.diagnostic import Diagnostic, Severity
 from pflow.core.exceptions import CompilationError
 from pflow.runtime.engine.types import BatchConfig, CompiledWorkflow, NodeConfig
 
+from ...diagnostics.diagnostic import Diagnostic as OurDiagnostic
 from ...runtime.progress import showing
 from ...runtime.run import current_run
 from ...runtime.signals import ending_on_sigterm
@@ -19,6 +23,7 @@ from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
     as_shown_to_validator,
+    as_written,
     declared_names,
     names_by_hand,
     used_names,
@@ -26,7 +31,7 @@ from ..batch_names import (
 )
 from ..malformed import why_malformed
 from ..messages import new_run, say, write_line
-from ..only_lowered import refusal, wrong_keys
+from ..only_lowered import first_of, refusal, text_of, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
 from .run_scope import count_steps, run_of_workflow
@@ -93,12 +98,12 @@ def compile_for(
     cannot be lowered.
     """
     ir = as_data(ir_json)
+    given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
+    if found := wrong_with_ours(ir, given):
+        raise first_of(found, CompilationError)
     compiled = original(without_our_keys(ir), *arguments, **keywords)
     if all(config.batch_config is None for config in compiled.node_configs.values()):
         return compiled
-    given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
-    if (wrong := wrong_keys(CompilationError, ir, file_of(given)[1] or "workflow")) is not None:
-        raise wrong
     why = ""
     try:
         _give_classes(ir, compiled, given, dialect)
@@ -109,14 +114,51 @@ def compile_for(
     return compiled
 
 
+_with_ours: ContextVar[int] = ContextVar("with_ours", default=0)
+"""How many of the workflows that were validated here say something that only pflow-lower knows."""
+
+
 def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: Any) -> Any:
-    """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own."""
+    """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own; and what it cannot see.
+
+    It validates the workflows that nodes start, too, and comes here with each of them.
+    """
     if ir is None:
         ir = keywords.pop("workflow_ir", None)
     if keywords.get("_seen") is None:  # not the validation of a sub-workflow
         new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
-    return original(as_shown_to_validator(ir, given), *arguments, **keywords)
+    shown = as_shown_to_validator(ir, given)
+    before = _with_ours.get()
+    found = original(shown, *arguments, **keywords)
+    below = _with_ours.get() > before
+    if shown is ir and not below:
+        return found
+    _with_ours.set(_with_ours.get() + 1)
+    wrong = wrong_with_ours(ir, given, with_children=below)
+    return [*(_as_written(ir, one) for one in found), *map(_said_by_pflow, wrong)]
+
+
+def _as_written(ir: Any, found: Diagnostic) -> Diagnostic:
+    """One of pflow's findings, with the place in the author's workflow."""
+    node_id, context = found.node_id or "", dict(found.context or {})
+    if isinstance(path := context.get("path"), str):
+        context["path"] = as_written(ir, node_id, path)
+    return replace(found, message=as_written(ir, node_id, found.message), context=context or found.context)
+
+
+def _said_by_pflow(wrong: OurDiagnostic) -> Diagnostic:
+    """One of our errors as pflow shows its own."""
+    place = {"path": wrong.file, "line": wrong.position.line} if wrong.position else {}
+    return Diagnostic(
+        severity=Severity.ERROR,
+        source="validator",
+        title="Validation Error",
+        node_id=wrong.where.partition(".")[0] or None,
+        message=text_of(wrong),
+        suggestions=[wrong.help] if wrong.help else None,
+        context={"category": "validation", **place},
+    )
 
 
 def known_to_schema(original: Original, data: Any, *arguments: Any, **keywords: Any) -> Any:

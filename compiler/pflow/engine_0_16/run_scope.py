@@ -156,16 +156,18 @@ def _forget_at_exit(run: Run) -> None:
 
 
 def _end(run: Run, *, ended_well: bool, asked: Asked) -> None:
-    if ended_well and asked.until_exit and not run.is_incomplete and run.is_journalled:
+    is_over = ended_well and not run.is_incomplete
+    if is_over and asked.until_exit and run.is_journalled and not run.is_in_part:
         atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
         return
     left = run.close(ended_well=ended_well)
     name = os.path.basename(run.workflow)
-    if left and not (ended_well and not run.is_incomplete):
-        again = "run it again with --resume" if asked.resume else "run it again"
+    if left and (run.is_in_part or not is_over):
+        resuming = " with --resume" if asked.resume else ""
+        then = "run all of it" if is_over else "run it again"
         say(
             f"{left} item{'s' if left > 1 else ''} of {name} that ended well {'are' if left > 1 else 'is'} in the "
-            f"journal; {again} to do only the others (`pflow-lower journal` shows them)"
+            f"journal; {then}{resuming} to do only the others (`pflow-lower journal` shows them)"
         )
     if ended_well and not run.has_batches and (options := asked.options()):
         say(f"no batch of {name} ran, so {' and '.join(options)} had no effect")

@@ -20,7 +20,7 @@ from ...runtime.signals import ending_on_sigterm
 from ..batch_names import as_shown_to_validator, declared_names, names_by_hand
 from ..malformed import why_malformed
 from ..messages import new_run, say
-from ..only_lowered import refusal, wrong_keys
+from ..only_lowered import first_of, refusal, text_of, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import WrappedEngine
 
@@ -38,9 +38,9 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     except ValueError:
         return original(ir_json, *arguments, **keywords)  # pflow says best what is wrong with it
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
+    if found := wrong_with_ours(ir, given):
+        raise first_of(found, CompilationError)
     flow = original(as_shown_to_validator(ir, given), *arguments, **keywords)
-    if (wrong := wrong_keys(CompilationError, ir, file_of(given)[1] or "workflow")) is not None:
-        raise wrong
     malformed: dict[str, str] = {}
     try:
         malformed |= {node["id"]: why for node in ir["nodes"] if "batch" in node and (why := why_malformed(node))}
@@ -59,10 +59,11 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
 
 
 def validated(original: Original, workflow_ir: Any, *arguments: Any, **keywords: Any) -> Any:
-    """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own."""
+    """`WorkflowValidator.validate`, to which our names in a batch look like pflow's own; and what it cannot see."""
     new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
-    return original(as_shown_to_validator(workflow_ir, given), *arguments, **keywords)
+    errors, warnings = original(as_shown_to_validator(workflow_ir, given), *arguments, **keywords)
+    return [*errors, *map(text_of, wrong_with_ours(workflow_ir, given))], warnings
 
 
 class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us

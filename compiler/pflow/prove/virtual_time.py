@@ -258,6 +258,7 @@ def virtual_time() -> Iterator[VirtualTime]:
         "perf_counter": made.time.perf_counter,
         "monotonic": made.time.monotonic,
         "threading": made.threading,
+        "Latch": made.threading.Event,
         "ThreadPoolExecutor": made.pool,
         "as_completed": as_ended,
         "CANCEL_CHECK_INTERVAL": _NEVER,  # an event wakes whoever waits for it: nobody has to look now and then

@@ -37,8 +37,8 @@ def check(
     [[tool.pflow-lower.lowerings]] in pyproject.toml, [[lowerings]] in pflow-lower.toml. A PATH may also be a
     workflow or a generated file. Writes nothing, needs no network.
 
-    The exit status is 0 if all is up to date, 1 if not, 2 if that could not be found out: also if a PATH holds
-    nothing to check.
+    What lowering a workflow warns of is printed, too. The exit status is 0 if all is up to date, 1 if not, 2 if that
+    could not be found out, also if a PATH holds nothing to check, or if a program has a step without a class.
     """
     if update and os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise click.UsageError("--update is for your own machine: in CI nobody would review what it changes")
@@ -63,7 +63,7 @@ def check(
         for folder in passed_by:
             name = printable(str(folder))
             click.echo(f"passed by: {name} (part of an installed program: its workflow is not there)", err=True)
-    failed = bool(problems) or any(outcome.failed for outcome in outcomes)
+    failed = bool(problems) or any(outcome.failed or outcome.cannot_run for outcome in outcomes)
     raise SystemExit(exit_status(found=any(outcome.drifted for outcome in outcomes), failed=failed))
 
 
@@ -82,9 +82,11 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
             )
             click.echo(message, err=True)
         return
+    broken = [outcome for outcome in outcomes if outcome.cannot_run]
     parts = [f"{len(outcomes) - len({id(one) for one in [*drifted, *failed]})} up to date"]
     parts += [f"{len(drifted)} not up to date"] if drifted else []
     parts += [f"{len(failed)} could not be checked"] if failed else []
+    parts += [f"{len(broken)} cannot run"] if broken else []
     click.echo(f"{_count(len(outcomes))} checked: {', '.join(parts)}")
     # Where nothing has changed, nobody has to be told again.
     changed = {one.workflow for one in outcomes if not one.is_portable and (one.drifted or one.refreshed)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,9 @@ from .difference import first_difference, unified
 from .lowering import Lowering
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
-"""Findings that say what differs; every other one says why it could not be known."""
+"""Findings that say what differs; every other error says why it could not be known."""
+_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336"})
+"""Warnings of a step whose class is not there: a program with one ends with an error as it is made."""
 
 
 class Outcome(NamedTuple):
@@ -46,7 +48,15 @@ class Outcome(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether it could not be found out, or not be put right."""
-        return any(finding.code not in DRIFT for finding in self.findings)
+        return any(code not in DRIFT | _CANNOT_RUN for code in self._errors())
+
+    @property
+    def cannot_run(self) -> bool:
+        """Whether it is a program that surely ends with an error, however up to date it is."""
+        return any(code in _CANNOT_RUN for code in self._errors())
+
+    def _errors(self) -> Iterator[str]:
+        return (finding.code for finding in self.findings if finding.severity is Severity.ERROR)
 
 
 def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
@@ -84,15 +94,23 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
             findings.append(_stale(lowering, path, content, wanted))
             if not path.endswith(MAP):  # numbers, which nobody reads
                 differences.append(unified(shown_path(lowering.folder / path), content, wanted))
-    if findings:  # perhaps only because a class is not here that was there when the files were made
-        unknown = (finding for finding in compiled.diagnostics if finding.code == "PFL331")
-        findings += [finding._replace(severity=Severity.ERROR) for finding in unknown]
+    # Files may differ only because a class is not here that was there when they were made.
+    wrong = frozenset(("PFL331",) if findings and not update else ()) | (
+        _CANNOT_RUN if lowering.program else frozenset()
+    )
+    said = [
+        finding._replace(severity=Severity.ERROR) if finding.code in wrong else finding
+        for finding in compiled.diagnostics
+    ]
     findings += [_finding("PFL613", lowering, path, _why_extra(path)) for path in extra]
-    outcome = outcome._replace(findings=tuple(findings), differences=tuple(text for text in differences if text))
-    return _refresh(lowering, outcome, files, extra) if update and findings else outcome
+    outcome = outcome._replace(findings=(*findings, *said), differences=tuple(text for text in differences if text))
+    return _refresh(lowering, outcome, files, extra, said) if update and findings else outcome
 
 
-def _refresh(lowering: Lowering, outcome: Outcome, files: Mapping[str, str], extra: list[str]) -> Outcome:
+def _refresh(
+    lowering: Lowering, outcome: Outcome, files: Mapping[str, str], extra: list[str], said: Iterable[Diagnostic]
+) -> Outcome:
+    """Write what differs; `said` is what lowering the workflow warns of, which stays."""
     try:
         written = write(files, lowering.folder, source=lowering.workflow)
         removed = output.remove(lowering.folder / path for path in extra)
@@ -101,7 +119,7 @@ def _refresh(lowering: Lowering, outcome: Outcome, files: Mapping[str, str], ext
     except OSError as error:
         return outcome._replace(findings=(_unreadable(lowering, error),))
     return outcome._replace(
-        findings=(),
+        findings=tuple(said),
         differences=(),
         refreshed=tuple(sorted(map(shown_path, written))),
         removed=tuple(sorted(map(shown_path, removed))),

@@ -70,11 +70,12 @@ def _chosen(one: Lowering, two: Lowering) -> Lowering:
 
 
 def _two_owners(one: Lowering, two: Lowering) -> Iterable[Diagnostic]:
-    """The problem of two tables that give one folder to different workflows."""
-    if _is_table(one.said_by) and _is_table(two.said_by) and not _same(one.workflow, two.workflow):
-        names = f"{shown_path(one.workflow)} and {shown_path(two.workflow)}"
-        message = f"{names} are both written to {shown_path(one.folder)}, the first by {shown_path(one.said_by)}"
-        yield _problem("PFL616", two.said_by, message, "give each workflow a folder of its own")
+    """The problem of two tables that give one folder to different workflows, or say different things of one."""
+    if not (_is_table(one.said_by) and _is_table(two.said_by)) or _same(one.said_by, two.said_by):
+        return  # of one table it is said there
+    if clash := one.clash(two):
+        message = f"{clash}; the first by {shown_path(one.said_by)}"
+        yield _problem("PFL616", two.said_by, message, "list each workflow in one table, with a folder of its own")
 
 
 def _at(path: Path) -> Found:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...generated_header import Header
+from ...node_types.project_file import shown_path
 from ...options import Options
 
 
@@ -34,6 +35,20 @@ class Lowering(NamedTuple):
             code=True,
             ask_pflow=True,
         )
+
+    def clash(self, other: Lowering) -> str:
+        """What is wrong where this and `other`, of the same folder, are both asked for; "" if they are the same."""
+        folder, mine, others = shown_path(self.folder), shown_path(self.workflow), shown_path(other.workflow)
+        if os.path.abspath(self.workflow) != os.path.abspath(other.workflow):
+            return f"{mine} and {others} are both written to {folder}"
+        keys = [key for key in _TOLD_APART if getattr(self, key) != getattr(other, key)]
+        if not keys:
+            return ""
+        names = ", ".join(key.removesuffix("_file") for key in keys)
+        return f"{mine} is written to {folder} twice, in two ways: {names}"
+
+
+_TOLD_APART = ("program", "standalone", "maps", "nodes_file")
 
 
 def from_header(module: Path, header: Header) -> Lowering:

@@ -218,10 +218,10 @@ def _doubles(found: list[Lowering], file: Path, section: str) -> Iterator[Diagno
     by_folder: dict[Path, Lowering] = {}
     for lowering in found:
         first = by_folder.setdefault(lowering.folder, lowering)
-        if first.workflow != lowering.workflow:
-            names = f"{shown_path(first.workflow)} and {shown_path(lowering.workflow)}"
-            message = f"{names} are both written to {shown_path(lowering.folder)}"
-            yield _problem(file, section, message, "put {name} or {folder} into `out`")
+        if message := first.clash(lowering):
+            is_one = first.workflow == lowering.workflow
+            help = "say each workflow once, or give it another `out`" if is_one else "put {name} or {folder} into `out`"
+            yield _problem(file, section, message, help)
 
 
 def _problem(file: Path, where: str, message: str, help: str = "") -> Diagnostic:

@@ -31,9 +31,9 @@ class TimeBounds(NamedTuple):
     high: float
     worst: float
 
-    def at_least(self, seconds: float, worst: float) -> TimeBounds:
-        """These bounds, where starts are so far apart that it cannot take less (`worst`: with every attempt)."""
-        return TimeBounds(max(self.low, seconds), max(self.high, seconds), max(self.worst, worst))
+    def at_least(self, low: float, high: float, worst: float) -> TimeBounds:
+        """These bounds, where none of them can be less than that."""
+        return TimeBounds(max(self.low, low), max(self.high, high), max(self.worst, worst))
 
     def then(self, other: TimeBounds) -> TimeBounds:
         """One after the other."""

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...analyse.analyse import budget_of as named_budget
 from ...analyse.reachability import Reachability
 from ...ir.batch_keys import batch_key
 from ...ir.batch_spec import BatchSpec
+from ...ir.lowered import Budget as Limit
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES, pflow_type
+from ...node_types.run_tables import budgets_for
 from ...runtime.pace import rate_of
 from ...runtime.throttle import MOST_THROTTLES
 from ..shared.node_facts import budget_of
@@ -21,6 +24,7 @@ from .clock import TimeBounds, Times, makespan, of_calls
 from .cluster import dealt
 from .items import Items, items_of
 from .known import UNKNOWN, KnownValues
+from .limits import Starts
 from .node import Node, repeated, together
 from .tokens import Tokens, tokens_of
 from .totals import Totals, along
@@ -62,6 +66,8 @@ class _Reached(NamedTuple):
     """How often a loop of its own has it run each time that it is reached."""
     items: Items | None
     """None without a batch."""
+    limit: Limit | None
+    """What its `rate` says, or what the budget that it names stands for."""
     notes: list[str]
 
     @property
@@ -75,13 +81,26 @@ class _Reached(NamedTuple):
         if self.node.batch is None or not self.node.batch.parallel:
             return 1
         found = self.node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
-        return found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
+        most = found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
+        shared = self.limit.max_concurrent if self.limit is not None else None
+        return most if shared is None else min(most, shared)
 
     @property
     def in_flight(self) -> int:
         """How many items run at the same time at most."""
         most = self.item_count.high.value
         return self.bound if most is None else min(self.bound, most)
+
+    def starts(self, calls: int, seconds: float) -> Mapping[str, Starts]:
+        """What its limit has to let through: `calls` that take `seconds` each, every attempt at worst."""
+        spec, limit = self.node.batch, self.limit
+        if spec is None or limit is None:
+            return {}
+        apart = rate_of(limit.rate).apart if limit.rate is not None else 0.0
+        name = f"budget {spec.rate}" if spec.names_a_budget else self.path
+        worst = calls * budget_of(self.node).worst
+        busy = (calls * seconds, calls * seconds, worst * seconds)
+        return {name: Starts(apart, limit.max_concurrent, (calls, calls, worst), busy)}
 
     def forecast(
         self,
@@ -134,6 +153,9 @@ def forecast(
     """
     place = _Place(ir, known, times, folder, above, in_item, walk or Walk.of(folder / Path(ir.name).name), around)
     ways = Reachability(ir)
+    budgets = (
+        budgets_for(folder) if any(node.batch is not None and node.batch.names_a_budget for node in ir.nodes) else {}
+    )
     made: list[Node] = []
     often: list[Range] = []  # how often each node is reached
     counts: dict[str, Items] = {}
@@ -151,10 +173,11 @@ def forecast(
         if items is not None:
             counts[node.id] = items
             notes += [text for text in (items.note, items.problem) if text]
-        notes += _controls(node)
+        limit = _limit_of(node.batch, budgets)
+        notes += _controls(node, limit)
         position = ir.position((*node.path, "id"))
         line = position.line if position is not None else None
-        reached = _Reached(node, path, line, runs, rounds, items, notes)
+        reached = _Reached(node, path, line, runs, rounds, items, limit, notes)
         if node.type in WORKFLOW_TYPES:
             made.append(_sub_workflow(place, reached))
         else:
@@ -163,7 +186,7 @@ def forecast(
                 made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark), is_uncounted=True)
     ids = [node.id for node in ir.nodes]
     passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
-    return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True)))
+    return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True))).within_limits()
 
 
 def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
@@ -187,14 +210,15 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
     if node.batch is not None and node.batch.timeout is not None:
         samples = tuple(min(sample, node.batch.timeout) for sample in samples)
     time = on_workers = None
+    starts: Mapping[str, Starts] = {}
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
         time = of_calls(samples, number, max(reached.in_flight, 1), budget.worst, budget.waits())
         cluster, spec = place.times.cluster, node.batch
         if cluster is not None and spec is not None and spec.parallel and not place.in_item:
             on_workers = dealt(cluster, node.id, number, sum(samples) / len(samples), reached.bound)
-            time = time.at_least(on_workers.seconds, on_workers.seconds * budget.worst)
-        time = _paced(time, node.batch, number, number * budget.worst)
+            time = time.at_least(on_workers.seconds, on_workers.seconds, on_workers.seconds * budget.worst)
+        starts = reached.starts(number, sum(samples) / len(samples))
     if budget.known is None:
         reached.notes.append(f"`{node.type}` is not one of pflow's types: its class may try more often by itself")
     what = budget.known.call if budget.known else "call"
@@ -206,14 +230,15 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
     def tokens(times: Range) -> Tokens | None:
         return tokens_of(node, place.known, values, times, count, budget.worst, cached)
 
-    passage = Totals(calls(rounds), {what: calls(rounds)}, tokens(rounds), time)
+    passage = Totals(calls(rounds), {what: calls(rounds)}, tokens(rounds), time, starts).within_limits()
     return reached.forecast(what, calls(runs), passage, tokens=tokens(runs))._replace(dealt=on_workers)
 
 
 def _sub_workflow(place: _Place, reached: _Reached) -> Node:
     """A node that runs another workflow: the forecasts of that one, once per item."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
-    calls, time, not_walked = NOTHING, None, ""
+    calls, not_walked = NOTHING, ""
+    time: TimeBounds | None = None
     inner: tuple[Node, ...] = ()
     values = items.values if items is not None else [UNKNOWN]
     passage = Totals()
@@ -235,17 +260,19 @@ def _sub_workflow(place: _Place, reached: _Reached) -> Node:
             spans = [totals.time] * number if totals.time is not None and number is not None else [None]
         if all(span is not None for span in spans) and runs.high.value == 1:
             time = _in_workers([span for span in spans if span is not None], reached.in_flight)
+        passage = passage._replace(time=time)
         if time is not None and (number := count.high.value) is not None:
-            time = _paced(time, node.batch, number, number * budget_of(node).worst)
+            own = Totals(starts=reached.starts(number, 0.0))
+            passage = passage.plus(own).within_limits()
     except NotWalked as why:
         not_walked = str(why)
         reached.notes.append(not_walked)
         unknown = Amount.unknown(f"calls({reached.path})")
         calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
         reached_calls = Range(Amount.of(0), rounds.high.times(count.high).times(unknown))
-        passage = Totals(reached_calls, {"call": reached_calls})
+        passage = Totals(reached_calls, {"call": reached_calls}, time=None)
     not_walked = not_walked or next((found.not_walked for found in inner if found.not_walked), "")
-    return reached.forecast("call", calls, passage._replace(time=time), inner=inner, not_walked=not_walked)
+    return reached.forecast("call", calls, passage, inner=inner, not_walked=not_walked)
 
 
 def _child(place: _Place, reached: _Reached, more: Mapping[str, Any]) -> tuple[tuple[Node, ...], Totals]:
@@ -282,7 +309,14 @@ def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
 
 
-def _controls(node: SourceNode) -> list[str]:
+def _limit_of(spec: BatchSpec | None, budgets: Mapping[str, Limit]) -> Limit | None:
+    """What the batch's rate asks for, written there or by the name of a budget."""
+    if spec is None or spec.rate is None:
+        return None
+    return named_budget(spec, budgets) if spec.names_a_budget else Limit(spec.rate, None)
+
+
+def _controls(node: SourceNode, limit: Limit | None) -> list[str]:
     """What the keys of a batch say of its calls and of its next run."""
     spec = node.batch
     if spec is None:
@@ -290,8 +324,12 @@ def _controls(node: SourceNode) -> list[str]:
     said = []
     if spec.timeout is not None:
         said.append(f"an attempt is given up after {spec.timeout:g} s")
-    if spec.rate is not None:
-        said.append(f"calls start at most as often as {spec.rate}")
+    if limit is not None:
+        shared = f", shared by all that name the budget {spec.rate}" if spec.names_a_budget else ""
+        if limit.rate is not None:
+            said.append(f"calls start at most as often as {limit.rate}{shared}")
+        if limit.max_concurrent is not None:
+            said.append(f"at most {limit.max_concurrent} at a time{shared}")
     if _waits_for_servers(spec) and _asks_a_server(node):
         said.append(f"a call that is answered 429 or 503 comes on top, up to {MOST_THROTTLES} times an item")
     if spec.resume:
@@ -306,17 +344,3 @@ def _waits_for_servers(spec: BatchSpec) -> bool:
 def _asks_a_server(node: SourceNode) -> bool:
     known = pflow_type(node.type)
     return known is None or known.asks_a_model or node.type == "http"
-
-
-def _paced(time: TimeBounds, spec: BatchSpec | None, calls: int, worst: int) -> TimeBounds:
-    """`time`, where the batch's rate keeps the starts of its calls apart; `worst` are they with every attempt."""
-    apart = _apart(spec)
-    return time.at_least((calls - 1) * apart, (worst - 1) * apart) if calls and apart else time
-
-
-def _apart(spec: BatchSpec | None) -> float:
-    """The seconds between two starts that the batch's rate asks for; 0 where there is none, or only its name."""
-    try:
-        return rate_of(spec.rate).apart if spec is not None and spec.rate is not None else 0.0
-    except ValueError:
-        return 0.0

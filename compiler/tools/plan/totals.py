@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ...analyse.reachability import Reachability
 from .amount import NOTHING, ONCE, Amount, Range
 from .clock import TimeBounds
+from .limits import Starts
 from .tokens import Tokens
 
 
@@ -21,6 +22,8 @@ class Totals(NamedTuple):
     """None if no model is called."""
     time: TimeBounds | None = TimeBounds(0.0, 0.0, 0.0)
     """None if it is not known."""
+    starts: Mapping[str, Starts] = {}
+    """By limit, what it has to let through."""
 
     def plus(self, other: Totals) -> Totals:
         """One after the other."""
@@ -29,7 +32,11 @@ class Totals(NamedTuple):
             tokens = self.tokens.plus(other.tokens)
         time = self.time.then(other.time) if self.time is not None and other.time is not None else None
         kinds = {what: self._of(what).plus(other._of(what)) for what in {**self.kinds, **other.kinds}}
-        return Totals(self.calls.plus(other.calls), kinds, tokens, time)
+        starts = {
+            name: self.starts.get(name, found.none()).plus(other.starts.get(name, found.none()))
+            for name, found in {**self.starts, **other.starts}.items()
+        }
+        return Totals(self.calls.plus(other.calls), kinds, tokens, time, starts)
 
     def either(self, other: Totals) -> Totals:
         """The one or the other, never both."""
@@ -41,7 +48,11 @@ class Totals(NamedTuple):
             low, high = min(self.time.low, other.time.low), max(self.time.high, other.time.high)
             time = TimeBounds(low, high, max(self.time.worst, other.time.worst))
         kinds = {what: self._of(what).either(other._of(what)) for what in {**self.kinds, **other.kinds}}
-        return Totals(self.calls.either(other.calls), kinds, tokens, time)
+        starts = {
+            name: self.starts.get(name, found.none()).either(other.starts.get(name, found.none()))
+            for name, found in {**self.starts, **other.starts}.items()
+        }
+        return Totals(self.calls.either(other.calls), kinds, tokens, time, starts)
 
     def times(self, runs: Range) -> Totals:
         """Of several passages."""
@@ -51,9 +62,19 @@ class Totals(NamedTuple):
         if time is not None and runs.low.value == 0:
             time = time._replace(low=0.0)
         tokens = self.tokens.times(runs) if self.tokens is not None else None
-        return Totals(
-            self.calls.times(runs), {what: calls.times(runs) for what, calls in self.kinds.items()}, tokens, time
-        )
+        kinds = {what: calls.times(runs) for what, calls in self.kinds.items()}
+        low, high = runs.low.value or 0, runs.high.value
+        starts = {name: found.times(low, high) for name, found in self.starts.items()} if high is not None else {}
+        return Totals(self.calls.times(runs), kinds, tokens, time, starts)
+
+    def within_limits(self) -> Totals:
+        """The same, where it takes at least as long as its limits have it take, however its calls are dealt out."""
+        if self.time is None:
+            return self
+        time = self.time
+        for starts in self.starts.values():
+            time = time.at_least(*starts.seconds())
+        return self._replace(time=time)
 
     def _of(self, what: str) -> Range:
         return self.kinds.get(what, NOTHING)
