@@ -771,3 +771,24 @@ def test_an_exec_of_the_author_s_is_applied_once_wherever_a_run_goes_on(
     found = outcome(["1", "2", "3", "good"], settings, on=then, derived=louder, ledger=str(ledger))
     assert [result["response"] for result in found["results"]] == [f"plain {n} of 4!" for n in (1, 2, 3, "good")]
     assert Counter(ledger.read_text().split())["1"] == 1
+
+
+def forgiving(generated: type) -> type:
+    """The class as an author derives one, who has an answer where the item at index 1 has failed."""
+
+    class Forgiving(generated):
+        def exec_fallback(self, call: Any, exc: Exception) -> Any:
+            if call.index == 1:
+                return {"response": "sorry"}
+            raise exc
+
+    return Forgiving
+
+
+def test_a_fallback_on_a_worker_is_no_answer_for_the_next_run(tmp_path: Path) -> None:
+    ledger, settings = tmp_path / "ledger", {"resume": True, "error_handling": "fail_fast", "max_concurrent": 1}
+    with pytest.raises(ValueError, match="no bad"):
+        outcome(["1", "bad", "bad"], settings, derived=forgiving, ledger=str(ledger))
+    found = outcome(["1", "bad"], {**settings, "error_handling": "continue"}, ledger=str(ledger))
+    assert ([result["response"] for result in found["results"]], found["error_count"]) == (["plain 1 of 2"], 1)
+    assert Counter(ledger.read_text().split()) == {"1": 1, "bad": 3}

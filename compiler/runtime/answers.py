@@ -164,6 +164,8 @@ class Answers:
 
     def keep(self, call: Call, result: Result) -> None:
         """Keep the answers of a call that has ended well for another run. Raises: JournalError."""
+        if call.is_fallback:
+            return
         if self.are_given_elsewhere and not call.restored:
             self.answered(call, result if call.noted is None else pickle.loads(call.noted))
         for asked, attempt, text, cost in call.answers:

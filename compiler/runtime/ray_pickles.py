@@ -44,6 +44,8 @@ class Outcome(NamedTuple):
     """Whether the last attempt had its parameters, and got as far as the node."""
     noted: bytes | None = None
     """`Call.noted`."""
+    is_fallback: bool = False
+    """`Call.is_fallback`."""
 
 
 USUAL = 3
@@ -142,11 +144,12 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         if call.batch.has_keys:
             del result["key"]
     warned = call.store and call.store.get("__warnings__")
-    if call.error is None and call.attempt == 1 and not warned and call.noted is None:
+    if call.error is None and call.attempt == 1 and not warned and call.noted is None and not call.is_fallback:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
     has_entered = call.entered == call.attempt
-    return call.index, result, call.seconds, call.error, exception, call.attempt, warned, has_entered, call.noted
+    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, call.is_fallback
+    return call.index, result, call.seconds, *seldom
 
 
 def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:
