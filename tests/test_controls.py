@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.shapes import missing_shapes
 from pocketflow import AsyncNode, Node
 
 from pflow_lower.runtime import (
@@ -21,6 +22,7 @@ from pflow_lower.runtime import (
     SequentialBatchNode,
     Shared,
     ThreadedBatchNode,
+    controls,
     peek,
 )
 from pflow_lower.runtime.outcome import BatchEndedEarly
@@ -118,6 +120,10 @@ class Concurrent(_Reads, ConcurrentBatchNode):
 
 
 SHAPES = [Ordered, Threaded, Concurrent]
+
+
+def test_every_shape_is_tried() -> None:
+    assert not missing_shapes(SHAPES)
 
 
 @pytest.fixture(autouse=True)
@@ -389,6 +395,48 @@ def test_an_answer_that_says_429_is_throttled_too_and_the_waiting_has_an_end(sha
     assert WORLD.calls == {1: 11}
 
 
+@pytest.mark.parametrize("answers", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_server_that_asks_for_more_than_an_hour_is_neither_waited_for_nor_asked_again(
+    shape: type, answers: bool
+) -> None:
+    def busy(item: Any, number: int) -> Any:
+        if item != 2:
+            return "ok"
+        if answers:
+            return {"status_code": 429, "response_headers": {"retry-after": "7200"}, "error": "HTTP 429"}
+        raise Refused(7200)
+
+    keys = {"rate": "100/s", "retry_backoff": "exponential", "max_retries": 3, "error_handling": "continue"}
+    outcome = run(shape, [1, 2, 3], busy, **keys)
+    assert WORLD.calls == {1: 1, 2: 1, 3: 1}, "and the others need not wait"
+    assert [error["error"].partition(": ")[0] for error in outcome["errors"]] == [
+        "the server asked for no call within 2 h 0 min (Retry-After), and no more than 1 h 0 min is waited for"
+    ]
+    assert outcome["errors"][0]["error"].endswith("429")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_long_wait_that_a_server_asked_for_is_said_once(shape: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "LONG_WAIT", 0.05)
+
+    def busy(item: Any, number: int) -> Any:
+        if number == 1:
+            raise Refused(0.06)
+        if number == 2:
+            raise Refused(0.01)
+        return "ok"
+
+    said: list[str] = []
+    asked = Run("workflow.json")
+    asked.tell = said.append
+    with running(asked):
+        outcome = run(shape, [1, 2, 3], busy, retry_backoff="exponential", max_concurrent=3)
+    assert responses(outcome) == ["ok"] * 3
+    assert len(said) == (3 if shape is Ordered else 1)
+    assert said[0] == "b: waiting 0.1 s: the server asked for it (Retry-After)"
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_attempt_that_takes_too_long_is_given_up_and_its_late_answer_dropped(shape: type) -> None:
     late = threading.Event()
@@ -447,11 +495,30 @@ def test_a_batch_ends_as_soon_as_too_many_have_failed(shape: type, tolerated: in
     assert len(WORLD.calls) == ran
     allowed = 2 if ran == 3 else 0
     were = "was" if ran == 1 else "were"
+    items = "item" if ran == 1 else "items"
     assert str(caught.value) == (
-        f"Batch 'b' ended early: {ran} items failed, and tolerated_failures is {allowed}; "
+        f"Batch 'b' ended early: {ran} {items} failed, and tolerated_failures is {allowed}; "
         f"{ran} of 10 items {were} done, {10 - ran} never ran. Errors: "
         + "; ".join(f"[{index}] no {index}" for index in range(ran))
     )
+
+
+@pytest.mark.parametrize("shape", [Threaded, Concurrent])
+def test_items_that_were_under_way_when_too_many_had_failed_are_counted_too(shape: type) -> None:
+    both = threading.Barrier(2)
+
+    async def fails() -> Any:
+        await asyncio.sleep(0.01)
+        raise RuntimeError("no")
+
+    def two(item: Any, number: int) -> Any:
+        if shape is Concurrent:
+            return fails()
+        both.wait(30)
+        raise RuntimeError("no")
+
+    with pytest.raises(BatchEndedEarly, match="ended early: 2 items failed, and tolerated_failures is 0; 2 of 9 items"):
+        run(shape, list(range(9)), two, error_handling="continue", tolerated_failures=0, max_concurrent=2)
 
 
 @pytest.mark.parametrize("tolerated", [1, 5])
@@ -469,7 +536,7 @@ def test_where_all_items_ran_and_failed_it_is_said_in_pflows_words(shape: type, 
 def test_as_many_failures_as_are_tolerated_are_tolerated(shape: type) -> None:
     outcome = run(shape, [1, 2, 3], fail_at(2), error_handling="continue", tolerated_failures=1)
     assert outcome["success_count"] == 2
-    with pytest.raises(BatchEndedEarly, match="1 items failed, and tolerated_failures is 0; 2 of 3 items were done"):
+    with pytest.raises(BatchEndedEarly, match="1 item failed, and tolerated_failures is 0; 2 of 3 items were done"):
         run(shape, [1, 2, 3], fail_at(2), error_handling="continue", tolerated_failures=0, max_concurrent=1)
 
 

@@ -120,6 +120,31 @@ def at_once(number: int | str) -> dict[str, Any]:
         ({"rate": "60/min"}, {}, "schedule", "start as fast as items are done."),
         ({}, {"retry_backoff": "exponential"}, "schedule", "doubles each time"),
         ({"retry_backoff": "exponential", "retry_wait": 2}, {"retry_wait": 2}, "schedule", "is always 2 s."),
+        (
+            {"batch": {"items": "${who.pages}", "as": "page"}},
+            {"batch": {"items": "${who.notes}", "as": "page"}},
+            "breaking cost",
+            "Other inner items",
+        ),
+        ({"items": [1, 2]}, {"items": [1, 2, 3]}, "behaviour cost", "3 items instead of 2, added at the end"),
+        ({"items": [1, 2, 3]}, {"items": [1, 2]}, "behaviour", "2 items instead of 3: the last ones are gone"),
+        ({"items": [1, 2]}, {"items": [2, 1]}, "breaking", "The same items in another order"),
+        (
+            {"items": [1, 2]},
+            {"items": [0, 1, 2]},
+            "behaviour breaking cost",
+            "3 items instead of 2, and not at the end",
+        ),
+        ({"items": [1, 2]}, {"items": [1, 3]}, "behaviour", "Other items."),
+        ({"items": [1, 2]}, {"items": "${people}"}, "behaviour cost", "Another list is worked through"),
+        ({"items": "${people}"}, {"items": [1, 2]}, "behaviour cost", "Another list is worked through"),
+        (
+            {"items": {"file": "a.csv"}},
+            {"items": {"file": "b.csv"}},
+            "behaviour cost",
+            "Another file is worked through",
+        ),
+        ({"items": {"file": "a.csv"}}, {"items": [1]}, "behaviour cost", "Another list is worked through"),
     ],
 )
 def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
@@ -127,6 +152,16 @@ def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, 
     (change,) = changes(with_batch(**shared, **old), with_batch(**shared, **new))
     assert sorted(kind.value for kind in change.kinds) == kinds.split()
     assert sentence in change.sentence
+
+
+def test_a_batch_that_comes_into_another_one_and_goes() -> None:
+    nested = with_batch(batch={"items": "${who.pages}", "as": "page"})
+    for old, new, said in (
+        (WORKFLOW, nested, "Each item is gone through in turn"),
+        (nested, WORKFLOW, "Items are not gone through in turn any more"),
+    ):
+        (change,) = (change for change in changes(old, new) if change.field == "batch.batch")
+        assert sorted(kind.value for kind in change.kinds) == ["breaking", "cost"] and said in change.sentence
 
 
 AGAIN = {"while": "${send.exit_code}", "max_iterations": 3}
@@ -171,6 +206,30 @@ def test_what_a_parameter_means(kind: str, key: str, old: Any, new: Any, kinds: 
 
 
 # --- Exit status and forms
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "kinds", "sentence"),
+    [
+        ("llm", {"prompt": "a"}, {"prompt": "a", "model": "m"}, "behaviour cost", "Parameter added."),
+        ("llm", {"prompt": "a", "model": "m"}, {"prompt": "a"}, "behaviour cost", "the node type's default holds."),
+        ("llm", {"prompt": "a"}, {"prompt": "a", "temperature": 0}, "behaviour", "Parameter added."),
+        ("shell", {"command": "a"}, {"command": "a", "model": "m"}, "behaviour", "Parameter added."),
+        ("shell", {"command": "a", "cwd": "b"}, {"cwd": "b", "command": "a"}, "cosmetic", "stand in another order"),
+        ("shell", {"command": "a", "cwd": "b"}, {"cwd": "b", "command": "c"}, "behaviour", "Other code runs."),
+    ],
+)
+def test_what_parameters_mean(kind: str, old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
+    (change,) = changes(*({"nodes": [{"id": "a", "type": kind, "params": params}]} for params in (old, new)))
+    assert sorted(kind.value for kind in change.kinds) == kinds.split()
+    assert sentence in change.sentence
+
+
+def test_another_class_is_breaking_however_it_is_called() -> None:
+    for old, new in (("a:B", "b:A"), ("b:A", "a:B")):
+        nodes = ({"nodes": [{"id": "a", "type": kind, "params": {"x": 1}}]} for kind in (old, new))
+        (change,) = changes(*nodes)
+        assert [kind.value for kind in change.kinds] == ["breaking"] and "another node class" in change.sentence
 
 
 @pytest.mark.parametrize(
@@ -297,6 +356,72 @@ def test_an_old_version_that_was_broken_does_not_hide_the_others(diff: Run, repo
     assert shown.status == 2
     assert "flows/bad.json: cannot be compared" in shown.out and "Insult" in shown.out
     assert "flows/bad.json:1:12: error[PFL201]" in shown.err
+
+
+RATED = {
+    "nodes": [
+        {
+            "id": "ask",
+            "type": "mine",
+            "params": {"text": "${item}"},
+            "batch": {"items": [1, 2], "parallel": True, "rate": "api"},
+        }
+    ]
+}
+TABLES = """\
+[tool.pflow-lower.rates]
+api = "20/s"
+[tool.pflow-lower.nodes]
+mine = { class = "shop.nodes:Mine", async = true, params = { text = "str" } }
+[tool.pflow-lower.on]
+ask = { num_cpus = 2 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"20/s"', '"1/min"', ["schedule  batch.rate: 20/s -> 1/min  (flows/rated.json:1:"]),
+        ('"20/s"', '{ rate = "20/s", max_concurrent = 2 }', ["batch.rate: 20/s -> 20/s, 2 at a time"]),
+        (":Mine", ":Yours", ["breaking  type: shop.nodes:Mine -> shop.nodes:Yours"]),
+        ("async = true, ", "async = false, ", ["behaviour, schedule  type: async = true -> async = false"]),
+        ("async = true, ", "", ["type: async = true -> async as the class is"]),
+        ('"str"', '"int"', ['behaviour  type: {"text": "str"} -> {"text": "int"}']),
+        ("mine =", "thine =", ["breaking  type: shop.nodes:Mine -> no class in a table"]),
+        ("num_cpus = 2", "num_cpus = 4", ['schedule  batch: {"num_cpus": 2} -> {"num_cpus": 4}']),
+        ('"20/s"', '"20/s"\nother = "1/s"', []),
+        ("[tool.pflow-lower.on]", "[project]\nname = 'x'\n[tool.pflow-lower.on]", []),
+    ],
+)
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_tables_say_is_compared(
+    diff: Run, repository: Path, old: str, new: str, said: list[str], committed: bool
+) -> None:
+    Path("flows/rated.json").write_text(json.dumps(RATED))
+    Path("pyproject.toml").write_text(TABLES)
+    commit()
+    assert old in TABLES
+    Path("pyproject.toml").write_text(TABLES.replace(old, new))
+    if committed:
+        commit()
+    shown = diff("--git", "HEAD~1..HEAD" if committed else "HEAD")
+    assert shown.status == 0 and all(text in shown.out for text in said), shown
+    assert (shown.out == "no workflow has changed\n") == (not said)
+    assert diff("--git", "HEAD~1..HEAD" if committed else "HEAD", "flows/greet.json").out == "no workflow has changed\n"
+
+
+def test_a_budget_in_a_file_of_its_own_is_that_of_its_version(diff: Run, repository: Path) -> None:
+    Path("flows/rated.json").write_text(json.dumps(RATED))
+    Path("flows/pflow-lower.toml").write_text('[rates]\napi = "20/s"\n')
+    commit()
+    assert diff("--git", "HEAD~1..HEAD").out.startswith("flows/rated.json: a new workflow")
+    Path("pyproject.toml").write_text('[tool.pflow-lower.rates]\napi = "1/min"\n')
+    assert diff("--git", "HEAD").out == "no workflow has changed\n", "the nearest table counts"
+    Path("flows/pflow-lower.toml").unlink()
+    assert "batch.rate: 20/s -> 1/min" in diff("--git", "HEAD").out
+    Path("pyproject.toml").unlink()
+    shown = diff("--git", "HEAD")
+    assert shown.status == 2 and "no budget is called" in shown.err
 
 
 @pytest.mark.parametrize("revision", ["nonsense", "--output=x", "main..nonsense", "HEAD:flows"])

@@ -16,6 +16,7 @@ from .inner import result_of, shaped
 from .missing import ParameterError, Unresolved
 from .places import place_of
 from .signals import interrupt_behind
+from .throttle import AskedToWaitTooLong
 from .value_text import written
 
 
@@ -93,7 +94,7 @@ def _is_worth_another(call: Call, exc: Exception) -> bool:
     if call.batch.engine.aborts(exc):
         _note(call, exc)
         raise exc
-    if call.attempt >= call.batch.max_retries:
+    if call.attempt >= call.batch.max_retries or is_a(exc, AskedToWaitTooLong):
         return False
     return is_set(exc, "retriable", default=True) and not is_set(exc, "cancelled")
 

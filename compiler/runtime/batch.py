@@ -113,6 +113,8 @@ class Batch(Stoppable):
         """What holds for every call under keys that pflow does not have; None where none is written."""
         self.ended_early: str = ""
         """Why items are left that never ran, where no failed item is the reason."""
+        self._too_many_failed = False
+        """Whether that is so many failed items."""
         self.is_closed = False
         """Whether no further item may start."""
         self.pacer: Pacer | None = None
@@ -260,8 +262,11 @@ class Batch(Stoppable):
         failed = self.errors.count + more
         if self.tolerated is not None and failed > self.tolerated:
             declared = self._settings.tolerated_failures
+            if self._too_many_failed:  # again, of one that was under way: it counts as well
+                self.ended_early = ""
+            self._too_many_failed = not self.ended_early
             self._end_early(
-                f"{failed} items failed, and tolerated_failures is "
+                f"{failed} item{'' if failed == 1 else 's'} failed, and tolerated_failures is "
                 f"{self.tolerated if isinstance(self.items, list) else declared}"
             )
 

@@ -43,6 +43,8 @@ class Call:
     leaves_out: Any = None  # the flag that a batch puts up which its node has started, and which left items out
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
     answers: tuple[Noted, ...] = ()  # what the inner node has given, to be journalled if the item ends well
+    found: dict[str, Any] | None = None  # the answer that was found for it, before its `exec` runs with that
+    noted: bytes | None = None  # pickled, where it ran on Ray: what the inner node gave, if `exec` may have changed it
     warned: list[str] | None = None  # what kinds of warning its node gave
     restored = False  # whether the journal answered it
     _key: str | None = None

@@ -11,10 +11,21 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from .answers import Answers, Memory
+from .exceptions import message_of
 from .journal import Journal
 from .pace import Pacer
+from .progress import duration
 from .run import pacer_of
-from .throttle import MOST_THROTTLES, AdaptiveLimit, Pushback, backoff, pushback_in, pushback_of
+from .throttle import (
+    MOST_THROTTLES,
+    AdaptiveLimit,
+    AskedToWaitTooLong,
+    Pushback,
+    backoff,
+    pushback_in,
+    pushback_of,
+    too_long,
+)
 from .timeout import AttemptTimeout, TimeLimit
 from .turns import NotStarted, Turns, raise_if_over
 
@@ -23,6 +34,9 @@ if TYPE_CHECKING:
     from .call import Call
     from .data_types import Result
     from .settings import BatchSettings
+
+LONG_WAIT = 5.0
+"""Seconds. That a server asked for a wait of so long is said."""
 
 LEAST_ABANDONED = 10
 """How many blocking attempts may go on after their time, where fewer run at once."""
@@ -52,6 +66,7 @@ class Controls(Answers):
         self._hears_throttles = pacer is not None or adaptive is not None or exponential
         """Whether a call may have to wait for its turn, or a failure says when there is another one."""
         self._turns = Turns(pacer, adaptive)
+        self._waiting_until = float("-inf")
 
     def close(self) -> None:
         """The batch is over."""
@@ -70,14 +85,15 @@ class Controls(Answers):
                 self.adaptive.ended_well()
             else:
                 self.adaptive.pushed_back(begun)
-        if pushback is not None and pushback.retry_after and self.pacer is not None:
+        if pushback is not None and pushback.retry_after and self.pacer is not None and not pushback.is_too_long:
             self.pacer.hold(pushback.retry_after)
-        if pushback is None or not pushback.is_throttle or not self._hears_throttles:
+        if pushback is None or pushback.is_too_long or not pushback.is_throttle or not self._hears_throttles:
             return None
         if call.throttles >= MOST_THROTTLES:
             return None
         call.throttles += 1
         if pushback.retry_after is not None:
+            self._say_waiting(call, pushback.retry_after)
             return pushback.retry_after
         return backoff(0.5, call.throttles, exponential=True)
 
@@ -85,8 +101,19 @@ class Controls(Answers):
         """Seconds between the attempt that raised `exc` and the next one."""
         pushback = pushback_of(exc)
         if pushback is not None and pushback.retry_after is not None and self._hears_throttles:
+            self._say_waiting(call, pushback.retry_after)
             return pushback.retry_after
         return backoff(call.batch.retry_wait, call.attempt, exponential=self.exponential)
+
+    def _say_waiting(self, call: Call, seconds: float) -> None:
+        """Say that a server makes the batch wait for so long, once for all calls that wait until then."""
+        until = time.monotonic() + seconds
+        if seconds < LONG_WAIT or until < self._waiting_until + LONG_WAIT:
+            return
+        self._waiting_until = until
+        batch = call.batch
+        tell = (batch.run.tell if batch.run is not None else None) or batch.engine.tell
+        tell(f"{batch.node_id}: waiting {duration(seconds)}: the server asked for it (Retry-After)")
 
     # The call itself.
 
@@ -103,12 +130,17 @@ class Controls(Answers):
             try:
                 result = work(call) if self.time_limit is None else self._timed(call, work)
             except Exception as exc:
-                wait = self._wait_after(call, pushback_of(exc), begun)
+                pushback = pushback_of(exc)
+                wait = self._wait_after(call, pushback, begun)
                 if wait is None:
+                    _raise_if_too_long(exc, pushback)
                     raise
             else:
-                wait = self._wait_after(call, pushback_in(result) if call.error is not None else None, begun)
+                pushback = pushback_in(result) if call.error is not None else None
+                wait = self._wait_after(call, pushback, begun)
                 if wait is None:
+                    if call.error is not None and pushback is not None and pushback.is_too_long:
+                        call.error = too_long(call.error, pushback.retry_after or 0)
                     return result
                 call.error = None
             finally:
@@ -126,12 +158,17 @@ class Controls(Answers):
             try:
                 result = await (work(call) if self.timeout is None else self._timed_async(call, work))
             except Exception as exc:
-                wait = self._wait_after(call, pushback_of(exc), begun)
+                pushback = pushback_of(exc)
+                wait = self._wait_after(call, pushback, begun)
                 if wait is None:
+                    _raise_if_too_long(exc, pushback)
                     raise
             else:
-                wait = self._wait_after(call, pushback_in(result) if call.error is not None else None, begun)
+                pushback = pushback_in(result) if call.error is not None else None
+                wait = self._wait_after(call, pushback, begun)
                 if wait is None:
+                    if call.error is not None and pushback is not None and pushback.is_too_long:
+                        call.error = too_long(call.error, pushback.retry_after or 0)
                     return result
                 call.error = None
             finally:
@@ -179,6 +216,12 @@ class Controls(Answers):
             raise exits[0]
         call.become(attempt)
         return result
+
+
+def _raise_if_too_long(exc: Exception, pushback: Pushback | None) -> None:
+    """Raises: AskedToWaitTooLong, where a server does not want the call that raised `exc` for too long."""
+    if pushback is not None and pushback.is_too_long:
+        raise AskedToWaitTooLong(too_long(message_of(exc), pushback.retry_after or 0)) from exc
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -97,7 +97,7 @@ class ResultsFile:
                 raise StreamError(f"{file} is in the way: {self.manifest} does not say that an earlier run left it")
         for name in known:
             (path.parent / os.path.basename(name)).unlink(missing_ok=True)
-        self.declare()
+        self.declare(complete=False)  # nor is it, where nobody comes to say otherwise
 
     def let_go(self) -> None:
         """Nothing more is written there: another batch may."""

@@ -6,6 +6,7 @@ A throttled call has failed of nothing of its own, so it uses up no attempt, at 
 from __future__ import annotations
 
 import email.utils
+import math
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .exceptions import attribute_of
+from .progress import duration
 
 MOST_THROTTLES = 10
 """How often one item may be told to wait before that counts as its failure."""
@@ -21,7 +23,7 @@ LONGEST_BACKOFF = 60.0
 """Seconds; pflow's own `retry` has the same cap."""
 
 LONGEST_RETRY_AFTER = 3600.0
-"""Seconds. A server that asks for more (a daily quota, a clock that is wrong) is not waited for."""
+"""Seconds. A server that asks for more (a daily quota, a clock that is wrong) is not waited for: the item fails."""
 
 _THROTTLED = frozenset({429, 503})
 _TIMED_OUT = frozenset({408, 504})
@@ -35,6 +37,11 @@ class Pushback(NamedTuple):
     """Whether the server refused the call (429, 503), which is not an attempt; False for a timeout, which is one."""
     retry_after: float | None
     """Seconds that the server asked to wait, if it said so."""
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the server asked for more than is waited for: earlier, it wants no call."""
+        return self.retry_after is not None and self.retry_after > LONGEST_RETRY_AFTER
 
 
 def pushback_of(exc: BaseException) -> Pushback | None:
@@ -71,6 +78,18 @@ def pushback_in(outputs: Mapping[str, Any]) -> Pushback | None:
     details = outputs.get("error_details")
     kind = details.get("kind") if isinstance(details, Mapping) else None
     return Pushback(kind == "rate_limit", None) if kind in ("rate_limit", "timeout") else None
+
+
+class AskedToWaitTooLong(RuntimeError):
+    """A call that the server wants again only when nobody waits for it any more: an attempt before is no use."""
+
+
+def too_long(message: str, seconds: float) -> str:
+    """The error of an item, which was `message`, where the server asked to wait for so many `seconds`."""
+    return (
+        f"the server asked for no call within {duration(seconds)} (Retry-After), and no more than "
+        f"{duration(LONGEST_RETRY_AFTER)} is waited for: {message}"
+    )
 
 
 def backoff(
@@ -171,6 +190,4 @@ def _seconds(headers: Any) -> float | None:
 
 
 def _bounded(seconds: float) -> float | None:
-    if seconds != seconds or seconds > LONGEST_RETRY_AFTER:
-        return None
-    return max(0.0, seconds)
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -74,7 +74,8 @@ def diff(paths: tuple[str, ...], revision: str | None, form: str, fail_on: froze
     """Say, node by node, what the change from one version of a workflow to another means.
 
     OLD and NEW are two workflow files. With --git, the versions are those of the repository, and the arguments
-    are the files and folders to look at (all, if there are none).
+    are the files and folders to look at (all, if there are none). The tables of node types, of rates and of Ray
+    that each version has are compared, too.
 
     \b
     breaking   results have another shape, order or name
@@ -144,7 +145,7 @@ def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
                 else:
                     sides.append(repository.extract(commit, path, Path(scratch, name)))
             names = [repository.shown(path) for path in (pair.old or pair.new, pair.new or pair.old) if path]
-            found.append(compare_files(sides[0], sides[1], *names))
+            found.append(compare_files(sides[0], sides[1], *names, tables=True))
     return [one for one in found if one.changes or one.problems or one.old is None or one.new is None]
 
 

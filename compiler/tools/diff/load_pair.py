@@ -10,16 +10,23 @@ from ...ir.workflow import SourceIR
 from ...options import Options
 from .model import Comparison
 from .node_changes import compare
+from .tables import Tables
 
 
-def compare_files(old: Path | None, new: Path | None, old_name: str, new_name: str) -> Comparison:
-    """Compare two files, one of which may be missing; the names are those that are shown for them."""
+def compare_files(
+    old: Path | None, new: Path | None, old_name: str, new_name: str, *, tables: bool = False
+) -> Comparison:
+    """Compare two files, one of which may be missing; the names are those that are shown for them.
+
+    With `tables`, what tables say of the nodes is compared, too: each file stands where those of its version are.
+    """
     before, problems = _read(old, old_name)
     after, more = _read(new, new_name)
     comparison = Comparison(old_name, new_name, before, after, problems=(*problems, *more))
-    if before is None or after is None:
+    if before is None or after is None or old is None or new is None:
         return comparison
-    return comparison._replace(changes=compare(before, after))
+    both = (Tables.of(old.parent), Tables.of(new.parent)) if tables else None
+    return comparison._replace(changes=compare(before, after, both))
 
 
 def _read(file: Path | None, name: str) -> tuple[SourceIR | None, tuple[Diagnostic, ...]]:

@@ -12,13 +12,17 @@ from .canonical import Names, canonical, captured, depends_on_item, is_same_code
 from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, SCHEDULE, Change, Kind, Reader, kinds, readers_of
 from .pair import Pair
 from .pairing import pair_up
+from .tables import Tables, table_changes
 from .workflow_level import workflow_changes
 
 _ABSENT: dict[str, Any] = {"cache": None, "purpose": "", "params": {}}
 
 
-def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
-    """Every change from `old` to `new`: of nodes in the order of `new`, then removed nodes, then the rest."""
+def compare(old: SourceIR, new: SourceIR, tables: tuple[Tables, Tables] | None = None) -> tuple[Change, ...]:
+    """Every change from `old` to `new`: of nodes in the order of `new`, then removed nodes, then the rest.
+
+    With what the `tables` of each side say, changes of that, too.
+    """
     pairs, removed = pair_up(old, new)
     before, after = readers_of(old), readers_of(new)
     renamed = {one.id: two.id for one, two in pairs if one.id != two.id}
@@ -28,7 +32,10 @@ def compare(old: SourceIR, new: SourceIR) -> tuple[Change, ...]:
         if node.id in by_id:
             one = by_id[node.id]
             before_names, after_names = Names.of(one, old, renamed), Names.of(node, new, {})
-            changes += _node(Pair(one, node, before_names, after_names, before, after))
+            pair = Pair(one, node, before_names, after_names, before, after)
+            changes += _node(pair)
+            if tables is not None:
+                changes += table_changes(pair, *tables)
         else:
             changes.append(_added(node, after.get(node.id, ())))
     changes += [_removed(node, before.get(node.id, ())) for node in removed]

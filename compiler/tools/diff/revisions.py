@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ... import regular_files
-from ...diagnostics.diagnostic import Diagnostic, Severity, refusal
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
 from ...ir.report import nearest
+from ...node_types.project_file import PROJECT_FILE, parse_toml
+from ...node_types.run_tables import OWN_FILE
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
+from .tables import COMPARED
 
+TABLE_FILES = (OWN_FILE, PROJECT_FILE)
 _NAMES_AT_ONCE = 200
 
 
@@ -53,7 +57,7 @@ class Repository:
     def changed(self, old: str, new: str | None, paths: Sequence[str]) -> list[Changed]:
         """The workflows that differ from commit `old` to `new` (None: the working tree), at or below `paths`.
 
-        A workflow differs, too, if a file that it mentions does.
+        A workflow differs, too, if a file that it mentions does, or a table at or above it.
         """
         commits = [old] if new is None else [old, new]
         fields = self._names("diff", "--name-status", "--no-ext-diff", "-M", *commits, "--", *paths)
@@ -75,7 +79,8 @@ class Repository:
                 if self._is_workflow(Changed(None, name), old, new):
                     found.setdefault(name, Changed(None, name))
         every = self._names("diff", "--name-only", "--no-ext-diff", "--no-renames", *commits)
-        for name in self._mentioning([name for name in every if name not in found], new, paths):
+        also = self._mentioning([name for name in every if name not in found], new, paths)
+        for name in sorted(also | self._below_tables(every, old, new, paths)):
             if name in self._tree(old) and self._is_workflow(Changed(name, name), old, new):
                 found.setdefault(name, Changed(name, name))
         return [found[name] for name in sorted(found, key=str)]
@@ -108,7 +113,7 @@ class Repository:
             posixpath.normpath(posixpath.join(folder, name)) for name in mentioned(content.decode("utf-8", "replace"))
         }
         parts = folder.split("/") if folder else []
-        wanted |= {"/".join([*parts[:count], "pyproject.toml"]) for count in range(len(parts) + 1)}
+        wanted |= {"/".join([*parts[:count], name]) for count in range(len(parts) + 1) for name in TABLE_FILES}
         for name in sorted({path, *(wanted & self._tree(commit))}):
             target = into / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +137,43 @@ class Repository:
             found |= {hit.removeprefix(f"{new}:") for hit in hits if hit}
         return found
 
+    def _below_tables(self, changed: Iterable[str], old: str, new: str | None, paths: Sequence[str]) -> set[str]:
+        """The files at or below `paths` of which a table, in one of the files `changed`, says something else."""
+        tables = {name for name in changed if posixpath.basename(name) in TABLE_FILES}
+        if new is None:
+            others = self._names("ls-files", "--others", "--exclude-standard", "--full-name", self._everywhere())
+            tables |= {name for name in others if posixpath.basename(name) in TABLE_FILES}
+        folders = [posixpath.dirname(name) for name in tables if self._tables(name, old) != self._tables(name, new)]
+        if not folders:
+            return set()
+        names = {name for path in paths or [self._everywhere()] for name in self._below(path, new)}
+        return {name for name in names if any(not folder or name.startswith(f"{folder}/") for folder in folders)}
+
+    def _tables(self, name: str, commit: str | None) -> object:
+        """What the tables in the file `name` of a version say that is compared; its bytes where that cannot be read."""
+        content = self._content(name, commit)
+        try:
+            data = {} if content is None else parse_toml(content, Path(name))
+        except LowerError:
+            return content
+        tool = data.get("tool")
+        ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
+        own = data if posixpath.basename(name) == OWN_FILE else {}
+        return [table.get(key) for table in (ours, own) if isinstance(table, dict) for key in COMPARED if key in table]
+
+    def _content(self, name: str, commit: str | None) -> bytes | None:
+        """The file `name` of a version; None where it has none that is read."""
+        if commit is not None:
+            return self._git("cat-file", "blob", f"{commit}:{name}") if name in self._tree(commit) else None
+        try:
+            return regular_files.read_beside(self.top / name, self.top)
+        except OSError:
+            return None
+
+    def _everywhere(self) -> str:
+        """The top of the repository, as a path from the working directory."""
+        return os.path.relpath(self.top)
+
     def _is_workflow(self, pair: Changed, old: str, new: str | None) -> bool:
         """Whether one of the two is a workflow: one that has become something else has changed as well."""
         return self._is_one(pair.new, new) or self._is_one(pair.old, old)
@@ -142,14 +184,8 @@ class Repository:
             return False
         if has_workflow_name(name):
             return True
-        try:
-            if commit is None:
-                content = regular_files.read_beside(self.top / name, self.top)
-            else:
-                content = self._git("cat-file", "blob", f"{commit}:{name}")
-        except OSError:
-            return False
-        return looks_like_workflow(content)
+        content = self._content(name, commit)
+        return content is not None and looks_like_workflow(content)
 
     def _below(self, path: str, commit: str | None) -> list[str]:
         """The files at or below a path of the command line, in a commit or in the working tree."""
