@@ -580,3 +580,25 @@ def test_a_default_that_makes_the_items(old: Any, new: Any, items: str, kinds: s
     (change,) = compare(source_of(from_data(workflow(old))), source_of(from_data(workflow(new))))
     assert " ".join(kind.value for kind in change.kinds) == kinds
     assert sentence in change.sentence
+
+
+def test_changes_as_findings(diff: Run, repository: Path) -> None:
+    """With a format of CI: an error where --fail-on names its class, and what is cosmetic only if that does."""
+    flow = with_batch(parallel=True)
+    flow["nodes"][0]["params"]["prompt"] = "./prompts/greet.md"
+    flow["nodes"][0]["purpose"] = "Greets."
+    write("flows/greet.json", flow)
+    write("flows/new.json", WORKFLOW)
+    commit()
+
+    def said(revisions: str, about: str, *options: str) -> list[str]:
+        lines = diff("--git", revisions, "--format", "github", *options).out.splitlines()
+        return [line.partition(" ")[0] for line in lines if about in line]
+
+    assert said("HEAD~..HEAD", "batch.parallel") == said("HEAD~..HEAD", "workflow is new") == ["::warning"]
+    assert said("HEAD~..HEAD", "batch.parallel", "--fail-on", "cost") == ["::warning"]
+    assert said("HEAD~..HEAD", "workflow is new", "--fail-on", "cost") == ["::error"]
+    assert said("HEAD~..HEAD", "purpose") == []
+    assert said("HEAD~..HEAD", "purpose", "--fail-on", "cosmetic") == ["::error"]
+    assert said("HEAD..HEAD~", "workflow is gone") == ["::warning"]
+    assert said("HEAD..HEAD~", "workflow is gone", "--fail-on", "breaking") == ["::error"]
