@@ -24,7 +24,7 @@ from pflow_lower.ir.known_to_pflow import without_ours
 from pflow_lower.load.load import from_data
 from pflow_lower.pipeline import run
 from pflow_lower.runtime import SequentialBatchNode, pace
-from pflow_lower.runtime.batch import MOST_CONCURRENT
+from pflow_lower.runtime.batch_state import MOST_CONCURRENT
 from pflow_lower.tools.diff.batches import MEANINGS
 from pflow_lower.tools.diff.node_changes import compare
 from pflow_lower.validate import validate as validation

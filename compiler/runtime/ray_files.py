@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .batch import MOST_CONCURRENT
+from .batch_state import MOST_CONCURRENT
 from .call import Call
 from .item_readers import number_of_items
 from .ray_chunks import Chunk
