@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from helpers.shapes import missing_shapes
 from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
@@ -79,6 +80,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 SHAPES = ["in order", "threads", "tasks"]
 every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+def test_every_shape_is_tried() -> None:
+    assert not missing_shapes(type(node_of(shape, {})) for shape in SHAPES)
 
 
 def node_of(shape: str, batch: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.shapes import missing_shapes
 from pocketflow import AsyncNode, Node
 
 from pflow_lower.runtime import (
@@ -119,6 +120,10 @@ class Concurrent(_Reads, ConcurrentBatchNode):
 
 
 SHAPES = [Ordered, Threaded, Concurrent]
+
+
+def test_every_shape_is_tried() -> None:
+    assert not missing_shapes(SHAPES)
 
 
 @pytest.fixture(autouse=True)

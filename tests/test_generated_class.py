@@ -8,6 +8,8 @@ from typing import Any
 import pocketflow
 import pytest
 from helpers.scripted import AsyncScripted, Script, Scripted, lowered_class, store
+from helpers.shapes import SHAPES as TRIED
+from helpers.shapes import missing_shapes
 
 from pflow_lower import runtime
 from pflow_lower.ir.lowered import SHAPES, Shape, shape_of
@@ -17,6 +19,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "ThreadedBatchNode": {"parallel": True},
     "ConcurrentBatchNode": {"parallel": True, "node": "AsyncScripted"},
 }
+
+
+def test_every_shape_is_tried() -> None:
+    assert not missing_shapes(lowered_class(**options) for options in KINDS.values())
+    assert not missing_shapes(lowered_class(**options) for options in TRIED.values())
 
 
 def inner(kind: str, script: Script) -> Any:

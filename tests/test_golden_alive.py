@@ -53,6 +53,15 @@ def source(name: str) -> Path:
     return next(path for path in GOLDEN.joinpath(name).iterdir() if path.stem.partition(".")[0] == "workflow")
 
 
+def store_of(name: str) -> Any:
+    """What is in the store when the batches of the case begin."""
+    file = STORES / f"{name}.json"
+    assert file.exists(), (
+        f"golden/ok/{name} has a batch: write the store that it finds into tests/golden_stores/{name}.json"
+    )
+    return json.loads(file.read_bytes())
+
+
 def lower(name: str) -> pflow_lower.Lowered:
     case = GOLDEN / name
     command = case / "command.json"
@@ -295,7 +304,7 @@ def in_pflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What pflow's own batches write in every case that it can run."""
     home = str(tmp_path_factory.mktemp("pflow"))
     requests = [
-        {"name": name, "ir": load(source(name)).data, "store": json.loads((STORES / f"{name}.json").read_bytes())}
+        {"name": name, "ir": load(source(name)).data, "store": store_of(name)}
         for name in BATCHES
         if name not in INTERPRETED
     ]
@@ -314,7 +323,7 @@ def in_pflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @needs_pflow
 @pytest.mark.parametrize("name", [name for name in BATCHES if name not in INTERPRETED])
 def test_results_are_those_of_pflow(name: str, in_pflow: dict[str, Any]) -> None:
-    store = json.loads((STORES / f"{name}.json").read_bytes())
+    store = store_of(name)
     expected = in_pflow[name]
     assert isinstance(expected, dict), expected
     for in_a_loop in (False, True):
@@ -325,7 +334,7 @@ def test_results_are_those_of_pflow(name: str, in_pflow: dict[str, Any]) -> None
 @pytest.mark.parametrize("name", BATCHES)
 def test_every_item_gets_its_parameters(name: str) -> None:
     """As a plain loop over the items would do it; this needs no pflow."""
-    store = json.loads((STORES / f"{name}.json").read_bytes())
+    store = store_of(name)
     found = run_lowered(name, store, in_a_loop=False)
     for node_id, expected in store.get("expected", {}).items():
         assert [result["params"] for result in found[node_id]["results"]] == expected
@@ -342,7 +351,7 @@ PROGRAMS = [path.parent.name for path in GENERATED if path.name == "flow.py"]
 def test_programs_do_what_pflow_does(
     name: str, in_pflow: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = json.loads((STORES / f"{name}.json").read_bytes())
+    store = store_of(name)
     flow = load_program(name, store, monkeypatch)
     shared: dict[str, Any] = {key: spec["default"] for key, spec in flow.INPUTS.items() if "default" in spec}
     shared |= store["inputs"]

@@ -12,13 +12,7 @@ from typing import Any
 import pocketflow
 import pytest
 from helpers.scripted import lowered_class, store
-
-SHAPES: dict[str, dict[str, Any]] = {
-    "in order": {"node": "Scripted"},
-    "in order, async": {"node": "AsyncScripted"},
-    "in threads": {"node": "Scripted", "parallel": True, "max_concurrent": 3},
-    "in tasks": {"node": "AsyncScripted", "parallel": True, "max_concurrent": 3},
-}
+from helpers.shapes import SHAPES
 
 
 def node_that(act: Callable[[Any], Any], options: dict[str, Any]) -> Any:

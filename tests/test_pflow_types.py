@@ -34,6 +34,7 @@ from pflow_lower.node_types.pflow_types import (
 )
 from pflow_lower.node_types.pflow_types import TYPES as RECORDS
 from pflow_lower.pflow.versions import SERIES
+from pflow_lower.tools.lint.table import RULES
 from pflow_lower.tools.shared import node_facts
 from pflow_lower.validate.validate import validate
 
@@ -228,12 +229,30 @@ def test_the_reference_version_stands_in_one_place() -> None:
 
 
 def test_what_is_said_of_versions_elsewhere_is_the_table() -> None:
+    """A document that names versions of pflow names the latest one that there is, and none that is not supported."""
     series = [known.series for known in SERIES]
-    assert REFERENCE in series
+    assert series[-1] == REFERENCE
+    for known in SERIES:  # whoever changes the constant alone would drop the version before it
+        folder = known.adapter.partition(".")[0]
+        assert f"{known.series}.".startswith(f"{folder.removeprefix('engine_').replace('_', '.')}."), folder
     major, minor = map(int, REFERENCE.split("."))
     assert f'"pflow-cli>={REFERENCE},<{major}.{minor + 1}"' in (ROOT / "pyproject.toml").read_text("utf-8")
-    texts = [ROOT / "README.md", *(Path(pflow_lower.__file__).parent / "tools/guide").rglob("*.md")]
-    texts += (Path(pflow_lower.__file__).parent / "diagnostics/explained").glob("*.md")
+    package = Path(pflow_lower.__file__).parent
+    texts = [ROOT / "README.md", *(package / "tools/guide").rglob("*.md"), *(package / "diagnostics").rglob("*.md")]
     for file in texts:
-        for named in re.findall(r"pflow (\d+\.\d+(?:\.\d+)?)", file.read_text("utf-8")):
-            assert any(f"{named}.".startswith(f"{known}.") for known in series), (file.name, named)
+        text = file.read_text("utf-8")
+        named = re.findall(r"pflow(?:-cli)?(?: |[=<>]=|@)(\d+\.\d+(?:\.\d+)?)", text)
+        assert not named or REFERENCE in re.findall(r"\d+\.\d+", text), (file.name, named)
+        for version in named:
+            assert any(f"{version}.".startswith(f"{known}.") for known in series), (file.name, version)
+    versions = (package / "tools/guide/pflow.md").read_text("utf-8")
+    assert all(f"\n| {known} " in versions for known in series)
+    if (hooks := ROOT / ".pre-commit-hooks.yaml").exists():  # not beside the wheel
+        assert f"pflow-cli>={REFERENCE},<{major}.{minor + 1}" in hooks.read_text("utf-8")
+
+
+def test_the_guide_names_the_last_lint_rule() -> None:
+    last = max(rule.code for rule in RULES)
+    texts = [*(Path(pflow_lower.__file__).parent / "tools/guide").rglob("*.md"), ROOT / "CHANGELOG.md"]
+    named = [named for file in texts for named in re.findall(r"PFL501 to (PFL\d+)", file.read_text("utf-8"))]
+    assert len(named) > 1 and set(named) == {last}

@@ -18,6 +18,7 @@ from typing import Any
 import pocketflow
 import pytest
 from helpers.scripted import AsyncScripted, Script, Scripted, lowered_class, store
+from helpers.shapes import SHAPES
 
 import pflow_lower
 from pflow_lower.runtime import progress
@@ -97,14 +98,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain lines come as soon as there is something to show."""
     monkeypatch.setattr(progress, "TICK", 0.001)
     monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
-
-
-SHAPES: dict[str, dict[str, Any]] = {
-    "in order": {"node": "Scripted"},
-    "in order, async": {"node": "AsyncScripted"},
-    "in threads": {"node": "Scripted", "parallel": True, "max_concurrent": 3},
-    "in tasks": {"node": "AsyncScripted", "parallel": True, "max_concurrent": 3},
-}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -18,6 +18,7 @@ from unittest import mock
 
 import pocketflow
 import pytest
+from helpers import shapes
 from helpers.scripted import AsyncScripted, Refused, Script, Scripted, lowered_class, store
 
 import pflow_lower
@@ -98,13 +99,9 @@ def counted(flow: types.ModuleType, ledger: Ledger, *, asynchronous: bool) -> An
     return AsyncCounted() if asynchronous else Counted()
 
 
-SHAPES = {
-    "in order": {"node": "Scripted"},
-    "in order, async": {"node": "AsyncScripted"},
-    "in threads": {"node": "Scripted", "parallel": True, "max_concurrent": 7},
-    "in threads, async": {"node": "Scripted", "parallel": True, "max_concurrent": 7},  # the class was not known
-    "in tasks": {"node": "AsyncScripted", "parallel": True, "max_concurrent": 7},
-}
+SEVEN = {"max_concurrent": 7}
+SHAPES = {name: {**options, **SEVEN} if "parallel" in options else options for name, options in shapes.SHAPES.items()}
+SHAPES["in threads, async"] = SHAPES["in threads"]  # the class was not known
 
 
 def directly(flow: types.ModuleType, node: Any, shared: Any) -> None:

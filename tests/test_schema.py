@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +70,9 @@ def test_what_words_say_of_defaults_is_true() -> None:
     assert source is not None and source.nodes[0].batch is not None
     batch = source.nodes[0].batch
     said = {key: words()[f"nodes.[].batch.{key}"].get("default") for key in plain_batch()}
-    assert said == {
-        **dict.fromkeys(row.key for row in BATCH_KEYS if row.default is None or row.default is REQUIRED),
-        "as": batch.alias,
-        "parallel": batch.parallel,
-        "max_concurrent": batch.max_concurrent,
-        "max_retries": batch.max_retries,
-        "retry_wait": batch.retry_wait,
-        "retry_backoff": batch.retry_backoff,
-        "resume": batch.resume,
-        "error_handling": batch.error_handling.value,
-    }
+    read = {row.key: getattr(batch, row.field) for row in BATCH_KEYS if row.default is not REQUIRED}
+    plain = {key: value.value if isinstance(value, Enum) else value for key, value in read.items()}
+    assert said == {**dict.fromkeys(row.key for row in BATCH_KEYS), **plain}
     assert source.data["ir_version"] == words()["ir_version"]["default"]
 
 

@@ -41,6 +41,20 @@ class BatchFacts(NamedTuple):
     """What the table says that its items need on Ray."""
 
 
+def batch_facts(
+    node: SourceNode, node_type: NodeType, budgets: Mapping[str, Budget], ray_options: Mapping[str, Mapping[str, Any]]
+) -> BatchFacts:
+    """What there is to know of a node with a batch, given what tables say of budgets and of what nodes need on Ray."""
+    assert node.batch is not None
+    return BatchFacts(
+        node=node,
+        type=node_type,
+        shape=shape_of(parallel=node.batch.parallel, is_async=node_type.is_async),
+        budget=budget_of(node.batch, budgets),
+        ray_options=ray_options_of(node.id, ray_options, parallel=node.batch.parallel),
+    )
+
+
 class Facts(NamedTuple):
     """What is known of the batch nodes, in the order of the IR."""
 
@@ -80,15 +94,7 @@ def analyse(
         if node.batch is None:
             continue
         _check_budget(node, budgets, report)
-        batches.append(
-            BatchFacts(
-                node=node,
-                type=node_type,
-                shape=shape_of(parallel=node.batch.parallel, is_async=node_type.is_async),
-                budget=budget_of(node.batch, budgets),
-                ray_options=ray_options_of(node.id, ray_options, parallel=node.batch.parallel),
-            )
-        )
+        batches.append(batch_facts(node, node_type, budgets, ray_options))
     if program:
         check_program(ir, report)
         if children is not None:

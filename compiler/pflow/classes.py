@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import write as output
-from ..analyse.analyse import BatchFacts, Facts, budget_of
+from ..analyse.analyse import Facts, batch_facts
 from ..emit.emit import SourceHeader, emit
 from ..emit.marks import plain_files
 from ..emit.verify import verify_files
 from ..ir.batch_spec import BatchSpec
 from ..ir.document import Document
-from ..ir.lowered import Budget, shape_of
+from ..ir.lowered import Budget
 from ..lowering import lower as lowering
 from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType, TypeSource
-from ..node_types.run_tables import budgets_for, ray_options_for, ray_options_of
+from ..node_types.run_tables import budgets_for, ray_options_for
 from ..validate.validate import source_of
 from .messages import say
 
@@ -99,19 +99,18 @@ def _make(
     data = {key: value for key, value in ir.items() if key != "template_resolution_mode"}
     source = source_of(Document(name=name, data={**data, "inputs": inputs} if by_hand else data))
     batches = [
-        BatchFacts(
-            node=node._replace(batch=wanted[node.id].spec),
-            type=NodeType(
+        batch_facts(
+            node._replace(batch=wanted[node.id].spec),
+            NodeType(
                 name=node.type,
                 module=None,
                 class_name=None,
-                is_async=False,
+                is_async=False,  # pflow's nodes are synchronous
                 param_types=wanted[node.id].types,
                 origin=TypeSource.REGISTRY,
             ),
-            shape=shape_of(parallel=wanted[node.id].spec.parallel, is_async=False),  # pflow's nodes are synchronous
-            budget=budget_of(wanted[node.id].spec, budgets),
-            ray_options=ray_options_of(node.id, needs, parallel=wanted[node.id].spec.parallel),
+            budgets,
+            needs,
         )
         for node in source.nodes
         if node.id in wanted

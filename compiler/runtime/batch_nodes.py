@@ -95,6 +95,14 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
         raise NotImplementedError
 
     def _exec(self, batch: Batch) -> Results:
+        if self.parallel and _is_on_ray(batch):
+            from .ray_batch import on_ray
+
+            return on_ray(self, batch)
+        return self._schedule(batch)
+
+    def _schedule(self, batch: Batch) -> Results:
+        """Run the items of `batch` on this machine. Raises: what ends the batch early, see `schedule.py`."""
         raise NotImplementedError
 
     def post(self, shared: Shared, batch: Batch, results: Results) -> str:
@@ -128,7 +136,8 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
 class SequentialBatchNode(_SynchronousBatchNode):
     """A batch that runs its items one after the other."""
 
-    def _exec(self, batch: Batch) -> Results:
+    def _schedule(self, batch: Batch) -> Results:
+        """One item after the other."""
         return in_order(self, batch)
 
 
@@ -137,11 +146,8 @@ class ThreadedBatchNode(_SynchronousBatchNode):
 
     parallel = True
 
-    def _exec(self, batch: Batch) -> Results:
-        if _is_on_ray(batch):
-            from .ray_batch import on_ray
-
-            return on_ray(self, batch)
+    def _schedule(self, batch: Batch) -> Results:
+        """On threads."""
         return in_threads(self, batch)
 
 
