@@ -120,6 +120,31 @@ def at_once(number: int | str) -> dict[str, Any]:
         ({"rate": "60/min"}, {}, "schedule", "start as fast as items are done."),
         ({}, {"retry_backoff": "exponential"}, "schedule", "doubles each time"),
         ({"retry_backoff": "exponential", "retry_wait": 2}, {"retry_wait": 2}, "schedule", "is always 2 s."),
+        (
+            {"batch": {"items": "${who.pages}", "as": "page"}},
+            {"batch": {"items": "${who.notes}", "as": "page"}},
+            "breaking cost",
+            "Other inner items",
+        ),
+        ({"items": [1, 2]}, {"items": [1, 2, 3]}, "behaviour cost", "3 items instead of 2, added at the end"),
+        ({"items": [1, 2, 3]}, {"items": [1, 2]}, "behaviour", "2 items instead of 3: the last ones are gone"),
+        ({"items": [1, 2]}, {"items": [2, 1]}, "breaking", "The same items in another order"),
+        (
+            {"items": [1, 2]},
+            {"items": [0, 1, 2]},
+            "behaviour breaking cost",
+            "3 items instead of 2, and not at the end",
+        ),
+        ({"items": [1, 2]}, {"items": [1, 3]}, "behaviour", "Other items."),
+        ({"items": [1, 2]}, {"items": "${people}"}, "behaviour cost", "Another list is worked through"),
+        ({"items": "${people}"}, {"items": [1, 2]}, "behaviour cost", "Another list is worked through"),
+        (
+            {"items": {"file": "a.csv"}},
+            {"items": {"file": "b.csv"}},
+            "behaviour cost",
+            "Another file is worked through",
+        ),
+        ({"items": {"file": "a.csv"}}, {"items": [1]}, "behaviour cost", "Another list is worked through"),
     ],
 )
 def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
@@ -127,6 +152,16 @@ def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, 
     (change,) = changes(with_batch(**shared, **old), with_batch(**shared, **new))
     assert sorted(kind.value for kind in change.kinds) == kinds.split()
     assert sentence in change.sentence
+
+
+def test_a_batch_that_comes_into_another_one_and_goes() -> None:
+    nested = with_batch(batch={"items": "${who.pages}", "as": "page"})
+    for old, new, said in (
+        (WORKFLOW, nested, "Each item is gone through in turn"),
+        (nested, WORKFLOW, "Items are not gone through in turn any more"),
+    ):
+        (change,) = (change for change in changes(old, new) if change.field == "batch.batch")
+        assert sorted(kind.value for kind in change.kinds) == ["breaking", "cost"] and said in change.sentence
 
 
 AGAIN = {"while": "${send.exit_code}", "max_iterations": 3}
@@ -171,6 +206,30 @@ def test_what_a_parameter_means(kind: str, key: str, old: Any, new: Any, kinds: 
 
 
 # --- Exit status and forms
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "kinds", "sentence"),
+    [
+        ("llm", {"prompt": "a"}, {"prompt": "a", "model": "m"}, "behaviour cost", "Parameter added."),
+        ("llm", {"prompt": "a", "model": "m"}, {"prompt": "a"}, "behaviour cost", "the node type's default holds."),
+        ("llm", {"prompt": "a"}, {"prompt": "a", "temperature": 0}, "behaviour", "Parameter added."),
+        ("shell", {"command": "a"}, {"command": "a", "model": "m"}, "behaviour", "Parameter added."),
+        ("shell", {"command": "a", "cwd": "b"}, {"cwd": "b", "command": "a"}, "cosmetic", "stand in another order"),
+        ("shell", {"command": "a", "cwd": "b"}, {"cwd": "b", "command": "c"}, "behaviour", "Other code runs."),
+    ],
+)
+def test_what_parameters_mean(kind: str, old: dict[str, Any], new: dict[str, Any], kinds: str, sentence: str) -> None:
+    (change,) = changes(*({"nodes": [{"id": "a", "type": kind, "params": params}]} for params in (old, new)))
+    assert sorted(kind.value for kind in change.kinds) == kinds.split()
+    assert sentence in change.sentence
+
+
+def test_another_class_is_breaking_however_it_is_called() -> None:
+    for old, new in (("a:B", "b:A"), ("b:A", "a:B")):
+        nodes = ({"nodes": [{"id": "a", "type": kind, "params": {"x": 1}}]} for kind in (old, new))
+        (change,) = changes(*nodes)
+        assert [kind.value for kind in change.kinds] == ["breaking"] and "another node class" in change.sentence
 
 
 @pytest.mark.parametrize(
@@ -521,3 +580,25 @@ def test_a_default_that_makes_the_items(old: Any, new: Any, items: str, kinds: s
     (change,) = compare(source_of(from_data(workflow(old))), source_of(from_data(workflow(new))))
     assert " ".join(kind.value for kind in change.kinds) == kinds
     assert sentence in change.sentence
+
+
+def test_changes_as_findings(diff: Run, repository: Path) -> None:
+    """With a format of CI: an error where --fail-on names its class, and what is cosmetic only if that does."""
+    flow = with_batch(parallel=True)
+    flow["nodes"][0]["params"]["prompt"] = "./prompts/greet.md"
+    flow["nodes"][0]["purpose"] = "Greets."
+    write("flows/greet.json", flow)
+    write("flows/new.json", WORKFLOW)
+    commit()
+
+    def said(revisions: str, about: str, *options: str) -> list[str]:
+        lines = diff("--git", revisions, "--format", "github", *options).out.splitlines()
+        return [line.partition(" ")[0] for line in lines if about in line]
+
+    assert said("HEAD~..HEAD", "batch.parallel") == said("HEAD~..HEAD", "workflow is new") == ["::warning"]
+    assert said("HEAD~..HEAD", "batch.parallel", "--fail-on", "cost") == ["::warning"]
+    assert said("HEAD~..HEAD", "workflow is new", "--fail-on", "cost") == ["::error"]
+    assert said("HEAD~..HEAD", "purpose") == []
+    assert said("HEAD~..HEAD", "purpose", "--fail-on", "cosmetic") == ["::error"]
+    assert said("HEAD..HEAD~", "workflow is gone") == ["::warning"]
+    assert said("HEAD..HEAD~", "workflow is gone", "--fail-on", "breaking") == ["::error"]

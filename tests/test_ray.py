@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,15 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
 
 
-def outcome(items: list[Any], batch: dict[str, Any], *, inner: Any = None, on: str | None = "ray", **store: Any) -> Any:
+def outcome(
+    items: list[Any],
+    batch: dict[str, Any],
+    *,
+    inner: Any = None,
+    on: str | None = "ray",
+    derived: Callable[[type], type] = lambda generated: generated,
+    **store: Any,
+) -> Any:
     """What a batch over `items` writes, on Ray or, with `on` None, here."""
     params = {"x": "${item}", "style": "${style}", "total": "${batch_total}"}
     params |= {name: f"${{{name}}}" for name in store}
@@ -100,7 +108,7 @@ def outcome(items: list[Any], batch: dict[str, Any], *, inner: Any = None, on: s
     made = lower({"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []})
     shared = {"list": items, "style": "plain", **store}
     with running(Run("w", on=on)):
-        made.load()["b"](inner or Work())._run(shared)
+        derived(made.load()["b"])(inner or Work())._run(shared)
     return shared["b"]
 
 
@@ -738,3 +746,49 @@ def test_golden_cases_give_what_they_give_in_this_process(name: str) -> None:
     here = run_lowered(name, store, in_a_loop=False)
     with running(Run("w", on="ray", on_options={"embed": {"num_gpus": 0, "runtime_env": {}, "memory": 1}})):
         assert run_lowered(name, store, in_a_loop=False) == here
+
+
+def louder(generated: type) -> type:
+    """The class as an author derives one, who changes what the node has given."""
+
+    class Louder(generated):
+        def exec(self, call: Any) -> Any:
+            result = super().exec(call)
+            result["response"] += "!"
+            return result
+
+    return Louder
+
+
+@pytest.mark.parametrize(("first", "then"), [("ray", None), (None, "ray"), ("ray", "ray"), (None, None)])
+def test_an_exec_of_the_author_s_is_applied_once_wherever_a_run_goes_on(
+    tmp_path: Path, first: str | None, then: str | None
+) -> None:
+    """The journal holds what the node has given, wherever the item ran, and `exec` makes of that what it makes."""
+    ledger, settings = tmp_path / "ledger", {"resume": True, "error_handling": "fail_fast", "max_concurrent": 1}
+    with pytest.raises(ValueError, match="no bad"):
+        outcome(["1", "2", "3", "bad"], settings, on=first, derived=louder, ledger=str(ledger))
+    found = outcome(["1", "2", "3", "good"], settings, on=then, derived=louder, ledger=str(ledger))
+    assert [result["response"] for result in found["results"]] == [f"plain {n} of 4!" for n in (1, 2, 3, "good")]
+    assert Counter(ledger.read_text().split())["1"] == 1
+
+
+def forgiving(generated: type) -> type:
+    """The class as an author derives one, who has an answer where the item at index 1 has failed."""
+
+    class Forgiving(generated):
+        def exec_fallback(self, call: Any, exc: Exception) -> Any:
+            if call.index == 1:
+                return {"response": "sorry"}
+            raise exc
+
+    return Forgiving
+
+
+def test_a_fallback_on_a_worker_is_no_answer_for_the_next_run(tmp_path: Path) -> None:
+    ledger, settings = tmp_path / "ledger", {"resume": True, "error_handling": "fail_fast", "max_concurrent": 1}
+    with pytest.raises(ValueError, match="no bad"):
+        outcome(["1", "bad", "bad"], settings, derived=forgiving, ledger=str(ledger))
+    found = outcome(["1", "bad", "good"], {**settings, "error_handling": "continue"}, ledger=str(ledger))
+    assert [result["response"] for result in found["results"]] == ["plain 1 of 3", "plain good of 3"]
+    assert Counter(ledger.read_text().split()) == {"1": 1, "bad": 3, "good": 1}

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..ir.python_ast import parse_python
 from ..ir.workflow import SourceNode
 from ..node_types.declared_type import JSON_TYPES
 
@@ -39,7 +40,7 @@ def read_annotations(code: str) -> Annotations | None:
     bare: dict[str, str] = {}
     anywhere: dict[str, str] = {}
     try:
-        tree = ast.parse(code)
+        tree = parse_python(code)
         waiting: list[ast.AST] = [*reversed(tree.body)]
         while waiting:  # the first statement first
             found = waiting.pop()

@@ -15,6 +15,7 @@ from typing import Any
 from ..generated_names import CLASSES, PROGRAM
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
+from ..ir.python_ast import parse_python
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
 
@@ -52,7 +53,7 @@ def verify_files(lowered: LoweredIR, files: Mapping[str, str]) -> None:
 
 def verify_program(text: str) -> None:
     """Check a `flow.py`: imports, one table, functions of calls and edges, its start. Raises: InvalidOutput."""
-    wrong = list(_wrong_in_program(ast.parse(text)))
+    wrong = list(_wrong_in_program(parse_python(text)))
     if wrong:
         raise InvalidOutput(f"generated invalid code in {PROGRAM}: " + "; ".join(wrong))
 
@@ -116,7 +117,7 @@ def _with_imports_beside(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _wrong_in_module(text: str, batches: Sequence[LoweredBatch]) -> Iterator[str]:
-    body = ast.parse(text).body
+    body = parse_python(text).body
     classes = [statement for statement in body if isinstance(statement, ast.ClassDef)]
     head = list(_with_imports_beside(body[: len(body) - len(classes)]))
     if not _is_docstring(head[0]) or not all(_is_import(statement) for statement in head[1:]):

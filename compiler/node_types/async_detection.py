@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import regular_files
+from ..ir.python_ast import parse_python
 from ..ir.report import nearest
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
@@ -151,7 +152,7 @@ def _load(spec: ModuleSpec | None, name: str) -> _Module | None:
         source = regular_files.read(spec.origin)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the user's code is looked at, not judged
-            tree = ast.parse(source)
+            tree = parse_python(source)
     except (ImportError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]

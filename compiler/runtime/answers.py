@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .data_types import Result
+from .inner import shaped
 from .journal import Journal, as_json, fingerprint
 from .missing import ParameterError
 from .run import cost_of
@@ -86,6 +88,9 @@ class Answers:
 
         Raises: JournalError; ParameterError, for parameters that JSON cannot hold and the journal must.
         """
+        if call.found is not None:
+            found, call.found = call.found, None
+            return found
         if self.journal is None and self.memory is None:
             return None
         batch = call.batch
@@ -113,21 +118,27 @@ class Answers:
     def restored_here(self, node: Any, call: Call) -> dict[str, Any] | None:
         """`restored` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
 
+        What an `exec` of the author's makes of the answer is made here, too.
+
         Raises: JournalError; ParameterError, for parameters that JSON cannot hold.
         """
         call.is_asked_only = True
         try:
-            if hasattr(node, "exec_async"):
-                node.exec_async(call).send(None)
-            else:
-                node.exec(call)
+            _exec(node, call)
         except Asked as asked:
-            return self.restored(call, asked.params)
+            outputs = self.restored(call, asked.params)
         except Exception:  # noqa: BLE001  whatever it is, it is raised again where the item runs
             return None
         finally:
             call.is_asked_only = False
-        return None
+        if outputs is None or not has_own_exec(node):
+            return outputs
+        call.found = outputs
+        try:
+            return shaped(call, _exec(node, call))
+        except Exception:  # noqa: BLE001  likewise
+            call.restored, call.found = False, None
+            return None
 
     def answered(self, call: Call, result: Result) -> None:
         """Note what the inner node has given to `call`, as it is now: what `exec` makes of it is not an answer.
@@ -153,8 +164,10 @@ class Answers:
 
     def keep(self, call: Call, result: Result) -> None:
         """Keep the answers of a call that has ended well for another run. Raises: JournalError."""
+        if call.is_fallback:
+            return
         if self.are_given_elsewhere and not call.restored:
-            self.answered(call, result)
+            self.answered(call, result if call.noted is None else pickle.loads(call.noted))
         for asked, attempt, text, cost in call.answers:
             if attempt != call.attempt:
                 continue  # one that was not good enough
@@ -165,3 +178,23 @@ class Answers:
                 self.memory.keep(call, text)
             if self.journal is not None:
                 self.journal.keep_text(asked, call.batch.node_id, call.key, text, seconds=call.seconds, cost=cost)
+
+
+def has_own_exec(node: Any) -> bool:
+    """Whether an author has derived a class with an `exec` of its own from the generated one, which names the node."""
+    first = next(cls for cls in type(node).__mro__ if not {"exec", "exec_async"}.isdisjoint(vars(cls)))
+    return "node_id" not in vars(first)
+
+
+def _exec(node: Any, call: Call) -> Any:
+    """What `exec` gives, where nothing is waited for in it."""
+    if not hasattr(node, "exec_async"):
+        return node.exec(call)
+    coroutine = node.exec_async(call)
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value
+    finally:
+        coroutine.close()
+    raise RuntimeError("it waits for something")

@@ -94,7 +94,7 @@ class Batch(Stoppable):
         self.warned = FirstFew(most)
         """What kinds of warning an item's node gave."""
         self.empty = FirstFew(MOST_KEPT)
-        """The items that gave nothing, as far as that is seen as they finish: where results go to a file."""
+        """The items that gave nothing."""
         self.timing = Timing()
         self.tolerated: int | None = None
         """How many items may fail; None if that is not bounded, or not known before the last item is read."""
@@ -214,6 +214,8 @@ class Batch(Stoppable):
                 self.engine.on_stopping()
             else:
                 self.end_if_too_many_failed()
+        elif result is not None and is_empty(result):
+            self.empty.add(call.index, None)
         if call.store is not None and (warnings := call.store.get("__warnings__")):
             call.warned = kinds_of(warnings)
         if call.warned:
@@ -237,6 +239,8 @@ class Batch(Stoppable):
             self.results += [None] * missing
         for index, result in zip(indexes, results, strict=True):
             self.results[index] = result
+            if is_empty(result):
+                self.empty.add(index, None)
         self.done += len(results)
         self.timing.add_all(seconds)
 
@@ -252,9 +256,6 @@ class Batch(Stoppable):
         except (TypeError, ValueError, RecursionError) as error:
             call.exception = error
             call.error = f"the result cannot be written to {self._writer.path}: {why_not_json(result)}"
-            return
-        if is_empty(result):
-            self.empty.add(call.index, None)
 
     def end_if_too_many_failed(self, more: int = 0) -> None:
         """Let no further item start, if more have failed than may; `more` are those that have no outcome here yet."""

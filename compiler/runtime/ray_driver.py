@@ -264,7 +264,7 @@ class Driver:
         item = chunk.left.pop(outcome.at)
         call = self._asked.pop(outcome.at, None) or Call(self._batch, outcome.at, item)
         call.error, call.exception, call.seconds = outcome.error, outcome.exception, outcome.seconds
-        call.attempt = outcome.attempt
+        call.attempt, call.noted, call.is_fallback = outcome.attempt, outcome.noted, outcome.is_fallback
         if outcome.result is not None:
             call.result = _completed(call, outcome.result)
         if outcome.warnings:

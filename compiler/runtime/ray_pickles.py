@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from .answers import has_own_exec
 from .data_types import Result
 from .missing import Missing
 from .ray_cluster import NotForRay, ray_itself
@@ -41,6 +42,10 @@ class Outcome(NamedTuple):
     warnings: Any = None
     has_entered: bool = True
     """Whether the last attempt had its parameters, and got as far as the node."""
+    noted: bytes | None = None
+    """`Call.noted`."""
+    is_fallback: bool = False
+    """`Call.is_fallback`."""
 
 
 USUAL = 3
@@ -61,6 +66,8 @@ class Shipped(NamedTuple):
     captures: dict[str, Capture]
     total: int | None
     pacer: Any
+    notes_answers: bool = False
+    """Whether workers say what the node has given, besides what an `exec` of the author's has made of it."""
 
 
 def shipped(node: Any, batch: Batch, pacer: Any) -> bytes:
@@ -77,7 +84,8 @@ def shipped(node: Any, batch: Batch, pacer: Any) -> bytes:
     worker.successors = {}
     # What is the engine's own, displays and traces, stays here.
     shared = {name: value for name, value in batch.shared.items() if name[:2] != "__"}
-    made = Shipped(worker, shared, captures, batch.total, pacer)
+    notes = batch.controls is not None and batch.controls.journal is not None and has_own_exec(node)
+    made = Shipped(worker, shared, captures, batch.total, pacer, notes)
     try:
         return bytes(cloudpickle.dumps(made))
     except Exception:  # noqa: BLE001  which part it is, and whether it can be left out, is found out one by one
@@ -136,10 +144,12 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         if call.batch.has_keys:
             del result["key"]
     warned = call.store and call.store.get("__warnings__")
-    if call.error is None and call.attempt == 1 and not warned:
+    if call.error is None and call.attempt == 1 and not warned and call.noted is None and not call.is_fallback:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
-    return call.index, result, call.seconds, call.error, exception, call.attempt, warned, call.entered == call.attempt
+    has_entered = call.entered == call.attempt
+    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, call.is_fallback
+    return call.index, result, call.seconds, *seldom
 
 
 def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:

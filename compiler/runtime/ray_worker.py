@@ -156,6 +156,8 @@ class _Outcomes:
     def _run_items(self, items: Iterable[tuple[int, Any]]) -> None:
         work = self._work
         own = copy.copy(work.node)
+        if work.shipped.notes_answers:
+            _note_answers(own)
         batch, context, copy_inner, run = work.batch, work.context, work.copy_inner, work.attempts
         keep, now = self.ready.append, time.monotonic
         for index, item in items:
@@ -176,6 +178,23 @@ class _Outcomes:
                 work.batch.close()
                 self.aborts.append((index, exc))
                 return
+
+
+def _note_answers(own: Any) -> None:
+    """Have calls keep what the inner node gives, as it is then: what `exec` makes of it is no answer."""
+    run_inner, dumps = own.run_inner, ray_itself().cloudpickle.dumps
+
+    def noted(call: Call, params: dict[str, Any]) -> Any:
+        result = run_inner(call, params)
+        call.noted = dumps(result)
+        return result
+
+    async def noted_async(call: Call, params: dict[str, Any]) -> Any:
+        result = await run_inner(call, params)
+        call.noted = dumps(result)
+        return result
+
+    own.run_inner = noted_async if hasattr(own, "exec_async") else noted
 
 
 _kept: dict[str, Work] = {}

@@ -230,6 +230,7 @@ def main() -> int:
 
     with forked(functions, silent=False) as (status, folder):
         if status:
+            print(f"the process that tries functions has ended with {status}: see above", file=sys.stderr)
             return 2
         known, others = pickle.loads((folder / "known").read_bytes())
     for mutant in others:

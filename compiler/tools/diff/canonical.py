@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...analyse.invariance import Bindings, Bound
+from ...ir.python_ast import parse_python
 from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 
@@ -90,6 +91,6 @@ def is_same_code(old: object, new: object) -> bool:
     if not isinstance(old, str) or not isinstance(new, str):
         return False
     try:
-        return ast.dump(ast.parse(old)) == ast.dump(ast.parse(new))
+        return ast.dump(parse_python(old)) == ast.dump(parse_python(new))
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # templates in it, or no Python at all
         return False

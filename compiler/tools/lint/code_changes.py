@@ -10,6 +10,8 @@ import ast
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from ...ir.python_ast import parse_python
+
 _METHODS = frozenset("append clear extend insert pop popitem remove reverse setdefault sort update".split())
 _VIEWS = frozenset(("values", "items", "get"))
 _FUNCTIONS = {
@@ -86,7 +88,7 @@ def _is_number(index: ast.expr) -> bool:
 
 def _parsed(code: str) -> ast.Module | None:
     try:
-        return ast.parse(code)
+        return parse_python(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None  # the node itself says so when it runs
 

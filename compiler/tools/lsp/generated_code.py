@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ...atomic_write import replace_files
 from ...ir.lowered import MODULE, LoweredBatch
+from ...ir.python_ast import parse_python
 from ...lowering.names import digest_of
 from .analysis import Analysis
 
@@ -32,7 +33,7 @@ def generated_class(analysis: Analysis, node_id: str) -> Generated | None:
     if batch is None or f"{MODULE}.py" not in files:
         return None
     module = files[f"{MODULE}.py"]
-    tree = ast.parse(module)
+    tree = parse_python(module)
     found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == batch.class_name)
     first, last = found.lineno, found.end_lineno or found.lineno
     code = "".join(module.splitlines(keepends=True)[first - 1 : last])
