@@ -281,6 +281,14 @@ def test_no_command_of_pflow_minds_our_keys(place: Place) -> None:
     assert place.calls()["second-n0"] == 3 and place.calls()["first-n0"] == 3 and place.journals() == []
 
 
+def test_a_budget_that_no_cost_counted_against_is_said(place: Place) -> None:
+    place.write()
+    place.open_the_door()
+    status, _, said = place.run("./flow.pflow.md", "--budget", "1")
+    assert status == 0
+    assert said.count("no cost is known of the 20 items that ended well, so the budget of 1 $ has bounded nothing") == 1
+
+
 def test_what_only_one_step_did_is_kept_for_the_run_of_all(place: Place) -> None:
     keys = ["resume: true"]
     place.write(first=keys, second=keys)

@@ -237,7 +237,7 @@ def test_folders_are_searched_for_workflows(lint: Run, tmp_path: Path) -> None:
     result = lint("flows", "flows/a.json", "--format", "json")
     assert result.status == 1
     assert [(found["code"], found["file"]) for found in json.loads(result.out)] == [("PFL506", "flows/a.json")]
-    assert lint("flows").err == "2 workflows, 1 finding\n"
+    assert lint("flows").err == "not looked at: flows/broken.json (it is not JSON)\n2 workflows, 1 finding\n"
 
 
 def test_exit_statuses(lint: Run, tmp_path: Path) -> None:
@@ -430,6 +430,35 @@ def test_hostile_texts_make_no_traceback(lint: Run, tmp_path: Path) -> None:
         (tmp_path / "w.json").write_text(json.dumps(workflow))
         result = lint("w.json")
         assert result.status in (0, 1, 2), workflow
+
+
+def test_a_wrong_table_above_several_workflows_is_said_once(lint: Run, run: Run, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        Path(name).write_text(json.dumps(ask(rate="api")))
+    Path("pyproject.toml").write_text('[tool.pflow-lower.rates]\napi = "20/q"\n')
+    shown = lint(".")
+    assert shown.status == 2 and shown.out.count("'20/q' is not a rate") == 1
+    table = '[tool.pflow-lower.ratez]\n[[tool.pflow-lower.lowerings]]\nworkflows = "*.json"\nout = "{name}"\n'
+    Path("pyproject.toml").write_text(table)
+    for name in ("a.json", "b.json"):
+        Path(name).write_text(json.dumps(ask()))
+    Path("pflow-lower.toml").write_text('[[lowerings]]\nworkflows = "*.json"\nout = "{name}"\n')
+    shown = run("check")
+    assert shown.status == 2 and shown.out.count("unknown key 'ratez'") == 1, shown
+
+
+def test_a_file_that_may_have_been_a_workflow_is_said_to_be_not_looked_at(lint: Run, tmp_path: Path) -> None:
+    Path("good.json").write_text(json.dumps(ask()))
+    Path("empty.json").write_text("")
+    Path("half.json").write_text('{"nodes')
+    Path("other.json").write_text('{"name": "x"}')
+    Path("away.json").symlink_to("nowhere")
+    lines = [line for line in lint(".").err.splitlines() if line.startswith("not looked at")]
+    assert sorted(line.partition(": ")[2] for line in lines)[1:] == [
+        "empty.json (it is empty)",
+        "half.json (it is not JSON)",
+    ]
+    assert min(lines).startswith("not looked at: away.json (cannot be read: ")
 
 
 def test_a_broken_workflow_in_a_folder_is_not_passed_by(lint: Run, tmp_path: Path) -> None:

@@ -745,6 +745,20 @@ def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -
     assert "what is done is kept" not in ended.stderr
 
 
+def test_a_budget_that_no_cost_counted_against_is_said(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    file, words = project / "flows" / "nodes.py", 'words=["a", "b"]'
+    priced = file.read_text()
+    file.write_text(priced.replace('shared["llm_usage"] = {"cost_usd": 1.0}', "pass"))
+    for fails, status, items in (("", 0, "the 2 items"), ("b", 1, "the one item")):
+        ended = run(flow, "--budget", "3.00", words, cwd=project, FAILS=fails)
+        said = f"warning: no cost is known of {items} that ended well, so the budget of 3 $ has bounded nothing\n"
+        assert ended.returncode == status and ended.stderr.count(said) == 1, ended.stderr
+    assert "no cost is known" not in run(flow, words, cwd=project).stderr
+    file.write_text(priced)
+    assert "no cost is known" not in run(flow, "--budget", "9.00", words, cwd=project).stderr
+
+
 def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b", "c"]', project / "calls"

@@ -91,6 +91,14 @@ class Diagnostic(_Diagnostic):
         }
 
 
+def each_once(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The findings without those that were said already, be it under another code: two readers of one file."""
+    found: dict[tuple[object, ...], Diagnostic] = {}
+    for finding in findings:
+        found.setdefault((finding.severity, finding.message, finding.where, finding.file, finding.position), finding)
+    return list(found.values())
+
+
 def printable(text: str) -> str:
     """`text` on one line, control characters as escapes: ids and keys are the author's, not ours."""
     if text.isprintable():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,9 +155,9 @@ def _parse_error(error: Exception, text: str, name: str) -> LowerError:
     message = str(getattr(error, "raw_message", None) or error or type(error).__name__)
     head, *rest = message.strip().splitlines() or [""]
     help = "\n".join([*rest, str(getattr(error, "suggestion", None) or "")]).strip("\n")
-    position = None
+    lines = text.splitlines()
+    position = None if isinstance(line, int) else _named_in(head, lines)
     if isinstance(line, int):
-        lines = text.splitlines()
         shown = lines[line - 1] if 0 < line <= len(lines) else ""
         position = Position(max(line, 1), len(shown) - len(shown.lstrip()) + 1)
         cause = error.__cause__
@@ -164,6 +165,17 @@ def _parse_error(error: Exception, text: str, name: str) -> LowerError:
             head, help = message.removesuffix(str(cause)) + cause.problem, ""
             position = _in_yaml(cause.problem_mark, lines, line) or position
     return refusal("PFL111", name, head.rstrip("."), position, help=help)
+
+
+def _named_in(message: str, lines: list[str]) -> Position | None:
+    """Where that stands which a message without a line has in quotes: in a heading, or else first as a word."""
+    for name in re.findall(r"'([^']+)'", message):
+        word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+        found = [(row, match.start()) for row, line in enumerate(lines, 1) if (match := word.search(line))]
+        found.sort(key=lambda place: not lines[place[0] - 1].startswith("#"))
+        if found:
+            return Position(found[0][0], found[0][1] + 1)
+    return None
 
 
 def _in_yaml(mark: Any, lines: list[str], first: int) -> Position | None:

@@ -86,6 +86,8 @@ def run_program(
     say(*(f"warning: {warning}" for warning in _warnings(shared)))
     say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
     if options := " and ".join(asked.options()):
+        if blind := run.blind_budget():
+            say(f"warning: {blind}")
         if not run.has_batches:
             say(f"warning: no batch ran, so {options} had no effect")
         say(*(f"warning: {options} had no effect in the workflow that '{step}' started" for step in _starting(visited)))
@@ -142,6 +144,8 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
     say(message, *(str(note) for note in notes if isinstance(note, str)))
     # A journal that could not be had before the first step is not one of this run, nor the way on.
     left = () if isinstance(error, JournalError) and not visited else _left(run, error)
+    if run is not None and (blind := run.blind_budget()):
+        say(f"warning: {blind}")
     say(*_failed_items(visited, shared), *left, "(set TRACEBACK=1 to see where)")
     return status
 

@@ -92,6 +92,8 @@ class Run:
         """Where batches have written their results."""
         self.spent = 0.0
         """The known cost of this run so far, in dollars."""
+        self._unpriced_items = 0
+        self._knows_costs = False
         self.is_journalled = False
         """Whether a batch of it has asked for the journal."""
         self.tell: Callable[[str], None] | None = None
@@ -131,13 +133,27 @@ class Run:
         """
         forget_answers(self.journal_path, digest_of_inputs(self._inputs))
 
-    def pays(self, outputs: Mapping[str, Any]) -> float | None:
+    def pays(self, outputs: Mapping[str, Any], *, is_item: bool = False) -> float | None:
         """An item, or a step that is no batch, has given `outputs`: what that has cost, if it is known."""
         cost = cost_of(outputs)
-        if cost is not None:
-            with self._lock:
+        with self._lock:
+            if cost is None:
+                self._unpriced_items += is_item
+            else:
                 self.spent += cost
+                self._knows_costs = True
         return cost
+
+    def blind_budget(self) -> str:
+        """What to say where nothing that ran has said what it cost, so that the budget was of no effect; or ""."""
+        if self.budget is None or self._knows_costs or not self._unpriced_items:
+            return ""
+        items = (
+            "the one item that ended well"
+            if self._unpriced_items == 1
+            else f"the {self._unpriced_items} items that ended well"
+        )
+        return f"no cost is known of {items}, so the budget of {dollars(self.budget)} has bounded nothing"
 
     def over_budget(self) -> str:
         """Why no further item may start; "" if one may."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...cli import allow_outside
-from ...diagnostics.diagnostic import printable
+from ...diagnostics.diagnostic import each_once, printable
 from ...diagnostics.formats.show import FORMATS, show_findings
 from ...exit_status import of as exit_status
 
@@ -56,7 +56,7 @@ def check(
         for outcome in outcomes:
             for text in outcome.differences:
                 click.echo(text)
-    show_findings(dict.fromkeys(findings), form, err=False)
+    show_findings(each_once(findings), form, err=False)
     if form == "text" and not quiet:
         _summarise(outcomes, paths or (Path(),), bool(problems))
     if form == "text":

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
-from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
+from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow, why_unclear
 from ..shared.workflow_files import walk
 
 
-def workflows(arguments: Iterable[str]) -> Iterator[str]:
+def workflows(arguments: Iterable[str], passed_by: Callable[[str, str], None]) -> Iterator[str]:
     """Every workflow once, in order: what is named, and what folders hold.
 
-    In a folder, what `recognise` takes for a workflow is one; hidden folders and those of tools are passed by.
+    In a folder, what `recognise` takes for a workflow is one; hidden folders and those of tools are passed by. A file
+    of which that cannot be said is handed to `passed_by`, with why.
     """
     seen: set[str] = set()
     for argument in arguments:
-        for name in _inside(argument) if argument != "-" and os.path.isdir(argument) else [argument]:
+        for name in _inside(argument, passed_by) if argument != "-" and os.path.isdir(argument) else [argument]:
             if name not in seen:
                 seen.add(name)
                 yield name
@@ -54,18 +55,24 @@ def outside(name: str) -> Diagnostic:
     )
 
 
-def _inside(folder: str) -> Iterator[str]:
+def _inside(folder: str, passed_by: Callable[[str, str], None]) -> Iterator[str]:
     unreadable: list[str] = []
     for found in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
         for name in sorted(found.files):
             path = os.path.join(found.path, name)
-            if has_workflow_name(name) or (may_be_workflow(name) and _looks_like_one(Path(path))):
+            if has_workflow_name(name) or (may_be_workflow(name) and _looks_like_one(path, passed_by)):
                 yield os.path.normpath(path)
     yield from unreadable  # to be read like a file, which then says what is wrong
 
 
-def _looks_like_one(file: Path) -> bool:
+def _looks_like_one(path: str, passed_by: Callable[[str, str], None]) -> bool:
     try:
-        return looks_like_workflow(regular_files.read(file))
-    except OSError:
+        content = regular_files.read(path)
+    except OSError as error:
+        passed_by(path, f"cannot be read: {regular_files.reason(error)}")
         return False
+    if looks_like_workflow(content):
+        return True
+    if why := why_unclear(content):
+        passed_by(path, why)
+    return False

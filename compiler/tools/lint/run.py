@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ... import pipeline, regular_files
-from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
+from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, each_once, printable, refusal
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
@@ -34,7 +35,7 @@ def run(
         raise click.UsageError("--fix changes files; standard input is not a file")
     linter = Linter(Choice(tuple(select) or ("PFL",), tuple(ignore)), nodes)
     for argument in dict.fromkeys(arguments):
-        names = list(workflows([argument]))
+        names = list(workflows([argument], linter.pass_by))
         if not names:
             linter.found.append(nothing_there(argument))
             linter.failed += 1
@@ -44,11 +45,13 @@ def run(
                 linter.failed += 1
             else:
                 linter.look_at(name, mend)
-    found = [*linter.found, *linter.unused()]
+    found = each_once([*linter.found, *linter.unused()])
     show_findings(found, form, err=False)
     if not quiet and form == "text":
         for line in linter.fixed:
             click.echo(line, err=True)
+        for path, why in linter.passed_by.items():
+            click.echo(f"not looked at: {printable(path)} ({why})", err=True)
         click.echo(_summary(linter, found), err=True)
     return exit_status(found=bool(found), failed=linter.failed > 0)
 
@@ -59,6 +62,8 @@ class Linter:
     def __init__(self, choice: Choice, nodes: Path | None = None) -> None:
         self.found: list[Diagnostic] = []
         self.fixed: list[str] = []
+        self.passed_by: dict[str, str] = {}
+        """What may have been a workflow, and why nobody can say."""
         self.failed = 0
         self.files = 0
         self._choice = choice
@@ -83,6 +88,10 @@ class Linter:
             self.found += error.diagnostics
             return
         self.found += [one.diagnostic for one in found]
+
+    def pass_by(self, path: str, why: str) -> None:
+        """Take note of a file that may have been a workflow."""
+        self.passed_by[os.path.normpath(path)] = why
 
     def unused(self) -> list[Diagnostic]:
         """The suppressions that were not needed."""

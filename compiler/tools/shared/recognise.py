@@ -56,6 +56,17 @@ def looks_like_workflow(text: str | bytes, before: bool = False) -> bool:
     return _is_one(data, before)
 
 
+def why_unclear(text: bytes) -> str:
+    """Why nobody can say whether what does not look like a workflow was one: it is empty, or no JSON; "" if one can."""
+    if not text.strip():
+        return "it is empty"
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return "it is not JSON"
+    return ""
+
+
 def _is_one(data: Any, before: bool) -> bool:
     if not isinstance(data, dict):
         return False
