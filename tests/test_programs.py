@@ -41,6 +41,8 @@ class Shout(Node):
         if str(word) == os.environ.get("FAILS"):
             raise RuntimeError(f"no word {word}\\\\nand a second line")
         time.sleep(float(os.environ.get("SECONDS", "0")))
+        while not os.path.exists(os.environ.get("UNTIL", ".")):
+            time.sleep(0.01)
         return str(word).upper()
 
     def post(self, shared, word, loud):
@@ -582,7 +584,7 @@ def test_a_signal_ends_it_with_the_count(project: Path, number: int, status: int
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -781,16 +783,18 @@ def test_a_limit_is_said(project: Path) -> None:
 def test_two_runs_at_once_with_one_journal(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     calls = project / "calls"
-    environment = {"CALLS": str(calls), "SECONDS": "1", "PFLOW_LOWER_STATE": str(project / "state")}
+    over = project / "over"  # until that is there, the first run has not ended
+    environment = {"CALLS": str(calls), "UNTIL": str(over), "PFLOW_LOWER_STATE": str(project / "state")}
     first = subprocess.Popen(
         [sys.executable, flow, "--resume", 'words=["a"]'],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: calls.exists() and "a" in calls.read_text().split())
+    wait_until(lambda: calls.exists() and "4711" in calls.read_text().split())
     ended = run(flow, "--resume", 'words=["b"]', cwd=project, CALLS=str(project / "others"))
-    first.communicate(timeout=30)
+    over.touch()
+    first.communicate(timeout=60)
     assert ended.returncode == 2 and not (project / "others").exists(), ended.stderr  # before anything was run
 
 
