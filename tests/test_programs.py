@@ -569,7 +569,7 @@ def test_a_signal_ends_it_with_the_count(project: Path, number: int, status: int
     calls = project / "calls"
     made = subprocess.Popen(
         [sys.executable, flow, f"words={json.dumps(list('abcdefgh'))}"],
-        env={**os.environ, "SECONDS": "0.2", "CALLS": str(calls)},
+        env={**os.environ, "SECONDS": "1", "CALLS": str(calls)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
