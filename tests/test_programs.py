@@ -712,6 +712,25 @@ def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) 
     assert "holds 1 answer of earlier runs; an item that asks the same is not run again\n" in again.stderr
 
 
+def test_items_that_start_a_workflow_are_other_ones_when_that_has_changed(project: Path) -> None:
+    pytest.importorskip("pflow")
+    child = (
+        "# Child\n\nC.\n\n## Inputs\n\n### n\n\nN.\n\n- type: number\n\n## Steps\n\n### x\n\nX.\n\n- type: shell\n\n"
+        "```shell command\ntest ${n} -lt 3 && echo $((${n} * 10))\n```\n\n"
+        "## Outputs\n\n### out\n\nO.\n\n- source: ${x.stdout}\n"
+    )
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "./child.pflow.md", "inputs": {"n": "${it}"}}}
+    node["batch"] = {"items": [1, 2, 3], "as": "it", "resume": True}
+    file = project / "flows" / "child.pflow.md"
+    file.write_text(child)
+    flow = lower({"nodes": [node], "outputs": {"said": {"source": "${each.results}"}}}, project, "gen")
+    failed = run(flow, cwd=project)
+    assert failed.returncode == 1 and "1 of 3 items that ran failed" in failed.stderr, failed.stderr
+    file.write_text(child.replace("test ${n} -lt 3 && ", "").replace("* 10", "* 100"))
+    said = outputs(run(flow, cwd=project))["said"]
+    assert [str(found["out"]) for found in said] == ["100", "200", "300"]
+
+
 def test_fresh_forgets(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b"]', project / "calls"
