@@ -559,6 +559,7 @@ def test_a_reader_that_has_enough(project: Path) -> None:
         assert "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr, (pipe, ended.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(
     ("number", "status", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
