@@ -13,6 +13,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -589,6 +590,117 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+# --- Outputs that are not there
+
+
+MADE: list[dict[str, Any]] = [
+    {"id": "mk", "type": "code", "params": {"code": 'result: dict = {"total": 3, "none": None}\nnext: str = "yes"'}},
+    {"id": "yes", "type": "code", "params": {"code": "result: list = [1, 2]"}},
+    {"id": "no", "type": "code", "params": {"code": "result: int = 0"}},
+    {"id": "other", "type": "code", "params": {"code": "result: int = 0"}},
+    {
+        "id": "each",
+        "type": "shell",
+        "params": {"command": "echo ${item}"},
+        "batch": {"items": "${yes.result}"},
+    },
+]
+BRANCHES: list[dict[str, str]] = [
+    {"from": "mk", "to": "yes", "action": "yes"},
+    {"from": "mk", "to": "no", "action": "no"},
+    {"from": "mk", "to": "other", "action": "other"},
+    {"from": "yes", "to": "each"},
+]
+
+GIVEN: dict[str, dict[str, str]] = {
+    "found": {"one": "${mk.result.total}", "two": "mk.result.total", "three": "sum: ${mk.result.total}"},
+    "null": {"one": "${mk.result.none}", "two": "<${mk.result.none}>"},
+    "typo": {"bad": "${mk.result.totl}"},
+    "typo without the signs": {"bad": "mk.result.totl"},
+    "typo beside what is found": {"good": "${mk.result.total}", "bad": "${mk.result.totl}"},
+    "several": {"bad": "${mk.result.totl}", "good": "${mk.result.total}", "worse": "${yes.result[7]}"},
+    "text around": {"bad": "sum: ${mk.result.totl}!"},
+    "text of several lines": {"bad": "sum:\n${mk.result.total}\n${mk.result.totl}\n"},
+    "index": {"good": "${each.results[1].stdout}"},
+    "index out of range": {"bad": "${each.results[5].stdout}"},
+    "an index that is looked up": {"good": "${yes.result[${yes.result[0]}]}", "bad": "${yes.result[${mk.result}]}"},
+    "a branch left out": {"bad": "${no.result}"},
+    "all of it left out": {"bad": "${no}"},
+    "text of a branch left out": {"bad": "it is ${no.result}"},
+    "?? of which one ran": {"good": "${no.result ?? mk.result.total}"},
+    "?? of which none ran": {"left": "${no.result ?? other.result}", "good": "${mk.result.total}"},
+    "?? of one that never ran": {"left": "${no.result ?? no.other}"},
+    "?? without what it reads": {"bad": "${no.result ?? mk.result.totl}"},
+    "?? with a literal": {"good": '${no.result ?? "none"}', "too": "${mk.result.totl ?? 5}"},
+    "?? of none in text": {"bad": "it is ${no.result ?? other.result}"},
+}
+"""Outputs by what they show."""
+
+
+@pytest.fixture(scope="module")
+def given_by_pflow(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+    """What pflow gives for each of `GIVEN`, or says, by what it shows and the mode of templates."""
+    home = str(tmp_path_factory.mktemp("pflow"))
+    asked = [(name, mode) for name in GIVEN for mode in ("strict", "permissive")]
+    ended = subprocess.run(
+        [sys.executable, Path(__file__).parent / "helpers" / "guide_in_pflow.py"],
+        input=json.dumps([{"ir": with_outputs(*each), "inputs": {}} for each in asked]),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": home, "USERPROFILE": home},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return dict(zip(asked, json.loads(ended.stdout), strict=True))
+
+
+def with_outputs(name: str, mode: str) -> dict[str, Any]:
+    outputs = {output: {"source": source} for output, source in GIVEN[name].items()}
+    more = {} if mode == "strict" else {"template_resolution_mode": mode}
+    return {"ir_version": "0.1.0", "nodes": MADE, "edges": BRANCHES, "outputs": outputs, **more}
+
+
+@pytest.mark.skipif(find_spec("pflow") is None, reason="compares with pflow")
+@pytest.mark.parametrize("mode", ["strict", "permissive"])
+@pytest.mark.parametrize("name", GIVEN)
+def test_outputs_are_those_of_pflow(
+    project: Path, given_by_pflow: dict[tuple[str, str], Any], name: str, mode: str
+) -> None:
+    ended = run(lower(with_outputs(name, mode), project, "gen"), cwd=project, HOME=str(project))
+    expected = given_by_pflow[name, mode]
+    if not isinstance(expected, str):
+        assert outputs(ended) == {output: expected[output] for output in GIVEN[name]}
+        return
+    assert (ended.returncode, ended.stdout) == (1, "")
+    named = re.findall(r"'(\w+)'", expected)
+    assert re.findall(r"output '(\w+)': ", ended.stderr) == named
+    assert {output for output in GIVEN[name] if output in ("bad", "worse")} == set(named)
+
+
+def test_an_output_that_is_not_there_is_named(project: Path) -> None:
+    ir = {**WORDS, "outputs": {"said": {"source": "${shout.results[1].said}"}, "x": {"source": "is ${first.sad}"}}}
+    flow = lower(ir, project, "gen")
+    ended = run(flow, 'words=["a"]', cwd=project)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-3:] == [
+        "error: output 'said': ${shout.results[1].said}: no [1] in a list of 1",
+        "output 'x': ${first.sad}: no 'sad' among llm_usage, said",
+        "(set TRACEBACK=1 to see where)",
+    ]
+
+
+def test_a_run_that_lacks_an_output_keeps_its_journal(project: Path) -> None:
+    flow = lower({**WORDS, "outputs": {"said": {"source": "${shout.results[1].said}"}}}, project, "gen")
+    calls = project / "calls"
+    ended = run(flow, "--resume", 'words=["a"]', cwd=project, CALLS=str(calls))
+    assert ended.returncode == 1 and "what is done is kept" in ended.stderr
+    assert calls.read_text().split() == ["4711", "a"]
+    flow = lower({**WORDS, "outputs": {"said": {"source": "is ${shout.results[0].said}"}}}, project, "gen")
+    assert outputs(run(flow, "--resume", 'words=["a"]', cwd=project, CALLS=str(calls))) == {"said": "is A"}
+    assert calls.read_text().split() == ["4711", "a", "4711"]
+    assert not list((project / "state").rglob("*.db"))
 
 
 # --- Resume, budget, limit
