@@ -350,7 +350,7 @@ PROGRAMS = [path.parent.name for path in GENERATED if path.name == "flow.py"]
 
 @pytest.mark.slow
 @needs_pflow
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "hostile-strings"])
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "hostile-strings" and name in BATCHES])
 def test_programs_do_what_pflow_does(
     name: str, in_pflow: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,13 +90,15 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
     if source.source:
         used.add("beside")
     head = [*header(source), *type_checker_lines(runtime, *_UNTYPED_IMPORTS), _UNTYPED_FOR_PYRIGHT]
+    imports = _imports(lowered.batches, classes, used, runtime, source.class_folders)
     text = (
         jinja()
         .get_template("flow.py.jinja")
         .render(
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=docstring(f"The workflow of {source.source or 'a file'} as a PocketFlow program."),
-            imports=_imports(lowered.batches, classes, used, runtime, source.class_folders),
+            typing="TYPE_CHECKING, Any" if any("TYPE_CHECKING" in line for line in imports) else "Any",
+            imports=imports,
             runtime=runtime,
             standalone=runtime != RUNTIME,
             remedy="install pflow-lower, or use --standalone"
