@@ -792,3 +792,102 @@ def test_a_fallback_on_a_worker_is_no_answer_for_the_next_run(tmp_path: Path) ->
     found = outcome(["1", "bad", "good"], {**settings, "error_handling": "continue"}, ledger=str(ledger))
     assert [result["response"] for result in found["results"]] == ["plain 1 of 3", "plain good of 3"]
     assert Counter(ledger.read_text().split()) == {"1": 1, "bad": 3, "good": 1}
+
+
+STARTED = """# Child
+
+## Inputs
+
+### n
+
+N.
+
+- type: number
+
+## Steps
+
+### x
+
+X.
+
+- type: shell
+
+```yaml batch
+items: [1, 2]
+as: m
+error_handling: continue
+tolerated_failures: 1
+```
+
+```shell command
+echo started >> LEDGER
+test -e DOOR -o ${m} -lt 2 && echo $((${n} * ${m}))
+```
+
+## Outputs
+
+### out
+
+Out.
+
+- source: ${x.results}
+"""
+STARTING = """# Parent
+
+## Steps
+
+### each
+
+Each.
+
+- type: workflow
+- workflow: ./child.pflow.md
+- inputs:
+    n: ${it}
+
+```yaml batch
+items: [10, 20]
+as: it
+parallel: true
+resume: true
+```
+
+### last
+
+Last.
+
+- type: shell
+
+```shell command
+test -e DOOR
+```
+
+## Outputs
+
+### said
+
+Said.
+
+- source: ${each.results}
+"""
+
+
+def test_items_that_start_a_workflow_run_there_and_one_that_left_something_out_runs_again(tmp_path: Path) -> None:
+    """Its batch knows keys of ours there, too, and that it left an item out is known here."""
+    pytest.importorskip("pflow")
+    door, ledger = tmp_path / "door", tmp_path / "ledger"
+    for name, text in (("child", STARTED), ("parent", STARTING)):
+        (tmp_path / f"{name}.pflow.md").write_text(text.replace("DOOR", str(door)).replace("LEDGER", str(ledger)))
+    home = {**os.environ, "HOME": str(tmp_path), STATE_VARIABLE: str(tmp_path / "state")}
+    command = [sys.executable, "-m", "pflow_lower", "run", "--on", "ray", "--output-format", "json", "parent.pflow.md"]
+
+    def ran() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, env=home, check=False, cwd=tmp_path)
+
+    failed = ran()
+    assert failed.returncode == 1 and len(ledger.read_text().split()) == 4, failed.stderr + failed.stdout
+    door.touch()
+    ended = ran()
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    said = json.loads(ended.stdout)["result"]["said"]
+    assert [[found["stdout"] for found in one["out"]] for one in said] == [["10", "20"], ["20", "40"]]
