@@ -54,7 +54,7 @@ HOSTILE = json.loads((GOLDEN / "ok" / "hostile-strings" / "workflow.json").read_
 ON_EXAMPLES = {
     "code-inputs-shadow-the-alias": ["PFL510 upper.params.inputs.item"],
     "continue-on-error": ["PFL513 ping.params.command"],
-    "durable-keys": ["PFL514 classify.batch.max_retries"],
+    "durable-keys": ["PFL507 classify.batch.max_retries"],
     "error-edge": ["PFL513 scan.params.command"],
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
     "issue-classifier": ["PFL514 classify.batch.max_retries"],
