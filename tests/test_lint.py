@@ -52,6 +52,7 @@ HOSTILE = json.loads((GOLDEN / "ok" / "hostile-strings" / "workflow.json").read_
 # Every finding on the recorded workflows and on the examples that are lowered, each looked at: all of them are what
 # the rule says. Shell commands that a recorded case runs with harmless items are still open to others.
 ON_EXAMPLES = {
+    "class-as-node-type": ["PFL331 forecast.type"],
     "code-inputs-shadow-the-alias": ["PFL510 upper.params.inputs.item"],
     "continue-on-error": ["PFL513 ping.params.command"],
     "durable-keys": ["PFL507 classify.batch.max_retries"],
@@ -118,7 +119,10 @@ def test_every_finding_on_the_recorded_workflows_is_known(tmp_path: Path) -> Non
     table = tmp_path / "nodes.toml"
     table.write_text(
         "[nodes]\n"
-        + "".join(f'{name} = "conf_nodes:Node"\n' for name in re.findall(r'^    name = "(.+)"$', nodes, re.M))
+        + "".join(
+            f'{name} = {{ class = "conf_nodes:Node", async = false }}\n'
+            for name in re.findall(r'^    name = "(.+)"$', nodes, re.M)
+        )
     )
     recorded = sorted((HERE / "conformance" / "batch").glob("*.json"))
     found = {path.stem: findings(json.loads(path.read_bytes())["ir"], nodes_file=table) for path in recorded}
@@ -282,7 +286,7 @@ def test_an_effect_in_a_workflow_that_a_resumed_batch_starts(lint: Run, tmp_path
     assert lint("w.json", "--select", "PFL515").status == 0  # it starts itself, and leaves nothing behind
 
 
-@pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL331"])
+@pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL613"])
 def test_codes_that_nothing_has_are_refused(lint: Run, tmp_path: Path, codes: str) -> None:
     (tmp_path / "w.json").write_text(json.dumps(ask()))
     result = lint("w.json", "--select", codes)
