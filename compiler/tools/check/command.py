@@ -46,11 +46,13 @@ def check(
         from ..shared.watch import watch_command
 
         watch_command(context, lambda: _state(paths), "workflows and generated files")
+    from .compare import disputed
     from .find import find
     from .run import run
 
-    lowerings, problems, passed_by = find(paths)
-    outcomes = run(lowerings, update=update)
+    lowerings, problems, passed_by, folders = find(paths)
+    nobodys = [disputed(one) for one in lowerings if os.path.abspath(one.folder) in folders]
+    outcomes = [*run([one for one in lowerings if os.path.abspath(one.folder) not in folders], update=update), *nobodys]
     findings = [*problems, *(finding for outcome in outcomes for finding in outcome.findings)]
     if form == "text" and not quiet:
         for outcome in outcomes:
