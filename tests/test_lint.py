@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -455,14 +456,36 @@ def test_a_file_that_may_have_been_a_workflow_is_said_to_be_not_looked_at(lint: 
     Path("good.json").write_text(json.dumps(ask()))
     Path("empty.json").write_text("")
     Path("half.json").write_text('{"nodes')
-    Path("other.json").write_text('{"name": "x"}')
+    Path("cut.json").write_text('{"nodes": [')
+    Path("latin.json").write_bytes(b'{"x": "\xff"}')
+    Path("misspelt.json").write_text(json.dumps(ask()).replace('"nodes"', '"node"').replace("ir_version", "v"))
+    Path("other.json").write_text('{"name": "x", "node": [1], "nods": {}}')
     Path("away.json").symlink_to("nowhere")
     lines = [line for line in lint(".").err.splitlines() if line.startswith("not looked at")]
     assert sorted(line.partition(": ")[2] for line in lines)[1:] == [
+        "cut.json (it is not JSON)",
         "empty.json (it is empty)",
         "half.json (it is not JSON)",
+        "latin.json (it is not JSON)",
+        'misspelt.json (it has no "nodes", but "node")',
     ]
     assert min(lines).startswith("not looked at: away.json (cannot be read: ")
+
+
+@pytest.mark.parametrize("folder", [".", "flows", ".flows"])
+@pytest.mark.parametrize("content", [b"", b'{"nodes": [', b'{"node": []}', b'{"nodes": 3}', b"\xff", b"[]"])
+def test_what_a_table_lists_is_linted_whatever_it_looks_like(lint: Run, folder: str, content: bytes) -> None:
+    Path(".git").mkdir()
+    Path(folder).mkdir(exist_ok=True)
+    Path(folder, "good.json").write_text(json.dumps(ask()))
+    Path(folder, "w.json").write_bytes(content)
+    before = lint(".").status
+    assert before == (2 if folder == ".flows" else 0)
+    Path("pflow-lower.toml").write_text(f'[[lowerings]]\nworkflows = "{folder}/w.json"\nout = "made"\n')
+    for argument in (".", folder, os.path.abspath(folder)):
+        said = lint(argument)
+        assert said.status == 2 and "w.json:" in said.out, said
+        assert "w.json (it" not in said.err and "1 invalid" in said.err
 
 
 def test_a_broken_workflow_in_a_folder_is_not_passed_by(lint: Run, tmp_path: Path) -> None:

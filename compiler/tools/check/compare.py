@@ -16,8 +16,8 @@ from ...generated_folder import MAP
 from ...ir.known_to_pflow import ours_in
 from ...node_types.project_file import shown_path
 from ...write import write
+from ..shared.lowerings import Lowering
 from .difference import first_difference, unified
-from .lowering import Lowering
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other error says why it could not be known."""

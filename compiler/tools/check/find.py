@@ -13,10 +13,10 @@ from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...generated_folder import GENERATED
 from ...generated_header import HEADER_BYTES, header_of
 from ...node_types.project_file import shown_path
+from ..shared import lowering_tables as tables
+from ..shared.lowerings import Lowering, from_header
 from ..shared.workflow_files import walk
-from . import tables
 from .git_index import checked_in, deleted_modules
-from .lowering import Lowering, from_header
 from .remains import Remains, remains
 
 
@@ -126,7 +126,7 @@ def _below(root: Path, *, deep: bool = True) -> Found:
         problems.append(_problem("PFL615", Path(error.filename or root), message))
 
     every: list[Lowering] = []
-    for file in _tables_above(root):
+    for file in tables.above(root):
         lowerings, findings = tables.read(file)
         problems += findings
         every += lowerings
@@ -170,17 +170,6 @@ def _deleted(root: Path, known: Iterable[str]) -> Iterable[Lowering]:
         if os.path.abspath(lowering.folder) not in seen and lowering.workflow.exists():
             seen.add(os.path.abspath(lowering.folder))
             yield lowering
-
-
-def _tables_above(root: Path) -> Iterable[Path]:
-    """The tables above `root` in the same repository; none outside of one."""
-    start = Path(os.path.abspath(root))
-    parents = list(start.parents)
-    top = next((at for at, parent in enumerate((start, *parents)) if (parent / ".git").exists()), 0)
-    for parent in parents[:top]:
-        for name in tables.TABLES:
-            if (parent / name).is_file():
-                yield Path(os.path.relpath(parent / name))
 
 
 def _is_below(path: Path, root: Path) -> bool:
