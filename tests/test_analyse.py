@@ -349,6 +349,7 @@ def test_inputs_must_be_used() -> None:
     assert [found.code for found in findings(data)] == ["PFL302"]
 
 
+@pytest.mark.slow
 def test_many_mistakes_are_found_in_time() -> None:
     """Ten thousand misspelled references: a suggestion for each would compare each with all."""
     nodes = [{"id": f"n{i}", "type": "any", "params": {"x": f"${{m{i}.out}}"}} for i in range(10_000)]
@@ -563,6 +564,7 @@ TEMPLATES: list[tuple[Any, ...]] = [
 ]
 
 
+@pytest.mark.slow
 @settings(COMMON, max_examples=500)
 @given(
     st.lists(st.tuples(st.sampled_from(TEMPLATES), values), min_size=1, max_size=2),
@@ -615,6 +617,7 @@ PLACES = [place for place in places(sound()) if place[-1] != "start_node" and pl
 STRANGE = [None, True, 0, 1, 2.0, -1, 0.5, 101, "", "a", "${a.out}", "zz", [], ["a"], {}, {"items": [1]}, {"z": 1}]
 
 
+@pytest.mark.slow
 @settings(COMMON, max_examples=400)
 @given(
     st.lists(

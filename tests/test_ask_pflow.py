@@ -92,12 +92,14 @@ def workflow(kind: str = "shell", then: str = "shell", more: str = SHELL) -> str
 COMMANDS = (["lower"], ["lint"], ["plan"], ["view", "--no-open", "-o", "page.html"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_right_workflow_is_none_the_worse_for_it(command: list[str], tmp_path: Path) -> None:
     status, said = ask(tmp_path, workflow(), command[0], "wf.pflow.md", *command[1:], "wf.pflow.md")
     assert (status, "PFL390" in said) == (0, False), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_an_unknown_type_is_refused_in_markdown(command: list[str], tmp_path: Path) -> None:
     status, said = ask(tmp_path, workflow(kind="shel"), command[0], "wf.pflow.md", *command[1:], "wf.pflow.md")
@@ -165,6 +167,7 @@ def of_child(folder: Path, ours: str, depth: int) -> str:
     return workflow(then="workflow", more=f"- workflow: ./{name}.pflow.md\n- inputs:\n    name: ${{item}}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [0, 1])
 def test_our_keys_in_a_workflow_that_a_node_starts_are_no_findings(depth: int, tmp_path: Path) -> None:
     text = of_child(tmp_path, OURS, depth)
@@ -200,6 +203,7 @@ def test_a_type_of_a_server_in_a_workflow_that_a_node_starts_is_not_its_fault(tm
     assert "PFL390" not in said, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [0, 1])
 def test_a_program_leaves_started_workflows_to_pflow_which_refuses_our_keys(depth: int, tmp_path: Path) -> None:
     text = of_child(tmp_path, OURS, depth)

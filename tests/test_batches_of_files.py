@@ -593,6 +593,7 @@ def calls(here: Path) -> list[int]:
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
+@pytest.mark.slow
 def test_killed_in_pflow_and_resumed(here: Path) -> None:
     pytest.importorskip("pflow")
     number = 400

@@ -481,6 +481,7 @@ def test_generated_files_do_not_count_as_workflows(run: Run) -> None:
 # --- Many
 
 
+@pytest.mark.slow
 def test_many_folders_are_checked_in_several_processes(run: Run) -> None:
     """The same findings, in the same order, as from one process."""
     for number in range(210):

@@ -169,12 +169,14 @@ def test_mypy_has_nothing_to_say(project: Path) -> None:
     tool("mypy", "--config-file", settings, *options, ".", cwd=project / "project")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not installed("pyright"), reason="needs pflow-lower[dev]")
 def test_pyright_has_nothing_to_say(project: Path) -> None:
     (project / "project/pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     tool("pyright", "--pythonpath", python_of(project), "-p", ".", cwd=project / "project")
 
 
+@pytest.mark.slow
 @needs_tools
 @pytest.mark.skipif(not installed("pyright"), reason="needs pflow-lower[dev]")
 def test_a_copy_of_the_runtime_disturbs_nobody(project: Path) -> None:
@@ -346,8 +348,9 @@ def test_every_item_gets_its_parameters(name: str) -> None:
 PROGRAMS = [path.parent.name for path in GENERATED if path.name == "flow.py"]
 
 
+@pytest.mark.slow
 @needs_pflow
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "hostile-strings"])
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "hostile-strings" and name in BATCHES])
 def test_programs_do_what_pflow_does(
     name: str, in_pflow: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

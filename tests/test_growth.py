@@ -176,6 +176,7 @@ def test_patterns_are_found() -> None:
     assert len(PATTERNS) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.place)
 def test_a_pattern_is_linear(pattern: Pattern) -> None:
     def work() -> None:

@@ -428,7 +428,7 @@ def test_a_changed_sub_workflow_is_run_again(place: Place) -> None:
 
 def test_workflows_that_several_nodes_start_are_read_a_few_times_only() -> None:
     """Ten workflows, each of which starts the next one in three of its nodes: 59,049 ways lead to the last."""
-    from pflow_lower.pflow.engine_0_16.child import child_of
+    from pflow_lower.runtime.started_workflow import child_of
 
     loads: Counter[int] = Counter()
 

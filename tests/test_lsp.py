@@ -497,6 +497,7 @@ async def test_an_error_of_ours_is_logged_and_the_server_goes_on(client: Languag
     assert await editor.hover("${style}")
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_large_workflow_keeps_nobody_waiting(client: LanguageClient, tmp_path: Path) -> None:
     node = {"type": "llm", "params": {"prompt": "${item} ${lst.x}"}, "batch": {"items": "${a.b}"}}
@@ -579,6 +580,7 @@ def test_random_edits_of_every_case_break_nothing(path: Path) -> None:
                     analysis.names.declaration(occurrence.symbol)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_random_typing_leaves_the_server_in_its_senses(client: LanguageClient, tmp_path: Path) -> None:
     chance = random.Random(7)

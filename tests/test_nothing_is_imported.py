@@ -64,6 +64,7 @@ def imported(folder: Path) -> str:
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="asks git")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_by_the_script(checkout: Path, command: str) -> None:

@@ -74,6 +74,7 @@ def test_parameters_are_refused_where_pflow_refuses_them(kind: str, pflows: Any)
         assert name == "default" or ours == theirs, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["param", "fallback", "items", "output"])
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in WORKFLOW_TYPES])
 def test_outputs_are_refused_where_pflow_refuses_them(kind: str, where: str, pflows: Any) -> None:

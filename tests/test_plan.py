@@ -339,6 +339,7 @@ def test_a_workflow_that_starts_itself_is_said_and_not_followed(command: Run, tm
     assert result.status == 0 and "the workflow sub/../first.json starts itself" in result.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [None, {"items": list(range(30))}])
 def test_sub_workflows_in_sub_workflows_come_to_an_end(
     command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: dict[str, Any] | None

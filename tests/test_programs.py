@@ -13,6 +13,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Shout(Node):
         if str(word) == os.environ.get("FAILS"):
             raise RuntimeError(f"no word {word}\\\\nand a second line")
         time.sleep(float(os.environ.get("SECONDS", "0")))
+        while not os.path.exists(os.environ.get("UNTIL", ".")):
+            time.sleep(0.01)
         return str(word).upper()
 
     def post(self, shared, word, loud):
@@ -557,6 +560,7 @@ def test_a_reader_that_has_enough(project: Path) -> None:
         assert "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr, (pipe, ended.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(
     ("number", "status", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -567,7 +571,7 @@ def test_a_signal_ends_it_with_the_count(project: Path, number: int, status: int
     calls = project / "calls"
     made = subprocess.Popen(
         [sys.executable, flow, f"words={json.dumps(list('abcdefgh'))}"],
-        env={**os.environ, "SECONDS": "0.2", "CALLS": str(calls)},
+        env={**os.environ, "SECONDS": "1", "CALLS": str(calls)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -582,10 +586,121 @@ def test_a_signal_ends_it_with_the_count(project: Path, number: int, status: int
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+# --- Outputs that are not there
+
+
+MADE: list[dict[str, Any]] = [
+    {"id": "mk", "type": "code", "params": {"code": 'result: dict = {"total": 3, "none": None}\nnext: str = "yes"'}},
+    {"id": "yes", "type": "code", "params": {"code": "result: list = [1, 2]"}},
+    {"id": "no", "type": "code", "params": {"code": "result: int = 0"}},
+    {"id": "other", "type": "code", "params": {"code": "result: int = 0"}},
+    {
+        "id": "each",
+        "type": "shell",
+        "params": {"command": "echo ${item}"},
+        "batch": {"items": "${yes.result}"},
+    },
+]
+BRANCHES: list[dict[str, str]] = [
+    {"from": "mk", "to": "yes", "action": "yes"},
+    {"from": "mk", "to": "no", "action": "no"},
+    {"from": "mk", "to": "other", "action": "other"},
+    {"from": "yes", "to": "each"},
+]
+
+GIVEN: dict[str, dict[str, str]] = {
+    "found": {"one": "${mk.result.total}", "two": "mk.result.total", "three": "sum: ${mk.result.total}"},
+    "null": {"one": "${mk.result.none}", "two": "<${mk.result.none}>"},
+    "typo": {"bad": "${mk.result.totl}"},
+    "typo without the signs": {"bad": "mk.result.totl"},
+    "typo beside what is found": {"good": "${mk.result.total}", "bad": "${mk.result.totl}"},
+    "several": {"bad": "${mk.result.totl}", "good": "${mk.result.total}", "worse": "${yes.result[7]}"},
+    "text around": {"bad": "sum: ${mk.result.totl}!"},
+    "text of several lines": {"bad": "sum:\n${mk.result.total}\n${mk.result.totl}\n"},
+    "index": {"good": "${each.results[1].stdout}"},
+    "index out of range": {"bad": "${each.results[5].stdout}"},
+    "an index that is looked up": {"good": "${yes.result[${yes.result[0]}]}", "bad": "${yes.result[${mk.result}]}"},
+    "a branch left out": {"bad": "${no.result}"},
+    "all of it left out": {"bad": "${no}"},
+    "text of a branch left out": {"bad": "it is ${no.result}"},
+    "?? of which one ran": {"good": "${no.result ?? mk.result.total}"},
+    "?? of which none ran": {"left": "${no.result ?? other.result}", "good": "${mk.result.total}"},
+    "?? of one that never ran": {"left": "${no.result ?? no.other}"},
+    "?? without what it reads": {"bad": "${no.result ?? mk.result.totl}"},
+    "?? with a literal": {"good": '${no.result ?? "none"}', "too": "${mk.result.totl ?? 5}"},
+    "?? of none in text": {"bad": "it is ${no.result ?? other.result}"},
+}
+"""Outputs by what they show."""
+
+
+@pytest.fixture(scope="module")
+def given_by_pflow(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+    """What pflow gives for each of `GIVEN`, or says, by what it shows and the mode of templates."""
+    home = str(tmp_path_factory.mktemp("pflow"))
+    asked = [(name, mode) for name in GIVEN for mode in ("strict", "permissive")]
+    ended = subprocess.run(
+        [sys.executable, Path(__file__).parent / "helpers" / "guide_in_pflow.py"],
+        input=json.dumps([{"ir": with_outputs(*each), "inputs": {}} for each in asked]),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": home, "USERPROFILE": home},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return dict(zip(asked, json.loads(ended.stdout), strict=True))
+
+
+def with_outputs(name: str, mode: str) -> dict[str, Any]:
+    outputs = {output: {"source": source} for output, source in GIVEN[name].items()}
+    more = {} if mode == "strict" else {"template_resolution_mode": mode}
+    return {"ir_version": "0.1.0", "nodes": MADE, "edges": BRANCHES, "outputs": outputs, **more}
+
+
+@pytest.mark.skipif(find_spec("pflow") is None, reason="compares with pflow")
+@pytest.mark.parametrize("mode", ["strict", "permissive"])
+@pytest.mark.parametrize("name", GIVEN)
+def test_outputs_are_those_of_pflow(
+    project: Path, given_by_pflow: dict[tuple[str, str], Any], name: str, mode: str
+) -> None:
+    ended = run(lower(with_outputs(name, mode), project, "gen"), cwd=project, HOME=str(project))
+    expected = given_by_pflow[name, mode]
+    if not isinstance(expected, str):
+        assert outputs(ended) == {output: expected[output] for output in GIVEN[name]}
+        return
+    assert (ended.returncode, ended.stdout) == (1, "")
+    named = re.findall(r"'(\w+)'", expected)
+    assert re.findall(r"output '(\w+)': ", ended.stderr) == named
+    assert {output for output in GIVEN[name] if output in ("bad", "worse")} == set(named)
+
+
+def test_an_output_that_is_not_there_is_named(project: Path) -> None:
+    ir = {**WORDS, "outputs": {"said": {"source": "${shout.results[1].said}"}, "x": {"source": "is ${first.sad}"}}}
+    flow = lower(ir, project, "gen")
+    ended = run(flow, 'words=["a"]', cwd=project)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-3:] == [
+        "error: output 'said': ${shout.results[1].said}: no [1] in a list of 1",
+        "output 'x': ${first.sad}: no 'sad' among llm_usage, said",
+        "(set TRACEBACK=1 to see where)",
+    ]
+
+
+def test_a_run_that_lacks_an_output_keeps_its_journal(project: Path) -> None:
+    flow = lower({**WORDS, "outputs": {"said": {"source": "${shout.results[1].said}"}}}, project, "gen")
+    calls = project / "calls"
+    ended = run(flow, "--resume", 'words=["a"]', cwd=project, CALLS=str(calls))
+    assert ended.returncode == 1 and "what is done is kept" in ended.stderr
+    assert calls.read_text().split() == ["4711", "a"]
+    flow = lower({**WORDS, "outputs": {"said": {"source": "is ${shout.results[0].said}"}}}, project, "gen")
+    assert outputs(run(flow, "--resume", 'words=["a"]', cwd=project, CALLS=str(calls))) == {"said": "is A"}
+    assert calls.read_text().split() == ["4711", "a", "4711"]
+    assert not list((project / "state").rglob("*.db"))
 
 
 # --- Resume, budget, limit
@@ -710,6 +825,25 @@ def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) 
     assert "holds 1 answer of earlier runs; an item that asks the same is not run again\n" in again.stderr
 
 
+def test_items_that_start_a_workflow_are_other_ones_when_that_has_changed(project: Path) -> None:
+    pytest.importorskip("pflow")
+    child = (
+        "# Child\n\nC.\n\n## Inputs\n\n### n\n\nN.\n\n- type: number\n\n## Steps\n\n### x\n\nX.\n\n- type: shell\n\n"
+        "```shell command\ntest ${n} -lt 3 && echo $((${n} * 10))\n```\n\n"
+        "## Outputs\n\n### out\n\nO.\n\n- source: ${x.stdout}\n"
+    )
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "./child.pflow.md", "inputs": {"n": "${it}"}}}
+    node["batch"] = {"items": [1, 2, 3], "as": "it", "resume": True}
+    file = project / "flows" / "child.pflow.md"
+    file.write_text(child)
+    flow = lower({"nodes": [node], "outputs": {"said": {"source": "${each.results}"}}}, project, "gen")
+    failed = run(flow, cwd=project)
+    assert failed.returncode == 1 and "1 of 3 items that ran failed" in failed.stderr, failed.stderr
+    file.write_text(child.replace("test ${n} -lt 3 && ", "").replace("* 10", "* 100"))
+    said = outputs(run(flow, cwd=project))["said"]
+    assert [str(found["out"]) for found in said] == ["100", "200", "300"]
+
+
 def test_fresh_forgets(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b"]', project / "calls"
@@ -781,16 +915,18 @@ def test_a_limit_is_said(project: Path) -> None:
 def test_two_runs_at_once_with_one_journal(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     calls = project / "calls"
-    environment = {"CALLS": str(calls), "SECONDS": "1", "PFLOW_LOWER_STATE": str(project / "state")}
+    over = project / "over"  # until that is there, the first run has not ended
+    environment = {"CALLS": str(calls), "UNTIL": str(over), "PFLOW_LOWER_STATE": str(project / "state")}
     first = subprocess.Popen(
         [sys.executable, flow, "--resume", 'words=["a"]'],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: calls.exists() and "a" in calls.read_text().split())
+    wait_until(lambda: calls.exists() and "4711" in calls.read_text().split())
     ended = run(flow, "--resume", 'words=["b"]', cwd=project, CALLS=str(project / "others"))
-    first.communicate(timeout=30)
+    over.touch()
+    first.communicate(timeout=60)
     assert ended.returncode == 2 and not (project / "others").exists(), ended.stderr  # before anything was run
 
 

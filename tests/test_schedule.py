@@ -123,6 +123,7 @@ def inside_a_loop(flow: types.ModuleType, node: Any, shared: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [directly, from_a_flow, from_an_async_flow, inside_a_loop])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("version", FLOWS)
@@ -611,6 +612,7 @@ def test_ctrl_c(options: dict[str, Any], run: str, progress: bool, seconds: str)
         assert found["notes"] == [f"b: interrupted when {count} of 1000 items were done{failed}"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
 @pytest.mark.parametrize(("shape", "after"), [*zip(SHAPES, (0.05, 0.13, 0.21, 0.57, 0.83), strict=True)])
 def test_ctrl_c_at_any_moment(shape: str, after: float) -> None:

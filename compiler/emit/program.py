@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..generated_names import PROGRAM, REQUIREMENTS
-from ..ir import tree
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
@@ -25,7 +24,7 @@ from .python_text import (
     docstring,
     lay_out,
 )
-from .template_to_python import Variables, choice, parameter, value
+from .template_to_python import Variables, output, parameter
 
 _TOP_LEVEL_NAMES = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})
 _BUILTINS = frozenset(
@@ -91,13 +90,15 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
     if source.source:
         used.add("beside")
     head = [*header(source), *type_checker_lines(runtime, *_UNTYPED_IMPORTS), _UNTYPED_FOR_PYRIGHT]
+    imports = _imports(lowered.batches, classes, used, runtime, source.class_folders)
     text = (
         jinja()
         .get_template("flow.py.jinja")
         .render(
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=docstring(f"The workflow of {source.source or 'a file'} as a PocketFlow program."),
-            imports=_imports(lowered.batches, classes, used, runtime, source.class_folders),
+            typing="TYPE_CHECKING, Any" if any("TYPE_CHECKING" in line for line in imports) else "Any",
+            imports=imports,
             runtime=runtime,
             standalone=runtime != RUNTIME,
             remedy="install pflow-lower, or use --standalone"
@@ -205,21 +206,19 @@ def _params_body(parameters: tuple[Parameter, ...], origin: Origin, *, permissiv
 def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
     """What the program prints: the declared outputs or, without any, what the last steps gave."""
     store = Variables("shared")
-    entries = []
-    for name, found in lowered.outputs:
-        if isinstance(found, tree.Choice):
-            entries.append(PyEntry(name, PyCall("found_or", (choice(found, store, "peek"), PyLiteral(None)))))
-        else:
-            entries.append(PyEntry(name, value(found, store, permissive=True)))
-    origin = Origin(("outputs",), "output") if entries else None
-    if not entries:
+    if lowered.outputs:
+        entries = tuple(PyEntry(name, output(found, store)) for name, found in lowered.outputs)
+        shown: PyExpr = PyCall("all_found", (PyDict(entries, Origin(("outputs",), "output")),))
+    else:
         left = {edge.source for edge in lowered.edges}
-        for step in lowered.steps:
-            if step.id not in left:
-                last = PyCall("peek", (PyName("shared"), PyLiteral(step.id)))
-                entries.append(PyEntry(step.id, PyCall("found_or", (last, PyLiteral(None)))))
-    shown = lay_out(PyDict(tuple(entries), origin), 1, "return ")
-    return shown, functions(*(entry.value for entry in entries))
+        last = (step.id for step in lowered.steps if step.id not in left)
+        shown = PyDict(tuple(PyEntry(step, _or_none(step)) for step in last))
+    return lay_out(shown, 1, "return "), functions(shown)
+
+
+def _or_none(step: str) -> PyExpr:
+    """What a step has given; None where it has not run."""
+    return PyCall("found_or", (PyCall("peek", (PyName("shared"), PyLiteral(step))), PyLiteral(None)))
 
 
 def _edges(lowered: LoweredIR, variables: Mapping[str, str]) -> Iterable[str]:

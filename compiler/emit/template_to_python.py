@@ -203,6 +203,24 @@ def items(source: tree.Value, variables: Variables, origin: Origin | None = None
     return PyCall("joined", tuple(parts))
 
 
+def output(source: tree.Choice | tree.Value, variables: Variables) -> PyExpr:
+    """An output of the workflow: Missing where there is nothing, but None where no node of `${a ?? b}` has run."""
+    if isinstance(source, tree.Choice):
+        made = choice(source, variables, "peek")
+        if len(source.operands) == 1 or not source.may_miss:
+            return made
+        roots = dict.fromkeys(operand.start for operand in source.operands if isinstance(operand, tree.Lookup))
+        runs = (lookup(tree.Lookup(root, (), ""), variables, "peek") for root in roots)
+        return PyCall("if_any_ran", (made, *runs))
+    if not isinstance(source, tree.Template):
+        return value(source, variables)
+    parts = (
+        choice(part, variables, "peek") if isinstance(part, tree.Choice) else PyLiteral(_text(part))
+        for part in source.parts
+    )
+    return PyCall("joined", tuple(parts))
+
+
 def names_used_in(node: PyExpr | str) -> Iterable[str]:
     """The functions that `node` calls and the pieces of code (variables) in it."""
     if isinstance(node, PyName):

@@ -156,7 +156,7 @@ class LoweredStep(NamedTuple):
 
 
 class LoweredOutput(NamedTuple):
-    """An output of the workflow. `value` is a `Choice` where it keeps its type, and is None where it finds nothing."""
+    """An output of the workflow. `value` is a `Choice` where it keeps its type."""
 
     name: str
     value: Choice | Value

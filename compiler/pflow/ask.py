@@ -22,8 +22,8 @@ from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import is_mcp
+from ..runtime.started_workflow import WORKFLOW_FILE
 from .batch_names import as_shown_to_validator, as_written
-from .pflow_values import WORKFLOW_FILE
 from .versions import Unsupported, installed, supported_here
 
 _PLACE = re.compile(r"nodes\[id=[^\]]+\]\.(params|batch)\.([\w-]+)")

@@ -10,6 +10,7 @@ from typing import Any
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.batch_spec import BatchSpec
 from ..ir.known_to_pflow import ours_in
+from ..runtime.started_workflow import WORKFLOW_FILE
 
 
 def as_data(ir_json: Any) -> Any:
@@ -20,10 +21,6 @@ def as_data(ir_json: Any) -> Any:
         except ValueError:  # pflow says so
             return ir_json
     return ir_json
-
-
-WORKFLOW_FILE = "_pflow_workflow_file"
-"""What pflow gives a run besides its inputs: the path of the workflow's file."""
 
 
 def file_of(given: Mapping[str, Any]) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from .start import beside, class_path
 from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
+    all_found,
     as_dict,
     as_json_text,
     as_list,
@@ -24,6 +25,7 @@ from .values import (
     find,
     first,
     found_or,
+    if_any_ran,
     items_of,
     joined,
     none_unless_run,
@@ -57,6 +59,7 @@ __all__ = [
     "ThreadedBatchNode",
     "Unresolved",
     "Workflow",
+    "all_found",
     "as_dict",
     "as_json_text",
     "as_list",
@@ -67,6 +70,7 @@ __all__ = [
     "find",
     "first",
     "found_or",
+    "if_any_ran",
     "items_of",
     "joined",
     "no_class",

@@ -88,6 +88,10 @@ class BatchState(Stoppable):
         self.starts_workflows = hasattr(node.inner, "_compile_sub_workflow")
         """Whether the items' node is pflow's that runs a workflow, in which there may be batches, too."""
         self.inner_type = f"{type(node.inner).__module__}:{type(node.inner).__qualname__}"
+        self.wrapped = node.inner
+        """The node that the batch was made with; what runs may be a copy."""
+        self.children: dict[str, str] = {}
+        """Digests of the workflows that its items start, by name."""
         self.inner: Any = None
         """The node that runs the items one after the other: the run's own. None where each has one of its own."""
         self.is_async = hasattr(node.inner, "_run_async")

@@ -29,6 +29,10 @@ class Unresolved(ParameterError):
         self.missing = None
 
 
+class UnresolvedOutputs(Unresolved):
+    """Outputs of the workflow of which there is nothing: all steps have run, and none of them is to blame."""
+
+
 class Missing:
     """What a lookup gives that found nothing: where it began, and the path that it took from there."""
 

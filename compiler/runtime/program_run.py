@@ -15,6 +15,7 @@ from .declared_inputs import Inputs
 from .journal_file import JournalError
 from .json_text import json_text, say, write_out
 from .loops import run_blocking
+from .missing import UnresolvedOutputs
 from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, journals_of, visited_steps
 from .progress import showing
@@ -34,8 +35,9 @@ def run_program(
 ) -> int:
     """Run a flow with `key=value` arguments and print its outputs as JSON.
 
-    Returns the exit status: 0 done; 1 the workflow failed, or ended before all items ran; 2 the arguments are wrong,
-    the journal cannot be used, or the outputs cannot be written; 130 interrupted, 143 terminated.
+    Returns the exit status: 0 done; 1 the workflow failed, ended before all items ran, or has not given an output;
+    2 the arguments are wrong, the journal cannot be used, or the outputs cannot be written; 130 interrupted, 143
+    terminated.
     """
     module = sys.modules.get(build_flow.__module__)
     program = os.path.basename(build_flow.__code__.co_filename)
@@ -74,10 +76,12 @@ def run_program(
             with warnings.catch_warnings():
                 # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
                 warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)
-                with ending_on_sigterm(), running(run), showing(quiet=asked.quiet):
-                    _open_journal(run, flow)
-                    _run(flow, shared)
-            text, changes = json_text(outputs(shared))
+                with ending_on_sigterm(), running(run):
+                    with showing(quiet=asked.quiet):
+                        _open_journal(run, flow)
+                        _run(flow, shared)
+                    # As part of the run: one whose outputs are not there has not ended well, and keeps its journal.
+                    text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
             if os.environ.get("TRACEBACK"):
                 raise
@@ -139,7 +143,8 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
         status = 143 if isinstance(error, Terminated) else 130
         message = "terminated" if isinstance(error, Terminated) else "interrupted"
     else:
-        message = f"error: {_named(_text_of(error), visited)}"
+        said = _text_of(error)
+        message = f"error: {said if isinstance(error, UnresolvedOutputs) else _named(said, visited)}"
     notes = getattr(error, "__notes__", ())
     say(message, *(str(note) for note in notes if isinstance(note, str)))
     # A journal that could not be had before the first step is not one of this run, nor the way on.

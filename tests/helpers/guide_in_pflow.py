@@ -2,7 +2,8 @@
 
     python guide_in_pflow.py < WORKFLOWS
 
-Each answer is {node id: outputs}, or a string: why the workflow failed. pflow lives under $HOME: use a scratch one.
+Each answer is {node id: outputs, output: its value}, or a string: why the workflow failed. pflow lives under
+$HOME: use a scratch one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def run(ir: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any] | str:
     result = WorkflowRunner().run(ir, inputs, RunnerConfig(trace_enabled=False, cache_enabled=False))
     if not result.success and result.errors:
         return "\n".join(str(error.message) for error in result.errors)
-    return {node["id"]: result.shared_after.get(node["id"]) for node in ir["nodes"]}
+    outputs = {name: result.shared_after.get(name) for name in ir.get("outputs", {})}
+    return {**{node["id"]: result.shared_after.get(node["id"]) for node in ir["nodes"]}, **outputs}
 
 
 def main() -> None:

@@ -20,10 +20,9 @@ from ...runtime import Batch, Call, Engine, Missing, ParameterError, Result, Sha
 from ...runtime.engine import deep_copies, waiting_for
 from ...runtime.inner import item_store, run_inner
 from ...runtime.outcome import how_far
+from ...runtime.started_workflow import WORKFLOW_FILE
 from ...runtime.tally import MOST_KEPT
 from ..messages import OUTPUT_REPLACED, say
-from ..pflow_values import WORKFLOW_FILE
-from .child import child_of
 from .events import Events, resolutions
 from .item_memory import ItemMemory
 from .store import PflowStore
@@ -59,7 +58,6 @@ class PflowEngine(Engine):
         self.is_traced = False
         self.items: ItemMemory | None = None
         self.cancel = threading.Event()
-        self.children: dict[str, str] = {}
 
     def for_worker(self) -> WorkerEngine:
         """What stands for pflow's engine where items run in other processes."""
@@ -103,7 +101,7 @@ class PflowEngine(Engine):
     def depends_on(self, call: Call, params: dict[str, Any]) -> Any:
         """What pflow's compiler injected; of a sub-workflow, what its file says."""
         static = {key: value for key, value in self.static.items() if key not in params and not _is_no_concern(key)}
-        child = child_of(call.inner or self.node, params, call.batch.shared, self.children)
+        child = super().depends_on(call, params)
         return [static, child] if static or child else None
 
     def aborts(self, exception: Exception) -> bool:

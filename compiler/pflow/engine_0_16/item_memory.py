@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 from ...runtime import Batch, Call
+from ...runtime.started_workflow import WORKFLOW_FILE
 from ...runtime.tally import Repeats
-from ..pflow_values import WORKFLOW_FILE
 
 _KEY = "pflow-lower:item:{}:{}"
 

@@ -17,9 +17,9 @@ from typing import Any
 from ...journals import journal_folder_of
 from ...runtime.journal_file import JournalError
 from ...runtime.run import Run, current_run, join
+from ...runtime.started_workflow import WORKFLOW_FILE
 from ..asked import Asked, asked_for
 from ..messages import say
-from ..pflow_values import WORKFLOW_FILE
 
 _CACHE = "__memoization_cache__"
 

@@ -23,9 +23,9 @@ from ... import pipeline, regular_files
 from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
 from ...runtime.arguments import named, typed
+from ...runtime.started_workflow import WORKFLOW_FILE
 from ..batch_names import as_pflow_knows_it, our_keys
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute
-from ..pflow_values import WORKFLOW_FILE
 from .sample_data import store_for, values_for
 from .scripted_node import Scenario, Script, ScriptedNode, StandIn, scripts
 from .virtual_time import virtual_time

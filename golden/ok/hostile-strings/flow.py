@@ -22,8 +22,8 @@ from pflow_lower.runtime import (
     Params,
     Shared,
     Workflow,
+    all_found,
     beside,
-    found_or,
     no_class,
     peek,
     run_program,
@@ -70,7 +70,7 @@ def build_flow() -> Workflow:
 
 def outputs(shared: Shared) -> Params:
     """What the workflow gives."""
-    return {"all": found_or(peek(shared, "inline", "results"), None)}
+    return all_found({"all": peek(shared, "inline", "results")})
 
 
 def main(arguments: list[str]) -> int:

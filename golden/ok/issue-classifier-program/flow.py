@@ -25,8 +25,8 @@ from pflow_lower.runtime import (
     Shared,
     Step,
     Workflow,
+    all_found,
     beside,
-    found_or,
     peek,
     run_program,
     text,
@@ -83,7 +83,7 @@ def report_params(shared: Shared) -> Params:
 
 def outputs(shared: Shared) -> Params:
     """What the workflow gives."""
-    return {"report": found_or(peek(shared, "report", "response"), None)}
+    return all_found({"report": peek(shared, "report", "response")})
 
 
 def main(arguments: list[str]) -> int:

@@ -24,9 +24,9 @@ from pflow_lower.runtime import (
     Shared,
     Step,
     Workflow,
+    all_found,
     beside,
     find,
-    found_or,
     parsed,
     peek,
     run_program,
@@ -79,7 +79,7 @@ def again_params(shared: Shared) -> Params:
 
 def outputs(shared: Shared) -> Params:
     """What the workflow gives."""
-    return {"said": found_or(peek(shared, "again", "stdout"), None)}
+    return all_found({"said": peek(shared, "again", "stdout")})
 
 
 def main(arguments: list[str]) -> int:

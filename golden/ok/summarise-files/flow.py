@@ -27,9 +27,9 @@ from pflow_lower.runtime import (
     Shared,
     Step,
     Workflow,
+    all_found,
     as_text,
     beside,
-    found_or,
     peek,
     run_program,
     text,
@@ -97,7 +97,7 @@ def save_params(shared: Shared) -> Params:
 
 def outputs(shared: Shared) -> Params:
     """What the workflow gives."""
-    return {"summary": found_or(peek(shared, "combine", "response"), None)}
+    return all_found({"summary": peek(shared, "combine", "response")})
 
 
 def main(arguments: list[str]) -> int:

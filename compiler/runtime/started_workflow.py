@@ -1,4 +1,4 @@
-"""What a sub-workflow is, for whoever keeps its answers: a changed file gives other ones."""
+"""The workflow that a node of pflow's starts, for whoever keeps its answers: a changed file gives other ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ..pflow_values import WORKFLOW_FILE
+WORKFLOW_FILE = "_pflow_workflow_file"
+"""Where in its store a workflow of pflow's finds the path of its own file: those that it starts stand beside it."""
 
 _DEEPEST = 10
 """Levels of sub-workflows that are looked at: pflow itself runs no more by default."""
