@@ -73,7 +73,7 @@ compare() {
   git cat-file -e "$INPUT_BASE^{commit}" 2>/dev/null ||
     git fetch --quiet --no-tags --depth=1 origin -- "$INPUT_BASE"
   local range=$INPUT_BASE..HEAD
-  pflow-lower diff --git "$range" --format "$(form)" --fail-on "${INPUT_FAIL_ON:-}" -- ${paths[@]+"${paths[@]}"} \
+  pflow-lower diff --git "$range" --format "$(form)" ${INPUT_FAIL_ON:+--fail-on "$INPUT_FAIL_ON"} -- ${paths[@]+"${paths[@]}"} \
     >"$work/findings.txt" || failed=1
   shown "$work/findings.txt"
   pflow-lower diff --git "$range" --format json -- ${paths[@]+"${paths[@]}"} >"$work/diff.json" 2>/dev/null || true

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -86,11 +87,26 @@ def test_keys_that_plain_pflow_refuses_are_noted_where_something_has_changed(run
     write("plain.json", "Now ${item}")
     assert run("check").err == ""
     write("ours.json", "Now ${item}", resume=True)
-    note = "note: 1 workflow has batch keys that plain pflow refuses: pflow-lower lint --portable\n"
+    note = "note: 1 workflow has batch keys that plain pflow refuses: pflow-lower lint --portable ours.json\n"
     shown = run("check")
     assert (shown.status, shown.err) == (1, note)
     assert run("check", "--update").err == note
     assert run("check").err == ""
+    command = shlex.split(note.partition("refuses: pflow-lower ")[2])
+    assert "PFL516" in run(*command).out, "the command that is named works"
+    Path("some flows").mkdir()
+    for name in "abcd":
+        write(f"some flows/{name}.json", "${item}", resume=True)
+        run(f"some flows/{name}.json", "-o", f"made/{name}")
+        write(f"some flows/{name}.json", "Now ${item}", resume=True)
+        run("check", f"made/{name}", "--update") if name == "a" else None
+    assert run("check").err.endswith(
+        ": pflow-lower lint --portable 'some flows/b.json' 'some flows/c.json' 'some flows/d.json'\n"
+    )
+    write("some flows/a.json", "Then ${item}", resume=True)
+    assert run("check").err.endswith(
+        "4 workflows have batch keys that plain pflow refuses: pflow-lower lint --portable 'some flows'\n"
+    )
 
 
 def test_a_changed_workflow_is_told_with_a_diff_and_a_command(run: Run) -> None:

@@ -304,6 +304,30 @@ def test_a_table_does_not_take_a_folder_either(run: Run) -> None:
     assert "one.json" in shown.out and "two.json" in shown.out
 
 
+@pytest.mark.parametrize("path", [None, ".", "one.json", "two.json", "pflow-lower.toml"])
+@pytest.mark.parametrize("tables", ["one", "two"])
+def test_a_folder_of_two_workflows_is_written_for_neither(run: Run, path: str | None, tables: str) -> None:
+    """What came first was written, and "2 folders checked: 2 up to date" said above the error."""
+    for name in ("one", "two", "other"):
+        workflow(f"{name}.json", name)
+    entry = "[[{}]]\nworkflows = '{}'\nout = '{}'\n"
+    first, second = entry.format("lowerings", "one.json", "out"), entry.format("lowerings", "two.json", "out")
+    if tables == "two":
+        if path == "pflow-lower.toml":
+            return  # only that table is asked
+        Path("pyproject.toml").write_text(second.replace("[[", "[[tool.pflow-lower."))
+        second = ""
+    Path("pflow-lower.toml").write_text(first + second + entry.format("lowerings", "other.json", "fine"))
+    for flags in ((), ("--update",)):
+        shown = run("check", *flags, *([path] if path else []))
+        assert shown.status == 2 and "PFL616" in shown.out
+        assert "1 could not be checked" in shown.out
+    assert not Path("out").exists()
+    if path in (None, "."):
+        assert Path("fine/nodes.py").exists()
+        assert shown.out.endswith("2 folders checked: 1 up to date, 1 could not be checked\n")
+
+
 # --- What it says
 
 

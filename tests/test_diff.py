@@ -234,12 +234,46 @@ def test_another_class_is_breaking_however_it_is_called() -> None:
 
 @pytest.mark.parametrize(
     ("fail_on", "status"),
-    [("", 0), ("breaking", 0), ("schedule", 0), ("behaviour", 1), ("breaking,cost", 1), ("cosmetic", 0)],
+    [("breaking", 0), ("schedule", 0), ("behaviour", 1), ("breaking,cost", 1), ("cosmetic", 0)],
 )
 def test_fail_on(diff: Run, fail_on: str, status: int) -> None:
     write("old.json", WORKFLOW)
     write("new.json", with_batch(max_retries=4))
     assert diff("old.json", "new.json", "--fail-on", fail_on).status == status
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("2.5", 2.5, '"2.5" -> 2.5'),
+        (True, "true", 'true -> "true"'),
+        ([1, 2], "[1, 2]", '[1, 2] -> "[1, 2]"'),
+        ("2", 2.5, "2 -> 2.5"),
+        (1, 1.0, "1 -> 1.0"),
+        ("a", "", '"a" -> ""'),
+    ],
+)
+@pytest.mark.parametrize("batch", [True, False])
+def test_values_that_would_look_the_same_are_told_apart(
+    diff: Run, old: object, new: object, said: str, batch: bool
+) -> None:
+    for name, value in (("old.json", old), ("new.json", new)):
+        node = {"id": "a", "type": "pocketflow:Node", "params": {"weight": value}}
+        write(name, {"nodes": [{**node, **({"batch": {"items": [1, 2]}} if batch else {})}]})
+    assert f"params.weight: {said}" in diff("old.json", "new.json").out
+    if batch:
+        one, two = said.split(" -> ")
+        assert f"`{one}` → `{two}`" in diff("old.json", "new.json", "--format", "markdown").out
+
+
+@pytest.mark.parametrize("empty", ["", " ", ","])
+def test_fail_on_nothing_is_a_variable_that_was_not_set(diff: Run, empty: str) -> None:
+    """It never failed, whatever had changed."""
+    write("old.json", WORKFLOW)
+    write("new.json", with_batch(max_retries=4))
+    shown = diff("old.json", "new.json", "--fail-on", empty)
+    assert shown.status == 2 and "is empty; name a class of change, or leave it out" in shown.err
+    assert diff("old.json", "new.json").status == 0
 
 
 def test_fail_on_a_class_that_there_is_not(diff: Run) -> None:

@@ -295,7 +295,15 @@ def test_types_that_nobody_knows(kind: str, code: str | None, batch: bool) -> No
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("lqm", 1), ("weather-forecast", 1), ("lllm", 1), ("llm", 0), ("mcp-mail-send", 0), ("a.b:C", 0), ("mine", 0)],
+    [
+        ("lqm", 1),
+        ("weather-forecast", 1),
+        ("lllm", 1),
+        ("llm", 0),
+        ("mcp-mail-send", 0),
+        ("pocketflow:Node", 0),
+        ("mine", 0),
+    ],
 )
 @pytest.mark.parametrize("batch", [True, False])
 def test_lint_says_of_a_type_that_nobody_knows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -52,9 +53,10 @@ HOSTILE = json.loads((GOLDEN / "ok" / "hostile-strings" / "workflow.json").read_
 # Every finding on the recorded workflows and on the examples that are lowered, each looked at: all of them are what
 # the rule says. Shell commands that a recorded case runs with harmless items are still open to others.
 ON_EXAMPLES = {
+    "class-as-node-type": ["PFL331 forecast.type"],
     "code-inputs-shadow-the-alias": ["PFL510 upper.params.inputs.item"],
     "continue-on-error": ["PFL513 ping.params.command"],
-    "durable-keys": ["PFL514 classify.batch.max_retries"],
+    "durable-keys": ["PFL507 classify.batch.max_retries"],
     "error-edge": ["PFL513 scan.params.command"],
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
     "issue-classifier": ["PFL514 classify.batch.max_retries"],
@@ -118,7 +120,10 @@ def test_every_finding_on_the_recorded_workflows_is_known(tmp_path: Path) -> Non
     table = tmp_path / "nodes.toml"
     table.write_text(
         "[nodes]\n"
-        + "".join(f'{name} = "conf_nodes:Node"\n' for name in re.findall(r'^    name = "(.+)"$', nodes, re.M))
+        + "".join(
+            f'{name} = {{ class = "conf_nodes:Node", async = false }}\n'
+            for name in re.findall(r'^    name = "(.+)"$', nodes, re.M)
+        )
     )
     recorded = sorted((HERE / "conformance" / "batch").glob("*.json"))
     found = {path.stem: findings(json.loads(path.read_bytes())["ir"], nodes_file=table) for path in recorded}
@@ -282,7 +287,7 @@ def test_an_effect_in_a_workflow_that_a_resumed_batch_starts(lint: Run, tmp_path
     assert lint("w.json", "--select", "PFL515").status == 0  # it starts itself, and leaves nothing behind
 
 
-@pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL331"])
+@pytest.mark.parametrize("codes", ["PFL9", "", "PFL501,", "X", "PFL613"])
 def test_codes_that_nothing_has_are_refused(lint: Run, tmp_path: Path, codes: str) -> None:
     (tmp_path / "w.json").write_text(json.dumps(ask()))
     result = lint("w.json", "--select", codes)
@@ -451,14 +456,36 @@ def test_a_file_that_may_have_been_a_workflow_is_said_to_be_not_looked_at(lint: 
     Path("good.json").write_text(json.dumps(ask()))
     Path("empty.json").write_text("")
     Path("half.json").write_text('{"nodes')
-    Path("other.json").write_text('{"name": "x"}')
+    Path("cut.json").write_text('{"nodes": [')
+    Path("latin.json").write_bytes(b'{"x": "\xff"}')
+    Path("misspelt.json").write_text(json.dumps(ask()).replace('"nodes"', '"node"').replace("ir_version", "v"))
+    Path("other.json").write_text('{"name": "x", "node": [1], "nods": {}}')
     Path("away.json").symlink_to("nowhere")
     lines = [line for line in lint(".").err.splitlines() if line.startswith("not looked at")]
     assert sorted(line.partition(": ")[2] for line in lines)[1:] == [
+        "cut.json (it is not JSON)",
         "empty.json (it is empty)",
         "half.json (it is not JSON)",
+        "latin.json (it is not JSON)",
+        'misspelt.json (it has no "nodes", but "node")',
     ]
     assert min(lines).startswith("not looked at: away.json (cannot be read: ")
+
+
+@pytest.mark.parametrize("folder", [".", "flows", ".flows"])
+@pytest.mark.parametrize("content", [b"", b'{"nodes": [', b'{"node": []}', b'{"nodes": 3}', b"\xff", b"[]"])
+def test_what_a_table_lists_is_linted_whatever_it_looks_like(lint: Run, folder: str, content: bytes) -> None:
+    Path(".git").mkdir()
+    Path(folder).mkdir(exist_ok=True)
+    Path(folder, "good.json").write_text(json.dumps(ask()))
+    Path(folder, "w.json").write_bytes(content)
+    before = lint(".").status
+    assert before == (2 if folder == ".flows" else 0)
+    Path("pflow-lower.toml").write_text(f'[[lowerings]]\nworkflows = "{folder}/w.json"\nout = "made"\n')
+    for argument in (".", folder, os.path.abspath(folder)):
+        said = lint(argument)
+        assert said.status == 2 and "w.json:" in said.out, said
+        assert "w.json (it" not in said.err and "1 invalid" in said.err
 
 
 def test_a_broken_workflow_in_a_folder_is_not_passed_by(lint: Run, tmp_path: Path) -> None:

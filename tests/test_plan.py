@@ -495,6 +495,39 @@ def test_the_keys_of_a_batch_count_where_its_node_starts_a_workflow(tmp_path: Pa
     assert "takes 2 min" in text, "the third item starts two minutes after the first"
 
 
+@pytest.mark.parametrize("kind", ["shell", "llm", "code", "mcp-mail-list", "read-file"])
+def test_what_a_timeout_gives_up_is_repeated_whatever_the_type(tmp_path: Path, kind: str) -> None:
+    """Types that answer errors are repeated by nothing else, so that worst cases counted one attempt."""
+    node = {"id": "a", "type": kind, "params": {}, "retry": {"max": 1}}
+    batch = {"items": [1, 2], "max_retries": 3}
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": [{**node, "batch": batch}]}))
+    once = plan(str(tmp_path / "w.json"), times=Times(each=1.0))
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": [{**node, "batch": {**batch, "timeout": 0.2}}]}))
+    often = plan(str(tmp_path / "w.json"), times=Times(each=1.0))
+    assert (str(once.calls), str(often.calls)) == ("2", "2 to 6")
+    assert "takes 2 s\n" in as_text(once) and "takes 0.4 s, 1.2 s with every retry" in as_text(often)
+
+
+@pytest.mark.parametrize("items", [[1, 2], "${rows}"])
+def test_a_workflow_that_a_timeout_gives_up_is_started_again(tmp_path: Path, items: Any) -> None:
+    ask = {"id": "ask", "type": "llm", "params": {"prompt": "hi"}, "retry": {"max": 3}}
+    (tmp_path / "child.json").write_text(json.dumps({"nodes": [ask]}))
+    batch = {"items": items, "max_retries": 3, "timeout": 5, "retry_wait": 1, "rate": "6/min"}
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "child.json"}, "batch": batch}
+    inputs = {"rows": {"type": "array", "description": "d"}} if items == "${rows}" else {}
+    (tmp_path / "wf.json").write_text(json.dumps({"inputs": inputs, "nodes": [node]}))
+    made = plan(str(tmp_path / "wf.json"), times=Times(each=4.0))
+    asked = {"[1, 2]": "2 to 18", "${rows}": "n(each) to 9 x n(each)"}[json.dumps(items).strip('"')]
+    assert str(made.calls) == asked and str(made.nodes[0].inner[0].calls) == asked
+    if made.time is not None:
+        assert made.time == (10, 10, 50), "six starts, ten seconds apart"
+    node["batch"] = {**batch, "rate": "6000/min"}
+    (tmp_path / "wf.json").write_text(json.dumps({"inputs": inputs, "nodes": [node]}))
+    made = plan(str(tmp_path / "wf.json"), times=Times(each=4.0))
+    if made.time is not None:
+        assert made.time == (8, 8, 2 * (3 * 5 + 2 * 1)), "no attempt takes longer than the timeout"
+
+
 RATES = '[tool.pflow-lower.rates]\napi = { rate = "1/min", max_concurrent = 3 }\nslow = "1/min"\n'
 
 

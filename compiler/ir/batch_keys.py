@@ -178,7 +178,8 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         field="max_retries",
         schema={"type": "integer", "minimum": 1, "maximum": 10},
         default=1,
-        about="How many attempts an item gets in all; only exceptions are tried again, not results that say `error`.",
+        about="How many attempts an item gets in all; only exceptions are tried again, and what `timeout` gave up; not "
+        "results that say `error`.",
         sample=3,
         shown_at="attribute",
     ),
@@ -250,10 +251,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         sample=30,
         shown_at="attribute",
         ours=True,
-        no_concern={
-            "lint": "how long a call takes is not known",
-            "graph": "a picture says how often, not how long",
-        },
+        no_concern={"graph": "a picture says how often, not how long"},
     ),
     BatchKey(
         key="retry_backoff",

@@ -30,7 +30,7 @@ class Attempts(NamedTuple):
     """Whether `retry` makes a difference: some types never raise while they work, so nothing is repeated."""
     raises: bool = False
     """Whether the last failure is raised, so that `batch.max_retries` repeats the whole node. Types that answer
-    with an error instead are not repeated: an answer is an answer."""
+    with an error instead are repeated only after a `timeout`: an answer is an answer."""
 
 
 class PflowType(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from ...exit_status import of as exit_status
 
 if TYPE_CHECKING:
     from .compare import Outcome
+
+_FEW = 3
+"""As many workflows are named in a command; of more, their folder."""
 
 
 @click.command(short_help="Compare committed files with their workflows.")
@@ -46,11 +49,13 @@ def check(
         from ..shared.watch import watch_command
 
         watch_command(context, lambda: _state(paths), "workflows and generated files")
+    from .compare import disputed
     from .find import find
     from .run import run
 
-    lowerings, problems, passed_by = find(paths)
-    outcomes = run(lowerings, update=update)
+    lowerings, problems, passed_by, folders = find(paths)
+    nobodys = [disputed(one) for one in lowerings if os.path.abspath(one.folder) in folders]
+    outcomes = [*run([one for one in lowerings if os.path.abspath(one.folder) not in folders], update=update), *nobodys]
     findings = [*problems, *(finding for outcome in outcomes for finding in outcome.findings)]
     if form == "text" and not quiet:
         for outcome in outcomes:
@@ -92,7 +97,8 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
     changed = {one.workflow for one in outcomes if not one.is_portable and (one.drifted or one.refreshed)}
     if changed:
         have = "workflow has batch keys" if len(changed) == 1 else "workflows have batch keys"
-        click.echo(f"note: {len(changed)} {have} that plain pflow refuses: pflow-lower lint --portable", err=True)
+        command = f"pflow-lower lint --portable {_arguments(changed)}"
+        click.echo(f"note: {len(changed)} {have} that plain pflow refuses: {command}", err=True)
     stale = [outcome for outcome in drifted if any(finding.code != "PFL614" for finding in outcome.findings)]
     if stale:
         click.echo(f"refresh with: {_command(stale, paths)}")
@@ -100,6 +106,19 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
 
 def _count(number: int) -> str:
     return f"{number} folder" if number == 1 else f"{number} folders"
+
+
+def _arguments(workflows: Iterable[str]) -> str:
+    """A few workflows by name, many by the folder that they are in."""
+    from .compare import as_argument
+
+    names = sorted(workflows)
+    if len(names) > _FEW:
+        try:
+            names = [os.path.commonpath(names) or "."]
+        except ValueError:  # relative ones and absolute ones
+            names = ["."]
+    return " ".join(as_argument(Path(name)) for name in names)
 
 
 def _command(stale: Sequence[Outcome], paths: Sequence[Path]) -> str:

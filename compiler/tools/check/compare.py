@@ -16,8 +16,8 @@ from ...generated_folder import MAP
 from ...ir.known_to_pflow import ours_in
 from ...node_types.project_file import shown_path
 from ...write import write
+from ..shared.lowerings import Lowering
 from .difference import first_difference, unified
-from .lowering import Lowering
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other error says why it could not be known."""
@@ -39,6 +39,8 @@ class Outcome(NamedTuple):
     """The files, and the folders that were empty then, that were removed."""
     is_portable: bool = True
     """Whether plain pflow knows every key of its batches."""
+    is_disputed: bool = False
+    """Whether tables give the folder to several workflows, so that nobody knows what it should be."""
 
     @property
     def drifted(self) -> bool:
@@ -48,7 +50,7 @@ class Outcome(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether it could not be found out, or not be put right."""
-        return any(code not in DRIFT | _CANNOT_RUN for code in self._errors())
+        return self.is_disputed or any(code not in DRIFT | _CANNOT_RUN for code in self._errors())
 
     @property
     def cannot_run(self) -> bool:
@@ -57,6 +59,11 @@ class Outcome(NamedTuple):
 
     def _errors(self) -> Iterator[str]:
         return (finding.code for finding in self.findings if finding.severity is Severity.ERROR)
+
+
+def disputed(lowering: Lowering) -> Outcome:
+    """What checking a folder gives of which nobody knows what it should be."""
+    return Outcome(folder=shown_path(lowering.folder), workflow=shown_path(lowering.workflow), is_disputed=True)
 
 
 def compare(lowering: Lowering, *, update: bool = False) -> Outcome:

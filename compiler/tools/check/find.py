@@ -13,10 +13,10 @@ from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...generated_folder import GENERATED
 from ...generated_header import HEADER_BYTES, header_of
 from ...node_types.project_file import shown_path
+from ..shared import lowering_tables as tables
+from ..shared.lowerings import Lowering, from_header
 from ..shared.workflow_files import walk
-from . import tables
 from .git_index import checked_in, deleted_modules
-from .lowering import Lowering, from_header
 from .remains import Remains, remains
 
 
@@ -27,6 +27,8 @@ class Found(NamedTuple):
     problems: list[Diagnostic]
     passed_by: list[Path] = []  # noqa: RUF012  never changed
     """Folders of installed programs, which are not looked at."""
+    disputed: frozenset[str] = frozenset()
+    """The absolute paths of folders that tables give to several lowerings: none of them is the right one."""
 
 
 def find(paths: Sequence[Path]) -> Found:
@@ -39,8 +41,10 @@ def find(paths: Sequence[Path]) -> Found:
     found: dict[str, Lowering] = {}
     problems: dict[Diagnostic, None] = {}
     passed_by: dict[Path, None] = {}
+    disputed: set[str] = set()
     for path in paths or (Path(),):
-        lowerings, findings, passed = _at(path)
+        lowerings, findings, passed, theirs = _at(path)
+        disputed.update(theirs)
         passed_by.update(dict.fromkeys(passed))
         if paths and not lowerings and not findings:
             help = "it holds nothing that `pflow-lower WORKFLOW -o DIR` wrote, and no table lists anything in it"
@@ -53,7 +57,16 @@ def find(paths: Sequence[Path]) -> Found:
             if first is not lowering:
                 found[os.path.abspath(lowering.folder)] = _chosen(first, lowering)
                 problems.update(dict.fromkeys(_two_owners(first, lowering)))
-    return Found([found[key] for key in sorted(found)], list(problems), list(passed_by))
+                disputed.update(_disputed((first, lowering))[0])
+    return Found([found[key] for key in sorted(found)], list(problems), list(passed_by), frozenset(disputed))
+
+
+def _disputed(lowerings: Iterable[Lowering]) -> tuple[frozenset[str], list[Diagnostic]]:
+    """The folders that several lowerings of tables would write, each in its way; and what to say of two tables."""
+    first: dict[str, Lowering] = {}
+    owned = [(os.path.abspath(one.folder), one) for one in lowerings if _is_table(one.said_by)]
+    folders = [folder for folder, one in owned if first.setdefault(folder, one).clash(one)]
+    return frozenset(folders), [said for folder, one in owned for said in _two_owners(first[folder], one)]
 
 
 def _empty_folders(path: Path) -> list[str]:
@@ -85,7 +98,8 @@ def _at(path: Path) -> Found:
         if not os.path.lexists(path):
             return Found([], [_problem("PFL615", path, "there is no such file or folder")])
         if path.name in tables.TABLES:
-            return Found(*tables.read(path))
+            lowerings, findings = tables.read(path)
+            return Found(lowerings, findings, disputed=_disputed(lowerings)[0])
         is_json = path.suffix == ".json" and not GENERATED.fullmatch(path.name)
         header = None if is_json else header_of(regular_files.read_start(path, HEADER_BYTES))
     except ValueError:  # a NUL in the name
@@ -111,9 +125,11 @@ def _below(root: Path, *, deep: bool = True) -> Found:
         message = f"cannot be read: {regular_files.reason(error)}"
         problems.append(_problem("PFL615", Path(error.filename or root), message))
 
-    for file in _tables_above(root):
+    every: list[Lowering] = []
+    for file in tables.above(root):
         lowerings, findings = tables.read(file)
         problems += findings
+        every += lowerings
         listed += [one for one in lowerings if _is_below(one.folder, root) or _is_below(one.workflow, root)]
     for folder in walk(root, unreadable, everywhere=True):
         for name in tables.TABLES if not folder.of_a_tool else ():
@@ -133,10 +149,12 @@ def _below(root: Path, *, deep: bool = True) -> Found:
     known = {os.path.abspath(one.folder) for one in listed}
     left = [found for folder, found in generated.items() if os.path.abspath(folder) not in known]
     deleted = _deleted(root, {*known, *map(os.path.abspath, [*generated, *installed])}) if deep else ()
+    disputed, clashes = _disputed([*every, *listed])
     return Found(
         [*listed, *(found.lowering for found in left if found.lowering is not None), *deleted],
-        [*problems, *(found.problem for found in left if found.problem is not None)],
+        [*problems, *clashes, *(found.problem for found in left if found.problem is not None)],
         [folder for folder in installed if folder not in known_to_git],
+        disputed,
     )
 
 
@@ -152,17 +170,6 @@ def _deleted(root: Path, known: Iterable[str]) -> Iterable[Lowering]:
         if os.path.abspath(lowering.folder) not in seen and lowering.workflow.exists():
             seen.add(os.path.abspath(lowering.folder))
             yield lowering
-
-
-def _tables_above(root: Path) -> Iterable[Path]:
-    """The tables above `root` in the same repository; none outside of one."""
-    start = Path(os.path.abspath(root))
-    parents = list(start.parents)
-    top = next((at for at, parent in enumerate((start, *parents)) if (parent / ".git").exists()), 0)
-    for parent in parents[:top]:
-        for name in tables.TABLES:
-            if (parent / name).is_file():
-                yield Path(os.path.relpath(parent / name))
 
 
 def _is_below(path: Path, root: Path) -> bool:

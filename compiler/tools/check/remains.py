@@ -13,7 +13,7 @@ from ...emit.emit import STANDALONE_RUNTIME
 from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
 from ...generated_header import HEADER_BYTES, LOWERED, MARK, header_of, read_header
 from ...node_types.project_file import shown_path
-from .lowering import Lowering, beside, from_header
+from ..shared.lowerings import Lowering, beside, from_header
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"
 

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from ... import regular_files
+from ..shared.lowerings import Lowering
 from .compare import Outcome, compare
-from .lowering import Lowering
 
 _WORTH_A_POOL = 200
 """About so many workflows are lowered in the time that it takes to start the other processes."""

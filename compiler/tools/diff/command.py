@@ -28,10 +28,15 @@ Examples:
 """
 
 
-def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> frozenset[Kind]:
+def _kinds(context: click.Context, parameter: click.Parameter, value: str | None) -> frozenset[Kind]:
+    """The value of --fail-on: an empty one is a variable that was not set, and would never fail."""
     from .model import KINDS, Kind
 
-    names = [name.strip() for name in value.split(",") if name.strip()]
+    names = [name.strip() for name in (value or "").split(",") if name.strip()]
+    if value is not None and not names:
+        raise click.BadParameter(
+            f"is empty; name a class of change, or leave it out; the classes are {', '.join(KINDS)}"
+        )
     wrong = [name for name in names if name not in KINDS]
     if wrong:
         raise click.BadParameter(f"{wrong[0]!r} is not a class of change; the classes are {', '.join(KINDS)}")
@@ -66,7 +71,6 @@ def _revision(_context: click.Context, _parameter: click.Parameter, value: str |
 @click.option(
     "--fail-on",
     metavar="CLASS,...",
-    default="",
     callback=_kinds,
     help="Exit with 1 if there is such a change: breaking, behaviour, cost, schedule, cosmetic.",
 )

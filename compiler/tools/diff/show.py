@@ -116,15 +116,26 @@ def names(comparison: Comparison) -> str:
 
 def values(change: Change) -> str:
     """`old -> new: ` where both are short; "" otherwise."""
-    old, new = (None if value is ABSENT else short(value) for value in (change.old, change.new))
+    old, new = both_shown(change)
     if not change.field or any(text is not None and text.endswith("…") for text in (old, new)):
         return ""
     return f"{old or '(not there)'} -> {new or '(not there)'}. "
 
 
-def short(value: Any) -> str:
-    """A value on one line: strings as they are, everything else as JSON; cut where it is long."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def both_shown(change: Change) -> tuple[str | None, str | None]:
+    """Both values on a line each, None for what is not there; strings in quotes where they would look the same, or
+    like nothing."""
+    sides = change.old, change.new
+    old, new = (None if value is ABSENT else short(value) for value in sides)
+    if old != new and old != "" != new:
+        return old, new
+    old, new = (None if value is ABSENT else short(value, quoted=True) for value in sides)
+    return old, new
+
+
+def short(value: Any, *, quoted: bool = False) -> str:
+    """A value on one line: strings as they are unless `quoted`, everything else as JSON; cut where it is long."""
+    text = value if isinstance(value, str) and not quoted else json.dumps(value, ensure_ascii=False)
     text = printable(text)
     return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
 
@@ -183,11 +194,11 @@ def _block(comparison: Comparison) -> Iterator[str]:
 def _change(comparison: Comparison, change: Change, readers: Sequence[Reader]) -> Iterator[str]:
     position = comparison.position(change)
     place = f"  ({printable(comparison.file(change))}:{position.line}:{position.column})" if position else ""
-    shown = values(change)
-    head = f"{change.field or 'node'}{f': {shown[:-2]}' if shown else ''}"
+    both = values(change)
+    head = f"{change.field or 'node'}{f': {both[:-2]}' if both else ''}"
     yield f"    {', '.join(kind.value for kind in change.kinds)}  {printable(head)}{place}"
     yield from textwrap.wrap(printable(change.sentence), 96, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    if not shown and change.field:
+    if not both and change.field:
         yield from (f"{_INDENT}{line}".rstrip() for line in difference(change))
     for reader in readers[:_READERS]:
         yield f"{_INDENT}read by {reader_text(reader)}"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ...diagnostics.diagnostic import printable
-from .model import ABSENT, Change, Comparison, Reader
-from .show import by_node, difference, names, others, reader_text, short, summary, values
+from .model import Change, Comparison, Reader
+from .show import both_shown, by_node, difference, names, others, reader_text, summary, values
 
 LIMIT = 60_000
 """GitHub takes comments of up to 65,536 characters."""
@@ -89,7 +89,7 @@ def _row(comparison: Comparison, change: Change, readers: Sequence[Reader]) -> s
     line = f" (line {position.line})" if position else ""
     what = code(change.field) if change.field else "the node"
     if values(change):
-        old, new = ("*not there*" if value is ABSENT else code(short(value)) for value in (change.old, change.new))
+        old, new = ("*not there*" if text is None else code(text) for text in both_shown(change))
         what += f"<br>{old} → {new}"
     names = ", ".join(code(reader_text(reader)) for reader in readers[:5])
     read = f"<br>Read by {names}" if names else ""

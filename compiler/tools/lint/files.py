@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
+from ..shared import lowering_tables
+from ..shared.lowering_tables import TABLES
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow, why_unclear
 from ..shared.workflow_files import walk
 
@@ -15,8 +17,9 @@ from ..shared.workflow_files import walk
 def workflows(arguments: Iterable[str], passed_by: Callable[[str, str], None]) -> Iterator[str]:
     """Every workflow once, in order: what is named, and what folders hold.
 
-    In a folder, what `recognise` takes for a workflow is one; hidden folders and those of tools are passed by. A file
-    of which that cannot be said is handed to `passed_by`, with why.
+    In a folder, what `recognise` takes for a workflow is one; hidden folders and those of tools are passed by. So is
+    what a table of lowerings lists, wherever it stands and whatever it looks like. A file of which nobody can say
+    whether it is one is handed to `passed_by`, with why.
     """
     seen: set[str] = set()
     for argument in arguments:
@@ -57,12 +60,31 @@ def outside(name: str) -> Diagnostic:
 
 def _inside(folder: str, passed_by: Callable[[str, str], None]) -> Iterator[str]:
     unreadable: list[str] = []
+    listed = [path for table in lowering_tables.above(Path(folder)) for path in _listed(table, folder)]
     for found in walk(Path(folder), lambda error: unreadable.append(str(error.filename)), hidden=False):
+        listed += [path for name in TABLES if name in found.files for path in _listed(found.path / name, folder)]
         for name in sorted(found.files):
-            path = os.path.join(found.path, name)
-            if has_workflow_name(name) or (may_be_workflow(name) and _looks_like_one(path, passed_by)):
-                yield os.path.normpath(path)
+            path = os.path.normpath(os.path.join(found.path, name))
+            if (
+                path in listed
+                or has_workflow_name(name)
+                or (may_be_workflow(name) and _looks_like_one(path, passed_by))
+            ):
+                yield path
+    yield from listed  # those in folders that are passed by
     yield from unreadable  # to be read like a file, which then says what is wrong
+
+
+def _listed(table: Path, folder: str) -> list[str]:
+    """The workflows in `folder` that the lowerings in the file `table` list; `check` says what is wrong there."""
+    lowerings, _ = lowering_tables.read(table)
+    top = os.path.abspath(folder)
+    paths = [os.path.abspath(one.workflow) for one in lowerings]
+    return [
+        os.path.normpath(os.path.join(folder, os.path.relpath(path, top)))
+        for path in paths
+        if Path(path).is_relative_to(top)
+    ]
 
 
 def _looks_like_one(path: str, passed_by: Callable[[str, str], None]) -> bool:

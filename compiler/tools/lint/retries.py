@@ -39,14 +39,16 @@ def multiplied(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
     yield Finding(path, message, help, key=True)
 
 
-def repeated_effect(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
+def repeated_effect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL505: what failed may have been done all the same, and is done again.
 
     PUT, DELETE, and files that are written as a whole are left out: doing them twice is doing them once
-    (RFC 9110, 9.2.2). So are shell commands: pflow never repeats one that has begun.
+    (RFC 9110, 9.2.2). So are shell commands and workflows, which are repeated only after a `timeout`: then what has
+    begun goes on, or is cut off somewhere.
     """
-    effect = _effect(node)
     budget = budget_of(node)
+    is_given_up = node.batch is not None and node.batch.timeout is not None and budget.batch > 1
+    effect = _at_or_below(context, node, "it was given up") if is_given_up else _effect(node)
     if not effect or budget.worst < 2:
         return
     if node.batch is not None and node.batch.max_retries > 1 and budget.batch > 1:
@@ -55,10 +57,10 @@ def repeated_effect(_context: LintContext, node: SourceNode) -> Iterator[Finding
         path = (*node.path, "retry", "max")
     else:
         return  # the type's own habit, which its author did not ask for
-    message = f"{effect}: up to {budget.worst} times, also where only the answer was lost"
-    help = "make the receiver recognise a repetition (an idempotency key), or try once: `retry.max` 1"
-    if budget.batch > 1:
-        help += " and no `batch.max_retries`"
+    message = f"{effect}: up to {budget.worst} times" + ("" if is_given_up else ", also where only the answer was lost")
+    once = ["`retry.max` 1"] * (budget.known is None or budget.known.attempts.heeds_retry)
+    once += ["no `batch.max_retries`"] * (budget.batch > 1)
+    help = f"make the receiver recognise a repetition (an idempotency key), or try once: {' and '.join(once)}"
     yield Finding(path, message, help, key=True)
 
 
@@ -66,25 +68,29 @@ def resumed_effect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL515: an item that was under way when a run died starts again, and may have been done."""
     if node.batch is None or not node.batch.resume:
         return
-    effect = _resumed(node)
-    below = [(inner, name, said) for name, inner in context.started_by(node) if (said := _resumed(inner))]
-    if below:
-        inner, name, said = below[0]
-        effect = f"in {name}, at `{inner.id}`" + (f" and {len(below) - 1} more" if below[1:] else "") + f", {said}"
-    if effect:
+    if effect := _at_or_below(context, node, "the run ended"):
         help = "make a second time harmless (an idempotency key, a check before), or leave `resume` out"
         message = f"{effect}, and `resume` starts what was under way again"
         yield Finding((*node.path, "batch", "resume"), message, help, key=True)
 
 
-def _resumed(node: SourceNode) -> str:
-    """What a run that died may have left behind of a node, though nobody knows that it has."""
+def _at_or_below(context: LintContext, node: SourceNode, end: str) -> str:
+    """What a call whose end nobody saw may have left behind, also in the workflows that the node starts."""
+    below = [(inner, name, said) for name, inner in context.started_by(node) if (said := _unseen(inner, end))]
+    if not below:
+        return _unseen(node, end)
+    inner, name, said = below[0]
+    return f"in {name}, at `{inner.id}`" + (f" and {len(below) - 1} more" if below[1:] else "") + f", {said}"
+
+
+def _unseen(node: SourceNode, end: str) -> str:
+    """What a call may have left behind before its `end`, though nobody knows that it has."""
     known = pflow_type(node.type)
     if known is None or not known.left_behind:
         return _effect(node)
     if node.type == "copy-file" and node.params.get("overwrite") is True:
         return ""
-    return f"{known.left_behind} before the run ended"
+    return f"{known.left_behind} before {end}"
 
 
 def _effect(node: SourceNode) -> str:

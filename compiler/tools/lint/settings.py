@@ -21,11 +21,15 @@ def bound_without_parallel(_context: LintContext, node: SourceNode) -> Iterator[
 
 
 def retries_that_never_happen(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
-    """PFL514: retries are set on a type that answers with an error where others raise."""
+    """PFL514: retries are set on a type that answers with an error where others raise.
+
+    With a `timeout` they do happen: whatever is given up is repeated.
+    """
     known = pflow_type(node.type)
     if known is None:
         return
-    if node.batch is not None and node.batch.max_retries > 1 and not known.attempts.raises:
+    batch = node.batch
+    if batch is not None and batch.max_retries > 1 and not known.attempts.raises and batch.timeout is None:
         message = (
             f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error, "
             "and `batch.max_retries` repeats exceptions only"

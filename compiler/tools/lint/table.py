@@ -37,8 +37,6 @@ RULES = (
 PORTABLE = "PFL516"
 """Found only where it is asked for by its code: most workflows with such keys are not meant for plain pflow."""
 
-_OF_THIS_MACHINE = "PFL331"  # the source of a class is not found here: nothing that the author of the workflow can mend
-
 
 class LintFinding(NamedTuple):
     """A finding: what is said, the node it is about, and what could be removed."""
@@ -65,7 +63,7 @@ class Choice(NamedTuple):
 
 def is_linted(code: str) -> bool:
     """Whether `lint` shows findings of `code`: its own, and what reading and validation warn of."""
-    return code.startswith(("PFL1", "PFL2", "PFL3", "PFL5")) and code != _OF_THIS_MACHINE
+    return code.startswith(("PFL1", "PFL2", "PFL3", "PFL5"))
 
 
 def lint(ir: SourceIR, diagnostics: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008

@@ -8,6 +8,7 @@ that is in the share already (R. L. Graham, Bounds for Certain Multiprocessing A
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,11 @@ class TimeBounds(NamedTuple):
     def at_least(self, low: float, high: float, worst: float) -> TimeBounds:
         """These bounds, where none of them can be less than that."""
         return TimeBounds(max(self.low, low), max(self.high, high), max(self.worst, worst))
+
+    def tried(self, attempts: int, waits: float, timeout: float | None) -> TimeBounds:
+        """Of something that may be tried so often, with `waits` in between, and is given up after `timeout`."""
+        low, high, worst = (min(bound, timeout) for bound in self) if timeout is not None else self
+        return TimeBounds(low, high, attempts * worst + waits)
 
     def then(self, other: TimeBounds) -> TimeBounds:
         """One after the other."""
@@ -130,8 +136,11 @@ def makespan(durations: Sequence[float], workers: int) -> tuple[float, float]:
     return max(longest, shared), shared + longest * (1 - 1 / workers)
 
 
-def of_calls(samples: Sequence[float], number: int, workers: int, attempts: int, waits: float) -> TimeBounds:
-    """How long `number` calls take whose durations are like `samples`.
+def of_calls(
+    samples: Sequence[float], number: int, workers: int, attempts: int, waits: float, longest: float = math.inf
+) -> TimeBounds:
+    """How long `number` calls take whose durations are like `samples`; none of them, with all its attempts, longer
+    than `longest`.
 
     With as many samples as calls these are the calls. Otherwise all that is taken from them is the mean, for the sum,
     and the longest; the bounds are as good as the samples then.
@@ -141,10 +150,11 @@ def of_calls(samples: Sequence[float], number: int, workers: int, attempts: int,
     if len(samples) == number or min(samples) == max(samples):
         durations = samples if len(samples) == number else [samples[0]] * number
         low, high = makespan(durations, workers)
-        return TimeBounds(low, high, makespan([attempts * d + waits for d in durations], workers)[1])
-    mean, longest = sum(samples) / len(samples), max(samples)
+        return TimeBounds(low, high, makespan([min(attempts * d + waits, longest) for d in durations], workers)[1])
+    mean, slowest = sum(samples) / len(samples), max(samples)
 
     def most(attempts: int, waits: float) -> float:
-        return (attempts * mean + waits) * number / workers + (attempts * longest + waits) * (1 - 1 / workers)
+        each, last = (min(attempts * d + waits, longest) for d in (mean, slowest))
+        return each * number / workers + last * (1 - 1 / workers)
 
     return TimeBounds(max(mean * number / workers, min(samples)), most(1, 0), most(attempts, waits))

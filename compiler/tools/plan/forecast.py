@@ -207,13 +207,16 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
     budget = budget_of(node)
     samples = place.times.calls(reached.path, for_item=place.in_item or node.batch is not None)
-    if node.batch is not None and node.batch.timeout is not None:
-        samples = tuple(min(sample, node.batch.timeout) for sample in samples)
+    timeout = node.batch.timeout if node.batch is not None else None
+    if timeout is not None:
+        samples = tuple(min(sample, timeout) for sample in samples)
     time = on_workers = None
     starts: Mapping[str, Starts] = {}
     number = count.high.value
     if samples and number is not None and runs.high.value == 1:
-        time = of_calls(samples, number, max(reached.in_flight, 1), budget.worst, budget.waits())
+        time = of_calls(
+            samples, number, max(reached.in_flight, 1), budget.worst, budget.waits(), budget.longest(timeout)
+        )
         cluster, spec = place.times.cluster, node.batch
         if cluster is not None and spec is not None and spec.parallel and not place.in_item:
             on_workers = dealt(cluster, node.id, number, sum(samples) / len(samples), reached.bound)
@@ -237,6 +240,8 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
 def _sub_workflow(place: _Place, reached: _Reached) -> Node:
     """A node that runs another workflow: the forecasts of that one, once per item."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
+    budget = budget_of(node)
+    tries = Range.of(1, budget.worst)
     calls, not_walked = NOTHING, ""
     time: TimeBounds | None = None
     inner: tuple[Node, ...] = ()
@@ -248,18 +253,20 @@ def _sub_workflow(place: _Place, reached: _Reached) -> Node:
             for index, item in enumerate(values):
                 more = {**node.batch.named(item), "__index__": index} if node.batch is not None else {}
                 each.append(_child(place, reached, more))
-            inner = together([nodes for nodes, _ in each], runs)
-            passage = all_together(totals for _, totals in each).times(rounds)
+            inner = together([nodes for nodes, _ in each], runs.times(tries))
+            passage = all_together(totals.tried(budget.worst) for _, totals in each).times(rounds)
             spans = [totals.time for _, totals in each]
         else:
             names = node.batch.aliases if node.batch is not None else ()
             one, totals = _child(place, reached, {**dict.fromkeys(names, UNKNOWN), "__index__": UNKNOWN})
-            inner = tuple(repeated(each_node, runs.times(count)) for each_node in one)
-            passage = totals.times(rounds.times(count))
+            inner = tuple(repeated(each_node, runs.times(count).times(tries)) for each_node in one)
+            passage = totals.tried(budget.worst).times(rounds.times(count))
             number = count.high.value
             spans = [totals.time] * number if totals.time is not None and number is not None else [None]
         if all(span is not None for span in spans) and runs.high.value == 1:
-            time = _in_workers([span for span in spans if span is not None], reached.in_flight)
+            timeout = node.batch.timeout if node.batch is not None else None
+            tried = [span.tried(budget.worst, budget.waits(), timeout) for span in spans if span is not None]
+            time = _in_workers(tried, reached.in_flight)
         passage = passage._replace(time=time)
         if time is not None and (number := count.high.value) is not None:
             own = Totals(starts=reached.starts(number, 0.0))
@@ -268,8 +275,8 @@ def _sub_workflow(place: _Place, reached: _Reached) -> Node:
         not_walked = str(why)
         reached.notes.append(not_walked)
         unknown = Amount.unknown(f"calls({reached.path})")
-        calls = Range(Amount.of(0), runs.high.times(count.high).times(unknown))
-        reached_calls = Range(Amount.of(0), rounds.high.times(count.high).times(unknown))
+        most = count.high.times(budget.worst).times(unknown)
+        calls, reached_calls = (Range(Amount.of(0), often.high.times(most)) for often in (runs, rounds))
         passage = Totals(reached_calls, {"call": reached_calls}, time=None)
     not_walked = not_walked or next((found.not_walked for found in inner if found.not_walked), "")
     return reached.forecast("call", calls, passage, inner=inner, not_walked=not_walked)

@@ -41,6 +41,11 @@ class Starts(NamedTuple):
         calls, busy = ((found[0] * low, found[1] * high, found[2] * high) for found in (self.calls, self.busy))
         return self._replace(calls=calls, busy=busy)
 
+    def tried(self, attempts: int) -> Starts:
+        """Those of one passage that may be tried so often."""
+        calls, busy = ((*found[:2], found[2] * attempts) for found in (self.calls, self.busy))
+        return self._replace(calls=calls, busy=busy)
+
     def seconds(self) -> Triple:
         """How long they take at least, for each of `calls`."""
         low, high, worst = (

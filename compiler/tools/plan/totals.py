@@ -67,6 +67,13 @@ class Totals(NamedTuple):
         starts = {name: found.times(low, high) for name, found in self.starts.items()} if high is not None else {}
         return Totals(self.calls.times(runs), kinds, tokens, time, starts)
 
+    def tried(self, attempts: int) -> Totals:
+        """Of one passage that may be tried so often; how long that takes is for the caller to say."""
+        if attempts == 1:
+            return self
+        starts = {name: found.tried(attempts) for name, found in self.starts.items()}
+        return self.times(Range.of(1, attempts))._replace(starts=starts)
+
     def within_limits(self) -> Totals:
         """The same, where it takes at least as long as its limits have it take, however its calls are dealt out."""
         if self.time is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ...ir.workflow import Retry, SourceNode
@@ -26,6 +27,12 @@ class Budget(NamedTuple):
     def worst(self) -> int:
         return self.batch * self.own
 
+    def longest(self, timeout: float | None) -> float:
+        """The longest that an item takes in seconds, if every attempt of the batch is given up after `timeout`."""
+        if timeout is None:
+            return math.inf
+        return self.batch * timeout + _waits(self.batch_wait, self.batch, self.batch_backoff)
+
     def waits(self) -> float:
         """The longest that an item spends waiting between its attempts, in seconds."""
         own = _waits(self.own_wait, self.own, self.backoff)
@@ -38,20 +45,24 @@ def _waits(wait: float, attempts: int, doubles: bool) -> float:
 
 
 def budget_of(node: SourceNode) -> Budget:
-    """How often an item can make `node` work, as far as it is known."""
+    """How often an item can make `node` work, as far as it is known.
+
+    A batch repeats what raises. An attempt that `timeout` gives up does, whatever the type of the node.
+    """
     known = pflow_type(node.type)
     retry = node.retry or Retry()
     own, wait = (known.attempts.own, known.attempts.wait) if known else (1, 0.0)
     if known is None or known.attempts.heeds_retry:
         own = retry.max if "max" in retry.written else own
         wait = retry.wait if retry.wait is not None else wait
-    repeated = node.batch is not None and (known is None or known.attempts.raises)
+    batch = node.batch
+    repeated = batch is not None and (known is None or known.attempts.raises or batch.timeout is not None)
     return Budget(
-        batch=node.batch.max_retries if repeated and node.batch is not None else 1,
+        batch=batch.max_retries if repeated and batch is not None else 1,
         own=int(own),
-        batch_wait=float(node.batch.retry_wait) if node.batch is not None else 0.0,
+        batch_wait=float(batch.retry_wait) if batch is not None else 0.0,
         own_wait=float(wait),
         backoff=retry.backoff == "exponential",
-        batch_backoff=node.batch is not None and node.batch.retry_backoff == "exponential",
+        batch_backoff=batch is not None and batch.retry_backoff == "exponential",
         known=known,
     )

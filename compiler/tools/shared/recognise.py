@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from ...generated_folder import MAP
@@ -57,13 +58,17 @@ def looks_like_workflow(text: str | bytes, before: bool = False) -> bool:
 
 
 def why_unclear(text: bytes) -> str:
-    """Why nobody can say whether what does not look like a workflow was one: it is empty, or no JSON; "" if one can."""
+    """Why nobody can say whether what does not look like a workflow was one: it is empty, no JSON, or has a list like
+    its nodes under another name; "" if one can."""
     if not text.strip():
         return "it is empty"
     try:
-        json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError):
         return "it is not JSON"
+    for key in get_close_matches("nodes", data, 1, 0.7) if isinstance(data, dict) and "nodes" not in data else ():
+        if _is_one({**data, "nodes": data[key]}, before=False):
+            return f'it has no "nodes", but "{key}"'
     return ""
 
 

@@ -32,8 +32,8 @@ from ...node_types.project_file import (
 )
 from ...node_types.project_file import TABLES as PROJECT_TABLES
 from ...node_types.run_tables import OWN_FILE
-from ..shared.globs import Glob
-from .lowering import Lowering, beside
+from .globs import Glob
+from .lowerings import Lowering, beside
 
 TABLES = (OWN_FILE, PROJECT_FILE)
 """The files in which a table may stand."""
@@ -79,6 +79,17 @@ def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
         found += lowerings
     problems += _doubles(found, file, section)
     return found, problems
+
+
+def above(root: Path) -> Iterator[Path]:
+    """The tables above `root` in the same repository; none outside of one."""
+    start = Path(os.path.abspath(root))
+    parents = list(start.parents)
+    top = next((at for at, parent in enumerate((start, *parents)) if (parent / ".git").exists()), 0)
+    for parent in parents[:top]:
+        for name in TABLES:
+            if (parent / name).is_file():
+                yield Path(os.path.relpath(parent / name))
 
 
 def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
