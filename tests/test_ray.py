@@ -483,8 +483,6 @@ def test_a_node_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None:
     assert sum(Counter(begun(ledger)).values()) - 200 <= 4
 
 
-NEED_THE_PROCESS = {"workflow_node", "workflow_node_missing_input_continue", "workflow_node_parallel"}
-"""Cases of `conformance/batch` whose nodes hold what this process has compiled."""
 AS_IT_HAPPENS = ("progress", "trace")
 """What an observation has besides what a run leaves: in which order items ended, and what was noted of each."""
 
@@ -500,7 +498,7 @@ def test_what_pflow_recorded_is_the_same_there(tmp_path: Path, monkeypatch: pyte
     observe = importlib.import_module("observe")
     for variable in ("HOME", "PYTHONDONTWRITEBYTECODE"):  # the harness sets them
         monkeypatch.setenv(variable, "")
-    different, refused = {}, set()
+    different = {}
     try:
         for file in sorted((folder / "batch").glob("*.json")):
             case = json.loads(file.read_text())
@@ -514,9 +512,7 @@ def test_what_pflow_recorded_is_the_same_there(tmp_path: Path, monkeypatch: pyte
                 ask(Asked(on=on))
                 found.append(observe.run_case(changed, True)[2])
             here, there = ({k: v for k, v in one.items() if k not in AS_IT_HAPPENS} for one in found)
-            if "cannot be sent to a worker" in str(there):
-                refused.add(file.stem)
-            elif found_different := list(observe.differences(here, there)):
+            if found_different := list(observe.differences(here, there)):
                 different[file.stem] = found_different
     finally:
         ask(Asked())
@@ -524,7 +520,6 @@ def test_what_pflow_recorded_is_the_same_there(tmp_path: Path, monkeypatch: pyte
         logging.disable(logging.NOTSET)
     different.pop("raise_one_fail_fast_parallel", None)  # how many had begun when one failed
     assert different == {}
-    assert refused == NEED_THE_PROCESS
 
 
 HTTP = """\
