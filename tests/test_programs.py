@@ -724,6 +724,15 @@ def test_a_run_goes_on_where_it_failed(project: Path, asked: str) -> None:
     assert calls.read_text().split() == ["4711", "a", "b", "c"]  # what has ended well begins afresh
 
 
+def test_a_run_that_has_done_nothing_does_not_say_that_what_is_done_is_kept(project: Path) -> None:
+    """It did where the journal held what a run of other inputs had done."""
+    flow = lower(WORDS, project, "gen")
+    assert "is kept" in run(flow, "--resume", 'words=["a", "c"]', cwd=project, FAILS="c").stderr
+    ended = run(flow, "--resume", 'words=["z"]', cwd=project, FAILS="z")
+    assert ended.returncode == 1 and "is kept" not in ended.stderr
+    assert "is kept" in run(flow, "--resume", 'words=["a", "c"]', cwd=project, FAILS="c").stderr
+
+
 def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     calls, words = project / "calls", 'words=["a", "b", "c"]'
