@@ -56,6 +56,7 @@ ON_EXAMPLES = {
     "class-as-node-type": ["PFL331 forecast.type"],
     "code-inputs-shadow-the-alias": ["PFL510 upper.params.inputs.item"],
     "continue-on-error": ["PFL513 ping.params.command"],
+    "declared-outputs": ["PFL513 count.params.command"],
     "durable-keys": ["PFL507 classify.batch.max_retries"],
     "error-edge": ["PFL513 scan.params.command"],
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text

@@ -164,7 +164,7 @@ class Answers:
 
     def keep(self, call: Call, result: Result) -> None:
         """Keep the answers of a call that has ended well for another run. Raises: JournalError."""
-        if call.is_fallback:
+        if call.is_no_answer:
             return
         if self.are_given_elsewhere and not call.restored:
             self.answered(call, result if call.noted is None else pickle.loads(call.noted))

@@ -102,7 +102,7 @@ def _is_worth_another(call: Call, exc: Exception) -> bool:
 def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
     """PocketFlow's `exec_fallback` after the last attempt: unless overridden, it raises `exc` again. What it answers
     instead is no answer of the node, so the next run tries again."""
-    call.is_fallback = True
+    call.is_no_answer = True
     try:
         return result_of(call, node.exec_fallback(call, exc))
     except Exception as final:  # noqa: BLE001  as in `attempt`
@@ -111,7 +111,7 @@ def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
 
 
 async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | None:
-    call.is_fallback = True
+    call.is_no_answer = True
     try:
         return result_of(call, await node.exec_fallback_async(call, exc))
     except Exception as final:  # noqa: BLE001  as in `attempt`

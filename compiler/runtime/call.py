@@ -42,7 +42,7 @@ class Call:
     throttles = 0  # how often a server told its calls to wait
     leaves_out: Any = None  # the flag that a batch puts up which its node has started, and which left items out
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
-    is_fallback = False  # whether `exec_fallback` has answered, after the last attempt: that is no answer of the node
+    is_no_answer = False  # whether what it gave is not for another run: `exec_fallback` answered, say, not the node
     answers: tuple[Noted, ...] = ()  # what the inner node has given, to be journalled if the item ends well
     found: dict[str, Any] | None = None  # the answer that was found for it, before its `exec` runs with that
     noted: bytes | None = None  # pickled, where it ran on Ray: what the inner node gave, if `exec` may have changed it

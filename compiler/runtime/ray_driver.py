@@ -264,7 +264,7 @@ class Driver:
         item = chunk.left.pop(outcome.at)
         call = self._asked.pop(outcome.at, None) or Call(self._batch, outcome.at, item)
         call.error, call.exception, call.seconds = outcome.error, outcome.exception, outcome.seconds
-        call.attempt, call.noted, call.is_fallback = outcome.attempt, outcome.noted, outcome.is_fallback
+        call.attempt, call.noted, call.is_no_answer = outcome.attempt, outcome.noted, outcome.is_no_answer
         if outcome.result is not None:
             call.result = _completed(call, outcome.result)
         if outcome.warnings:

@@ -44,8 +44,8 @@ class Outcome(NamedTuple):
     """Whether the last attempt had its parameters, and got as far as the node."""
     noted: bytes | None = None
     """`Call.noted`."""
-    is_fallback: bool = False
-    """`Call.is_fallback`."""
+    is_no_answer: bool = False
+    """`Call.is_no_answer`."""
 
 
 USUAL = 3
@@ -66,6 +66,8 @@ class Shipped(NamedTuple):
     captures: dict[str, Capture]
     total: int | None
     pacer: Any
+    is_journalled: bool = False
+    """Whether what items give is kept for another run."""
     notes_answers: bool = False
     """Whether workers say what the node has given, besides what an `exec` of the author's has made of it."""
 
@@ -81,11 +83,13 @@ def shipped(node: Any, batch: Batch, pacer: Any) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     worker = copy.copy(node)
     worker.engine = node.engine.for_worker()
+    worker.inner = node.engine.inner_for_worker(node.inner)
     worker.successors = {}
     # What is the engine's own, displays and traces, stays here.
     shared = {name: value for name, value in batch.shared.items() if name[:2] != "__"}
-    notes = batch.controls is not None and batch.controls.journal is not None and has_own_exec(node)
-    made = Shipped(worker, shared, captures, batch.total, pacer, notes)
+    is_journalled = batch.controls is not None and batch.controls.journal is not None
+    notes = is_journalled and has_own_exec(node)
+    made = Shipped(worker, shared, captures, batch.total, pacer, is_journalled, notes)
     try:
         return bytes(cloudpickle.dumps(made))
     except Exception:  # noqa: BLE001  which part it is, and whether it can be left out, is found out one by one
@@ -143,12 +147,13 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         del result["item"], result["original_index"]
         if call.batch.has_keys:
             del result["key"]
+    is_no_answer = call.is_no_answer or (call.leaves_out is not None and call.leaves_out.is_up)
     warned = call.store and call.store.get("__warnings__")
-    if call.error is None and call.attempt == 1 and not warned and call.noted is None and not call.is_fallback:
+    if call.error is None and call.attempt == 1 and not warned and call.noted is None and not is_no_answer:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
     has_entered = call.entered == call.attempt
-    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, call.is_fallback
+    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, is_no_answer
     return call.index, result, call.seconds, *seldom
 
 

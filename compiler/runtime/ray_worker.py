@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .answers import Flag, leaving_out
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch
 from .call import Call
@@ -159,6 +160,8 @@ class _Outcomes:
         if work.shipped.notes_answers:
             _note_answers(own)
         batch, context, copy_inner, run = work.batch, work.context, work.copy_inner, work.attempts
+        if work.shipped.is_journalled:
+            run = _flagged(run)
         keep, now = self.ready.append, time.monotonic
         for index, item in items:
             if batch.is_closed or (now() > work.asks_at and not work.may_go_on()):
@@ -178,6 +181,17 @@ class _Outcomes:
                 work.batch.close()
                 self.aborts.append((index, exc))
                 return
+
+
+def _flagged(run: Callable[[Any, Call], Result | None]) -> Callable[[Any, Call], Result | None]:
+    """`run`, with a flag that a batch puts up which the item's node starts, and which leaves items out."""
+
+    def flagged(own: Any, call: Call) -> Result | None:
+        call.leaves_out = Flag(None)
+        leaving_out.set(call.leaves_out)
+        return run(own, call)
+
+    return flagged
 
 
 def _note_answers(own: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import operator
 import threading
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from ..messages import OUTPUT_REPLACED, say
 from .events import Events, resolutions
 from .item_memory import ItemMemory
 from .store import PflowStore
-from .worker import WorkerEngine
+from .worker import REGISTRY, WorkerEngine
 
 _SPOKEN = frozenset(
     ("llm_usage", "response", "system", "user_message_blocks", "prompt", "_agent_prompt", "_agent_tools")
@@ -61,7 +62,20 @@ class PflowEngine(Engine):
 
     def for_worker(self) -> WorkerEngine:
         """What stands for pflow's engine where items run in other processes."""
-        return WorkerEngine(self.in_order, self.static, self.as_written)
+        return WorkerEngine(self.in_order, self.static, self.as_written, self._registry_path())
+
+    def inner_for_worker(self, inner: Any) -> Any:
+        """A node that starts a workflow without what cannot be sent: what is compiled of that, and pflow's registry."""
+        if not hasattr(inner, "_compile_sub_workflow"):
+            return inner
+        made = copy.copy(inner)
+        made._compiled_workflow_cache, made.params = {}, {}
+        return made
+
+    def _registry_path(self) -> str | None:
+        """The file of the registry that pflow's compiler hands to a node that starts a workflow."""
+        registry = self.static.get(REGISTRY)
+        return None if registry is None else str(registry.registry_path)
 
     def open(self, batch: Batch) -> None:
         """Prepare what pflow's engine reads back after the run."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ...runtime import Call, Engine
 from ...runtime.engine import deep_copies
 from ...runtime.values import index_lists_only
+from ..install import install
 from .store import PflowStore
 
 index_lists_only()  # here: the process of a worker imports no more of pflow's engine than this
+
+REGISTRY = "__registry__"
+"""The parameter in which pflow's compiler hands its registry to a node that starts a workflow."""
 
 
 class WorkerEngine(Engine):
@@ -23,10 +28,13 @@ class WorkerEngine(Engine):
     view = PflowStore
     keys = ("_pflow_child_workflow_paths",)
 
-    def __init__(self, in_order: dict[str, Any], static: dict[str, Any], as_written: bool) -> None:
+    def __init__(
+        self, in_order: dict[str, Any], static: dict[str, Any], as_written: bool, registry_path: str | None
+    ) -> None:
         self._in_order = in_order
-        self._static = static
+        self._static = {key: value for key, value in static.items() if key != REGISTRY}
         self._as_written = as_written
+        self._registry_path = registry_path
 
     def for_worker(self) -> WorkerEngine:
         """Itself."""
@@ -38,5 +46,10 @@ class WorkerEngine(Engine):
         return params if self._as_written else {**self._in_order, **params, **self._static}
 
     def copy_factory(self, inner: Any) -> Callable[[], Any]:
-        """pflow's nodes are copied whole."""
+        """pflow's nodes are copied whole. A workflow that one starts is compiled on the worker, with pflow-lower."""
+        if self._registry_path is not None:
+            from pflow.registry import Registry
+
+            install()
+            self._static[REGISTRY] = Registry(Path(self._registry_path))
         return deep_copies(inner)
