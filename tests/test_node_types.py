@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from helpers.command import Run
 
-from pflow_lower import lower
+from pflow_lower import lower, pipeline
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.node_types.async_detection import Looked
 from pflow_lower.node_types.declared_type import meaning_of
 from pflow_lower.node_types.lookup import NodeTypes, TypeSource
+from pflow_lower.options import Options
 
 HAS_PFLOW = importlib.util.find_spec("pflow") is not None
 needs_pflow = pytest.mark.skipif(not HAS_PFLOW, reason="pflow is not installed")
@@ -519,3 +520,26 @@ def test_a_module_is_read_only_if_it_is_a_file_of_bounded_size(tmp_path: Path) -
     (tmp_path / "m.py").symlink_to("/dev/zero")
     looked = NodeTypes.for_workflow(tmp_path).resolve("m:N").looked
     assert looked is not None and looked.unknown
+
+
+@pytest.mark.parametrize(
+    ("declared", "made"),
+    [
+        ("str", "as_text"),
+        ("list", "as_list"),
+        ("dict", "as_dict"),
+        ("int", ""),
+        ("float", ""),
+        ("bool", ""),
+        ("any", ""),
+    ],
+)
+def test_what_a_declared_type_converts(tmp_path: Path, declared: str, made: str) -> None:
+    """As the guide says: containers to text, and text to containers."""
+    (tmp_path / "nodes.toml").write_text(
+        f'mine = {{ class = "m:C", async = false, params = {{ p = "{declared}" }} }}\n'
+    )
+    node = {"id": "a", "type": "mine", "params": {"p": "${item.x}"}, "batch": {"items": [{"x": 1}]}}
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": [node]}))
+    text = pipeline.run(str(tmp_path / "w.json"), Options(nodes_file=tmp_path / "nodes.toml")).files["nodes.py"]
+    assert {name for name in ("as_text", "as_list", "as_dict") if f"{name}(" in text} == ({made} if made else set())

@@ -389,6 +389,23 @@ def test_a_missing_package_is_a_message(project: Path, bare_python: Path) -> Non
         shutil.rmtree(site / "pocketflow")
 
 
+@pytest.mark.parametrize("way", [(), ("-m", "out.flow")])
+@pytest.mark.parametrize("gone", ["", "__init__.py", "values.py", "program_run.py", "start.py"])
+def test_a_missing_piece_of_the_runtime_comes_back_with_check_update(
+    project: Path, way: tuple[str, ...], gone: str
+) -> None:
+    """It said `pip install -r requirements.txt`, which cannot help."""
+    flow = lower(WORDS, project, "out", standalone=True)
+    piece = project / "out" / "pflow_lower_runtime" / gone
+    if gone:
+        piece.unlink()
+    else:
+        shutil.rmtree(piece)
+    ended = run(*(way or (flow,)), 'words=["a"]', cwd=project)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert "pflow-lower check --update" in ended.stderr, ended.stderr
+
+
 def test_requirements_are_those_of_the_package(project: Path) -> None:
     shell = {"id": "say", "type": "shell", "params": {"command": "echo"}}
     lower(workflow(shell, {"id": "x", "type": "nodes:Shout", "params": {"say": 1}}), project, "out", standalone=True)
@@ -722,6 +739,15 @@ def test_a_run_goes_on_where_it_failed(project: Path, asked: str) -> None:
     calls.unlink()
     outputs(run(flow, words, *flags, cwd=project, **environment))
     assert calls.read_text().split() == ["4711", "a", "b", "c"]  # what has ended well begins afresh
+
+
+def test_a_run_that_has_done_nothing_does_not_say_that_what_is_done_is_kept(project: Path) -> None:
+    """It did where the journal held what a run of other inputs had done."""
+    flow = lower(WORDS, project, "gen")
+    assert "is kept" in run(flow, "--resume", 'words=["a", "c"]', cwd=project, FAILS="c").stderr
+    ended = run(flow, "--resume", 'words=["z"]', cwd=project, FAILS="z")
+    assert ended.returncode == 1 and "is kept" not in ended.stderr
+    assert "is kept" in run(flow, "--resume", 'words=["a", "c"]', cwd=project, FAILS="c").stderr
 
 
 def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(project: Path) -> None:

@@ -103,7 +103,7 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
             standalone=runtime != RUNTIME,
             remedy="install pflow-lower, or use --standalone"
             if runtime == RUNTIME
-            else f"pip install -r {REQUIREMENTS}",
+            else f"pip install -r {REQUIREMENTS}, or for what {runtime} lacks, pflow-lower check --update",
             flow=flow,
             makers=makers,
             steps=steps,

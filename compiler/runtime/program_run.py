@@ -196,7 +196,8 @@ def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
 
 def _left(run: Run | None, error: BaseException | None = None) -> Iterator[str]:
     """How to go on, where a journal holds what is done; or how it would have been kept, where a budget was reached."""
-    if run is not None and run.is_journalled and not run.has_ended_well and run.journal_path.exists():
+    is_kept = run is not None and run.is_journalled and not run.has_ended_well and run.kept != 0
+    if is_kept and run is not None and run.journal_path.exists():
         yield "what is done is kept: run the same command again, and only what is not done runs (--fresh begins again)"
     elif isinstance(error, BatchEndedEarly):
         yield "nothing is kept; with --resume, the next run would go on from there"

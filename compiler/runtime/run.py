@@ -100,6 +100,8 @@ class Run:
         """Who is told what a batch has to say to whoever runs the workflow; without it, its engine is."""
         self.has_ended_well = False
         """Whether it is over and no item is left."""
+        self.kept: int | None = None
+        """How many answers its journal holds for a run of the same inputs, once it is closed."""
         self._inputs = None if inputs is None else dict(inputs)  # as it was given: steps write into their store
         self._folder = journal_folder
         self._journal: Journal | None = None
@@ -174,7 +176,8 @@ class Run:
             self.has_ended_well = ended_well and not self.is_incomplete
         if journal is None:
             return 0
-        return journal.close(ended_well=self.has_ended_well and not self.is_in_part)
+        self.kept = journal.close(ended_well=self.has_ended_well and not self.is_in_part)
+        return self.kept
 
 
 _current: ContextVar[Run | None] = ContextVar("current_run", default=None)

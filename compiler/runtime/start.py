@@ -21,6 +21,9 @@ PACKAGE = "pflow_lower_program"
 _DISTRIBUTIONS = {"pflow": "pflow-cli", "pocketflow": "pocketflow"}
 """What to install for a module that generated code imports."""
 
+_COPY = "pflow_lower_runtime"
+"""What the runtime is called where it is a copy beside the program."""
+
 _owns_the_process = False
 
 
@@ -89,7 +92,9 @@ def _missing(error: ImportError, folder: str) -> list[str]:
     lines = [f"error: {error}"]
     distribution = _DISTRIBUTIONS.get((error.name or "").partition(".")[0])
     requirements = os.path.join(folder, "requirements.txt")
-    if isinstance(error, ModuleNotFoundError) and distribution is not None:
+    if _COPY in (error.name or "").split("."):
+        lines.append(f"the runtime beside it is not whole: pflow-lower check --update {os.path.relpath(folder)}")
+    elif isinstance(error, ModuleNotFoundError) and distribution is not None:
         wanted = f"-r {os.path.relpath(requirements)}" if os.path.exists(requirements) else distribution
         lines.append(f"install it: pip install {wanted}")
     elif isinstance(error, ModuleNotFoundError):
