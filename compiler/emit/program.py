@@ -43,6 +43,9 @@ found by mypy in one way where the folder is a package for it, and in another wh
 
 _UNTYPED_FOR_PYRIGHT = "# pyright: reportMissingTypeStubs=false"
 
+_WRITES_IT = "pflow-lower check --update"
+"""The command that writes a generated file that is missing."""
+
 
 class _Names:
     """The names at the top of one program, given out once each."""
@@ -103,7 +106,7 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
             standalone=runtime != RUNTIME,
             remedy="install pflow-lower, or use --standalone"
             if runtime == RUNTIME
-            else f"pip install -r {REQUIREMENTS}, or for what {runtime} lacks, pflow-lower check --update",
+            else f"pip install -r {REQUIREMENTS}, or, for a piece of the runtime, {_WRITES_IT}",
             flow=flow,
             makers=makers,
             steps=steps,
