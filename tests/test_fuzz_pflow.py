@@ -35,7 +35,7 @@ def test_500_workflows(bench: fuzz_pflow.Bench) -> None:
     [
         ("pflow_lower.runtime.values._render", str),
         ("pflow_lower.runtime.values._container", lambda value: None),
-        ("pflow_lower.runtime.outcome.is_empty", lambda result: False),
+        ("pflow_lower.runtime.batch_outcomes.is_empty", lambda result: False),
         ("pflow_lower.pflow.engine_0_16.events.resolutions", lambda *_: {}),
         ("pflow_lower.runtime.attempts._is_worth_another", lambda *_: False),
     ],
