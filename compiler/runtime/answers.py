@@ -64,6 +64,12 @@ leaving_out: ContextVar[Flag | None] = ContextVar("leaving_out", default=None)
 """The flag of the call that runs here."""
 
 
+def put_flag_on(call: Call) -> None:
+    """Have batches that the node of `call` starts say if they leave items out."""
+    call.leaves_out = Flag(call.batch.leaves_out)
+    leaving_out.set(call.leaves_out)
+
+
 class Asked(BaseException):
     """Raised in the place of a call of the inner node, where only its parameters are wanted."""
 
@@ -101,8 +107,7 @@ class Answers:
                 return None
             raise
         call.asked = asked
-        call.leaves_out = Flag(batch.leaves_out)
-        leaving_out.set(call.leaves_out)
+        put_flag_on(call)
         if call.attempt > 1:
             return None  # what was there was not good enough
         outputs = None
@@ -147,8 +152,6 @@ class Answers:
         """
         if call.asked is None or call.error is not None:
             return
-        if call.leaves_out is not None and call.leaves_out.is_up:
-            return  # a batch that its node has started left items out: they are to run in the next run
         of_the_item = _OF_THE_ITEM if call.key is None else _OF_A_NAMED_ITEM
         outputs = {name: value for name, value in result.items() if name not in of_the_item}
         warned = call.warned
@@ -164,8 +167,8 @@ class Answers:
 
     def keep(self, call: Call, result: Result) -> None:
         """Keep the answers of a call that has ended well for another run. Raises: JournalError."""
-        if call.is_no_answer:
-            return
+        if not call.gave_an_answer:
+            return  # what is left out is to run in the next run
         if self.are_given_elsewhere and not call.restored:
             self.answered(call, result if call.noted is None else pickle.loads(call.noted))
         for asked, attempt, text, cost in call.answers:

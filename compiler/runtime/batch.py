@@ -108,7 +108,7 @@ class Batch(BatchOutcomes):
         self._counts = self.controls is not None or (self.run is not None and self.run.budget is not None)
         if self.run is not None and journal is not None and (left := journal.found_of(self.node_id)):
             # Which items they are of is known when the items ask: it may be none, if the run has other inputs.
-            (self.run.tell or self.engine.tell)(
+            self.tell(
                 f"{self.node_id}: the journal of {os.path.basename(self.run.workflow)} holds {left} "
                 f"answer{'s' if left > 1 else ''} of earlier runs; an item that asks the same is not run again"
             )

@@ -24,8 +24,7 @@ class BatchOutcomes(BatchState):
         if self.results_file is not None:
             self._write(call, result)
         elif self.parallel:
-            if call.index >= len(self.results):  # of a file, whose items nobody has counted
-                self.results += [None] * (call.index + 1 - len(self.results))
+            self._make_room_for(call.index)
             self.results[call.index] = result
         else:
             self.results.append(result)
@@ -41,11 +40,7 @@ class BatchOutcomes(BatchState):
         else:
             record = self.record(call)
             self.errors.add(call.index, record)
-            if self.fail_fast:
-                self.is_closed = True
-                self.engine.on_stopping()
-            else:
-                self.end_if_too_many_failed()
+            self._have_failed()
         if call.store is not None and (warnings := call.store.get("__warnings__")):
             call.warned = kinds_of(warnings)
         if call.warned:
@@ -64,9 +59,7 @@ class BatchOutcomes(BatchState):
 
     def finish_group(self, indexes: Sequence[int], results: Sequence[Result], seconds: Sequence[float]) -> None:
         """Keep what became of items that ended well, once and for all of them."""
-        missing = max(indexes, default=-1) + 1 - len(self.results)
-        if missing > 0:  # of a file, whose items nobody has counted
-            self.results += [None] * missing
+        self._make_room_for(max(indexes, default=-1))
         for index, result in zip(indexes, results, strict=True):
             self.results[index] = result
             if is_empty(result):
@@ -83,10 +76,21 @@ class BatchOutcomes(BatchState):
         self.errors.merge(part.errors)
         if part.unreadable is not None:
             self.is_closed, self.unreadable = True, part.unreadable
-        if self.errors.count and self.fail_fast:
+        if self.errors.count:
+            self._have_failed()
+
+    def _make_room_for(self, index: int) -> None:
+        """Results stand in the order of their items, and how many of those a file has, nobody has counted."""
+        missing = index + 1 - len(self.results)
+        if missing > 0:
+            self.results += [None] * missing
+
+    def _have_failed(self) -> None:
+        """What it means for the items that are left that some have failed."""
+        if self.fail_fast:
             self.is_closed = True
             self.engine.on_stopping()
-        elif self.errors.count:
+        else:
             self.end_if_too_many_failed()
 
     def _write(self, call: Call, result: Result | None) -> None:

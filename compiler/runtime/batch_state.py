@@ -182,6 +182,10 @@ class BatchState(Stoppable):
                 f"{self.tolerated if isinstance(self.items, list) else declared}"
             )
 
+    def tell(self, text: str) -> None:
+        """Say a line to whoever runs the workflow: by the run, if that says how, or else by the engine."""
+        (self.run.tell if self.run is not None and self.run.tell is not None else self.engine.tell)(text)
+
     # What one attempt of an item asks.
 
     def store_of_an_item(self) -> dict[str, Any]:

@@ -73,6 +73,11 @@ class Call:
         return self.batch.previous
 
     @property
+    def gave_an_answer(self) -> bool:
+        """Whether what it gave is good for another run: not if a batch that its node has started left items out."""
+        return not (self.is_no_answer or (self.leaves_out is not None and self.leaves_out.is_up))
+
+    @property
     def key(self) -> str | None:
         """What the annotation's `key` calls the item; None where it does not name them."""
         if self._key is None and self.batch.has_keys:

@@ -14,7 +14,6 @@ from .answers import Answers, Memory
 from .exceptions import message_of
 from .journal import Journal
 from .pace import Pacer
-from .progress import duration
 from .run import pacer_of
 from .throttle import (
     MOST_THROTTLES,
@@ -28,6 +27,7 @@ from .throttle import (
 )
 from .timeout import AttemptTimeout, TimeLimit
 from .turns import NotStarted, Turns, raise_if_over
+from .value_text import duration
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -97,6 +97,27 @@ class Controls(Answers):
             return pushback.retry_after
         return backoff(0.5, call.throttles, exponential=True)
 
+    def _wait_after_exception(self, call: Call, exc: Exception, begun: float) -> float | None:
+        """Seconds until the call that raised `exc` may be made again; None if that is its outcome.
+
+        Raises: AskedToWaitTooLong, if the server does not want it again before anybody would wait for.
+        """
+        pushback = pushback_of(exc)
+        wait = self._wait_after(call, pushback, begun)
+        if wait is None and pushback is not None and pushback.is_too_long:
+            raise AskedToWaitTooLong(too_long(message_of(exc), pushback)) from exc
+        return wait
+
+    def _wait_after_result(self, call: Call, result: Result, begun: float) -> float | None:
+        """Seconds until the call that gave `result` is made again, since that is a server's refusal; else None."""
+        pushback = pushback_in(result) if call.error is not None else None
+        wait = self._wait_after(call, pushback, begun)
+        if wait is not None:
+            call.error = None
+        elif call.error is not None and pushback is not None and pushback.is_too_long:
+            call.error = too_long(call.error, pushback)
+        return wait
+
     def pause_before_next(self, call: Call, exc: BaseException) -> float:
         """Seconds between the attempt that raised `exc` and the next one."""
         pushback = pushback_of(exc)
@@ -111,9 +132,7 @@ class Controls(Answers):
         if seconds < LONG_WAIT or until < self._waiting_until + LONG_WAIT:
             return
         self._waiting_until = until
-        batch = call.batch
-        tell = (batch.run.tell if batch.run is not None else None) or batch.engine.tell
-        tell(f"{batch.node_id}: waiting {duration(seconds)}: the server asked for it (Retry-After)")
+        call.batch.tell(f"{call.batch.node_id}: waiting {duration(seconds)}: the server asked for it (Retry-After)")
 
     # The call itself.
 
@@ -130,19 +149,13 @@ class Controls(Answers):
             try:
                 result = work(call) if self.time_limit is None else self._timed(call, work)
             except Exception as exc:
-                pushback = pushback_of(exc)
-                wait = self._wait_after(call, pushback, begun)
+                wait = self._wait_after_exception(call, exc, begun)
                 if wait is None:
-                    _raise_if_too_long(exc, pushback)
                     raise
             else:
-                pushback = pushback_in(result) if call.error is not None else None
-                wait = self._wait_after(call, pushback, begun)
+                wait = self._wait_after_result(call, result, begun)
                 if wait is None:
-                    if call.error is not None and pushback is not None and pushback.is_too_long:
-                        call.error = too_long(call.error, pushback.retry_after or 0)
                     return result
-                call.error = None
             finally:
                 self._turns.give_back(slot)
             if call.batch.wait(wait):
@@ -158,19 +171,13 @@ class Controls(Answers):
             try:
                 result = await (work(call) if self.timeout is None else self._timed_async(call, work))
             except Exception as exc:
-                pushback = pushback_of(exc)
-                wait = self._wait_after(call, pushback, begun)
+                wait = self._wait_after_exception(call, exc, begun)
                 if wait is None:
-                    _raise_if_too_long(exc, pushback)
                     raise
             else:
-                pushback = pushback_in(result) if call.error is not None else None
-                wait = self._wait_after(call, pushback, begun)
+                wait = self._wait_after_result(call, result, begun)
                 if wait is None:
-                    if call.error is not None and pushback is not None and pushback.is_too_long:
-                        call.error = too_long(call.error, pushback.retry_after or 0)
                     return result
-                call.error = None
             finally:
                 self._turns.give_back(slot)
             await asyncio.sleep(wait)
@@ -216,12 +223,6 @@ class Controls(Answers):
             raise exits[0]
         call.become(attempt)
         return result
-
-
-def _raise_if_too_long(exc: Exception, pushback: Pushback | None) -> None:
-    """Raises: AskedToWaitTooLong, where a server does not want the call that raised `exc` for too long."""
-    if pushback is not None and pushback.is_too_long:
-        raise AskedToWaitTooLong(too_long(message_of(exc), pushback.retry_after or 0)) from exc
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -27,11 +27,10 @@ def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:
 
 
 def _started(inner: Any, call: Call, view: MutableMapping[str, Any]) -> Any:
-    """The action of a node that runs a workflow, whose batches know of the item."""
-    batch = call.batch
-    token = items_around.set((*items_around.get(), (batch.node_id, call.index)))
+    """The action of pflow's node that runs a workflow, whose batches know of the item."""
+    token = items_around.set((*items_around.get(), (call.batch.node_id, call.index)))
     try:
-        return batch.run_blocking(inner._run_async(view)) if batch.is_async else inner._run(view)
+        return inner._run(view)
     finally:
         items_around.reset(token)
 
@@ -105,14 +104,7 @@ def item_store(call: Call) -> dict[str, Any]:
 def _outcome(call: Call, action: Any) -> Result:
     """What the call gave, now that its node has run."""
     assert call.store is not None
-    batch = call.batch
-    result = call.store.get(batch.node_id)
-    if type(result) is dict and "item" not in result and not batch.has_keys:  # nearly every item's way
-        call.result = result
-        result["item"] = call.item
-        result["original_index"] = call.index
-    else:
-        result = call.result = result_of(call, result)
+    result = call.result = result_of(call, call.store.get(call.batch.node_id))
     if error := result.get("error"):
         call.error = str(error)
     elif action is not None and action != "default" and isinstance(action, str) and action.startswith("error"):

@@ -90,8 +90,8 @@ def run_program(
     say(*(f"warning: {warning}" for warning in _warnings(shared)))
     say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
     if options := " and ".join(asked.options()):
-        if blind := run.blind_budget():
-            say(f"warning: {blind}")
+        if unused := run.unused_budget():
+            say(f"warning: {unused}")
         if not run.has_batches:
             say(f"warning: no batch ran, so {options} had no effect")
         say(*(f"warning: {options} had no effect in the workflow that '{step}' started" for step in _starting(visited)))
@@ -149,8 +149,8 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
     say(message, *(str(note) for note in notes if isinstance(note, str)))
     # A journal that could not be had before the first step is not one of this run, nor the way on.
     left = () if isinstance(error, JournalError) and not visited else _left(run, error)
-    if run is not None and (blind := run.blind_budget()):
-        say(f"warning: {blind}")
+    if run is not None and (unused := run.unused_budget()):
+        say(f"warning: {unused}")
     say(*_failed_items(visited, shared), *left, "(set TRACEBACK=1 to see where)")
     return status
 
@@ -196,8 +196,7 @@ def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
 
 def _left(run: Run | None, error: BaseException | None = None) -> Iterator[str]:
     """How to go on, where a journal holds what is done; or how it would have been kept, where a budget was reached."""
-    is_kept = run is not None and run.is_journalled and not run.has_ended_well and run.kept != 0
-    if is_kept and run is not None and run.journal_path.exists():
+    if run is not None and run.holds_answers():
         yield "what is done is kept: run the same command again, and only what is not done runs (--fresh begins again)"
     elif isinstance(error, BatchEndedEarly):
         yield "nothing is kept; with --resume, the next run would go on from there"

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .value_text import duration
+
 if TYPE_CHECKING:
     from .batch import Batch
 
@@ -307,18 +309,6 @@ def showing(*, quiet: bool = False, write: Callable[[str], None] | None = None) 
     finally:
         _current.reset(token)
         progress.close()
-
-
-def duration(seconds: float) -> str:
-    """So many seconds, for a person: "4.2 s", "3 min 20 s", "2 h 5 min"."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _best_display() -> Display:

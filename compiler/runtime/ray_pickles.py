@@ -147,13 +147,12 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         del result["item"], result["original_index"]
         if call.batch.has_keys:
             del result["key"]
-    is_no_answer = call.is_no_answer or (call.leaves_out is not None and call.leaves_out.is_up)
     warned = call.store and call.store.get("__warnings__")
-    if call.error is None and call.attempt == 1 and not warned and call.noted is None and not is_no_answer:
+    if call.error is None and call.attempt == 1 and not warned and call.noted is None and call.gave_an_answer:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
     has_entered = call.entered == call.attempt
-    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, is_no_answer
+    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, not call.gave_an_answer
     return call.index, result, call.seconds, *seldom
 
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .answers import Flag, leaving_out
+from .answers import put_flag_on
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch
 from .call import Call
@@ -187,8 +187,7 @@ def _flagged(run: Callable[[Any, Call], Result | None]) -> Callable[[Any, Call],
     """`run`, with a flag that a batch puts up which the item's node starts, and which leaves items out."""
 
     def flagged(own: Any, call: Call) -> Result | None:
-        call.leaves_out = Flag(None)
-        leaving_out.set(call.leaves_out)
+        put_flag_on(call)
         return run(own, call)
 
     return flagged

@@ -146,7 +146,7 @@ class Run:
                 self._knows_costs = True
         return cost
 
-    def blind_budget(self) -> str:
+    def unused_budget(self) -> str:
         """What to say where nothing that ran has said what it cost, so that the budget was of no effect; or ""."""
         if self.budget is None or self._knows_costs or not self._unpriced_items:
             return ""
@@ -156,6 +156,10 @@ class Run:
             else f"the {self._unpriced_items} items that ended well"
         )
         return f"no cost is known of {items}, so the budget of {dollars(self.budget)} has bounded nothing"
+
+    def holds_answers(self) -> bool:
+        """Whether its journal holds, once it is closed, what the same run need not do again."""
+        return self.is_journalled and not self.has_ended_well and self.kept != 0 and self.journal_path.exists()
 
     def over_budget(self) -> str:
         """Why no further item may start; "" if one may."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .exceptions import attribute_of
-from .progress import duration
+from .value_text import duration
 
 MOST_THROTTLES = 10
 """How often one item may be told to wait before that counts as its failure."""
@@ -84,10 +84,10 @@ class AskedToWaitTooLong(RuntimeError):
     """A call that the server wants again only when nobody waits for it any more: an attempt before is no use."""
 
 
-def too_long(message: str, seconds: float) -> str:
-    """The error of an item, which was `message`, where the server asked to wait for so many `seconds`."""
+def too_long(message: str, pushback: Pushback) -> str:
+    """The error of an item, which was `message`, where the server asked to wait for too long."""
     return (
-        f"the server asked for no call within {duration(seconds)} (Retry-After), and no more than "
+        f"the server asked for no call within {duration(pushback.retry_after or 0)} (Retry-After), and no more than "
         f"{duration(LONGEST_RETRY_AFTER)} is waited for: {message}"
     )
 

@@ -62,3 +62,15 @@ def written(batch: Batch, missing: Missing, item: Any) -> str:
 
         references.append(f"${{{missing.reference(name_of)}}}")
     return " or ".join(dict.fromkeys(references))
+
+
+def duration(seconds: float) -> str:
+    """So many seconds, for a person: "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -156,8 +156,8 @@ def _forget_at_exit(run: Run) -> None:
 
 
 def _end(run: Run, *, ended_well: bool, asked: Asked) -> None:
-    if blind := run.blind_budget():
-        say(blind)
+    if unused := run.unused_budget():
+        say(unused)
     is_over = ended_well and not run.is_incomplete
     if is_over and asked.until_exit and run.is_journalled and not run.is_in_part:
         atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
