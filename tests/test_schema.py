@@ -15,6 +15,7 @@ from jsonschema.validators import validator_for
 from pflow_lower.cli import cli
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.ir.batch_keys import BATCH_KEYS, REQUIRED
+from pflow_lower.ir.workflow import NODE_KEYS
 from pflow_lower.load.load import load
 from pflow_lower.tools.schema.schema import names, parts, workflow_schema
 from pflow_lower.validate import schema as validate_schema
@@ -74,6 +75,13 @@ def test_what_words_say_of_defaults_is_true() -> None:
     plain = {key: value.value if isinstance(value, Enum) else value for key, value in read.items()}
     assert said == {**dict.fromkeys(row.key for row in BATCH_KEYS), **plain}
     assert source.data["ir_version"] == words()["ir_version"]["default"]
+
+
+def test_the_keys_of_a_node_are_those_of_the_schema() -> None:
+    known = plain()["properties"]["nodes"]["items"]["properties"]
+    assert {*NODE_KEYS, "id", "params"} == {
+        key for key in known if not key.startswith("_")
+    }  # the others are the parser's
 
 
 def plain_batch() -> list[str]:

@@ -16,7 +16,7 @@ from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
-from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, is_dynamic, parse, templates
+from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..load import load
 from ..load.json_positions import JsonPositions
@@ -122,55 +122,29 @@ class Children:
             return _Read(ir, problem, Severity.WARNING, help)
         return _Read(ir)
 
-    def only_lowered(self, name: str, shown_in: str, seen: set[Path]) -> str:
-        """What pflow alone refuses, and where it stands: in the workflow `name`, or in one that it starts.
+    def below(self, name: str, shown_in: str, seen: set[Path] | None = None) -> Iterator[SourceIR]:
+        """The workflow `name` and those that it starts in turn, as far as they can be read, each file once.
 
-        "" if there is none; `seen` are the files that were looked at for one.
+        `seen` are the files that were looked at before.
         """
-        file = self.folder / name
-        ir = self.read(name, shown_in).ir
-        if ir is None or _real(file) in seen:
-            return ""
-        seen.add(_real(file))
-        below = Children(file, self._check, self._way, self._seen)
-        for node in ir.nodes:
-            if (refused := next(known_here_only(node, ir), None)) is not None:
-                return f"{refused.what} of `{node.id}` in {ir.name}"
-            for call in _files_started(node):
-                if found := below.only_lowered(call.name or "", ir.name, seen):
-                    return found
-        return ""
-
-    def results_below(self, node: SourceNode, shown_in: str) -> Iterator[tuple[str, SourceNode, DataPath]]:
-        """The batches that write results to a path that is known, in the workflows that `node` starts and those below:
-        the workflow's name, the batch, and where `node` names the workflow that leads there. Twice, where the items of
-        `node` name the same workflow twice, or more often."""
-        found: dict[str, list[tuple[str, SourceNode]]] = {}
-        is_same_for_all = not is_dynamic(node.params.get("workflow"))
-        times: dict[str, int] = {}
-        for call in _files_started(node):
-            name = call.name or ""
-            times[name] = times.get(name, 0) + 1
-            if times[name] > (1 if is_same_for_all else 2):
-                continue
-            if name not in found:
-                found[name] = list(self._results_in(name, shown_in, set()))
-            yield from ((file, inner, call.name_path) for file, inner in found[name])
-
-    def _results_in(self, name: str, shown_in: str, seen: set[Path]) -> Iterator[tuple[str, SourceNode]]:
-        """Those of the workflow `name` and those below; each file is looked at once, whoever starts it."""
-        file = self.folder / name
+        file, seen = self.folder / name, set() if seen is None else seen
         ir = self.read(name, shown_in).ir
         if ir is None or _real(file) in seen:
             return
         seen.add(_real(file))
-        below = Children(file, self._check, self._way, self._seen)
+        yield ir
+        theirs = Children(file, self._check, self._way, self._seen)
         for node in ir.nodes:
-            path = node.batch.results_file if node.batch is not None else None
-            if path is not None and "${" not in path:
-                yield ir.name, node
-            for call in _files_started(node):
-                yield from below._results_in(call.name or "", ir.name, seen)
+            for call in files_started(node):
+                yield from theirs.below(call.name or "", ir.name, seen)
+
+    def only_lowered(self, name: str, shown_in: str) -> str:
+        """What pflow alone refuses, and where it stands: in the workflow `name`, or in one that it starts; or ""."""
+        for ir in self.below(name, shown_in):
+            for node in ir.nodes:
+                if (refused := next(known_here_only(node, ir), None)) is not None:
+                    return f"{refused.what} of `{node.id}` in {ir.name}"
+        return ""
 
     def outputs_of(self, node: SourceNode, shown_in: str) -> Mapping[str, Any]:
         """The outputs that the workflow which `node` starts declares; nothing if that is not known here."""
@@ -205,15 +179,16 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
 def check_children_of_program(ir: SourceIR, report: DiagnosticCollector, children: Children) -> None:
     """Warn of workflows that pflow runs for a program and does not understand by itself."""
     for node in ir.nodes:
-        for call in _files_started(node):
-            if found := children.only_lowered(call.name or "", ir.name, set()):
+        for call in files_started(node):
+            if found := children.only_lowered(call.name or "", ir.name):
                 message = f"a program has pflow run the workflow {call.name}, and pflow alone refuses {found}"
                 help = "run `pflow-lower enable` in the Python that runs the program, or leave the key out"
                 report.warn("PFL450", call.name_path, message, help=help)
                 break
 
 
-def _files_started(node: SourceNode) -> Iterator[Call]:
+def files_started(node: SourceNode) -> Iterator[Call]:
+    """The calls of a node that name a file: one, or one for each item that is written out."""
     if node.type in WORKFLOW_TYPES:
         yield from (call for call in _calls(node) if call.name is not None and is_file_name(call.name))
 

@@ -12,7 +12,7 @@ from ..ir.workflow import SourceIR, SourceNode
 from .known_outputs import known_type
 from .node_order import Order
 from .pflow_interfaces import Interfaces
-from .reachability import Reachability
+from .reachability import Reachability, ways_of
 
 _KINDS = {
     "string": "text",
@@ -49,14 +49,6 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
     if len(lost) > _MOST:
         message = f"{len(lost) - _MOST} more nodes never run, this one and those after it to which no edge leads"
         report.warn("PFL323", (*lost[_MOST].path, "id"), message, help=ways_in[lost[_MOST].number])
-
-
-def ways_of(ir: SourceIR, order: Order) -> Reachability | None:
-    """The ways through a workflow; None where its nodes and edges make none, which is reported as what it is."""
-    ids = {node.id for node in ir.nodes}
-    known = len(ids) == len(ir.nodes) and all({edge.source, edge.target} <= ids for edge in ir.edges)
-    start = ir.start_node
-    return None if order.cycle or not known or (start and start not in ids) else Reachability(ir)
 
 
 def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:

@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterator
 
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import Reference
-from ..ir.workflow import SourceIR, SourceNode
+from ..ir.workflow import NODE_KEYS, SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
 from ..validate.rules import batch_inside_params
 from .known_outputs import Finding, added_outputs, output_named_by
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
-_KEYS = ("batch", "retry", "cache", "prompt_cache", "prewarm", "loop", "approval", "purpose")
-"""Keys of a node: in Markdown, one that is misspelt becomes a parameter."""
+_KEYS = tuple(key for key in NODE_KEYS if key != "type")
+"""Keys of a node that, misspelt, become a parameter in Markdown."""
 
 
 class Interfaces:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from ..ir.workflow import SourceIR
-from .node_order import order
+from .node_order import Order, order
 
 
 class Reachability:
@@ -81,3 +81,11 @@ class Reachability:
             if name not in seen:
                 seen.add(name)
                 todo.extend(self._after[name])
+
+
+def ways_of(ir: SourceIR, order: Order) -> Reachability | None:
+    """The ways through a workflow; None where its nodes and edges make none, which is reported as what it is."""
+    ids = {node.id for node in ir.nodes}
+    known = len(ids) == len(ir.nodes) and all({edge.source, edge.target} <= ids for edge in ir.edges)
+    start = ir.start_node
+    return None if order.cycle or not known or (start and start not in ids) else Reachability(ir)

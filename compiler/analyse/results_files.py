@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -12,9 +13,9 @@ from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import is_dynamic
 from ..ir.workflow import SourceIR, SourceNode
-from .child_workflows import Children
-from .foreseen import ways_of
+from .child_workflows import Children, files_started
 from .node_order import Order
+from .reachability import ways_of
 
 
 class _Results(NamedTuple):
@@ -82,12 +83,35 @@ def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order,
 
 def _written_by(node: SourceNode, ir: SourceIR, children: Children | None) -> Iterator[_Results]:
     """The results that `node` writes to paths that are known."""
-    path = None if node.batch is None else node.batch.results_file
-    if path is not None and "${" not in path:
-        yield _Results(one_spelling(path), (*node.path, "batch", "results"), node)
-    for name, inner, at in children.results_below(node, ir.name) if children is not None else ():
-        shown = f'"{inner.id}" in {name}'
-        yield _Results(one_spelling((inner.batch and inner.batch.results_file) or ""), at, node, shown)
+    if (path := _known_results(node)) is not None:
+        yield _Results(path, (*node.path, "batch", "results"), node)
+    for file, inner, at in _written_below(node, ir.name, children) if children is not None else ():
+        shown = f'"{inner.id}" in {file}'
+        yield _Results(_known_results(inner) or "", at, node, shown)
+
+
+def _written_below(node: SourceNode, shown_in: str, children: Children) -> Iterator[tuple[str, SourceNode, Path]]:
+    """The batches that write results to a path that is known, in the workflows that `node` starts and those below:
+    the workflow's name, the batch, and where `node` names the workflow that leads there. Twice, where the items of
+    `node` name the same workflow twice, or more often."""
+    found: dict[str, list[tuple[str, SourceNode]]] = {}
+    is_same_for_all = not is_dynamic(node.params.get("workflow"))
+    times: Counter[str] = Counter()
+    for call in files_started(node):
+        name = call.name or ""
+        times[name] += 1
+        if times[name] > (1 if is_same_for_all else 2):
+            continue
+        if name not in found:
+            inside = [(ir.name, inner) for ir in children.below(name, shown_in) for inner in ir.nodes]
+            found[name] = [(file, inner) for file, inner in inside if _known_results(inner) is not None]
+        yield from ((file, inner, call.name_path) for file, inner in found[name])
+
+
+def _known_results(node: SourceNode) -> str | None:
+    """The path that a batch writes its results to; None if it writes none, or that is known only when it runs."""
+    path = node.batch.results_file if node.batch is not None else None
+    return None if path is None or is_dynamic(path) else one_spelling(path)
 
 
 def _check_items(node: SourceNode, written: list[_Results], report: DiagnosticCollector) -> None:

@@ -9,7 +9,17 @@ from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
 from .class_body import functions, inputs_are_read, is_reference, written
-from .emit import HEADER, RUNTIME, SourceHeader, beside_imports, header, import_lines, jinja, type_checker_lines
+from .emit import (
+    HEADER,
+    IN_A_PACKAGE,
+    RUNTIME,
+    SourceHeader,
+    beside_imports,
+    header,
+    import_lines,
+    jinja,
+    type_checker_lines,
+)
 from .marks import Origin, mark, marked
 from .python_text import (
     WIDTH,
@@ -100,7 +110,7 @@ def emit_program(lowered: LoweredIR, source: SourceHeader, *, runtime: str) -> d
         .render(
             header=[mark(HEADER, len(head)) + head[0], *head[1:]],
             docstring=docstring(f"The workflow of {source.source or 'a file'} as a PocketFlow program."),
-            typing="TYPE_CHECKING, Any" if any("TYPE_CHECKING" in line for line in imports) else "Any",
+            typing="TYPE_CHECKING, Any" if IN_A_PACKAGE in imports else "Any",
             imports=imports,
             runtime=runtime,
             standalone=runtime != RUNTIME,

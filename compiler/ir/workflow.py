@@ -16,6 +16,9 @@ from .batch_spec import BatchSpec
 from .document import Document
 from .paths import Path
 
+NODE_KEYS = ("type", "purpose", "batch", "loop", "retry", "approval", "cache", "prompt_cache", "prewarm")
+"""The keys of a node besides its `id` and its `params`."""
+
 
 class Edge(NamedTuple):
     """From one node to the next, for one of its actions."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..ir.report import nearest
+from ..ir.workflow import NODE_KEYS
 from ..node_types.pflow_types import TYPES, WORKFLOW_PARAMS
 from .markdown_structure import Section
 
@@ -24,10 +25,8 @@ _ALIKE = 0.75
 _NO_SPACE = re.compile(r"-(\w+):(?=\s|$)")
 _KEY = re.compile(r"\s*([a-z][a-z_]*):(?=\s|$)")
 _OTHER_BULLET = re.compile(r"\s*[+*]\s+([a-z][a-z_]*):(?=\s|$)")
-_KNOWN = frozenset().union(*(known.params for known in TYPES.values()), WORKFLOW_PARAMS) | {
-    *("type", "batch", "cache", "retry", "loop", "approval", "prompt_cache"),
-    *("required", "default", "stdin", "source"),
-}
+_OF_ENTITIES = ("required", "default", "stdin", "source")  # of inputs and outputs
+_KNOWN = frozenset().union(*(known.params for known in TYPES.values()), WORKFLOW_PARAMS, NODE_KEYS, _OF_ENTITIES)
 """Keys that a bullet of prose hardly begins with; of others, a list in the author's own words is made."""
 
 

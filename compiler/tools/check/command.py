@@ -53,9 +53,10 @@ def check(
     from .find import find
     from .run import run
 
-    lowerings, problems, passed_by, folders = find(paths)
-    nobodys = [disputed(one) for one in lowerings if os.path.abspath(one.folder) in folders]
-    outcomes = [*run([one for one in lowerings if os.path.abspath(one.folder) not in folders], update=update), *nobodys]
+    lowerings, problems, passed_by, of_several = find(paths)
+    disputes = [disputed(one) for one in lowerings if os.path.abspath(one.folder) in of_several]
+    clear = [one for one in lowerings if os.path.abspath(one.folder) not in of_several]
+    outcomes = [*run(clear, update=update), *disputes]
     findings = [*problems, *(finding for outcome in outcomes for finding in outcome.findings)]
     if form == "text" and not quiet:
         for outcome in outcomes:
