@@ -679,6 +679,7 @@ def with_outputs(name: str, mode: str) -> dict[str, Any]:
     return {"ir_version": "0.1.0", "nodes": MADE, "edges": BRANCHES, "outputs": outputs, **more}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("pflow") is None, reason="compares with pflow")
 @pytest.mark.parametrize("mode", ["strict", "permissive"])
 @pytest.mark.parametrize("name", GIVEN)

@@ -581,6 +581,7 @@ def interrupted(
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
 @pytest.mark.parametrize("seconds", ["short", "backoff"])
 @pytest.mark.parametrize(
