@@ -127,7 +127,7 @@ class Commands(click.Group):
         except OSError as error:
             status = cannot_write(error)
             if status == DONE and ctx.invoked_subcommand in JUDGES:
-                status = FAILED  # `check | head` is no pass: what it would have answered is not known
+                status = FAILED  # `check | head` is not a pass: what it would have answered is not known
             raise click.exceptions.Exit(status) from None
         finally:
             regular_files.allow_outside(False)  # it was said for this command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -218,3 +219,16 @@ def test_emit_looks_at_the_lowered_workflow_only() -> None:
     for file in sorted((PACKAGE / "emit").rglob("*.py")):
         names = {node.id for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Name)}
         assert not names & {"SourceIR", "SourceNode", "NodeTypes", "NodeType"}, file
+
+
+def test_a_broad_except_has_its_reason_beside_it() -> None:
+    """A reader must see at once why it does not say what it expects."""
+    broad = re.compile(r"\s*except (Base)?Exception\b[^#]*:\s*(#.*)?$")
+    bare = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            found = broad.match(line)
+            reason = "" if found is None else re.sub(r"#|noqa: BLE001", "", found[2] or "")
+            if found is not None and len(reason.split()) < 2:
+                bare.append(f"{file.relative_to(PACKAGE)}:{number}")
+    assert bare == []

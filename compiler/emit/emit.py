@@ -103,7 +103,7 @@ def type_checker_lines(runtime: str, *disabled: str) -> list[str]:
     """The header's lines for mypy, where it is to say nothing of the codes `disabled`.
 
     A copy of the runtime beside the module is found in one way where the folder is a package for mypy, and in another
-    where it is not: where it is not found, its classes are no types for it.
+    where it is not: where it is not found, its classes are not types for it.
     """
     is_copy = runtime != RUNTIME
     codes = [*disabled, *(["import-not-found"] if is_copy and "import-not-found" not in disabled else [])]

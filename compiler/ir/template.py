@@ -223,7 +223,7 @@ def _issue(source: str, start: int) -> Issue:
 class _Scanner:
     """Reads one expression, from behind its `${`. Each method reads one thing at `at` and steps behind it.
 
-    A method that gives `None` has found that the text is no expression at all; nothing else is tried then.
+    A method that gives `None` has found that the text is not an expression at all; nothing else is tried then.
     """
 
     def __init__(self, source: str, at: int) -> None:

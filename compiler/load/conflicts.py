@@ -13,7 +13,7 @@ from ..diagnostics.diagnostic import Diagnostic, Position, Severity
 from .json_positions import LineIndex
 
 _MARKERS = [re.compile(rf"^{mark}\r?$", re.MULTILINE) for mark in ("<{7}(?: .*)?", "={7}", ">{7}(?: .*)?")]
-"""As git writes them, in their order, at the start of a line. One alone, an underlined heading say, is no conflict."""
+"""As git writes them, in their order, at the start of a line. One alone, an underlined heading say, is none."""
 
 
 def in_text(text: str, name: str, at: Callable[[int], Position]) -> Iterator[Diagnostic]:

@@ -1,7 +1,7 @@
 """Lines of a `.pflow.md` that pflow reads as prose, or does not read at all, and that are probably meant as more.
 
 A misspelt `## Outputs` takes everything below it out of the workflow; a bullet without the space after its dash, one
-that is no dash, or a line that has slipped out of the bullet above it, is a sentence of the description. pflow says
+that is not a dash, or a line that has slipped out of the bullet above it, is a sentence of the description. pflow says
 nothing of any of them.
 """
 

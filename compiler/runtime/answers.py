@@ -141,14 +141,14 @@ class Answers:
         call.found = outputs
         try:
             return shaped(call, _exec(node, call))
-        except Exception:  # noqa: BLE001  likewise
+        except Exception:  # noqa: BLE001  as above
             call.restored, call.found = False, None
             return None
 
     def answered(self, call: Call, result: Result) -> None:
         """Note what the inner node has given to `call`, as it is now: what `exec` makes of it is not an answer.
 
-        It is kept once the item has ended well. That the node answered an error is no answer.
+        It is kept once the item has ended well. That the node answered an error is not an answer.
         """
         if call.asked is None or call.error is not None:
             return

@@ -101,7 +101,7 @@ def _is_worth_another(call: Call, exc: Exception) -> bool:
 
 def _fall_back(node: Any, call: Call, exc: Exception) -> Result | None:
     """PocketFlow's `exec_fallback` after the last attempt: unless overridden, it raises `exc` again. What it answers
-    instead is no answer of the node, so the next run tries again."""
+    instead is not an answer of the node, so the next run tries again."""
     call.is_no_answer = True
     try:
         return result_of(call, node.exec_fallback(call, exc))

@@ -70,7 +70,7 @@ class Batch(BatchOutcomes):
         """
         try:
             return self._begun()
-        except BaseException:
+        except BaseException:  # an interrupt, too: what was opened is let go of
             self.end(ended_well=False)
             raise
 
@@ -125,7 +125,7 @@ class Batch(BatchOutcomes):
             self._begin_run()
             self._keep_results_of_others(self.results_file)
             self.results_file.forget_earlier()
-        except BaseException:
+        except BaseException:  # as in `_begin`
             self.end(ended_well=False)
             raise
         self._items_in_file = total
@@ -195,7 +195,7 @@ class Batch(BatchOutcomes):
                     reading.close()
             if writer is not None:
                 writer.close()
-        except BaseException:
+        except BaseException:  # noted, and raised again
             ended_well = False
             raise
         finally:

@@ -148,7 +148,7 @@ class Controls(Answers):
             begun = time.monotonic()
             try:
                 result = work(call) if self.time_limit is None else self._timed(call, work)
-            except Exception as exc:
+            except Exception as exc:  # a node may raise anything; asked is only what a server says
                 wait = self._wait_after_exception(call, exc, begun)
                 if wait is None:
                     raise
@@ -170,7 +170,7 @@ class Controls(Answers):
             begun = time.monotonic()
             try:
                 result = await (work(call) if self.timeout is None else self._timed_async(call, work))
-            except Exception as exc:
+            except Exception as exc:  # as in `run`
                 wait = self._wait_after_exception(call, exc, begun)
                 if wait is None:
                     raise
@@ -209,7 +209,7 @@ class Controls(Answers):
         task = asyncio.ensure_future(attempted())
         try:
             done, _ = await asyncio.wait({task}, timeout=self.timeout)
-        except BaseException:
+        except BaseException:  # a cancellation: the attempt ends with it
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             raise

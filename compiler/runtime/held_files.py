@@ -32,7 +32,7 @@ def begin_file(path: Path, buffering: int = -1) -> IO[bytes]:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe may well have several writers
             _hold(path, path, file, file.fileno())
             file.truncate(0)
-    except BaseException:
+    except BaseException:  # an interrupt, too: nothing stays held
         file.close()
         raise
     return file
@@ -57,7 +57,7 @@ class HeldFolder:
             self._descriptor = os.open(folder, os.O_RDONLY)
         try:
             _hold(path, folder, self, self._descriptor)
-        except BaseException:
+        except BaseException:  # as above
             self.close()
             raise
 

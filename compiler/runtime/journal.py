@@ -139,7 +139,7 @@ class Journal:
                     check_pages(self._db)
                     # Only now: it would make every row dearer for those whose run just ends well.
                     self._db.execute("CREATE INDEX IF NOT EXISTS answer_to ON answer (fingerprint)")
-        except BaseException:
+        except BaseException:  # whatever it is, the lock is let go of
             self._lock.close()
             raise
         self._given: dict[bytes, int] = {}  # the last answer given out, where its row may not say so yet
@@ -357,7 +357,7 @@ def as_json(value: Any) -> str:
     if not _is_plain(value):
         raise ValueError("it is not the same when it is read again")
     text = _of_result(value)
-    # Half a pair of surrogates is no text that a file could hold; escaped it is.
+    # Half a pair of surrogates is not text that a file could hold; escaped it is.
     return text if text.isascii() or _is_text(text) else json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 

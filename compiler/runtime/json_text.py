@@ -29,7 +29,7 @@ def json_text(value: Any) -> tuple[str, list[str]]:
 def write_out(text: str) -> int:
     """Write `text` and a newline to standard output. Returns the exit status: 0, or 2 if that cannot be done.
 
-    What cannot be written there is kept in a file, which is said; a reader that has enough is no failure.
+    What cannot be written there is kept in a file, which is said; a reader that has enough is not a failure.
     """
     try:
         if sys.stdout is None:

@@ -32,7 +32,7 @@ def on_ray(node: Any, batch: Batch) -> Results:
     try:
         driver = _driver(node, batch)
         driver.run()
-    except BaseException as exc:
+    except BaseException as exc:  # whatever ends the batch; raised again
         if driver is not None:
             driver.stop()
         if not isinstance(exc, (Exception, Stopped)):
@@ -58,7 +58,7 @@ async def on_ray_async(node: Any, batch: Batch) -> Results:
     work = asyncio.ensure_future(asyncio.to_thread(on_ray, node, batch))
     try:
         return await asyncio.shield(work)
-    except BaseException as exc:
+    except BaseException as exc:  # a cancellation: what is under way ends first
         if work.done():
             raise
         batch.stop()

@@ -73,7 +73,7 @@ class _File:
 
     def __init__(self, work: Work, part: Part, width: int) -> None:
         self.abort: BaseException | None = None
-        """What ended the batch, and is no item's failure."""
+        """What ended the batch, and is not an item's failure."""
         self._part = part
         self._node = node = copy.copy(work.node)
         node.max_concurrent = width

@@ -102,7 +102,7 @@ def _without_what_cannot_be_sent(made: Shipped, batch: Batch, dumps: Any) -> Shi
     def check(value: Any, what: str) -> None:
         try:
             dumps(value)
-        except Exception as error:
+        except Exception as error:  # pickling runs anybody's code
             raise NotForRay(f"{batch.node_id}: {what} cannot be sent to a worker: {error}") from error
 
     for capture in made.captures.values():
@@ -131,7 +131,7 @@ def pickled_items(batch: Batch, items: dict[int, Any], width: int) -> bytes:
     dumps = ray_itself().cloudpickle.dumps
     try:
         return bytes(dumps((width, list(items), list(items.values()))))
-    except Exception as error:
+    except Exception as error:  # as above
         for index, item in items.items():
             if why := _why_not_pickled(dumps, item):
                 kind = type(item).__name__

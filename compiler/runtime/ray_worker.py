@@ -194,7 +194,7 @@ def _flagged(run: Callable[[Any, Call], Result | None]) -> Callable[[Any, Call],
 
 
 def _note_answers(own: Any) -> None:
-    """Have calls keep what the inner node gives, as it is then: what `exec` makes of it is no answer."""
+    """Have calls keep what the inner node gives, as it is then: what `exec` makes of it is not an answer."""
     run_inner, dumps = own.run_inner, ray_itself().cloudpickle.dumps
 
     def noted(call: Call, params: dict[str, Any]) -> Any:

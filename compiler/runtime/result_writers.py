@@ -51,7 +51,7 @@ class _WholeLines:
             with said_of(self.path, "write"):
                 while rest:
                     rest = rest[self._file.write(rest) :]
-        except BaseException:
+        except BaseException:  # an interrupt, too: no half a line stays
             with contextlib.suppress(OSError):  # what kept the line from being written is what is said
                 self._file.truncate(self._size)
                 self._file.seek(self._size)

@@ -1,6 +1,6 @@
 """One run of a workflow: what was asked for it, what it has cost, and its journal.
 
-`flow.py`, `pflow-lower run` and the step inside pflow open a `Run` around everything; a batch that runs without one
+`flow.py`, `pflow-lower run` and pflow-lower inside pflow open a `Run` around everything; a batch that runs without one
 is a run of its own.
 """
 
@@ -136,7 +136,7 @@ class Run:
         forget_answers(self.journal_path, digest_of_inputs(self._inputs))
 
     def pays(self, outputs: Mapping[str, Any], *, is_item: bool = False) -> float | None:
-        """An item, or a step that is no batch, has given `outputs`: what that has cost, if it is known."""
+        """An item, or a step that is not a batch, has given `outputs`: what that has cost, if it is known."""
         cost = cost_of(outputs)
         with self._lock:
             if cost is None:
@@ -201,7 +201,7 @@ def running(run: Run) -> Iterator[Run]:
     token = _current.set(run)
     try:
         yield run
-    except BaseException:
+    except BaseException:  # however it ended, it is over
         _current.reset(token)
         run.close(ended_well=False)
         raise

@@ -69,7 +69,7 @@ def in_order(node: Any, batch: Batch) -> Results:
                 batch.finish(call, result)
                 if report is not None:
                     report(call, batch.done)
-        except BaseException as exc:
+        except BaseException as exc:  # whatever ends the batch; raised again
             if not isinstance(exc, Exception):
                 write_interrupted_outcome(batch, exc)
             batch.end(ended_well=False)
@@ -285,7 +285,7 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     result = await attempt_async(own, call)
                 except NotStarted:
                     return
-                except BaseException as exc:
+                except BaseException as exc:  # an event loop would let what ends a program fall through, past everybody
                     if isinstance(exc, Exception) or batch.is_stopped():
                         raise
                     exits.append(exc)

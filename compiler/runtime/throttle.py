@@ -81,7 +81,7 @@ def pushback_in(outputs: Mapping[str, Any]) -> Pushback | None:
 
 
 class AskedToWaitTooLong(RuntimeError):
-    """A call that the server wants again only when nobody waits for it any more: an attempt before is no use."""
+    """A call that the server wants again only when nobody waits for it any more: an attempt before is of no use."""
 
 
 def too_long(message: str, pushback: Pushback) -> str:

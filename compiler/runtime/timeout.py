@@ -88,7 +88,7 @@ class TimeLimit:
         self._workers.add(worker)  # before it starts: an interrupt meanwhile must not leave it waiting for ever
         try:
             worker.start()
-        except Exception:
+        except Exception:  # no room for a thread, say: then it does not count as one
             self._ended(worker)
             raise
         return worker

@@ -54,7 +54,7 @@ class Turns:
                 if (seconds := self.pacer.reserve()) > 0:
                     batch.wait(seconds)
             raise_if_over(call)
-        except BaseException:
+        except BaseException:  # an interrupt, too: the place is given back
             self.give_back(slot)
             raise
         return slot
@@ -79,7 +79,7 @@ class Turns:
                 if (seconds := self.pacer.reserve()) > 0:
                     await asyncio.sleep(seconds)
             raise_if_over(call)
-        except BaseException:
+        except BaseException:  # as above
             self.give_back(slot)
             raise
         return slot

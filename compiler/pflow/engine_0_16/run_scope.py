@@ -50,7 +50,7 @@ def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, sh
                 _open_journal(run, workflow)
             action = original(engine, workflow, shared)
         ended_well = not str(action).startswith("error")
-    except BaseException:
+    except BaseException:  # an interrupt, too: the run is over, however it ended
         try:
             _end(run, ended_well=False, asked=asked)
         except JournalError as error:  # what stopped the run says more
@@ -93,7 +93,7 @@ def _steps_of(run: Run, shared: Any) -> Iterator[None]:
 
 
 def count_steps() -> None:
-    """Have what the steps so far have cost, of the workflow that runs here, counted: those that are no batches, whose
+    """Have what the steps so far have cost, of the workflow that runs here, counted: those that are not batches, whose
     items are counted as they end. What pflow has restored, or had in its cache, was paid for by an earlier run."""
     found = _steps.get()
     if found is None:

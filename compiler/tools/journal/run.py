@@ -28,7 +28,7 @@ def list_journals(form: str) -> None:
     looked_at = [_described(path) for path in paths]
     found = [one for one in looked_at if isinstance(one, Described)]
     problems = [one for one in looked_at if isinstance(one, JournalError)]
-    not_read = [one for one in problems if not isinstance(one, NotOurs)]  # of what is no journal, nothing is missing
+    not_read = [one for one in problems if not isinstance(one, NotOurs)]  # of what is not a journal, nothing is missing
     if form == "json":
         click.echo(json.dumps([_as_data(one) for one in found], indent=2))
     else:

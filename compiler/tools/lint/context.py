@@ -63,7 +63,7 @@ class LintContext(NamedTuple):
     def started_by(self, node: SourceNode) -> Iterator[tuple[str, SourceNode]]:
         """Every node of the workflows that `node` starts, with the name of the workflow that it stands in.
 
-        What is named by a reference, or is no file here, is not looked at: what it does is not known.
+        What is named by a reference, or is not a file here, is not looked at: what it does is not known.
         """
         if not self.ir.name.startswith("<"):
             file = FilePath(self.ir.name)

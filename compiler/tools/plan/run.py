@@ -44,7 +44,7 @@ def run(
     except (WrongInput, WrongTime) as error:
         click.echo(f"pflow-lower: {error}", err=True)
         return FAILED
-    show_findings(made.findings, "text")  # what a run would stumble over is no part of the plan
+    show_findings(made.findings, "text")  # what a run would stumble over is not a part of the plan
     click.echo(dump(made) if form == "json" else as_text(made))
     return FAILED if any(node.is_uncounted for _, node in made.flat()) else DONE
 
