@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...ir.paths import Path
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import is_mcp, mcp_tool, pflow_type
-from ..shared.node_facts import budget_of
+from ..shared.node_facts import retry_budget_of
 from .context import Finding, LintContext
 
 _DOING = frozenset(
@@ -21,7 +21,7 @@ def multiplied(_context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL507: the batch repeats a node that already repeats itself."""
     if node.batch is None or node.batch.max_retries < 2:
         return
-    budget = budget_of(node)
+    budget = retry_budget_of(node)
     if budget.batch < 2 or budget.own < 2:
         return
     what = budget.known.call if budget.known else "call"
@@ -46,7 +46,7 @@ def repeated_effect(context: LintContext, node: SourceNode) -> Iterator[Finding]
     (RFC 9110, 9.2.2). So are shell commands and workflows, which are repeated only after a `timeout`: then what has
     begun goes on, or is cut off somewhere.
     """
-    budget = budget_of(node)
+    budget = retry_budget_of(node)
     is_given_up = node.batch is not None and node.batch.timeout is not None and budget.batch > 1
     effect = _at_or_below(context, node, "it was given up") if is_given_up else _effect(node)
     if not effect or budget.worst < 2:

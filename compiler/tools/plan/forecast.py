@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...analyse.analyse import budget_of as named_budget
+from ...analyse.analyse import budget_of
 from ...analyse.reachability import Reachability
 from ...ir.batch_keys import batch_key
 from ...ir.batch_spec import BatchSpec
-from ...ir.lowered import Budget as Limit
+from ...ir.lowered import Budget
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES, pflow_type
 from ...node_types.run_tables import budgets_for
 from ...runtime.pace import rate_of
 from ...runtime.throttle import MOST_THROTTLES
-from ..shared.node_facts import budget_of
+from ..shared.node_facts import retry_budget_of
 from ..shared.prompt_cache import cached_texts
 from ..shared.sub_workflows import NotWalked, Walk
 from .amount import NOTHING, ONCE, Amount, Range
@@ -66,7 +66,7 @@ class _Reached(NamedTuple):
     """How often a loop of its own has it run each time that it is reached."""
     items: Items | None
     """None without a batch."""
-    limit: Limit | None
+    limit: Budget | None
     """What its `rate` says, or what the budget that it names stands for."""
     notes: list[str]
 
@@ -98,7 +98,7 @@ class _Reached(NamedTuple):
             return {}
         apart = rate_of(limit.rate).apart if limit.rate is not None else 0.0
         name = f"budget {spec.rate}" if spec.names_a_budget else self.path
-        worst = calls * budget_of(self.node).worst
+        worst = calls * retry_budget_of(self.node).worst
         busy = (calls * seconds, calls * seconds, worst * seconds)
         return {name: Starts(apart, limit.max_concurrent, (calls, calls, worst), busy)}
 
@@ -122,7 +122,7 @@ class _Reached(NamedTuple):
             source=self.items.source if self.items is not None else "",
             runs=self.runs,
             calls=calls,
-            budget=budget_of(self.node),
+            budget=retry_budget_of(self.node),
             in_flight=self.in_flight,
             time=passage.time,
             tokens=tokens,
@@ -205,7 +205,7 @@ def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
 def _leaf(place: _Place, reached: _Reached) -> Node:
     """A node that makes calls itself."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
-    budget = budget_of(node)
+    budget = retry_budget_of(node)
     samples = place.times.calls(reached.path, for_item=place.in_item or node.batch is not None)
     timeout = node.batch.timeout if node.batch is not None else None
     if timeout is not None:
@@ -240,7 +240,7 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
 def _sub_workflow(place: _Place, reached: _Reached) -> Node:
     """A node that runs another workflow: the forecasts of that one, once per item."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
-    budget = budget_of(node)
+    budget = retry_budget_of(node)
     tries = Range.of(1, budget.worst)
     calls, not_walked = NOTHING, ""
     time: TimeBounds | None = None
@@ -316,14 +316,14 @@ def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
 
 
-def _limit_of(spec: BatchSpec | None, budgets: Mapping[str, Limit]) -> Limit | None:
+def _limit_of(spec: BatchSpec | None, budgets: Mapping[str, Budget]) -> Budget | None:
     """What the batch's rate asks for, written there or by the name of a budget."""
     if spec is None or spec.rate is None:
         return None
-    return named_budget(spec, budgets) if spec.names_a_budget else Limit(spec.rate, None)
+    return budget_of(spec, budgets) if spec.names_a_budget else Budget(spec.rate, None)
 
 
-def _controls(node: SourceNode, limit: Limit | None) -> list[str]:
+def _controls(node: SourceNode, limit: Budget | None) -> list[str]:
     """What the keys of a batch say of its calls and of its next run."""
     spec = node.batch
     if spec is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..shared.node_facts import Budget
+from ..shared.node_facts import RetryBudget
 from .amount import ONCE, Range, total
 from .clock import TimeBounds
 from .cluster import Dealt
@@ -29,7 +29,7 @@ class Node(NamedTuple):
     runs: Range
     calls: Range
     """The calls of this node itself; those of a sub-workflow are its own nodes'."""
-    budget: Budget
+    budget: RetryBudget
     in_flight: int
     time: TimeBounds | None
     tokens: Tokens | None

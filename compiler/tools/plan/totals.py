@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ...analyse.reachability import Reachability
@@ -32,10 +32,7 @@ class Totals(NamedTuple):
             tokens = self.tokens.plus(other.tokens)
         time = self.time.then(other.time) if self.time is not None and other.time is not None else None
         kinds = {what: self._of(what).plus(other._of(what)) for what in {**self.kinds, **other.kinds}}
-        starts = {
-            name: self.starts.get(name, found.none()).plus(other.starts.get(name, found.none()))
-            for name, found in {**self.starts, **other.starts}.items()
-        }
+        starts = _joined(self.starts, other.starts, Starts.plus)
         return Totals(self.calls.plus(other.calls), kinds, tokens, time, starts)
 
     def either(self, other: Totals) -> Totals:
@@ -48,10 +45,7 @@ class Totals(NamedTuple):
             low, high = min(self.time.low, other.time.low), max(self.time.high, other.time.high)
             time = TimeBounds(low, high, max(self.time.worst, other.time.worst))
         kinds = {what: self._of(what).either(other._of(what)) for what in {**self.kinds, **other.kinds}}
-        starts = {
-            name: self.starts.get(name, found.none()).either(other.starts.get(name, found.none()))
-            for name, found in {**self.starts, **other.starts}.items()
-        }
+        starts = _joined(self.starts, other.starts, Starts.either)
         return Totals(self.calls.either(other.calls), kinds, tokens, time, starts)
 
     def times(self, runs: Range) -> Totals:
@@ -88,6 +82,14 @@ class Totals(NamedTuple):
 
 
 _NO_TOKENS = Tokens(NOTHING, True, Amount())
+
+
+def _joined(
+    one: Mapping[str, Starts], two: Mapping[str, Starts], join: Callable[[Starts, Starts], Starts]
+) -> dict[str, Starts]:
+    """By limit, what both come to; where one has nothing for a limit, that is none of its calls."""
+    known = {**one, **two}
+    return {name: join(one.get(name, found.none()), two.get(name, found.none())) for name, found in known.items()}
 
 
 def together(each: Iterable[Totals]) -> Totals:

@@ -9,7 +9,7 @@ from ...ir.workflow import Retry, SourceNode
 from ...node_types.pflow_types import PflowType, pflow_type
 
 
-class Budget(NamedTuple):
+class RetryBudget(NamedTuple):
     """How often one item can make a node work: `batch` times `own`, once each if all goes well."""
 
     batch: int
@@ -44,7 +44,7 @@ def _waits(wait: float, attempts: int, doubles: bool) -> float:
     return sum(min(wait * 2**n, 60.0) if doubles else wait for n in range(attempts - 1))
 
 
-def budget_of(node: SourceNode) -> Budget:
+def retry_budget_of(node: SourceNode) -> RetryBudget:
     """How often an item can make `node` work, as far as it is known.
 
     A batch repeats what raises. An attempt that `timeout` gives up does, whatever the type of the node.
@@ -57,7 +57,7 @@ def budget_of(node: SourceNode) -> Budget:
         wait = retry.wait if retry.wait is not None else wait
     batch = node.batch
     repeated = batch is not None and (known is None or known.attempts.raises or batch.timeout is not None)
-    return Budget(
+    return RetryBudget(
         batch=batch.max_retries if repeated and batch is not None else 1,
         own=int(own),
         batch_wait=float(batch.retry_wait) if batch is not None else 0.0,
