@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from pflow_lower.runtime.journal import Journal, digest_of_inputs, fingerprint
+from pflow_lower.runtime.fingerprints import digest_of_inputs, fingerprint
+from pflow_lower.runtime.journal import Journal
 from pflow_lower.runtime.journal_file import JournalError, JournalInUse, NotOurs, forget, read_rows
 from pflow_lower.runtime.missing import ParameterError
 
@@ -279,7 +280,8 @@ def pragma(path: Path, setting: str) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from pflow_lower.runtime.journal import Journal, fingerprint
+from pflow_lower.runtime.fingerprints import fingerprint
+from pflow_lower.runtime.journal import Journal
 journal = Journal(Path(sys.argv[1]), "w")
 print("ready", flush=True)
 for number in range(2000):

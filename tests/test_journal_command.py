@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from helpers.command import Run
 
-from pflow_lower.runtime.journal import Journal, fingerprint
+from pflow_lower.runtime.fingerprints import fingerprint
+from pflow_lower.runtime.journal import Journal
 from pflow_lower.runtime.journal_file import lock
 from pflow_lower.runtime.run import JOURNAL_VARIABLE, STATE_VARIABLE, journal_name
 

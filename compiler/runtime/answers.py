@@ -7,8 +7,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .data_types import Result
+from .fingerprints import as_json, fingerprint
 from .inner import shaped
-from .journal import Journal, as_json, fingerprint
+from .journal import Journal
 from .missing import ParameterError
 from .run import cost_of
 from .tally import kinds_of

@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .journal import Journal, digest_of_inputs, forget_answers
+from .fingerprints import digest_of_inputs
+from .journal import Journal, forget_answers
 from .pace import Pace, Pacer, SharedBudget, rate_of
 from .results_places import ResultsPlaces
 

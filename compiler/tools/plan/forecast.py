@@ -6,16 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...analyse.analyse import budget_of
 from ...analyse.reachability import Reachability
-from ...ir.batch_keys import batch_key
-from ...ir.batch_spec import BatchSpec
-from ...ir.lowered import Budget
 from ...ir.workflow import SourceIR, SourceNode
-from ...node_types.pflow_types import WORKFLOW_TYPES, pflow_type
+from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...node_types.run_tables import budgets_for
-from ...runtime.pace import rate_of
-from ...runtime.throttle import MOST_THROTTLES
 from ..shared.node_facts import retry_budget_of
 from ..shared.prompt_cache import cached_texts
 from ..shared.sub_workflows import NotWalked, Walk
@@ -26,6 +20,8 @@ from .items import Items, items_of
 from .known import UNKNOWN, KnownValues
 from .limits import Starts
 from .node import Node, repeated, together
+from .notes import limit_of, notes_of
+from .reached import Reached
 from .tokens import Tokens, tokens_of
 from .totals import Totals, along
 from .totals import together as all_together
@@ -53,85 +49,6 @@ class _Place(NamedTuple):
     walk: Walk
     around: tuple[tuple[SourceIR, SourceNode], ...]
     """The node that starts it, with its workflow, the one that starts that, and so on."""
-
-
-class _Reached(NamedTuple):
-    """A node of a workflow: how often it is reached, and with what items."""
-
-    node: SourceNode
-    path: str
-    line: int | None
-    runs: Range
-    rounds: Range
-    """How often a loop of its own has it run each time that it is reached."""
-    items: Items | None
-    """None without a batch."""
-    limit: Budget | None
-    """What its `rate` says, or what the budget that it names stands for."""
-    notes: list[str]
-
-    @property
-    def item_count(self) -> Range:
-        """How many items one run has; once without a batch."""
-        return self.items.number if self.items is not None else ONCE
-
-    @property
-    def bound(self) -> int:
-        """How many items may run at the same time."""
-        if self.node.batch is None or not self.node.batch.parallel:
-            return 1
-        found = self.node.batch.max_concurrent  # `auto` finds out, up to the most that may be written
-        most = found if isinstance(found, int) else int(batch_key("max_concurrent").schema["maximum"])
-        shared = self.limit.max_concurrent if self.limit is not None else None
-        return most if shared is None else min(most, shared)
-
-    @property
-    def in_flight(self) -> int:
-        """How many items run at the same time at most."""
-        most = self.item_count.high.value
-        return self.bound if most is None else min(self.bound, most)
-
-    def starts(self, calls: int, seconds: float) -> Mapping[str, Starts]:
-        """What its limit has to let through: `calls` that take `seconds` each, every attempt at worst."""
-        spec, limit = self.node.batch, self.limit
-        if spec is None or limit is None:
-            return {}
-        apart = rate_of(limit.rate).apart if limit.rate is not None else 0.0
-        name = f"budget {spec.rate}" if spec.names_a_budget else self.path
-        worst = calls * retry_budget_of(self.node).worst
-        busy = (calls * seconds, calls * seconds, worst * seconds)
-        return {name: Starts(apart, limit.max_concurrent, (calls, calls, worst), busy)}
-
-    def forecast(
-        self,
-        what: str,
-        calls: Range,
-        passage: Totals,
-        *,
-        tokens: Tokens | None = None,
-        inner: tuple[Node, ...] = (),
-        not_walked: str = "",
-    ) -> Node:
-        """The forecast of the node, whose calls are `what`; it takes the time of `passage`."""
-        return Node(
-            path=self.path,
-            type=self.node.type,
-            what=what,
-            line=self.line,
-            items=self.items.number if self.items is not None else None,
-            source=self.items.source if self.items is not None else "",
-            runs=self.runs,
-            calls=calls,
-            budget=retry_budget_of(self.node),
-            in_flight=self.in_flight,
-            time=passage.time,
-            tokens=tokens,
-            passage=passage,
-            notes=tuple(self.notes),
-            inner=inner,
-            not_walked=not_walked,
-            is_uncounted=self.items is not None and bool(self.items.problem),
-        )
 
 
 def forecast(
@@ -173,11 +90,11 @@ def forecast(
         if items is not None:
             counts[node.id] = items
             notes += [text for text in (items.note, items.problem) if text]
-        limit = _limit_of(node.batch, budgets)
-        notes += _controls(node, limit)
+        limit = limit_of(node.batch, budgets)
+        notes += notes_of(node, limit)
         position = ir.position((*node.path, "id"))
         line = position.line if position is not None else None
-        reached = _Reached(node, path, line, runs, rounds, items, limit, notes)
+        reached = Reached(node, path, line, runs, rounds, items, limit, notes)
         if node.type in WORKFLOW_TYPES:
             made.append(_sub_workflow(place, reached))
         else:
@@ -202,7 +119,7 @@ def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
     return runs, notes
 
 
-def _leaf(place: _Place, reached: _Reached) -> Node:
+def _leaf(place: _Place, reached: Reached) -> Node:
     """A node that makes calls itself."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
     budget = retry_budget_of(node)
@@ -237,7 +154,7 @@ def _leaf(place: _Place, reached: _Reached) -> Node:
     return reached.forecast(what, calls(runs), passage, tokens=tokens(runs))._replace(dealt=on_workers)
 
 
-def _sub_workflow(place: _Place, reached: _Reached) -> Node:
+def _sub_workflow(place: _Place, reached: Reached) -> Node:
     """A node that runs another workflow: the forecasts of that one, once per item."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
     budget = retry_budget_of(node)
@@ -282,7 +199,7 @@ def _sub_workflow(place: _Place, reached: _Reached) -> Node:
     return reached.forecast("call", calls, passage, inner=inner, not_walked=not_walked)
 
 
-def _child(place: _Place, reached: _Reached, more: Mapping[str, Any]) -> tuple[tuple[Node, ...], Totals]:
+def _child(place: _Place, reached: Reached, more: Mapping[str, Any]) -> tuple[tuple[Node, ...], Totals]:
     """The forecast of the workflow that the node starts, where `more` is known, too. Raises: NotWalked."""
     params, known = reached.node.params, place.known
     name = known.value(params.get("workflow"), more)
@@ -314,40 +231,3 @@ def _in_workers(spans: Sequence[TimeBounds], workers: int) -> TimeBounds:
     low = makespan([span.low for span in spans], workers)[0]
     high = makespan([span.high for span in spans], workers)[1]
     return TimeBounds(low, high, makespan([span.worst for span in spans], workers)[1])
-
-
-def _limit_of(spec: BatchSpec | None, budgets: Mapping[str, Budget]) -> Budget | None:
-    """What the batch's rate asks for, written there or by the name of a budget."""
-    if spec is None or spec.rate is None:
-        return None
-    return budget_of(spec, budgets) if spec.names_a_budget else Budget(spec.rate, None)
-
-
-def _controls(node: SourceNode, limit: Budget | None) -> list[str]:
-    """What the keys of a batch say of its calls and of its next run."""
-    spec = node.batch
-    if spec is None:
-        return []
-    said = []
-    if spec.timeout is not None:
-        said.append(f"an attempt is given up after {spec.timeout:g} s")
-    if limit is not None:
-        shared = f", shared by all that name the budget {spec.rate}" if spec.names_a_budget else ""
-        if limit.rate is not None:
-            said.append(f"calls start at most as often as {limit.rate}{shared}")
-        if limit.max_concurrent is not None:
-            said.append(f"at most {limit.max_concurrent} at a time{shared}")
-    if _waits_for_servers(spec) and _asks_a_server(node):
-        said.append(f"a call that is answered 429 or 503 comes on top, up to {MOST_THROTTLES} times an item")
-    if spec.resume:
-        said.append("after a failure, the next run does only the items that are left")
-    return said
-
-
-def _waits_for_servers(spec: BatchSpec) -> bool:
-    return spec.rate is not None or spec.max_concurrent == "auto" or spec.retry_backoff == "exponential"
-
-
-def _asks_a_server(node: SourceNode) -> bool:
-    known = pflow_type(node.type)
-    return known is None or known.asks_a_model or node.type == "http"
