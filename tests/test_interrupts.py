@@ -227,6 +227,33 @@ def test_two_signals_at_once_end_it_as_an_interrupt(tmp_path: Path, batch: dict[
     assert "Traceback" not in said and "unlocked" not in said
 
 
+ASLEEP = """
+import signal, threading, time
+from pflow_lower.runtime.latch import Latch, wait_for_end
+
+def send():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # here, so that it wakes up nobody else
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+other = threading.Thread(target=time.sleep, args=[600], daemon=True)
+other.start()
+threading.Thread(target=send, daemon=True).start()
+try:
+    WAIT
+except KeyboardInterrupt:
+    print("noticed")
+"""
+
+
+@pytest.mark.parametrize("wait", ["Latch().wait()", "Latch().wait(600)", "wait_for_end(other)"])
+def test_a_signal_that_wakes_nobody_up_is_noticed(wait: str) -> None:
+    """As one that comes just before the main thread goes to sleep: one second Ctrl-C in ten was lost in that way."""
+    script = ASLEEP.replace("WAIT", wait)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.stdout == "noticed\n", done.stderr
+
+
 def test_handlers_are_put_back() -> None:
     from pflow_lower.runtime.signals import ending_on_sigterm
 

@@ -173,7 +173,7 @@ def test_the_waits_between_a_node_s_own_attempts(tmp_path: Path, backoff: str) -
         assert not WorkflowRunner().run(ir, {}, RunnerConfig(trace_enabled=False, cache_enabled=False)).success
     waits = [call.args[0] for call in slept.call_args_list if call.args[0] >= 1]
     assert len(waits) == 5
-    assert node_facts.budget_of(source.nodes[0]).waits() == sum(waits)
+    assert node_facts.retry_budget_of(source.nodes[0]).waits() == sum(waits)
 
 
 def registry(home: Path) -> dict[str, Any]:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+
+LOOK_INTERVAL = 0.1
+"""Seconds after which whoever waits looks up. A signal that comes just before the main thread goes to sleep on a lock
+does not wake it: its handler would run only when the wait is over, which may be never."""
+
+
+def wait_for_end(thread: threading.Thread) -> None:
+    """Wait until `thread` has ended, as `Thread.join` does, and notice each signal meanwhile."""
+    while thread.is_alive():
+        thread.join(LOOK_INTERVAL)
 
 
 class Latch:
@@ -36,7 +47,18 @@ class Latch:
         self._waiting.append(waiter)
         try:
             if not self._is_set:  # or it was meanwhile, and whoever did so may not have seen who waits
-                waiter.acquire(timeout=-1 if seconds is None else max(seconds, 0))
+                _acquire(waiter, seconds)
         finally:
             self._waiting.remove(waiter)
         return self._is_set
+
+
+def _acquire(lock: threading.Lock, seconds: float | None) -> None:
+    """Wait for `lock`, `seconds` at most, and notice each signal meanwhile."""
+    if seconds is None:
+        while not lock.acquire(timeout=LOOK_INTERVAL):
+            pass
+        return
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and not lock.acquire(timeout=min(left, LOOK_INTERVAL)):
+        pass

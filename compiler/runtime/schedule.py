@@ -29,7 +29,7 @@ from .batch import Batch
 from .call import Call
 from .data_types import Result, Results
 from .exceptions import message_of
-from .latch import Latch
+from .latch import Latch, wait_for_end
 from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
 from .run import join
@@ -191,7 +191,7 @@ class _WorkerThreads:
 
     def join(self) -> None:
         for thread in list(self._threads):  # one that begins only now finds that the batch is over
-            thread.join()
+            wait_for_end(thread)
 
     def leave(self) -> None:
         """What is under way goes on, and nobody wants to know any more what becomes of it."""
