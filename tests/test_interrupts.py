@@ -26,11 +26,15 @@ from pocketflow import AsyncNode, Node
 def begun(at):
     os.write(int(os.environ["BEGUN"]), b"%d\\n" % at)
 
+def sleep():
+    while True:  # in naps: in the main thread, a signal that comes right before a long sleep would not end it
+        time.sleep(0.05)
+
 class Slow(Node):
     def exec(self, _):
         if self.params["at"] >= 2:
             begun(self.params["at"])
-            time.sleep(600)
+            sleep()
 
 class Both(Node):
     '''Two signals, one right after the other: a thread lets go of the interpreter between neither.'''
@@ -41,12 +45,9 @@ class Both(Node):
                 time.sleep(0.5)
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGTERM)
-                while True:  # on a busy machine neither may wake up what waits for a lock, as in any Python program
-                    time.sleep(3)
-                    os.kill(os.getpid(), signal.SIGINT)
             threading.Thread(target=both, daemon=True).start()
         if self.params["at"] >= 2:
-            threading.Event().wait(600)
+            sleep()
 
 class Swift(Node):
     '''Ends as soon as it is told to.'''
@@ -67,7 +68,7 @@ class Blocking(AsyncNode):
     async def exec_async(self, _):
         if self.params["at"] >= 2:
             begun(self.params["at"])
-            time.sleep(600)
+            sleep()
 
 class Stubborn(AsyncNode):
     '''Does not let itself be cancelled, the first time.'''

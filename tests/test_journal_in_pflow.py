@@ -229,7 +229,7 @@ def test_a_journal_in_use_is_said_before_anything_runs(place: Place) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(place: Place) -> None:
-    place.write(FLOW.replace("echo first", "sleep 0.1; echo first"), first=["resume: true"])
+    place.write(FLOW.replace("echo first", "sleep 0.5; echo first"), first=["resume: true"])
     process = place.start("pflow_lower", "run", "./flow.pflow.md", "folder=.")
     while len(place.calls()) < 3:
         time.sleep(0.02)

@@ -463,7 +463,7 @@ def test_ctrl_c_says_what_was_done(tmp_path: Path, parallel: str) -> None:
         "# Slow\n\nSlow.\n\n## Steps\n\n### go\n\nWaits.\n\n- type: code\n- inputs:\n    n: ${item}\n"
         f"- batch:\n    items: [0, 0, 0, 1, 1]\n    parallel: {parallel}\n    max_concurrent: 1\n\n"
         f"```python code\nn: int\nimport pathlib, time\nif n:\n    pathlib.Path({str(mark)!r}).touch()\n"
-        "    time.sleep(3)\nresult: int = n\n```\n"
+        "    for _ in range(60):\n        time.sleep(0.05)\nresult: int = n\n```\n"
     )
     started = subprocess.Popen(
         [sys.executable, "-m", "pflow_lower", "pflow", flow.name],
