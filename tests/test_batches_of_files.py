@@ -220,6 +220,27 @@ def test_results_that_are_not_those_of_all_items_say_so(
         assert len(results()) == count
 
 
+@every_shape
+@pytest.mark.parametrize("many", [True, False])
+def test_a_file_in_which_no_result_is_since_every_item_failed_is_said_to_be_empty(shape: str, many: bool) -> None:
+    many_files([1, 2])
+    files = MANY_FILES if many else {**MANY_FILES, "results": {"file": "out.jsonl"}}
+    path, made = files["results"]["file"], "out/00000.jsonl" if many else "out.jsonl"
+    run(shape, {**files, "error_handling": "continue"})
+    assert len(results(made)) == 2
+    items(["bad", "bad"], "in/0.jsonl")
+    said: list[str] = []
+    node = node_of(shape, {**files, "error_handling": "continue"})
+    asked = Run("workflow.json")
+    asked.tell = said.append
+    with running(asked), pytest.raises(RuntimeError, match="all 2 items failed"):
+        node._run({})
+    assert results(made) == []
+    assert f"say: {path} holds the results of 0 items only: every item failed" in said
+    if many:  # none is left that never ran
+        assert json.loads(Path("out/manifest.json").read_text())["complete"] is True
+
+
 def test_a_manifest_says_that_nobody_came_to_finish_it() -> None:
     many_files([1])
     Path("out").mkdir()
