@@ -154,6 +154,33 @@ def test_what_a_key_means(old: dict[str, Any], new: dict[str, Any], kinds: str, 
     assert sentence in change.sentence
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "kinds", "sentence"),
+    [
+        ("priced.jsonl", "others.jsonl", "behaviour", "Results go to another file."),
+        ("priced.JSONL", "${folder}/priced.jsonl", "behaviour", "Results go to another file."),
+        ("p/*.jsonl", "q/*.jsonl", "behaviour", "Results go to another file."),
+        ("priced.jsonl", "${path}", "behaviour", "Results go to another file."),
+        ("${path}", "p/*.csv", "behaviour", "Results go to another file."),
+        ("priced.jsonl", "priced.csv", "breaking", "Results are written as .csv, not as .jsonl: who opens"),
+        ("priced.csv", "priced.jsonl", "breaking", "Results are written as .jsonl, not as .csv: who opens"),
+        ("p-${day}.csv", "p-${day}.parquet", "breaking", "Results are written as .parquet, not as .csv"),
+        (
+            "priced.jsonl",
+            "p/*.jsonl",
+            "breaking",
+            "and a manifest beside them: ${greet.file} is the path with the star.",
+        ),
+        ("p/*.jsonl", "priced.jsonl", "breaking", "Results go to one file instead of many: there is no manifest"),
+        ("priced.jsonl", "p/*.csv", "breaking", "is the path with the star. Results are written as .csv"),
+    ],
+)
+def test_files_of_results_of_another_shape_are_breaking(old: str, new: str, kinds: str, sentence: str) -> None:
+    (change,) = changes(with_batch(results={"file": old}), with_batch(results={"file": new}))
+    assert sorted(kind.value for kind in change.kinds) == kinds.split()
+    assert sentence in change.sentence
+
+
 def test_a_batch_that_comes_into_another_one_and_goes() -> None:
     nested = with_batch(batch={"items": "${who.pages}", "as": "page"})
     for old, new, said in (

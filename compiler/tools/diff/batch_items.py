@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ...ir.batch_spec import BatchSpec
 from ...node_types.pflow_types import pflow_type
@@ -78,7 +80,41 @@ def results_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Chan
     elif new.results is None:
         found = BREAKING
         sentence = f"Results are not written to a file any more: ${{{pair.new.id}.file}} is gone."
+    elif reshaped := _reshaped(pair, old, new):
+        found, sentence = BREAKING, reshaped
     yield pair.change(kinds(found), "batch.results", sentence, old.results, new.results, pair.readers())
+
+
+def _reshaped(pair: Pair, old: BatchSpec, new: BatchSpec) -> str:
+    """What is other for those who open the files of results, besides their names; "" if nothing is known to be."""
+    before, after = _files_of(old), _files_of(new)
+    if before is None or after is None or before == after:
+        return ""
+    said = []
+    if before.are_many != after.are_many:
+        said.append(
+            f"Results go to many files, and a manifest beside them: ${{{pair.new.id}.file}} is the path with the star."
+            if after.are_many
+            else "Results go to one file instead of many: there is no manifest beside it."
+        )
+    if before.suffix != after.suffix:
+        said.append(f"Results are written as {after.suffix}, not as {before.suffix}: who opens the file must change.")
+    return " ".join(said)
+
+
+class _Files(NamedTuple):
+    """The files that results go to."""
+
+    suffix: str
+    are_many: bool
+
+
+def _files_of(spec: BatchSpec) -> _Files | None:
+    """What the results of a batch go to; None where a reference decides."""
+    path = spec.results_file
+    if path is None or path.endswith("}"):
+        return None
+    return _Files(posixpath.splitext(path)[1].lower(), "*" in path)
 
 
 def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
