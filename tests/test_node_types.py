@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from helpers.command import Run
 
 from pflow_lower import lower, pipeline
-from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from pflow_lower.node_types.async_detection import Looked
 from pflow_lower.node_types.declared_type import meaning_of
 from pflow_lower.node_types.lookup import NodeTypes, TypeSource
@@ -463,7 +464,7 @@ class TestWhatCannotBeLookedAt:
         ],
     )
     def test_what_everybody_has_is_known(self, tmp_path: Path, source: str) -> None:
-        assert self.resolved(tmp_path, source) == Looked(found=True)
+        assert self.resolved(tmp_path, source)._replace(base="") == Looked(found=True)
 
     @pytest.mark.parametrize(
         ("name", "missing", "near"),
@@ -500,6 +501,69 @@ class TestWhatCannotBeLookedAt:
         monkeypatch.undo()
         assert lower(tmp_path / "wf.json").files == settled.files == together.files
         assert not lower(tmp_path / "wf.json").diagnostics
+
+
+class TestWhatTheTableSaysOfAClass:
+    """It is held against the source of the class, where that leads to a class of PocketFlow's or pflow's own."""
+
+    @pytest.mark.parametrize(
+        ("source", "is_async", "base"),
+        [
+            ("from pocketflow import Node\nclass N(Node): ...", "true", "Node"),
+            ("import pocketflow as p\nclass B(p.Node): ...\nclass N(B):\n def exec(self, x): ...", "true", "Node"),
+            ("from pocketflow import Node\nclass N(Node):\n async def exec_async(self, x): ...", "true", "Node"),
+            ("from pflow.nodes.shell.shell import ShellNode\nclass N(ShellNode): ...", "true", "ShellNode"),
+            ("from pocketflow import AsyncNode\nclass N(AsyncNode): ...", "false", "AsyncNode"),
+            ("from base import Slow\nclass N(Slow): ...", "false", "AsyncNode"),
+            ("from base import AsyncNode\nclass N(AsyncNode): ...", "false", "AsyncNode"),
+            (
+                "from nowhere import Mixin\nfrom pocketflow import AsyncNode\nclass N(Mixin, AsyncNode): ...",
+                "false",
+                "AsyncNode",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("batch", [None, {"items": [1]}, {"items": [1], "parallel": True}])
+    def test_is_refuted(self, tmp_path: Path, source: str, is_async: str, base: str, batch: Any) -> None:
+        (found,) = self.said(tmp_path, source, is_async, batch)
+        assert (found.code, found.severity) == ("PFL338", Severity.WARNING)
+        assert (Path(found.file).name, found.where) == ("pyproject.toml", "tool.pflow-lower.nodes.mine.async")
+        assert found.position == (3, 1)
+        is_not = "is not" if is_async == "true" else "is"
+        says = f"the table says async = {is_async}, but the class m:N {is_not} asynchronous: it inherits from {base}"
+        assert found.message == says
+
+    @pytest.mark.parametrize(
+        ("source", "is_async"),
+        [
+            ("from pocketflow import AsyncNode\nclass N(AsyncNode): ...", "true"),
+            ("from pocketflow import Node\nclass N(Node): ...", "false"),
+            ("class N: ...", "true"),
+            ("class N:\n async def exec_async(self, x): ...", "false"),
+            ("from nowhere import Base\nclass N(Base): ...", "true"),
+            ("from nowhere import AsyncNode\nclass N(AsyncNode): ...", "false"),
+            ("from nowhere import Mixin\nfrom pocketflow import Node\nclass N(Mixin, Node): ...", "true"),
+            ("from pocketflow import Node\nclass N(make(), Node): ...", "true"),
+            ("from pocketflow import Node\nclass N(Node):\n async def _run_async(self, shared): ...", "true"),
+            ("from pocketflow import Node\nclass N(Node):\n _run_async = runs", "true"),
+            ("from pocketflow import Node\n@better\nclass N(Node): ...", "true"),
+            ("from pocketflow import Node\nclass N(Node, metaclass=Meta): ...", "true"),
+            ("from pocketflow import Node\nclass N(Node): ...\nN = better(N)", "true"),
+            ("", "true"),
+        ],
+    )
+    def test_is_right_or_cannot_be_refuted(self, tmp_path: Path, source: str, is_async: str) -> None:
+        batch = {"items": [1], "parallel": True}
+        assert "PFL338" not in [found.code for found in self.said(tmp_path, source, is_async, batch)]
+
+    def said(self, folder: Path, source: str, is_async: str, batch: Any) -> Sequence[Diagnostic]:
+        write(folder / "base.py", "from pocketflow import AsyncNode\nclass Slow(AsyncNode): ...")
+        write(folder / "m.py", source)
+        table = f'[tool.pflow-lower.nodes.mine]\nclass = "m:N"\nasync = {is_async}\n'
+        write(folder / "pyproject.toml", table)
+        node = {"id": "a", "type": "mine", **({} if batch is None else {"batch": batch})}
+        write(folder / "wf.json", json.dumps({"nodes": [node]}))
+        return lower(folder / "wf.json").diagnostics
 
 
 def test_check_without_the_application_could_not_look(

@@ -98,6 +98,7 @@ CODES: dict[str, str] = {
     "PFL336": "unknown node type that is nearly called as another",
     # analyse: node types, again
     "PFL337": "parameter that the node type needs",
+    "PFL338": "node class that runs otherwise than the table says",
     # analyse: workflows that nodes start
     "PFL340": "child workflow that cannot be started",
     "PFL341": "input that the child workflow does not have",

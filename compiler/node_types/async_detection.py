@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +40,11 @@ _MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper
 _KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
 """Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
 
+_MODULES_OF_NODES = frozenset({"pflow", "pocketflow"})
+
+_RUNS = frozenset({"_run", "_run_async"})
+"""PocketFlow's methods that run a node: a class with one of its own runs as it likes."""
+
 
 class Looked(NamedTuple):
     """What looking at a class gave."""
@@ -52,6 +58,13 @@ class Looked(NamedTuple):
     """Whether the class itself was found."""
     near: str = ""
     """A class of that module with a name much like the one that is missing."""
+    base: str = ""
+    """PocketFlow's or pflow's class by which it runs, asynchronously or not; "" if that is not certain."""
+
+    @property
+    def runs_async(self) -> bool | None:
+        """Whether the class by which it runs is asynchronous; None if that is not certain."""
+        return self.base in ASYNC_CLASSES if self.base else None
 
 
 class _Module(NamedTuple):
@@ -63,6 +76,40 @@ class _Module(NamedTuple):
     stars: list[str]
     others: frozenset[str]
     """Names that stand for something else: a function, the result of a call."""
+
+
+@dataclass
+class _Search:
+    """A walk from a class to those that it inherits from, and what was seen on the way."""
+
+    todo: list[tuple[str, str]]
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    is_async: bool = False
+    unknown: str = ""
+    found: bool = False
+    runs_as_it_likes: bool = False
+    """Whether a class on the way may run in a way of its own."""
+    async_base: str = ""
+    plain_base: str = ""
+
+    def come_to(self, module: str, name: str) -> None:
+        """The class `name` of `module` is the one asked for, or one that it inherits from."""
+        is_ours = _is_of_pocketflow(module)
+        if name in ASYNC_CLASSES:
+            self.is_async = True
+            self.async_base = self.async_base or (name if is_ours else "")
+        elif is_ours:
+            self.plain_base = self.plain_base or name
+
+    def doubt(self, why: str) -> None:
+        self.unknown = self.unknown or why
+
+    def answer(self) -> Looked:
+        base = self.async_base or ("" if self.unknown or self.todo else self.plain_base)
+        base = "" if self.runs_as_it_likes else base
+        if self.is_async:
+            return Looked(is_async=True, base=base)
+        return Looked(unknown=self.unknown, found=self.found, base=base)
 
 
 class NodeSources:
@@ -77,47 +124,40 @@ class NodeSources:
         """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
             self._modules[module] = _load(importlib.util.spec_from_file_location(module, file), module)
-        todo = [(module, class_name)]
-        seen: set[tuple[str, str]] = set()
-        unknown = ""
-        found = False
-        while todo and len(seen) < _MAX_STEPS:
-            place = module, name = todo.pop()
-            if place in seen:
-                continue
-            seen.add(place)
-            if name in ASYNC_CLASSES:
-                return Looked(is_async=True)
-            known = module.partition(".")[0] in _KNOWN_MODULES
-            source = None if known and len(seen) > 1 else self._read(module)
-            if source is None:
-                if not known:
-                    unknown = unknown or f"the module {module} cannot be found or read"
-            elif name in source.classes:
-                definition = source.classes[name]
-                found = True
-                if _defines_async_method(definition):
-                    return Looked(is_async=True)
-                bases = [_dotted(base) for base in definition.bases]
-                origins = [_origin(source, module, base) for base in bases if base]
-                if any(base in ASYNC_CLASSES for _, base in origins):
-                    return Looked(is_async=True)
-                if not all(bases):
-                    unknown = unknown or f"a base class of {name} is the result of a call"
-                todo += [origin for origin in origins if not _is_builtin(source, module, origin)]
-            elif name in source.imports:
-                todo.append(_origin(source, module, [name]))
-            elif source.stars:
-                todo += [(star, name) for star in source.stars]
-            elif name in source.others or "__getattr__" in source.others:
-                unknown = unknown or f"{name} of {module} is not a class statement"
-            elif self._read(f"{module}.{name}") is not None:
-                unknown = unknown or f"{module}.{name} is a module"
-            elif len(seen) == 1:
-                return self._missing(module, name, source)
-            else:
-                unknown = unknown or f"the module {module} has no class {name}"
-        return Looked(unknown=unknown, found=found)
+        search = _Search(todo=[(module, class_name)])
+        while search.todo and len(search.seen) < _MAX_STEPS:
+            place = search.todo.pop()
+            if place not in search.seen:
+                search.seen.add(place)
+                missing = self._step(search, *place)
+                if missing is not None and not search.is_async:
+                    return missing
+        return search.answer()
+
+    def _step(self, search: _Search, module: str, name: str) -> Looked | None:
+        """Look at one class for `search`; answers what there is to say if it is the one asked for, and not there."""
+        search.come_to(module, name)
+        is_first = len(search.seen) == 1
+        known = module.partition(".")[0] in _KNOWN_MODULES
+        source = None if known and not is_first else self._read(module)
+        if source is None:
+            if not known:
+                search.doubt(f"the module {module} cannot be found or read")
+        elif name in source.classes:
+            _step_to_bases(search, source, module, name)
+        elif name in source.imports:
+            search.todo.append(_origin(source, module, [name]))
+        elif source.stars:
+            search.todo += [(star, name) for star in source.stars]
+        elif name in source.others or "__getattr__" in source.others:
+            search.doubt(f"{name} of {module} is not a class statement")
+        elif self._read(f"{module}.{name}") is not None:
+            search.doubt(f"{module}.{name} is a module")
+        elif is_first:
+            return self._missing(module, name, source)
+        else:
+            search.doubt(f"the module {module} has no class {name}")
+        return None
 
     def _missing(self, module: str, class_name: str, source: _Module) -> Looked:
         near = nearest(class_name, (*source.classes, *source.imports))
@@ -194,6 +234,34 @@ def _others(body: Iterable[ast.stmt]) -> Iterator[str]:
         elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _step_to_bases(search: _Search, source: _Module, module: str, name: str) -> None:
+    definition = source.classes[name]
+    search.found = True
+    search.is_async = search.is_async or _defines_async_method(definition)
+    if not _is_of_pocketflow(module) and (
+        _may_run_as_it_likes(definition) or name in {*source.imports, *source.others}
+    ):
+        search.runs_as_it_likes = True
+    bases = [_dotted(base) for base in definition.bases]
+    if not all(bases):
+        search.doubt(f"a base class of {name} is the result of a call")
+    origins = [_origin(source, module, base) for base in bases if base]
+    search.todo += [origin for origin in origins if not _is_builtin(source, module, origin)]
+
+
+def _is_of_pocketflow(module: str) -> bool:
+    return module.partition(".")[0] in _MODULES_OF_NODES
+
+
+def _may_run_as_it_likes(definition: ast.ClassDef) -> bool:
+    """Whether a class has a method of its own that runs it, or is made by more than its statement."""
+    own = {
+        part.name for part in _statements(definition.body) if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    own.update(_others(definition.body))
+    return bool(definition.decorator_list or definition.keywords) or not _RUNS.isdisjoint(own)
 
 
 def _is_builtin(source: _Module, module: str, origin: tuple[str, str]) -> bool:

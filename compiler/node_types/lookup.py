@@ -22,7 +22,7 @@ from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from .declared_type import meaning_of, outer_type
 from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool, pflow_type
-from .user_table import Entry, class_path, read_tables
+from .user_table import Entry, class_path, otherwise_by_source, read_tables
 
 if TYPE_CHECKING:
     from .async_detection import Looked, NodeSources
@@ -82,7 +82,7 @@ class NodeTypes:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What was noticed while resolving, so far: a registry file that cannot be read."""
+        """What was noticed while resolving, so far: a registry file that cannot be read, a table that is refuted."""
         return tuple(self._warnings)
 
     def resolve(self, type_name: str) -> NodeType:
@@ -114,6 +114,8 @@ class NodeTypes:
     def _resolve(self, name: str) -> NodeType:
         if (entry := self._table.get(name)) is not None:
             looked = self._look(entry.module, entry.class_name)
+            if (wrong := otherwise_by_source(entry, looked)) is not None:
+                self._warnings.append(wrong)
             if entry.is_async is not None:  # the author has settled what could not be found out
                 looked = looked._replace(is_async=entry.is_async, unknown="")
             return _node_type(name, (entry.module, entry.class_name), entry.params, TypeSource.CONFIG, looked)

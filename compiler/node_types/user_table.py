@@ -11,11 +11,14 @@ import os
 from collections.abc import Iterator, Mapping
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..diagnostics.diagnostic import Diagnostic, LowerError
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from .declared_type import JSON_TYPES, outer_type
 from .project_file import nearest_table, read_toml, table_problem, unknown_key
+
+if TYPE_CHECKING:
+    from .async_detection import Looked
 
 KEYS = ("class", "async", "params")
 TYPES = (*(name for names in JSON_TYPES.items() for name in names), "any")
@@ -33,6 +36,9 @@ class Entry(NamedTuple):
     params: Mapping[str, str]
     folder: Path
     """Where the table stands; its modules are looked for there."""
+    file: Path
+    where: str
+    """The key of the line: `tool.pflow-lower.nodes.fetch`."""
 
 
 def class_path(text: object) -> tuple[str, str] | None:
@@ -70,13 +76,13 @@ def _entries(table: object, file: Path, section: str) -> dict[str, Entry]:
         problems = list(_problems(value, file, where))
         found += problems
         if not problems:
-            entries[name] = _entry(value, file)
+            entries[name] = _entry(value, file, where)
     if found:
         raise LowerError(found)
     return entries
 
 
-def _entry(value: Any, file: Path) -> Entry:
+def _entry(value: Any, file: Path, where: str) -> Entry:
     spec: dict[str, Any] = {"class": value} if isinstance(value, str) else value
     module, name = class_path(spec["class"]) or ("", "")
     return Entry(
@@ -85,7 +91,29 @@ def _entry(value: Any, file: Path) -> Entry:
         is_async=spec.get("async"),
         params={key: outer_type(declared) for key, declared in spec.get("params", {}).items()},
         folder=Path(os.path.abspath(file)).parent,
+        file=file,
+        where=where,
     )
+
+
+def otherwise_by_source(entry: Entry, looked: Looked) -> Diagnostic | None:
+    """What is wrong if the table says of a class whether it is asynchronous, and its source says otherwise.
+
+    A warning: where the application is not installed, there is no source to say so.
+    """
+    if entry.is_async is None or looked.runs_async in (None, entry.is_async):
+        return None
+    is_not = "is not" if entry.is_async else "is"
+    place = f"{entry.module}:{entry.class_name}"
+    said = f"the table says async = {str(entry.is_async).lower()}"
+    message = f"{said}, but the class {place} {is_not} asynchronous: it inherits from {looked.base}"
+    help = (
+        "write async = false, or leave it out: a step of this class, or items side by side, would fail"
+        if entry.is_async
+        else "write async = true, or leave it out: items side by side run in threads, not as tasks"
+    )
+    found = table_problem(entry.file, f"{entry.where}.async", message, help, code="PFL338")
+    return found._replace(severity=Severity.WARNING)
 
 
 def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
