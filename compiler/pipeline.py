@@ -83,13 +83,14 @@ def run(
     file = file_of(workflow)
     folder = _folder(workflow)
     types = node_types.NodeTypes.for_workflow(folder, options.nodes_file)
+    tables = run_tables.RunTables.of(folder)
     facts, findings = analyse.analyse(
         source,
         types,
         program=options.program,
         file=file if options.children else None,
-        budgets=run_tables.budgets_for(folder),
-        ray_options=run_tables.ray_options_for(folder),
+        budgets=tables.budgets,
+        ray_options=tables.ray_options,
     )
     diagnostics += [*findings, *types.warnings]
     _stop_at_errors(diagnostics)
@@ -106,7 +107,7 @@ def run(
     on_stage("lower", lowered)
 
     class_folders = types.class_folders(step.type for step in lowered.steps) if options.program else []
-    journals = run_tables.journals_said_for(folder) if options.program else None
+    journals = tables.journals if options.program else None
     files, marked = _emit(lowered, workflow, options, class_folders, journals)
     if options.code:
         verify_files(lowered, files)

@@ -165,6 +165,29 @@ def test_so_is_that_of_a_workflow_that_a_step_starts(
 
 
 @pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[tool.pflow-lower.rates]\napi = 1", "[PFL413] tool.pflow-lower.rates.api: a budget is a rate or a table"),
+        ("[tool.pflow-lower.on]\nget = 1", "[PFL413] tool.pflow-lower.on.get: says nothing of what a node needs"),
+        ("[tool.pflow-lower.journal]\ndir = 1", "[PFL413] tool.pflow-lower.journal.dir: names no folder"),
+    ],
+)
+@pytest.mark.parametrize("of_a_child", [False, True])
+def test_so_is_a_faulty_table_at_its_place_which_is_no_node(
+    home: dict[str, str], tmp_path: Path, table: str, message: str, of_a_child: bool
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(table)
+    (tmp_path / "child.pflow.md").write_text(CHILD_OF_PAID.replace("BATCH", "timeout: 5"))
+    text = PARENT_OF_PAID.replace("BATCH", OF_TWO) if of_a_child else PAID.replace("BATCH", f"{OF_TWO}timeout: 5")
+    (tmp_path / "paid.pflow.md").write_text(text.replace("END", ""))
+    for options in (["--validate-only"], []):
+        status, said = pflow_lower(home, "run", "paid.pflow.md", *options)
+        assert status == 1 and message in said and "node 'tool'" not in said, said
+        assert "At: pyproject.toml:2" in said or of_a_child, said
+    assert not (tmp_path / "paid").exists()
+
+
+@pytest.mark.parametrize(
     "batch",
     [f'{OF_TWO}key: "${{x}}-${{word}}"', f'{OF_TWO}results: {{file: "${{word}}.jsonl"}}',
      'items: ${paid.stdout}\nas: f\nbatch: {items: ["${word}"], as: x}'],

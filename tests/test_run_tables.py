@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from helpers.command import Run
 
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.node_types import run_tables
@@ -35,3 +37,58 @@ def test_what_a_node_cannot_need_on_ray_is_a_finding(tmp_path: Path, entry: str,
     assert message in found.message and found.code == "PFL413"
     assert found.file and "pyproject.toml" in found.file
     assert found.position is not None and found.position.line == 2
+
+
+FAULTY = {
+    "journal": (
+        '[tool.pflow-lower.journal]\ndir = ""\n',
+        "2:1: error[PFL413] tool.pflow-lower.journal.dir: names no folder",
+    ),
+    "rates": (
+        "[tool.pflow-lower.rates]\nall = 1\n",
+        "2:1: error[PFL413] tool.pflow-lower.rates.all: a budget is a rate",
+    ),
+    "on": (
+        "[tool.pflow-lower.on]\nb = 2\n",
+        "2:1: error[PFL413] tool.pflow-lower.on.b: says nothing of what a node needs",
+    ),
+    "nodes": (
+        "[tool.pflow-lower.nodes]\nb = 2\n",
+        "2:1: error[PFL411] tool.pflow-lower.nodes.b: a node type is a string",
+    ),
+    "an unknown one": ("[tool.pflow-lower.jurnal]\n", "tool.pflow-lower.jurnal: unknown key 'jurnal'"),
+    "no TOML": ("[tool.pflow-lower\n", "TOML: Expected ']'"),
+}
+COMMANDS = [
+    ["wf.json"],
+    ["wf.json", "-o", "out"],
+    ["wf.json", "-o", "out", "--program"],
+    ["check", "out"],
+    ["lint", "wf.json"],
+    ["plan", "wf.json"],
+    ["diff", "wf.json", "other.json"],
+    ["view", "wf.json", "--no-open", "-o", "page"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(("table", "said"), FAULTY.values(), ids=FAULTY)
+def test_a_faulty_table_is_said_once_at_its_place_by_every_command(
+    tmp_path: Path, run: Run, command: list[str], table: str, said: str
+) -> None:
+    batch = {"items": [1, 2], "resume": True}
+    node = {"id": "b", "type": "shell", "params": {"command": "echo ${item}"}, "batch": batch}
+    for name in ("wf.json", "other.json"):
+        (tmp_path / name).write_text(json.dumps({"nodes": [node, {**node, "id": "c"}]}))
+    assert run("wf.json", "-o", "out").status == 0
+    (tmp_path / "pyproject.toml").write_text(table)
+    shown = run(*command)
+    assert shown.status == 2
+    assert (shown.out + shown.err).count(said) == 1 and "\\n" not in shown.out + shown.err
+
+
+def test_what_is_wrong_with_any_table_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("".join(FAULTY[name][0] for name in ("journal", "rates", "on")))
+    with pytest.raises(LowerError) as caught:
+        run_tables.RunTables.of(tmp_path)
+    assert [found.where.split(".")[2] for found in caught.value.diagnostics] == ["journal", "rates", "on"]

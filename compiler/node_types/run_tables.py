@@ -20,11 +20,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from ..diagnostics.diagnostic import Diagnostic, LowerError
+from ..diagnostics.diagnostic import Diagnostic, LowerError, each_once
 from ..ir.batch_keys import RATE, RATE_NAME
 from ..ir.lowered import Budget
 from .project_file import Table, nearest_table, table_problem, unknown_key
@@ -38,6 +38,35 @@ _KEYS = ("rate", "max_concurrent")
 _ALL_NODES = "*"
 _AMOUNTS = ("memory", "num_cpus", "num_gpus")
 _ON_KEYS = (*_AMOUNTS, "runtime_env")
+
+
+_T = TypeVar("_T")
+
+
+class RunTables(NamedTuple):
+    """What all of them say of workflows in one folder: a faulty one is an error, whoever looks, needed or not."""
+
+    budgets: Mapping[str, Budget]
+    ray_options: Mapping[str, Mapping[str, Any]]
+    journals: tuple[Path, str] | None
+    """As `journals_said_for` has it."""
+
+    @classmethod
+    def of(cls, folder: Path | None) -> RunTables:
+        """Raises: LowerError (PFL410, PFL413), with what is wrong with any of them."""
+        wrong: list[Diagnostic] = []
+
+        def read(table: Callable[[Path | None], _T], instead: _T) -> _T:
+            try:
+                return table(folder)
+            except LowerError as error:
+                wrong.extend(error.diagnostics)
+                return instead
+
+        found = cls(read(budgets_for, {}), read(ray_options_for, {}), read(journals_said_for, None))
+        if wrong:
+            raise LowerError(each_once(wrong))
+        return found
 
 
 def budgets_for(folder: Path | None) -> Mapping[str, Budget]:

@@ -30,7 +30,7 @@ def wrong_with_ours(ir: Any, given: Mapping[str, Any], *, with_children: bool = 
         return []
     try:
         return _only_in(ir, shown, given, with_children=with_children)
-    except LowerError as error:  # a table that a key names
+    except LowerError as error:  # a table
         return list(error.diagnostics)
     except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         say(f"what only pflow-lower knows was not looked at before the run: {type(error).__name__}: {error}")
@@ -76,7 +76,7 @@ class _Errors:
     ) -> list[Diagnostic]:
         """The errors in `ir`; with its children, those that it makes with them."""
         from ..analyse.analyse import analyse
-        from ..node_types.run_tables import budgets_for
+        from ..node_types.run_tables import RunTables
         from ..validate.validate import validate
 
         declared = ir.get("inputs") or {}
@@ -85,21 +85,26 @@ class _Errors:
         source, found = validate(Document(self._name, data, positions or NoPositions()))
         if source is not None:
             folder = self._file.parent if self._file is not None else Path.cwd()
-            batches = [node.batch for node in source.nodes if node.batch is not None]
-            budgets = budgets_for(folder) if any(batch.names_a_budget for batch in batches) else {}
+            budgets = RunTables.of(folder).budgets
             file = self._file if with_children else None
             found = [*found, *analyse(source, self._types, file=file, budgets=budgets)[1]]
         return [one for one in found if one.severity is Severity.ERROR]
 
 
-def first_of(found: Sequence[Diagnostic], error: Callable[..., Exception]) -> Exception:
-    """`found`, of which there are some, as the version's CompilationError."""
+def node_of(found: Diagnostic, ir: Any) -> str | None:
+    """The node of `ir` that a finding is about; None for one about something else: a table, an edge, an output."""
+    name = found.where.partition(".")[0]
+    return name if any(isinstance(node, Mapping) and node.get("id") == name for node in ir.get("nodes") or ()) else None
+
+
+def first_of(found: Sequence[Diagnostic], ir: Any, error: Callable[..., Exception]) -> Exception:
+    """`found`, of which there are some, in `ir` or a table beside it, as the version's CompilationError."""
     first = found[0]
     more = f" (and {len(found) - 1} more: pflow-lower lint)" if len(found) > 1 else ""
     return error(
-        f"{text_of(first)}{more}",
+        f"{text_with_place(first, ir)}{more}",
         phase="lowering",
-        node_id=first.where.partition(".")[0] or None,
+        node_id=node_of(first, ir),
         suggestion=first.help or None,
     )
 
@@ -107,6 +112,13 @@ def first_of(found: Sequence[Diagnostic], error: Callable[..., Exception]) -> Ex
 def text_of(found: Diagnostic) -> str:
     """What is wrong, on one line, as pflow says it beside the place."""
     return f"[{found.code}] {found.where}: {found.message}" if found.where else f"[{found.code}] {found.message}"
+
+
+def text_with_place(found: Diagnostic, ir: Any) -> str:
+    """`text_of`, for where no place is shown: what is not about a node of `ir` is found by file and line only."""
+    if node_of(found, ir) is not None or found.position is None:
+        return text_of(found)
+    return f"{found.file}:{found.position.line}: {text_of(found)}"
 
 
 def refusal(

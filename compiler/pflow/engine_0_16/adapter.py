@@ -31,7 +31,7 @@ from ..batch_names import (
 )
 from ..malformed import why_malformed
 from ..messages import new_run, say, write_line
-from ..only_lowered import first_of, refusal, text_of, wrong_with_ours
+from ..only_lowered import first_of, node_of, refusal, text_of, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import PflowEngine
 from .run_scope import count_steps, run_of_workflow
@@ -100,7 +100,7 @@ def compile_for(
     ir = as_data(ir_json)
     given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
     if found := wrong_with_ours(ir, given):
-        raise first_of(found, CompilationError)
+        raise first_of(found, ir, CompilationError)
     compiled = original(without_our_keys(ir), *arguments, **keywords)
     if all(config.batch_config is None for config in compiled.node_configs.values()):
         return compiled
@@ -136,7 +136,7 @@ def validated(original: Original, ir: Any = None, *arguments: Any, **keywords: A
         return found
     _with_ours.set(_with_ours.get() + 1)
     wrong = wrong_with_ours(ir, given, with_children=below)
-    return [*(_as_written(ir, one) for one in found), *map(_said_by_pflow, wrong)]
+    return [*(_as_written(ir, one) for one in found), *(_said_by_pflow(one, ir) for one in wrong)]
 
 
 def _as_written(ir: Any, found: Diagnostic) -> Diagnostic:
@@ -147,14 +147,14 @@ def _as_written(ir: Any, found: Diagnostic) -> Diagnostic:
     return replace(found, message=as_written(ir, node_id, found.message), context=context or found.context)
 
 
-def _said_by_pflow(wrong: OurDiagnostic) -> Diagnostic:
+def _said_by_pflow(wrong: OurDiagnostic, ir: Any) -> Diagnostic:
     """One of our errors as pflow shows its own."""
     place = {"path": wrong.file, "line": wrong.position.line} if wrong.position else {}
     return Diagnostic(
         severity=Severity.ERROR,
         source="validator",
         title="Validation Error",
-        node_id=wrong.where.partition(".")[0] or None,
+        node_id=node_of(wrong, ir),
         message=text_of(wrong),
         suggestions=[wrong.help] if wrong.help else None,
         context={"category": "validation", **place},

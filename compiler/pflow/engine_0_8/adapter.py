@@ -20,7 +20,7 @@ from ...runtime.signals import ending_on_sigterm
 from ..batch_names import as_shown_to_validator, declared_names, names_by_hand
 from ..malformed import why_malformed
 from ..messages import new_run, say
-from ..only_lowered import first_of, refusal, text_of, wrong_with_ours
+from ..only_lowered import first_of, refusal, text_with_place, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import WrappedEngine
 
@@ -39,7 +39,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
         return original(ir_json, *arguments, **keywords)  # pflow says best what is wrong with it
     given = dict(keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {})
     if found := wrong_with_ours(ir, given):
-        raise first_of(found, CompilationError)
+        raise first_of(found, ir, CompilationError)
     flow = original(as_shown_to_validator(ir, given), *arguments, **keywords)
     malformed: dict[str, str] = {}
     try:
@@ -63,7 +63,7 @@ def validated(original: Original, workflow_ir: Any, *arguments: Any, **keywords:
     new_run()
     given = keywords.get("extracted_params", arguments[0] if arguments else None) or {}
     errors, warnings = original(as_shown_to_validator(workflow_ir, given), *arguments, **keywords)
-    return [*errors, *map(text_of, wrong_with_ours(workflow_ir, given))], warnings
+    return [*errors, *(text_with_place(one, workflow_ir) for one in wrong_with_ours(workflow_ir, given))], warnings
 
 
 class LoweredBatch(Node):  # type: ignore[misc]  # pflow is not typed for us

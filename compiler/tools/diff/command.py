@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...cli import allow_outside
-from ...diagnostics.diagnostic import Diagnostic, LowerError
+from ...diagnostics.diagnostic import Diagnostic, LowerError, each_once
 from ...diagnostics.formats.show import FORMATS, show_findings
 from ...exit_status import FAILED
 from ...exit_status import of as exit_status
@@ -102,7 +102,7 @@ def diff(paths: tuple[str, ...], revision: str | None, form: str, fail_on: froze
     except LowerError as error:
         show_findings(error.diagnostics, form if form in FORMATS else "text")
         raise SystemExit(FAILED) from None
-    problems = [problem for comparison in comparisons for problem in comparison.problems]
+    problems = each_once(problem for comparison in comparisons for problem in comparison.problems)
     _show(comparisons, problems, form, fail_on)
     from .show import all_kinds
 

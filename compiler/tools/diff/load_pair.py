@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ... import pipeline
-from ...diagnostics.diagnostic import Diagnostic, LowerError
+from ...diagnostics.diagnostic import Diagnostic, LowerError, each_once
 from ...ir.workflow import SourceIR
 from ...options import Options
 from .model import Comparison
@@ -22,7 +22,7 @@ def compare_files(
     """
     before, problems = _read(old, old_name)
     after, more = _read(new, new_name)
-    comparison = Comparison(old_name, new_name, before, after, problems=(*problems, *more))
+    comparison = Comparison(old_name, new_name, before, after, problems=tuple(each_once([*problems, *more])))
     if before is None or after is None or old is None or new is None:
         return comparison
     both = (Tables.of(old.parent), Tables.of(new.parent)) if tables else None

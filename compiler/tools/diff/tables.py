@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...analyse.analyse import budget_of
 from ...ir.lowered import Budget
 from ...ir.workflow import SourceNode
-from ...node_types.run_tables import budgets_for, ray_options_for, ray_options_of
+from ...node_types.run_tables import RunTables, ray_options_of
 from ...node_types.user_table import Entry, read_tables
 from .model import ABSENT, BEHAVIOUR, BREAKING, SCHEDULE, Change, kinds
 from .pair import Pair
@@ -28,7 +28,8 @@ class Tables(NamedTuple):
     @classmethod
     def of(cls, folder: Path) -> Tables:
         """Raises: LowerError, for a table that is wrong."""
-        return cls(read_tables(folder, None), budgets_for(folder), ray_options_for(folder))
+        run = RunTables.of(folder)
+        return cls(read_tables(folder, None), run.budgets, run.ray_options)
 
 
 def table_changes(pair: Pair, old: Tables, new: Tables) -> Iterator[Change]:
