@@ -122,6 +122,19 @@ def test_enable_when_asked(shared_place: Place) -> None:
     assert shared_place.pflow(PFLOW_LOWER="1") == (True, "")
 
 
+def test_whether_a_plain_pflow_would_run_generated_code(shared_place: Place) -> None:
+    def is_in_force(**environment: str) -> bool:
+        asked = "from pflow_lower.pflow.enable import is_in_force; print(is_in_force())"
+        return shared_place.run("-c", asked, **environment).stdout == "True\n"
+
+    shared_place.lower("enable")
+    assert is_in_force() and not is_in_force(PFLOW_LOWER="0")
+    shared_place.lower("enable", "--when-asked")
+    assert is_in_force(PFLOW_LOWER="1") and not is_in_force()
+    shared_place.lower("disable")
+    assert not is_in_force(PFLOW_LOWER="1")
+
+
 def test_a_program_that_starts_a_workflow_with_keys_of_ours(place: Place) -> None:
     """What PFL450 says helps: pflow's own node asks the schema of what it starts before anything else of pflow runs."""
     folder = place.folder / "program"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -207,6 +208,49 @@ def test_pflows_own_resume_goes_on_inside_the_batch(place: Place) -> None:
     assert status == 0, said
     assert place.new == Counter(names("second", 6, 7, 8, 9))
     assert place.journals() == []
+
+
+ADVICE = re.compile(
+    r"^pflow-lower: `pflow-lower pflow resume (\S+)` (.*); a plain `pflow resume` (.*) \(`pflow-lower enable` "
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "option", "does", "plain"),
+    [
+        ([], "--resume", "goes on inside the batch", "would do finished items again"),
+        (["resume: true"], "", "goes on inside the batch", "refuses the keys that only pflow-lower knows"),
+        (["timeout: 50"], "", "resumes this run", "refuses the keys that only pflow-lower knows"),
+    ],
+)
+def test_a_failed_run_says_how_it_is_resumed_below_what_pflow_says(
+    place: Place, keys: list[str], option: str, does: str, plain: str
+) -> None:
+    place.write(first=keys, second=keys)
+    out, said = place.start(
+        "pflow_lower", "run", *filter(None, [option]), "./flow.pflow.md", "folder=.", "--output-format", "json"
+    ).communicate()
+    pflows, ours = said.splitlines()[-2:]
+    found = ADVICE.match(ours)
+    assert found is not None, said
+    assert found.groups() == (json.loads(out)["execution_id"], does, plain)
+    assert pflows == f"To resume from the failed step: pflow resume {found[1]}"
+
+    place.open_the_door()
+    status, _, said = place.command("pflow.cli", "resume", found[1], "--force")
+    assert (
+        (status == 1 and not place.new) if keys else (status == 0 and place.new == Counter(names("second", *range(10))))
+    )
+    if keys:
+        status, _, said = place.command("pflow_lower", "pflow", "resume", found[1], "--force")
+        left = (6, 7, 8, 9) if "resume: true" in keys else range(10)
+        assert status == 0 and place.new == Counter(names("second", *left)), said
+
+
+def test_a_failed_run_of_which_pflow_says_all_there_is_to_say_says_no_more(place: Place) -> None:
+    place.write()
+    assert "pflow-lower pflow resume" not in place.run("./flow.pflow.md")[2]
+    assert "pflow-lower pflow resume" not in place.run("./flow.pflow.md", "--resume", "--no-trace")[2]
 
 
 def test_a_journal_in_use_is_said_before_anything_runs(place: Place) -> None:

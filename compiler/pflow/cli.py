@@ -194,6 +194,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
     from .asked import ask, asked_for
     from .enable import Refused, is_wanted
     from .lazy_install import install_when_imported
+    from .resuming import say_how
 
     if is_wanted(True):
         install_when_imported()
@@ -208,7 +209,12 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
             raise
         where = f"pflow is not installed in this Python ({sys.executable})"
         raise Refused(f"{where}: {install_hints.PFLOW}") from error
-    cli_main()
+    try:
+        cli_main()
+    except SystemExit as ended:
+        if ended.code:
+            say_how()
+        raise
     raise SystemExit(0)
 
 

@@ -111,6 +111,14 @@ def status() -> list[str]:
     return [*said, _known()[1]]
 
 
+def is_in_force() -> bool:
+    """Whether a plain `pflow` of this environment, called with the variables of this process, runs generated code."""
+    file = _file()
+    if not file.exists() or not _is_ours(file) or not _is_whole(file):
+        return False
+    return is_wanted(_WHEN_ASKED not in file.read_text(encoding="ascii", errors="replace"))
+
+
 def is_wanted(default: bool) -> bool:
     """Whether PFLOW_LOWER asks for pflow-lower; `default` where it says nothing."""
     switch = os.environ.get(SWITCH, "")

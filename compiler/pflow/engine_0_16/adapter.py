@@ -33,6 +33,7 @@ from ..malformed import why_malformed
 from ..messages import new_run, say, write_line
 from ..only_lowered import first_of, node_of, refusal, text_of, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
+from ..resuming import note_ours
 from .engine import PflowEngine
 from .run_scope import count_steps, run_of_workflow
 
@@ -99,6 +100,8 @@ def compile_for(
     """
     ir = as_data(ir_json)
     given = keywords.get("initial_params", arguments[1] if len(arguments) > 1 else None) or {}
+    if as_shown_to_validator(ir, given) is not ir:
+        note_ours()
     if found := wrong_with_ours(ir, given):
         raise first_of(found, ir, CompilationError)
     compiled = original(without_our_keys(ir), *arguments, **keywords)

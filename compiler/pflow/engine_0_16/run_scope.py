@@ -20,6 +20,7 @@ from ...runtime.run import Run, current_run, join
 from ...runtime.started_workflow import WORKFLOW_FILE
 from ..asked import Asked, asked_for
 from ..messages import say
+from ..resuming import note_failed
 
 _CACHE = "__memoization_cache__"
 
@@ -52,11 +53,11 @@ def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, sh
         ended_well = not str(action).startswith("error")
     except BaseException:  # an interrupt, too: the run is over, however it ended
         try:
-            _end(run, ended_well=False, asked=asked)
+            _end(run, ended_well=False, asked=asked, trace=getattr(engine, "trace", None))
         except JournalError as error:  # what stopped the run says more
             say(str(error))
         raise
-    _end(run, ended_well=ended_well, asked=asked)
+    _end(run, ended_well=ended_well, asked=asked, trace=getattr(engine, "trace", None))
     return action
 
 
@@ -155,7 +156,7 @@ def _forget_at_exit(run: Run) -> None:
         say(str(error))
 
 
-def _end(run: Run, *, ended_well: bool, asked: Asked) -> None:
+def _end(run: Run, *, ended_well: bool, asked: Asked, trace: Any) -> None:
     if unused := run.unused_budget():
         say(unused)
     is_over = ended_well and not run.is_incomplete
@@ -163,6 +164,8 @@ def _end(run: Run, *, ended_well: bool, asked: Asked) -> None:
         atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
         return
     left = run.close(ended_well=ended_well)
+    if not ended_well:
+        note_failed(trace, is_journalled=left > 0)
     name = os.path.basename(run.workflow)
     if left and (run.is_in_part or not is_over):
         resuming = " with --resume" if asked.resume else ""
