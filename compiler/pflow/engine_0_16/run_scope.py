@@ -164,7 +164,7 @@ def _end(run: Run, *, ended_well: bool, asked: Asked, trace: Any) -> None:
         atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
         return
     left = run.close(ended_well=ended_well)
-    if not ended_well:
+    if asked.until_exit and not ended_well:
         note_failed(trace, is_journalled=left > 0)
     name = os.path.basename(run.workflow)
     if left and (run.is_in_part or not is_over):
