@@ -181,6 +181,20 @@ def test_a_variable_of_the_shell(name: str) -> None:
     assert outside.help == ""
 
 
+@pytest.mark.parametrize("inside", ["BEFORE%%<*", "BEFORE:-x", "BEFORE:1:2", "BEFORE/a/b", "BEFORE[@]", "BEFORE^^"])
+def test_a_variable_that_the_shell_is_to_change(inside: str) -> None:
+    template = f"echo ${{{inside}}}"
+    command = {"id": "a", "type": "shell", "params": {"command": template, "stdin": template}}
+    within, outside = findings({"nodes": [command]}, "PFL302")
+    assert within.help == f"{outside.help}\nthe shell's variable is $BEFORE, or $${{{inside}}}"
+
+
+@pytest.mark.parametrize("inside", ["", " BEFORE", "a.0", "x ?? 'y'", "x??'y'"])
+def test_what_is_no_variable_of_the_shell(inside: str) -> None:
+    (found,) = findings({"nodes": [{"id": "a", "type": "shell", "params": {"command": f"${{{inside}}}"}}]}, "PFL302")
+    assert "shell" not in found.help
+
+
 @pytest.mark.parametrize("typed", [["chek"], ["chekc", "."], ["lnit", "x.json"], ["Plan"]])
 def test_a_mistyped_command(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:

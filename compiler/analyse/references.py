@@ -31,7 +31,7 @@ from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .reference_findings import ReferenceUse
 from .results_files import check_results_files
-from .sentences import names_nothing
+from .sentences import names_nothing, shells_variable
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
 
@@ -140,8 +140,7 @@ class _Checker:
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
-        if site.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
-            shell = f"the shell's variable is ${root}, or $${{{root}}}"
+        if not reference.path and (shell := shells_variable(site, root, root)):
             help = f"{help}\n{shell}" if help else shell
         return use.error("PFL301", names_nothing(reference), help)
 
