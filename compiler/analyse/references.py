@@ -22,7 +22,8 @@ from .batch_name_references import check_batch_name
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
-from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
+from .edges_never_taken import check_edges
+from .foreseen import check_items, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .item_names import check_item_names
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
@@ -97,7 +98,7 @@ class _Checker:
         check_results_files(self.ir, self.report, self.order, self.children)
         check_items(self.ir, self.report, self.nodes)
         check_item_names(self.ir, self.report)
-        check_actions(self.ir, self.report, self.interfaces)
+        check_edges(self.ir, self.report, self.order, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
 
