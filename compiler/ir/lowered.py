@@ -171,6 +171,7 @@ class LoweredIR(NamedTuple):
     batches: tuple[LoweredBatch, ...]
     steps: tuple[LoweredStep, ...]
     edges: tuple[Edge, ...]
+    """Those that the steps of a run have."""
     start: str
     """The id of the step that runs first."""
     inputs: Mapping[str, Mapping[str, Any]]
