@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from . import __version__, pipeline, regular_files
 from .diagnostics.diagnostic import LowerError, printable
@@ -237,21 +238,25 @@ def lower(
 
             click.echo(f"--- after {stage}\n{dump_stage(result)}", err=True)
 
-    if (program or standalone) and out is None and emit in ("ir", "graph") and not print_after:
-        raise click.UsageError("--program and --standalone make files: add -o DIR, or --emit python to see them")
-    if maps and out is None:
-        raise click.UsageError("--maps writes files beside the generated ones: add -o DIR")
+    shows_files = out is not None or emit in ("python", "both") or "emit" in print_after
+    asked_to_print = context.get_parameter_source("emit") is not ParameterSource.DEFAULT
+    unseen = (program and not shows_files and "lower" not in print_after) or (standalone and not shows_files)
+    _refuse(
+        {
+            "-o writes files and prints nothing: leave out -o, or --emit": out is not None and asked_to_print,
+            "--program and --standalone make files: add -o DIR, or --emit python to see them": unseen,
+            "--maps writes files beside the generated ones: add -o DIR": maps and out is None,
+            "--watch needs a file to look at, not standard input": watching and workflow == "-",
+        }
+    )
     if watching:
         from .tools.shared.watch import watch_command, workflow_state
 
-        if workflow == "-":
-            raise click.UsageError("--watch needs a file to look at, not standard input")
         watch_command(context, lambda: workflow_state(Path(workflow), nodes), workflow)
-    code = out is not None or emit in ("python", "both") or "emit" in print_after or program or standalone
     options = Options(
         nodes_file=nodes,
         out=out,
-        code=code,
+        code=shows_files or program,
         program=program,
         standalone=standalone,
         maps=maps,
@@ -318,6 +323,13 @@ class _Changes:
         if before is not None and (text := difference(before, (stage, data))):
             click.echo(text, err=True)
         self._before = (stage, data)
+
+
+def _refuse(ignored: Mapping[str, bool]) -> None:
+    """Raise the first of the messages that is true: an option that would change nothing is never ignored."""
+    for message, is_true in ignored.items():
+        if is_true:
+            raise click.UsageError(message)
 
 
 def _write(files: Any, folder: Path, workflow: str) -> list[Path]:

@@ -117,6 +117,8 @@ def is_map(file: Path) -> bool:
 
 
 def _is_left_over(folder: Path, name: str) -> bool:
+    if (folder / name).is_dir() and not (folder / name).is_symlink():
+        return False  # the only folder that is written is that of the runtime
     if name.endswith(".py") or name == REQUIREMENTS:
         return header_in(folder / name) is not None
     if name.endswith(LEFT_OVER):

@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from helpers.shapes import missing_shapes
@@ -327,6 +327,16 @@ def test_results_never_replace_the_items(here: Path) -> None:
     os.link("in.jsonl", "also.jsonl")
     with pytest.raises(StreamError, match="the results would replace the items"):
         run("threads", {"results": {"file": "also.jsonl"}})
+    assert Path("in.jsonl").read_text() == '{"x": 1}\n'
+
+
+@pytest.mark.parametrize("path", ["out/../in.jsonl", "./in.jsonl", "out/../*.jsonl", "sub/in.jsonl", "sub/*.jsonl"])
+def test_results_never_replace_the_items_by_another_name(here: Path, path: str) -> None:
+    """A folder of the path may be missing until it is made for the results."""
+    items([1])
+    Path("sub").symlink_to(".")
+    with pytest.raises(StreamError, match="the results would replace the items"):
+        run("in order", {"results": {"file": "${folder}"}}, folder=path)
     assert Path("in.jsonl").read_text() == '{"x": 1}\n'
 
 
@@ -785,6 +795,17 @@ class Starting(Node):  # type: ignore[misc]
             raise RuntimeError("once more")
 
 
+def start(*written: tuple[str, int], **batch: Any) -> dict[str, Any]:
+    """What becomes of items that start a workflow each: the name of its results file, at which attempt it succeeds."""
+    batch = {"items": [list(one) for one in written], "error_handling": "continue", **batch}
+    node = {"id": "start", "type": "test", "params": {"x": "${item}"}, "batch": batch}
+    Path("nodes.toml").write_text(f'test = "{__name__}:Starting"\n')
+    made = lower({"ir_version": "0.1.0", "nodes": [node], "edges": []}, nodes=Path("nodes.toml"))
+    store: dict[str, Any] = {}
+    made.load()["start"](Starting())._run(store)
+    return store["start"]  # type: ignore[no-any-return]
+
+
 @every_shape
 @pytest.mark.parametrize("parallel", [{}, {"parallel": True}], ids=["one by one", "at once"])
 def test_items_that_start_a_workflow_do_not_replace_each_other_s_results(
@@ -796,13 +817,7 @@ def test_items_that_start_a_workflow_do_not_replace_each_other_s_results(
     items([1, 2])
 
     def started(*written: tuple[str, int]) -> dict[str, Any]:
-        batch = {"items": [list(one) for one in written], "max_retries": 2, "error_handling": "continue", **parallel}
-        node = {"id": "start", "type": "test", "params": {"x": "${item}"}, "batch": batch}
-        Path("nodes.toml").write_text(f'test = "{__name__}:Starting"\n')
-        made = lower({"ir_version": "0.1.0", "nodes": [node], "edges": []}, nodes=Path("nodes.toml"))
-        store: dict[str, Any] = {}
-        made.load()["start"](Starting())._run(store)
-        return store["start"]  # type: ignore[no-any-return]
+        return start(*written, max_retries=2, **parallel)
 
     with running(Run("workflow.json")):
         assert started(("a", 1), ("b", 2))["error_count"] == 0
@@ -812,3 +827,68 @@ def test_items_that_start_a_workflow_do_not_replace_each_other_s_results(
     (error,) = outcome["errors"]
     assert "those of another item that has started this workflow, in a.jsonl" in error["error"] or parallel
     assert len(results("a.jsonl")) == 2
+
+
+class Resumed(NamedTuple):
+    """A run that goes on after one of which an item has failed."""
+
+    outcome: dict[str, Any]
+    begun: set[str]
+    """The items that were run, by the name of their results file."""
+    said: str
+
+
+def resumed(*written: tuple[str, int], after: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Resumed:
+    """A run of `written`, after one that left `a` and `b` with their results and `c` not, and then `after`."""
+    monkeypatch.setattr(Starting, "attempts", Counter())
+    items([1, 2])
+    with running(Run("workflow.json", resume=True)):
+        assert start(("a", 1), ("b", 1), ("c", 2))["error_count"] == 1
+    after()
+    before, said = Counter(Starting.attempts), list[str]()
+    again = Run("workflow.json", resume=True)
+    again.tell = said.append
+    with running(again):
+        outcome = start(*written)
+    return Resumed(outcome, set(Starting.attempts - before), "\n".join(said))
+
+
+ALL = (("a", 1), ("b", 1), ("c", 2))
+
+
+def test_a_resumed_run_uses_answers_whose_files_are_as_they_were_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = resumed(*ALL, after=lambda: None, monkeypatch=monkeypatch)
+    assert found.begun == {"c"} and found.outcome["success_count"] == 3 and "runs again" not in found.said
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        pytest.param(lambda: Path("a.jsonl").unlink(), "a.jsonl is gone", id="gone"),
+        pytest.param(lambda: items([7], "a.jsonl"), "a.jsonl has changed", id="changed"),
+    ],
+)
+def test_a_resumed_run_runs_items_again_whose_files_are_not(
+    after: Callable[[], object], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = resumed(*ALL, after=after, monkeypatch=monkeypatch)
+    assert found.begun == {"a", "c"} and found.outcome["success_count"] == 3
+    assert "start: what item [0] gave is not used, it runs again: " in found.said and why in found.said
+    assert [one["response"]["twice"] for one in results("a.jsonl")] == [2, 4]
+
+
+def test_a_resumed_run_does_not_replace_results_of_items_that_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = resumed(("a", 1), ("b", 1), ("a", 2), after=lambda: None, monkeypatch=monkeypatch)
+    (error,) = found.outcome["errors"]
+    assert "those of another item that has started this workflow" in error["error"] and error["index"] == 2
+
+
+def test_an_answer_of_a_resumed_run_is_as_good_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an older one does not hold, the newer one does."""
+    again = (("a", 1), ("b", 1), ("c", 9))
+    found = resumed(*again, after=lambda: Path("a.jsonl").unlink(), monkeypatch=monkeypatch)
+    assert found.begun == {"a", "c"} and found.outcome["error_count"] == 1
+    before = Counter(Starting.attempts)
+    with running(Run("workflow.json", resume=True)):
+        assert start(*again)["error_count"] == 1
+    assert set(Starting.attempts - before) == {"c"}

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from helpers.command import Result, Run
 
+from pflow_lower.generated_header import FOR_A_RUN, MARK
+
 GOLDEN = Path(__file__).parent.parent / "golden"
 WORKFLOW = {
     "ir_version": "0.1.0",
@@ -346,6 +348,23 @@ def test_in_ci_nothing_is_refreshed(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
 
 # --- Where it looks
+
+
+def test_what_a_run_has_written_for_itself_is_passed_by(run: Run) -> None:
+    """The advice was to lower the workflow from a file, for what nobody wants to commit."""
+    workflow("greet.json")
+    run("greet.json", "-o", "made")
+    run("greet.json", "-o", "dump/greet")
+    _, _, rest = Path("dump/greet/nodes.py").read_text().partition("# ruff")
+    Path("dump/greet/nodes.py").write_text(f"{MARK}{FOR_A_RUN}. Do not edit.\n#\n# ruff{rest}")
+    said = "passed by: dump/greet (written by a run, for PFLOW_LOWER_DUMP: no command makes it again)\n"
+    assert run("check") == Result(0, "1 folder checked: 1 up to date\n", said)
+    shown = run("check", "dump")
+    assert (shown.status, "PFL117" in shown.out, shown.err) == (2, True, said)
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'greet.json'\nout = 'dump/greet'\n")
+    assert run("check", "dump").status == 1, "a table says that it is to be something else"
+    assert run("check", "--update").status == 0
+    assert run("check") == Result(0, "2 folders checked: 2 up to date\n", "")
 
 
 def test_folders_of_tools_and_links_are_left_out(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.command import Run
+from helpers.command import Result, Run
 
 from pflow_lower.atomic_write import LEFT_OVER
 from pflow_lower.generated_folder import MAP
@@ -156,6 +157,229 @@ def test_an_unreadable_file_is_told_and_mended(run: Run) -> None:
     assert subprocess.run(again, capture_output=True, check=False).returncode == 0
     Path("out/nodes.py").chmod(0o644)
     assert run("check", ".").status == 0
+
+
+# --- What has lost its header, or its place
+
+
+TABLE = "[[lowerings]]\nworkflows = 'flows/*.json'\nout = 'gen/{name}'\nprogram = true\nstandalone = true\n"
+WHOLE_LOWERING = ["flows/wf.json", "-o", "gen/wf", "--program", "--standalone"]
+
+
+def git(*arguments: str) -> None:
+    named = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", *named, *arguments], check=True, capture_output=True)
+
+
+def lines_without(first: int) -> Callable[[Path], None]:
+    return lambda file: file.write_text("".join(file.read_text().splitlines(keepends=True)[first:]))
+
+
+def commented_out(file: Path) -> None:
+    file.write_text("".join(f"# {line}" for line in file.read_text().splitlines(keepends=True)))
+
+
+def as_full_folder(file: Path) -> None:
+    as_folder(file)
+    Path(file, "notes.txt").write_text("a person's\n")
+
+
+def as_link(to: str) -> Callable[[Path], None]:
+    def link(file: Path) -> None:
+        file.unlink()
+        Path("elsewhere.py").write_text("a person's\n")
+        file.symlink_to(to if os.path.isabs(to) else os.path.relpath(to, file.parent))
+
+    return link
+
+
+def as_a_persons(file: Path) -> None:
+    file.write_text("from my import things\n\n\ndef main() -> None:\n    things()\n")
+
+
+def taken_over(file: Path) -> None:
+    """Without its header, and with lines of a person's that nothing else has."""
+    lines_without(6)(file)
+    file.write_text(file.read_text() + "\n\ndef mine() -> str:\n    return 'by hand'\n")
+
+
+MENDED = {
+    "first line": lines_without(1),
+    "header": lines_without(6),
+    "commented out": commented_out,
+    "a blank line": lambda file: file.write_text("\n"),
+    "a link inside": as_link("elsewhere.py"),
+    "a link to the workflow": as_link("flows/wf.json"),
+}
+TOLD_FIRST = {
+    "a full folder": as_full_folder,
+    "a link out": as_link("/etc/hostname"),
+    "a person's": as_a_persons,
+    "taken over": taken_over,
+}
+
+
+def follow(run: Run, words: str, keep: str = "kept") -> None:
+    """Do what a finding or a summary says: move what is named first, then run the command."""
+    before, _, command = words.rpartition("pflow-lower ")
+    if before not in ("", "refresh with: "):
+        named = before.partition("move or delete ")[2].partition(", which --update does not replace; then: ")[0]
+        for number, name in enumerate(shlex.split(named.replace(" and ", " "))):
+            Path(name).rename(f"{keep}{number}")
+    assert run(*shlex.split(command)).status == 0, words
+
+
+def a_lowering(run: Run) -> dict[str, bytes]:
+    Path(".git").mkdir()
+    workflow("flows/wf.json")
+    Path("pflow-lower.toml").write_text(TABLE)
+    assert run("check", "--update").status == 0
+    return contents(Path("gen"))
+
+
+def said_in(shown: Result) -> list[str]:
+    """What to do, as each finding and the summary say it."""
+    found = [line.strip() for line in shown.out.splitlines() if "check --update" in line and line[0] not in "+-"]
+    assert len(found) >= 2, shown
+    return found
+
+
+@pytest.mark.parametrize("name", ["wf/nodes.py", "wf/flow.py", "wf/pflow_lower_runtime/batch.py"])
+@pytest.mark.parametrize("kind", MENDED)
+def test_a_generated_file_without_its_header_is_mended(run: Run, kind: str, name: str) -> None:
+    before = a_lowering(run)
+    commands: list[Callable[[str], object]] = [
+        lambda said: follow(run, said),
+        lambda _: run(*WHOLE_LOWERING),
+    ]
+    for command in commands:
+        MENDED[kind](Path("gen", name))
+        shown = run("check", "-q")
+        assert shown.status == 1 and "move or delete" not in shown.out
+        command(said_in(run("check"))[0])
+        assert contents(Path("gen")) == before and run("check").status == 0
+    assert json.loads(Path("flows/wf.json").read_text())["nodes"], "what a link leads to stays"
+
+
+@pytest.mark.parametrize("name", ["wf/nodes.py", "wf/flow.py", "wf/pflow_lower_runtime/batch.py"])
+@pytest.mark.parametrize("kind", TOLD_FIRST)
+@pytest.mark.parametrize("which", [0, -1], ids=["finding", "summary"])
+def test_what_is_not_replaced_is_named_before_the_command(run: Run, kind: str, name: str, which: int) -> None:
+    before = a_lowering(run)
+    TOLD_FIRST[kind](Path("gen", name))
+    Path("gen/wf/lowered.json").write_text("{}")  # another finding in the folder: its command would refuse, too
+    damaged = contents(Path("gen"))
+    assert run("check", "--update").status == 2
+    shown = run(*WHOLE_LOWERING)
+    assert shown.status == 2 and f"gen/{name}: error[PFL601]" in shown.err and "move or delete it" in shown.err
+    assert contents(Path("gen")) == damaged
+    shown = run("check")
+    assert shown.status == 1
+    said = said_in(shown)
+    assert len(set(said[:-1])) == 1 and f"move or delete gen/{name}, which" in said[0]
+    follow(run, said[which])
+    assert contents(Path("gen")) == before and run("check").status == 0
+    assert os.path.lexists("kept0")
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("gen/wf/pflow_lower_runtime", "file"),
+        ("gen/wf/pflow_lower_runtime", "link"),
+        ("gen/wf", "file"),
+        ("gen", "file"),
+    ],
+)
+def test_what_stands_where_a_folder_belongs_is_named(run: Run, place: str, target: str) -> None:
+    before = a_lowering(run)
+    shutil.rmtree(place)
+    Path("elsewhere").mkdir()
+    Path(place).write_text("a person's\n") if target == "file" else Path(place).symlink_to(Path("elsewhere").absolute())
+    shown = run("check", "flows/wf.json")
+    assert shown.status == 1
+    assert f"move or delete {place}, which" in said_in(shown)[0]
+    follow(run, said_in(shown)[0])
+    assert contents(Path("gen")) == before and run("check").status == 0
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_command_for_a_folder_that_is_gone_brings_it_back(
+    run: Run, listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "there is no such file or folder", it said to the command that it had named."""
+    before = a_lowering(run)
+    if not listed:
+        Path("pflow-lower.toml").unlink()
+        Path(".git").rmdir()
+        git("init", "-q", ".")
+        git("add", ".")
+    shutil.rmtree("gen")
+    said = said_in(run("check"))[-1]
+    follow(run, said)
+    assert contents(Path("gen")) == before and run("check").status == 0
+    shutil.rmtree("gen")
+    monkeypatch.chdir("flows")
+    assert run("check", "../gen/wf").status == (1 if listed else 2)
+    assert run("check", "../gen/other").status == 2
+
+
+def test_every_module_without_its_header_is_mended(run: Run) -> None:
+    before = a_lowering(run)
+    for name in before:
+        Path("gen", name).unlink() if name.endswith(".json") else lines_without(3)(Path("gen", name))
+    follow(run, said_in(run("check"))[-1])
+    assert contents(Path("gen")) == before and run("check").status == 0
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git has what would be overwritten")
+@pytest.mark.parametrize("change", ["workflow", "edit"])
+def test_lines_that_git_has_are_not_lost(run: Run, change: str) -> None:
+    a_lowering(run)
+    Path(".git").rmdir()
+    git("init", "-q", ".")
+    git("add", ".")
+    git("commit", "-qm", "x")
+    if change == "workflow":  # the lines of before are nowhere else
+        workflow("flows/wf.json", stdin="Good evening\n\n${item}\nand good night")
+    else:
+        taken_over(Path("gen/wf/nodes.py"))
+        assert "move or delete" in run("check").out
+        git("add", ".")
+    lines_without(6)(Path("gen/wf/nodes.py")) if change == "workflow" else None
+    follow(run, said_in(run("check"))[0])
+    assert run("check").status == 0 and not os.path.lexists("kept0")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git knows what the header said")
+@pytest.mark.parametrize("kind", [*MENDED, *TOLD_FIRST])
+def test_the_only_module_is_mended_where_git_knows_it(run: Run, kind: str) -> None:
+    workflow("flows/wf.json")
+    run("flows/wf.json", "-o", "gen/wf")
+    before = contents(Path("gen"))
+    git("init", "-q", ".")
+    git("add", "gen")
+    {**MENDED, **TOLD_FIRST}[kind](Path("gen/wf/nodes.py"))
+    follow(run, said_in(run("check"))[0])
+    assert contents(Path("gen")) == before and run("check").status == 0
+    assert os.path.lexists("kept0") == (kind in TOLD_FIRST)
+
+
+def test_a_folder_of_another_workflow_is_no_folder_to_update(run: Run) -> None:
+    workflow("one.json", "one")
+    workflow("two.json", "two")
+    run("one.json", "-o", "out")
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'two.json'\nout = 'out'\n")
+    shown = run("check")
+    assert shown.status == 1 and "choose another folder" in shown.out and "check --update" not in shown.out
+
+
+def test_a_folder_under_the_name_of_a_source_map_is_not_left_over(run: Run) -> None:
+    workflow("wf.json")
+    run("wf.json", "-o", "out")
+    Path("out/flow.py.map.json").mkdir()
+    Path("out/flow.py.map.json/mine.txt").touch()
+    assert run("check").status == 0
 
 
 # --- Whatever a folder is called

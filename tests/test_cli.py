@@ -214,6 +214,35 @@ def test_wrong_usage(run: Run, arguments: list[str], word: str) -> None:
     assert word in shown.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        *((["-o", "out", "--emit", form], "leave out -o, or --emit") for form in ("ir", "python", "both", "graph")),
+        *(
+            ([flag, *more], "add -o DIR, or --emit python")
+            for flag in ("--program", "--standalone")
+            for more in ([], ["--emit", "graph"], ["--print-after", "load"], ["--print-changed"])
+        ),
+        *(
+            (["--standalone", *more], "add -o DIR, or --emit python")
+            for more in (["--print-after", "lower"], ["--program", "--print-after", "lower"])
+        ),
+        (["--maps", "--emit", "both"], "add -o DIR"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_option_is_never_ignored(run: Run, tmp_path: Path, arguments: list[str], said: str) -> None:
+    shown = run("small.json", *arguments)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert said in shown.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_to_be_shown_on_the_way_is_shown_of_a_program(run: Run) -> None:
+    for flags in (["-o", "out", "--print-after", "load"], ["--print-after", "lower"], ["--emit", "both"]):
+        assert run("small.json", "--program", *flags).returncode == 0
+
+
 # --- Writing files
 
 

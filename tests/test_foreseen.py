@@ -14,6 +14,7 @@ from pflow_lower.analyse.references import check_references
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from pflow_lower.load.load import load
 from pflow_lower.tools.lint.table import lint
+from pflow_lower.tools.plan.run import plan
 from pflow_lower.validate.validate import validate
 
 
@@ -181,6 +182,20 @@ def test_a_variable_of_the_shell(name: str) -> None:
     assert outside.help == ""
 
 
+@pytest.mark.parametrize("inside", ["BEFORE%%<*", "BEFORE:-x", "BEFORE:1:2", "BEFORE/a/b", "BEFORE[@]", "BEFORE^^"])
+def test_a_variable_that_the_shell_is_to_change(inside: str) -> None:
+    template = f"echo ${{{inside}}}"
+    command = {"id": "a", "type": "shell", "params": {"command": template, "stdin": template}}
+    within, outside = findings({"nodes": [command]}, "PFL302")
+    assert within.help == f"{outside.help}\nthe shell's variable is $BEFORE, or $${{{inside}}}"
+
+
+@pytest.mark.parametrize("inside", ["", " BEFORE", "a.0", "x ?? 'y'", "x??'y'"])
+def test_what_is_no_variable_of_the_shell(inside: str) -> None:
+    (found,) = findings({"nodes": [{"id": "a", "type": "shell", "params": {"command": f"${{{inside}}}"}}]}, "PFL302")
+    assert "shell" not in found.help
+
+
 @pytest.mark.parametrize("typed", [["chek"], ["chekc", "."], ["lnit", "x.json"], ["Plan"]])
 def test_a_mistyped_command(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
@@ -268,6 +283,87 @@ def test_an_edge_that_is_never_taken(kind: str, batch: bool, action: str, said: 
     found = [one.render() for one in lower(ir).diagnostics if one.code == "PFL328"]
     assert bool(found) == bool(said)
     assert all(said in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "said", "help"),
+    [
+        (
+            ["a>b", "a>c"],
+            "edges[0]",
+            "and `b` never runs: the later one to `c` (edges[1]) replaces it",
+            "remove one of them; for both to run, lead the later one from `b` to `c`",
+        ),
+        (["a>b", "a>c!default"], "edges[0]", "and `b` never runs", "from `b` to `c`"),
+        (["a>b!default", "c>b", "a>c"], "edges[0]", "is never taken: the later one to `c`", "remove one of them"),
+        (["a>b", "b>c", "a>b"], "edges[0]", "is never taken: the same one in edges[2] replaces", "remove one of them"),
+        (["a>b!error", "a>c!error"], "edges[0]", "`b` never runs", "from `b` to `c`"),
+        (["b>c", "a>b", "a>c"], "edges[1]", "`b` never runs", "remove one of them"),
+    ],
+)
+def test_an_edge_that_a_later_one_replaces(written: list[str], where: str, said: str, help: str) -> None:
+    data = {"nodes": nodes("a", "b", "c"), "edges": edges(*written)}
+    (found,) = findings(data, "PFL")
+    assert (found.code, found.severity, found.where) == ("PFL328", Severity.WARNING, where)
+    assert said in found.message and found.help.endswith(help)
+
+
+def test_what_an_edge_says_that_two_others_replace() -> None:
+    data = {"nodes": nodes("a", "b", "c", "d"), "edges": edges("a>b", "a>c", "a>d")}
+    found = findings(data, "PFL")
+    assert [(one.where, "(edges[2])" in one.message) for one in found] == [("edges[0]", True), ("edges[1]", True)]
+
+
+def test_a_replaced_edge_where_something_else_is_wrong() -> None:
+    """What never runs is not known then."""
+    found = findings({"nodes": nodes("a", "b", "c"), "edges": edges("a>b", "a>c", "c>a", "b>gone")}, "PFL328")
+    assert [finding.where for finding in found] == ["edges[0]"] and "never runs" not in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "said", "help"),
+    [
+        ("shell", [], ", and a run fails after `a`: ", 'leave "action" out'),
+        ("shell", ["a>c"], ", and `b` never runs: ", "remove it"),
+        ("shell", ["a>c", "c>b"], "never taken: ", "remove it"),
+        ("mine", [], ", and `b` never runs: ", 'leave "action" out'),
+        ("code", ["a>b!go"], "never taken: ", 'leave "action" out'),
+    ],
+)
+def test_an_edge_with_an_empty_action(kind: str, more: list[str], said: str, help: str) -> None:
+    params = {"code": "next: str = 'go'", "inputs": {}} if kind == "code" else {"command": "date"}
+    first = {"id": "a", "type": kind, "params": params}
+    written = [{"from": "a", "to": "b", "action": ""}, *edges(*more)]
+    then = nodes("b", "c") if more[:1] == ["a>c"] else nodes("b")
+    said_of_all = lower({"nodes": [first, *then], "edges": written}).diagnostics
+    (found,) = (one for one in said_of_all if one.code in ("PFL323", "PFL328"))
+    assert (found.code, found.where) == ("PFL328", "edges[0].action")
+    assert said in found.message and found.help.startswith(help)
+
+
+@pytest.mark.parametrize(
+    ("written", "ran"),
+    [
+        ([("a", "b", {}), ("a", "c", {})], "ac"),
+        ([("a", "b", {"action": "default"}), ("a", "c", {})], "ac"),
+        ([("a", "b", {}), ("a", "b", {})], "ab"),
+        ([("a", "b", {"action": ""}), ("a", "c", {})], "ac"),
+        ([("a", "b", {"action": ""})], None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Overwriting successor")
+def test_pflow_takes_the_edges_that_are_said_to_count(written: list[Any], ran: str | None) -> None:
+    pytest.importorskip("pflow")
+    from pflow.execution.result import RunnerConfig
+    from pflow.execution.runner import WorkflowRunner
+
+    written = [{"from": first, "to": then, **more} for first, then, more in written]
+    ir = {"ir_version": "0.1.0", "nodes": nodes("a", "b", "c"), "edges": written}
+    result = WorkflowRunner().run(ir, {}, RunnerConfig(trace_enabled=False, cache_enabled=False))
+    assert result.success == (ran is not None)
+    if ran is not None:
+        assert "".join(name for name in "abc" if name in result.shared_after) == ran
+        assert {node.path for node in plan(ir).nodes if node.calls.high.value} == set(ran)
 
 
 def test_every_edge_is_looked_at() -> None:

@@ -21,6 +21,8 @@ from pflow_lower import pipeline
 from pflow_lower.cli import cli
 from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.explanations import fenced
+from pflow_lower.node_types.declared_type import outer_type
+from pflow_lower.node_types.user_table import TYPES
 from pflow_lower.options import Options
 from pflow_lower.tools.guide.topics import FOLDER, topics
 
@@ -119,6 +121,14 @@ def test_markdown_and_json_are_the_same() -> None:
     assert [(node["id"], node["params"], node.get("batch")) for node in one["nodes"]] == [
         (node["id"], node["params"], node.get("batch")) for node in two["nodes"]
     ]
+
+
+def test_the_types_of_a_parameter_are_those_that_a_table_takes() -> None:
+    text = (FOLDER / "node-types.md").read_text(encoding="utf-8")
+    listed, _, more = text.partition("`params` declares the type of a parameter: ")[2].partition(". What a list")
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(TYPES)
+    for declared in re.findall(r"\(`([^`]*)`\)", more.partition(". As in")[0]):
+        assert {outer_type(member).strip() for member in declared.split("|")} <= set(TYPES)
 
 
 def test_what_workflows_give_is_what_the_guide_says(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def test_nothing_there_is_said(run: Run, folder: Path) -> None:
         done = run("journal", *command)
         assert done.status == 1 and not done.out.strip("[]\n") and "no journal" in done.err
     assert run("journal", "clear").status == 2
-    assert run("journal", "clear", "--all", "flow.pflow.md").status == 2
+    both, neither = run("journal", "clear", "--all", "flow.pflow.md"), run("journal", "clear")
+    assert (both.status, "name journals, or say --all, not both" in both.err) == (2, True)
+    assert (neither.status, "name the journals to clear, or say --all" in neither.err) == (2, True)
 
 
 def test_list_and_show(run: Run, folder: Path) -> None:

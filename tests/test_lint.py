@@ -58,6 +58,7 @@ ON_EXAMPLES = {
     "continue-on-error": ["PFL513 ping.params.command"],
     "declared-outputs": ["PFL513 count.params.command"],
     "durable-keys": ["PFL507 classify.batch.max_retries"],
+    "edges-that-are-replaced": ["PFL328 edges[0]", "PFL328 edges[3]"],
     "error-edge": ["PFL513 scan.params.command"],
     "escaped-references": ["PFL501 explain.batch"],  # $${...} is text
     "issue-classifier": ["PFL514 classify.batch.max_retries"],

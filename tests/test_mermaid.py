@@ -54,7 +54,16 @@ def test_no_text_becomes_mermaid(document: dict[str, Any]) -> None:
     lines = before_and_after(document, document).split("\n")
     for line in lines:
         assert LINE.fullmatch(line), line
-    assert sum(line.lstrip()[:1] in "ab" and " -->" in line for line in lines) == 2 * len(document["edges"])
+    drawn = {(edge["from"], edge.get("action", "default")) for edge in document["edges"]}
+    assert sum(line.lstrip()[:1] in "ab" and " -->" in line for line in lines) == 2 * len(drawn)
+
+
+def test_a_replaced_edge_is_not_drawn() -> None:
+    nodes = [{"id": name, "type": "shell"} for name in "abc"]
+    written = [("a", "b", {}), ("a", "b", {"action": ""}), ("a", "c", {"action": "default"})]
+    document = {"nodes": nodes, "edges": [{"from": first, "to": then, **more} for first, then, more in written]}
+    drawn = [line.strip() for line in before_and_after(document, document).split("\n") if " -->" in line]
+    assert drawn[:2] == ['b0 -->|"#34;#34;"| b1', "b0 --> b2"]
 
 
 @pytest.mark.parametrize("case", ["issue-classifier", "error-edge", "hostile-strings"])

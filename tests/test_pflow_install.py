@@ -22,6 +22,7 @@ pytest.importorskip("pflow")
 from helpers.pflow_sessions import FLOWS, Commands, compare
 
 import pflow_lower.pflow
+from pflow_lower.generated_header import header_of, is_dumped
 
 REPORT = "report.pflow.md"
 
@@ -514,6 +515,7 @@ def test_the_dump_keeps_workflows_apart(step: None, tmp_path: Path, monkeypatch:
     for word in ("one", "two"):
         assert run(batch({"command": f"echo {word} ${{item}}"})).success
     texts = [file.read_text() for file in sorted(dump.glob("workflow*/nodes.py"))]
+    assert all(is_dumped(header_of(text) or "") for text in texts), "so that check tells them from what is committed"
     assert [word in text for word, text in zip(("one", "two"), texts, strict=True)] == [True, True]
 
 

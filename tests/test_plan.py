@@ -176,7 +176,9 @@ def test_samples_of_another_number() -> None:
     ("edges", "skipped", "never"),
     [
         ("a-b b-c c-d", "", ""),
-        ("a-b a-c b-d c-d", "bc", ""),
+        ("a-b a-c b-d c-d", "b", "b"),  # the later edge of a replaces the one before
+        ("a-b:error b-d c-d a-c:error", "bcd", "b"),
+        ("a-b a-b b-c c-d", "", ""),
         ("a-b a-c:error b-d c-d", "bc", ""),
         ("a-b:error a-c:other b-d c-d", "bcd", ""),  # neither action: the run ends with a
         ("a-b b-c c-b:again c-d", "", ""),

@@ -224,6 +224,15 @@ def test_a_flow_that_is_called_has_the_inputs_that_a_command_line_would_give_it(
     ]  # fmt: skip
 
 
+def test_of_two_edges_for_one_action_the_last_counts(project: Path) -> None:
+    """As in pflow: `tests/test_foreseen.py` asks it. And PocketFlow has nothing to warn of."""
+    nodes = [{"id": name, "type": "nodes:Shout", "params": {"say": name}} for name in ("first", "never", "last")]
+    edges = [{"from": "first", "to": "never"}, {"from": "first", "to": "last", "action": "default"}]
+    gen = lower({"ir_version": "0.1.0", "nodes": nodes, "edges": edges}, project, "gen")
+    ended = run("-W", "error::UserWarning", gen, cwd=project)
+    assert outputs(ended).keys() == {"last"} and "Overwriting" not in ended.stderr
+
+
 def test_an_asynchronous_flow_that_is_called_has_its_defaults(project: Path) -> None:
     ir = json.loads(json.dumps(ASYNC))
     ir["inputs"] = {"word": {"type": "string", "required": False, "default": "x"}}

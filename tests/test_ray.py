@@ -886,3 +886,113 @@ def test_items_that_start_a_workflow_run_there_and_one_that_left_something_out_r
     assert ended.returncode == 0, ended.stderr + ended.stdout
     said = json.loads(ended.stdout)["result"]["said"]
     assert [[found["stdout"] for found in one["out"]] for one in said] == [["10", "20"], ["20", "40"]]
+
+
+WRITING = """# Child
+
+## Inputs
+
+### name
+
+A name.
+
+- type: string
+
+## Steps
+
+### x
+
+X.
+
+- type: shell
+
+```yaml batch
+items: [1, 2]
+as: m
+results:
+  file: ${name}.jsonl
+```
+
+```shell command
+echo ${name} >> LEDGER; sleep 0.3; echo ${m}
+```
+"""
+WRITERS = """# Parent
+
+## Steps
+
+### each
+
+Each.
+
+- type: workflow
+- workflow: ./child.pflow.md
+- inputs:
+    name: ${it}
+
+```yaml batch
+items: NAMES
+as: it
+parallel: true
+max_concurrent: 3
+resume: true
+error_handling: continue
+```
+
+### last
+
+Last.
+
+- type: shell
+
+```shell command
+test -e DOOR
+```
+
+## Outputs
+
+### errors
+
+Those of the items.
+
+- source: ${each.errors}
+"""
+
+
+class Writers:
+    """A workflow whose items start one each, which writes results into a file of the item's name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.door, self.ledger = folder, folder / "door", folder / "ledger"
+        self.files = [folder / f"{name}.jsonl" for name in "abc"]
+        (folder / "child.pflow.md").write_text(WRITING.replace("LEDGER", str(self.ledger)))
+
+    def run(self, *names: str) -> str:
+        text = WRITERS.replace("DOOR", str(self.door)).replace("NAMES", json.dumps(names))
+        (self.folder / "parent.pflow.md").write_text(text)
+        env = {**os.environ, "HOME": str(self.folder), STATE_VARIABLE: str(self.folder / "state")}
+        command = [sys.executable, "-m", "pflow_lower", "run", "--on", "ray", "parent.pflow.md"]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, cwd=self.folder)
+        return done.stdout + done.stderr
+
+    def calls(self) -> Counter[str]:
+        return Counter(self.ledger.read_text().split())
+
+
+def test_items_replace_each_other_s_results_on_no_worker(tmp_path: Path) -> None:
+    """Each worker knows only of its own items."""
+    pytest.importorskip("pflow")
+    writers = Writers(tmp_path)
+    writers.door.touch()
+    assert "would replace those of another item that has started this workflow" in writers.run("a", "b", "a")
+
+
+def test_an_item_whose_results_have_gone_runs_again(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    writers = Writers(tmp_path)
+    writers.run("a", "b", "c")
+    writers.files[1].unlink()
+    writers.door.touch()
+    assert "b.jsonl is gone" in writers.run("a", "b", "c")
+    assert writers.calls() == Counter(a=2, b=4, c=2)
+    assert [len(file.read_text().splitlines()) for file in writers.files] == [2, 2, 2]

@@ -87,6 +87,8 @@ def test_an_item_may_be_null_and_an_empty_file_has_none(tmp_path: Path) -> None:
         ("a.csv", b"a,b\n1,2\n3\n", r"a\.csv:3: the row has fewer values"),
         ("a.csv", b"a,b\n1,2,3\n", r"a\.csv:2: the row has more values"),
         ("a.csv", b"a,a\n1,2\n", "two columns have the same name"),
+        ("a.csv", b'a,b\n1,2\n3,"four\n5,6\n7,8\n', r"a\.csv:3: the row that begins here .* ends inside of .quotes"),
+        ("a.csv", b'a,b\n1,2\n3,"4" inch\n', r"a\.csv:3: the row that begins here .* after the closing quote"),
         ("a.txt", b"", r"is called \.jsonl, \.csv or \.parquet"),
     ],
 )
@@ -96,6 +98,14 @@ def test_what_is_wrong_with_items_is_said_with_its_place(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(StreamError, match=message):
         list(read_items(tmp_path / name))
+
+
+def test_a_cell_may_be_as_long_as_those_that_are_written(tmp_path: Path) -> None:
+    written = results_file(tmp_path / "a.csv")
+    written.write({"x": "long, " * 50_000})
+    written.close()
+    (row,) = read_items(tmp_path / "a.csv")
+    assert row["x"] == "long, " * 50_000
 
 
 def test_a_file_that_is_not_there_is_an_error_before_the_first_item(tmp_path: Path) -> None:

@@ -33,6 +33,45 @@ def lines(node: dict[str, Any], **more: Any) -> list[str]:
     return [finding.render().removeprefix("<data>: ") for finding in found(workflow(node, **more))]
 
 
+@pytest.mark.parametrize(
+    ("declared", "default", "expected"),
+    [
+        ("number", "soon", 'must be a number, as the input is declared, not "soon"'),
+        ("number", "5", 'must be a number, as the input is declared, not "5"'),
+        ("number", True, "not true"),
+        ("integer", 1.5, "must be a whole number, as the input is declared, not 1.5"),
+        ("boolean", "soon", "must be true or false"),
+        ("array", {}, "must be a list, as the input is declared, not an object"),
+        ("object", [1], "must be an object, as the input is declared, not a list"),
+        ("string", 3, "must be a string, as the input is declared, not 3"),
+        ("number", 5, None),
+        ("number", None, None),
+        ("integer", 2.0, None),
+        ("string", "", None),
+        ("any", 3, None),
+        (None, 3, None),
+    ],
+)
+def test_a_default_of_another_type(declared: str | None, default: Any, expected: str | None) -> None:
+    spec = {"default": default} if declared is None else {"type": declared, "default": default}
+    said = found(workflow({}, inputs={"wait": spec}))
+    assert [(one.code, one.severity, one.where) for one in said] == (
+        [("PFL220", Severity.WARNING, "inputs.wait.default")] if expected else []
+    )
+    assert all(expected in one.message for one in said if expected)
+
+
+@pytest.mark.parametrize(("default", "declare"), [("soon", "string"), (True, "boolean"), ([], "array"), ({}, "object")])
+def test_what_to_do_about_such_a_default(default: Any, declare: str) -> None:
+    (said,) = found(workflow({}, inputs={"wait": {"type": "number", "default": default}}))
+    assert said.help == f'write a number, or declare the input as "{declare}"'
+
+
+def test_no_default_is_compared_with_a_type_that_there_is_not() -> None:
+    said = found(workflow({}, inputs={"wait": {"type": "float", "default": "soon"}}))
+    assert [one.code for one in said] == ["PFL204"]
+
+
 ITEMS = 'must be a reference such as "${node.list}", or a list with at least one item, not'
 
 

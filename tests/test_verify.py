@@ -13,8 +13,8 @@ import pflow_lower
 from pflow_lower import pipeline
 from pflow_lower.emit.verify import verify_files, verify_program
 from pflow_lower.ir import tree
+from pflow_lower.ir.edges import Edge
 from pflow_lower.ir.lowered import Level, LoweredIR, LoweredOutput
-from pflow_lower.ir.workflow import Edge
 from pflow_lower.lowering.verify_ir import InvalidOutput, verify_lowered
 from pflow_lower.options import Options
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from pflow_lower.cli import cli, run
 from pflow_lower.diagnostics.diagnostic import Diagnostic, Position, Severity
 from pflow_lower.tools.view.explore import explore
+from pflow_lower.tools.view.graph import graph_of
 from pflow_lower.tools.view.labels import labels
 from pflow_lower.tools.view.layout import HEIGHT, WIDTH, lay_out
 from pflow_lower.tools.view.page import render
@@ -331,6 +332,14 @@ def test_the_extent_of_a_value_in_markdown_is_its_lines() -> None:
         assert extent is not None
         assert lines[extent[0] - 1].startswith(first), place
         assert lines[extent[1] - 1].startswith(last), place
+
+
+def test_the_graph_has_the_edges_that_count() -> None:
+    nodes = [{"id": name, "type": "shell"} for name in "abc"]
+    written = [{"from": "a", "to": "b"}, {"from": "a", "to": "c"}, {"from": "a", "to": "b", "action": ""}, {"from": 1}]
+    graph = graph_of({"nodes": nodes, "edges": written}, [])
+    assert graph is not None
+    assert [(curve.start, curve.end, curve.word) for curve in graph.curves] == [(0, 2, ""), (0, 1, '""')]
 
 
 EDGES = st.integers(1, 12).flatmap(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import CONSTANTS
-from ..ir.workflow import Edge, SourceIR, SourceNode
+from ..ir.workflow import SourceIR, SourceNode
 from .node_order import Order
 
 
@@ -43,11 +43,11 @@ def check_cycle(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None
     if not cycle:
         return
     closing = (cycle[-1], cycle[0])
-    index = next(i for i, edge in enumerate(ir.edges) if edge == Edge(*closing))
+    back = next(edge for edge in ir.edges if (edge.source, edge.target) == closing and edge.action is None)
     shown = cycle if len(cycle) <= 8 else (*cycle[:7], "...")
     message = f"the edges go round in a circle: {' -> '.join((*shown, cycle[0]))}"
     help = 'remove this edge, or give it an "action" so that it is not always taken'
-    report.error("PFL305", ("edges", index), message, help=help)
+    report.error("PFL305", back.path, message, help=help)
 
 
 def check_unused(ir: SourceIR, report: DiagnosticCollector, nodes: Collection[str], used: Collection[str]) -> None:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..ir.report import DiagnosticCollector, nearest
+from ..ir.edges import taken
+from ..ir.report import DiagnosticCollector
 from ..ir.template import Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .known_outputs import known_type
 from .node_order import Order
-from .pflow_interfaces import Interfaces
 from .reachability import Reachability, ways_of
 
 _KINDS = {
@@ -28,12 +28,18 @@ _MOST = 20
 
 
 def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None:
-    """Warn of nodes that no way leads to from the first one; of several that follow each other, at the first."""
+    """Warn of nodes that no way leads to from the first one; of several that follow each other, at the first.
+
+    Where an edge leads to them that is never taken, that is said of the edge.
+    """
     ways = ways_of(ir, order)
     if ways is None or all(ways.runs_at_all(node.id) for node in ir.nodes):
         return
     led_to = {edge.target for edge in ir.edges}
     reported: set[str] = set()
+    for edge in set(ir.edges).difference(taken(ir.edges)):
+        if ways.runs_at_all(edge.source):
+            ways.walk(edge.target, reported)
     ways_in = tuple(_ways_in(ir, ways))
     lost = []
     for node in sorted(ir.nodes, key=lambda node: (node.id in led_to, node.number)):
@@ -83,25 +89,6 @@ def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, S
             declared = operand.root in ir.inputs and not operand.path
             help = f'declare the input "{operand.root}" as "array"' if declared else "refer to a list"
             report.warn("PFL324", path, message, text=f"${{{operand.raw}}}", help=help)
-
-
-def check_actions(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
-    """Warn of edges for an action that the node before them never gives."""
-    nodes = {node.id: node for node in ir.nodes}
-    goes_on = {edge.source for edge in ir.edges if edge.name == "default"}
-    for index, edge in enumerate(ir.edges):
-        node = nodes.get(edge.source)
-        if node is None or edge.name == "default" or edge.name.startswith("error") or node.approval:
-            continue
-        known = interfaces.of(node.type)
-        if node.batch is None and (known is None or known.chooses_action):
-            continue
-        what = "a batch" if node.batch is not None else f"the type {node.type}"
-        fails = "" if edge.source in goes_on else f", and a run fails after `{edge.source}`"
-        message = f"this edge is never taken{fails}: {what} gives no action {json.dumps(edge.name, ensure_ascii=False)}"
-        near = nearest(edge.name, ("default", "error"))
-        help = f'did you mean "{near}"?' if near else 'it gives "default", or "error" where it fails'
-        report.warn("PFL328", ("edges", index, "action"), message, help=help)
 
 
 def missing_in_items(node: SourceNode, reference: Reference, then: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..ir.edges import Edge
 from ..ir.workflow import SourceIR
 
 
@@ -24,13 +26,16 @@ class Order(NamedTuple):
         return self.position[first] < self.position[then] or self.position[first] <= self.reaches.get(then, -1)
 
 
-def order(ir: SourceIR) -> Order:
-    """The order of the nodes: an edge counts if it goes forward in the document or has no action."""
+def order(ir: SourceIR, edges: Iterable[Edge] | None = None) -> Order:
+    """The order of the nodes: an edge counts if it goes forward in the document or has no action.
+
+    `edges` are all that are written, unless others are given: pflow refuses a workflow for one that no run takes, too.
+    """
     place = {node.id: node.number for node in ir.nodes}
     after: dict[str, list[str]] = {node: [] for node in place}
     waiting = dict.fromkeys(place, 0)
     back: list[tuple[str, str]] = []
-    for edge in ir.edges:
+    for edge in ir.edges if edges is None else edges:
         first, then = edge.source, edge.target
         if first not in place or then not in place:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+from ..ir.edges import followers, taken, walk
 from ..ir.workflow import SourceIR
 from .node_order import Order, order
 
@@ -12,13 +13,10 @@ class Reachability:
     """What the edges of a workflow say of its nodes. Failures that end a run are left out."""
 
     def __init__(self, ir: SourceIR) -> None:
-        self._after: dict[str, list[str]] = {node.id: [] for node in ir.nodes}
-        goes_on: set[str] = set()
-        for edge in ir.edges:
-            self._after[edge.source].append(edge.target)
-            if edge.name == "default":
-                goes_on.add(edge.source)
-        self._order = order(ir)
+        edges = taken(ir.edges)
+        self._after: dict[str, list[str]] = {node.id: [] for node in ir.nodes} | followers(edges)
+        goes_on = {edge.source for edge in edges if edge.name == "default"}
+        self._order = order(ir, edges)
         self._goes_on = goes_on
         self._start = ir.start
         self._reached: set[str] = set()
@@ -75,12 +73,7 @@ class Reachability:
 
     def walk(self, start: str, seen: set[str]) -> None:
         """Add `start` to `seen`, and every node that the edges lead to from there."""
-        todo = [start]
-        while todo:
-            name = todo.pop()
-            if name not in seen:
-                seen.add(name)
-                todo.extend(self._after[name])
+        walk(self._after, start, seen)
 
 
 def ways_of(ir: SourceIR, order: Order) -> Reachability | None:

@@ -22,7 +22,8 @@ from .batch_name_references import check_batch_name
 from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
-from .foreseen import check_actions, check_items, check_unreachable, missing_in_items
+from .edges_never_taken import check_edges
+from .foreseen import check_items, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .item_names import check_item_names
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
@@ -31,7 +32,7 @@ from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .reference_findings import ReferenceUse
 from .results_files import check_results_files
-from .sentences import names_nothing
+from .sentences import names_nothing, shells_variable
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
 
@@ -97,7 +98,7 @@ class _Checker:
         check_results_files(self.ir, self.report, self.order, self.children)
         check_items(self.ir, self.report, self.nodes)
         check_item_names(self.ir, self.report)
-        check_actions(self.ir, self.report, self.interfaces)
+        check_edges(self.ir, self.report, self.order, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it
             check_unused(self.ir, self.report, self.nodes, used)
 
@@ -140,8 +141,7 @@ class _Checker:
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
-        if site.path[2:] == ("params", "command") and node.type == "shell" and not reference.path:
-            shell = f"the shell's variable is ${root}, or $${{{root}}}"
+        if not reference.path and (shell := shells_variable(site, root, root)):
             help = f"{help}\n{shell}" if help else shell
         return use.error("PFL301", names_nothing(reference), help)
 

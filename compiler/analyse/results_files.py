@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..ir.batch_spec import one_spelling
+from ..ir.edges import taken
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import is_dynamic
@@ -66,6 +67,7 @@ def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order,
     if ways is None:
         return
     place = {name: number for number, name in enumerate(ways.order())}
+    edges = taken(ir.edges)
     earlier: dict[str, list[tuple[_Results, set[str]]]] = {}
     for node in sorted((node for node in ir.nodes if node.id in place), key=lambda node: place[node.id]):
         for one in written[node.id]:
@@ -73,7 +75,7 @@ def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order,
             if (first := next(filter(one.meets, rivals), None)) is not None:
                 _refuse(ir, report, one, first)
         then: set[str] = set()
-        for edge in ir.edges if written[node.id] else ():
+        for edge in edges if written[node.id] else ():
             if edge.source == node.id and edge.name == "default":
                 ways.walk(edge.target, then)
         for one in written[node.id]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from ..ir.report import DiagnosticCollector
+from .sentences import shells_variable
 from .template_sites import SiteKind, TemplateSite
 
 OPERATORS = frozenset("><=!+*/%")
 """What stands in a `${...}` that is meant to compute something."""
+
+_EXPANSION = re.compile(r"\$\{(?P<inside>(?P<name>[A-Za-z_]\w*)(?:[-+=?:%#/^,]|\[[@*]\]).*)\}", re.ASCII | re.DOTALL)
+"""A variable with what the shell is to do with it: `${HOME:-/root}`, `${file%%.*}`."""
 
 
 def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
@@ -19,7 +25,11 @@ def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
         return True
     for issue in template.issues:
         shown = issue.raw if len(issue.raw) <= 60 else issue.raw[:57] + "..."
-        report.error("PFL302", site.path, f"{shown} is not a reference", text=issue.raw, help=_help(issue.raw))
+        help = _help(issue.raw)
+        if (variable := _EXPANSION.fullmatch(issue.raw)) and "??" not in issue.raw:
+            shell = shells_variable(site, variable["name"], variable["inside"])
+            help = f"{help}\n{shell}" if shell else help
+        report.error("PFL302", site.path, f"{shown} is not a reference", text=issue.raw, help=help)
     return bool(template.issues)
 
 

@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "PFL217": "prompt cache misused",
     "PFL218": "name with characters that pflow refuses",
     "PFL219": "batch keys that do not go together",
+    "PFL220": "default of another type than its input",
     # analyse: references
     "PFL301": "reference to nothing",
     "PFL302": "malformed template",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..generated_names import PROGRAM, REQUIREMENTS
+from ..ir.edges import followers, taken, walk
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
@@ -223,10 +224,16 @@ def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
         entries = tuple(PyEntry(name, output(found, store)) for name, found in lowered.outputs)
         shown: PyExpr = PyCall("all_found", (PyDict(entries, Origin(("outputs",), "output")),))
     else:
-        left = {edge.source for edge in lowered.edges}
-        last = (step.id for step in lowered.steps if step.id not in left)
-        shown = PyDict(tuple(PyEntry(step, _or_none(step)) for step in last))
+        shown = PyDict(tuple(PyEntry(step, _or_none(step)) for step in _ends(lowered)))
     return lay_out(shown, 1, "return "), functions(shown)
+
+
+def _ends(lowered: LoweredIR) -> Iterable[str]:
+    """The steps that a run comes to and that lead nowhere."""
+    after = followers(taken(lowered.edges))
+    reached: set[str] = set()
+    walk(after, lowered.start, reached)
+    return (step.id for step in lowered.steps if step.id in reached and step.id not in after)
 
 
 def _or_none(step: str) -> PyExpr:
@@ -235,10 +242,10 @@ def _or_none(step: str) -> PyExpr:
 
 
 def _edges(lowered: LoweredIR, variables: Mapping[str, str]) -> Iterable[str]:
-    for number, edge in enumerate(lowered.edges):
+    for edge in lowered.edges:
         start, end = variables[edge.source], variables[edge.target]
         arguments = (PyName(end),) if edge.name == "default" else (PyName(end), PyLiteral(edge.name))
-        yield marked(lay_out(PyCall(f"{start}.next", arguments), 1), Origin(("edges", number), "edge"))
+        yield marked(lay_out(PyCall(f"{start}.next", arguments), 1), Origin(edge.path, "edge"))
 
 
 def _inputs(lowered: LoweredIR) -> PyExpr:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from .batch_spec import BatchSpec
 from .document import NoPositions, Positions
+from .edges import Edge
 from .paths import Path
 from .tree import Choice, Lookup, Value
-from .workflow import Edge, Retry
+from .workflow import Retry
 
 MODULE = "nodes"
 """The module that holds the generated classes."""
@@ -170,6 +171,7 @@ class LoweredIR(NamedTuple):
     batches: tuple[LoweredBatch, ...]
     steps: tuple[LoweredStep, ...]
     edges: tuple[Edge, ...]
+    """Those that the steps of a run have."""
     start: str
     """The id of the step that runs first."""
     inputs: Mapping[str, Mapping[str, Any]]

@@ -14,24 +14,11 @@ from typing import Any, NamedTuple
 from ..diagnostics.diagnostic import Position
 from .batch_spec import BatchSpec
 from .document import Document
+from .edges import Edge, edges_of
 from .paths import Path
 
 NODE_KEYS = ("type", "purpose", "batch", "loop", "retry", "approval", "cache", "prompt_cache", "prewarm")
 """The keys of a node besides its `id` and its `params`."""
-
-
-class Edge(NamedTuple):
-    """From one node to the next, for one of its actions."""
-
-    source: str
-    target: str
-    action: str | None = None
-    """The action as written; None leaves the default one."""
-
-    @property
-    def name(self) -> str:
-        """The action that it is taken for."""
-        return "default" if self.action is None else self.action
 
 
 class Retry(NamedTuple):
@@ -196,8 +183,8 @@ class SourceIR(NamedTuple):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges, in the order of the document."""
-        return tuple(Edge(edge["from"], edge["to"], edge.get("action")) for edge in self.data.get("edges") or ())
+        """The edges as they are written, in the order of the document; see `kept` and `taken` for those that count."""
+        return edges_of(self.data)
 
     @property
     def start_node(self) -> str | None:

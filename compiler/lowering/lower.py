@@ -28,6 +28,7 @@ from ..analyse.invariance import ITEM_NAME, Bindings
 from ..diagnostics.diagnostic import Diagnostic
 from ..ir import tree
 from ..ir.batch_spec import BatchSpec
+from ..ir.edges import kept
 from ..ir.lowered import MODULE, Capture, Level, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.report import DiagnosticCollector
 from ..ir.template import templates
@@ -74,7 +75,7 @@ def lower(ir: SourceIR, facts: Facts) -> tuple[LoweredIR, list[Diagnostic]]:
         document=_without_lines(document),
         batches=batches,
         steps=tuple(_step(node, facts.types.get(node.type), by_number.get(node.number)) for node in ir.nodes),
-        edges=ir.edges,
+        edges=kept(ir.edges),
         start=ir.start,
         inputs=ir.inputs,
         outputs=tuple(_outputs(ir)),

@@ -13,6 +13,7 @@ from ..analyse.analyse import Facts, batch_facts
 from ..emit.emit import SourceHeader, emit
 from ..emit.marks import plain_files
 from ..emit.verify import verify_files
+from ..generated_header import DUMP, FOR_A_RUN
 from ..ir.batch_spec import BatchSpec
 from ..ir.document import Document
 from ..ir.lowered import Budget
@@ -22,9 +23,6 @@ from ..node_types.lookup import NodeType, TypeSource
 from ..node_types.run_tables import budgets_for, ray_options_for
 from ..validate.validate import source_of
 from .messages import say
-
-DUMP = "PFLOW_LOWER_DUMP"
-"""The environment variable that names a folder for the generated files."""
 
 _KEPT = 64  # workflows whose classes are kept: a sub-workflow is compiled anew for every item that runs it
 
@@ -117,7 +115,7 @@ def _make(
     ]
     lowered, _ = lowering.lower(source, Facts(tuple(batches)))
     verify_lowered(lowered)
-    files = plain_files(emit(lowered, SourceHeader(source="", command="")))
+    files = plain_files(emit(lowered, SourceHeader(source="", command="", made=FOR_A_RUN)))
     verify_files(lowered, files)
     return _Made(files, output.load_classes(lowered, files))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .below import hear_of_batches_below, why_not_as_left
 from .data_types import Result
 from .fingerprints import as_json, fingerprint
 from .inner import shaped
 from .journal import Journal
+from .journal_file import WARNED, WRITTEN
 from .missing import ParameterError
 from .run import cost_of
 from .tally import kinds_of
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 _OF_THE_ITEM = frozenset(("item", "original_index"))
 _OF_A_NAMED_ITEM = _OF_THE_ITEM | {"key"}
 # What a result has besides the outputs of its node.
-
-_WARNED = "__warned__"
-"""Beside the outputs of a journalled item: the kinds of warning that its node gave."""
 
 
 class Memory(Protocol):
@@ -45,32 +43,6 @@ class Noted(NamedTuple):
     cost: float | None
 
 
-class Flag:
-    """Whether a batch below a call has ended with items that failed or never ran."""
-
-    def __init__(self, above: Flag | None) -> None:
-        """`above` is that of the call which the call's own batch belongs to."""
-        self.is_up = False
-        self._above = above
-
-    def put_up(self) -> None:
-        """Items were left out: so they were for every call above."""
-        flag: Flag | None = self
-        while flag is not None:
-            flag.is_up = True
-            flag = flag._above
-
-
-leaving_out: ContextVar[Flag | None] = ContextVar("leaving_out", default=None)
-"""The flag of the call that runs here."""
-
-
-def put_flag_on(call: Call) -> None:
-    """Have batches that the node of `call` starts say if they leave items out."""
-    call.leaves_out = Flag(call.batch.leaves_out)
-    leaving_out.set(call.leaves_out)
-
-
 class Asked(BaseException):
     """Raised in the place of a call of the inner node, where only its parameters are wanted."""
 
@@ -89,6 +61,7 @@ class Answers:
         """Whether items run where this batch's `run_inner` is not: what they give is all that is known of an answer."""
         self.not_json = 0
         """How many answers could not be journalled, since JSON cannot hold them."""
+        self._has_said_why = False
 
     def restored(self, call: Call, params: dict[str, Any]) -> dict[str, Any] | None:
         """The outputs that an earlier run has left for `call`; None if it must be run.
@@ -108,18 +81,30 @@ class Answers:
                 return None
             raise
         call.asked = asked
-        put_flag_on(call)
+        hear_of_batches_below(call)
         if call.attempt > 1:
             return None  # what was there was not good enough
-        outputs = None
-        if self.journal is not None and (answer := self.journal.find(asked)) is not None:
-            outputs = answer.result
-        elif self.memory is not None:
+        outputs = self._journalled(call, asked)
+        if outputs is None and self.memory is not None:
             outputs = self.memory.find(call, asked)
         if outputs is not None:
+            outputs.pop(WRITTEN, None)
             call.restored = True
-            call.warned = outputs.pop(_WARNED, None)
+            call.warned = outputs.pop(WARNED, None)
         return outputs
+
+    def _journalled(self, call: Call, asked: bytes) -> dict[str, Any] | None:
+        """The first answer in the journal that still holds. Raises: JournalError."""
+        why = ""
+        while self.journal is not None and (answer := self.journal.find(asked)) is not None:
+            found = why_not_as_left(call, answer.result.get(WRITTEN, ()))
+            if not found:
+                return answer.result
+            why = why or found
+        if why and not self._has_said_why:
+            self._has_said_why = True
+            call.batch.tell(f"{call.batch.node_id}: what item [{call.index}] gave is not used, it runs again: {why}")
+        return None
 
     def restored_here(self, node: Any, call: Call) -> dict[str, Any] | None:
         """`restored` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
@@ -159,7 +144,9 @@ class Answers:
         if call.store is not None and (warnings := call.store.get("__warnings__")):
             warned = kinds_of(warnings)
         if warned:
-            outputs[_WARNED] = warned
+            outputs[WARNED] = warned
+        if call.below is not None and call.below.written:
+            outputs[WRITTEN] = [written.as_json() for written in call.below.written.values()]
         try:
             text = as_json(outputs)
         except ValueError:

@@ -14,10 +14,11 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from .batch_outcomes import BatchOutcomes
+from .below import written_by
 from .call import Call
 from .controls import controls_of
 from .item_names import check_names, one_name
-from .results_places import Writer, items_around
+from .results_places import Writer
 from .run import RESUME_VARIABLE, Run, current_run
 from .settings import tolerated_of
 from .stream_files import StreamError
@@ -133,19 +134,8 @@ class Batch(BatchOutcomes):
 
     def _keep_results_of_others(self, results: ResultsFile) -> None:
         """Raises: StreamError, if others' results of this run are there: somebody may still read them."""
-        if self.run is None:
-            return
-        other = self.run.results_places.taken_by(results.path, Writer(self.node_id, items_around.get()))
-        if other is not None and other.node_id == self.node_id:
-            raise StreamError(
-                f"{self.node_id}: the results would replace those of another item that has started this workflow, in "
-                f"{results.path}; put an input into the path that each item gives another value"
-            )
-        if other is not None:
-            raise StreamError(
-                f"{self.node_id}: the results would replace those of '{other.node_id}' in {results.path}; "
-                "give each batch a results file of its own"
-            )
+        if self.run is not None:
+            self.run.results_places.claim(results.path, Writer(self.node_id, self.items_around))
 
     def _total_for_a_share(self) -> int | None:
         """How many items there are. Those of a file are counted where a share of them may fail: without their number
@@ -195,6 +185,8 @@ class Batch(BatchOutcomes):
                     reading.close()
             if writer is not None:
                 writer.close()
+                if self.below is not None and self.results_file is not None:
+                    self.below.write(written_by(self, self.results_file))
         except BaseException:  # noted, and raised again
             ended_well = False
             raise

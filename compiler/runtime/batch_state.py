@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
-from .answers import leaving_out
+from .below import below_call
 from .call import Call, Given
 from .controls import Controls
 from .data_types import Results, Shared
@@ -13,6 +13,7 @@ from .loops import run_blocking
 from .missing import Missing, ParameterError
 from .pace import Pacer
 from .result_writers import ResultsWriter
+from .results_places import items_around
 from .run import Run
 from .settings import BatchSettings, file_of
 from .stopping import Stoppable
@@ -42,8 +43,10 @@ class BatchState(Stoppable):
         results: ResultsFile | None = None,
     ) -> None:
         super().__init__()
-        self.leaves_out = leaving_out.get()
-        """The flag of the call that the batch is started by."""
+        self.below = below_call.get()
+        """Where the call that the batch is started by hears of it; None if nobody wants to."""
+        self.items_around = items_around.get()
+        """The items whose nodes have started the workflow that the batch is in."""
         self.node_id = node.node_id
         self.alias = node.alias
         self.aliases = node.aliases

@@ -12,6 +12,7 @@ from .value_text import short
 if TYPE_CHECKING:
     from .answers import Noted
     from .batch import Batch
+    from .below import Below
 
 
 class Given(SimpleNamespace):
@@ -40,7 +41,7 @@ class Call:
     progress_events: Any = ()  # likewise: what the item's own progress reported, to be shown later
     is_asked_only = False  # whether its parameters are made only to look for them in the journal
     throttles = 0  # how often a server told its calls to wait
-    leaves_out: Any = None  # the flag that a batch puts up which its node has started, and which left items out
+    below: Below | None = None  # what batches say that run in the workflow which its node starts
     asked: bytes | None = None  # the fingerprint of the journalled call of the inner node
     is_no_answer = False  # whether what it gave is not for another run: `exec_fallback` answered, say, not the node
     answers: tuple[Noted, ...] = ()  # what the inner node has given, to be journalled if the item ends well
@@ -75,7 +76,7 @@ class Call:
     @property
     def gave_an_answer(self) -> bool:
         """Whether what it gave is good for another run: not if a batch that its node has started left items out."""
-        return not (self.is_no_answer or (self.leaves_out is not None and self.leaves_out.is_up))
+        return not (self.is_no_answer or (self.below is not None and self.below.left_items_out))
 
     @property
     def key(self) -> str | None:

@@ -28,7 +28,7 @@ def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:
 
 def _started(inner: Any, call: Call, view: MutableMapping[str, Any]) -> Any:
     """The action of pflow's node that runs a workflow, whose batches know of the item."""
-    token = items_around.set((*items_around.get(), (call.batch.node_id, call.index)))
+    token = items_around.set((*call.batch.items_around, (call.batch.node_id, call.index)))
     try:
         return inner._run(view)
     finally:

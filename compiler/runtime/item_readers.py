@@ -10,6 +10,9 @@ from typing import Any
 
 from .stream_files import ROWS, StreamError, pyarrow_parquet, said_of
 
+_LONGEST_CELL = 2**31 - 1
+"""Characters; the most that the csv module takes on every platform."""
+
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a number that JSON has")
@@ -38,19 +41,32 @@ def json_lines(path: Path) -> Iterator[tuple[Any]]:
 
 def csv_rows(path: Path) -> Iterator[tuple[Any]]:
     """An object a row, all values text. Raises: StreamError."""
+    # Python's limit of 131,072 characters is for all of a process; what we write ourselves may have longer cells.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     with said_of(path, "read"), open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(file, strict=True)  # or a quote that nothing closes swallows the rows after it
+        begun = 1
         try:
             names = reader.fieldnames or []
             if len(set(names)) != len(names):
                 raise StreamError(f"{path}:1: two columns have the same name")
+            begun = reader.line_num + 1
             for row in reader:
                 if None in row or None in row.values():
                     more = "more" if None in row else "fewer"
                     raise StreamError(f"{path}:{reader.line_num}: the row has {more} values than the header has names")
                 yield (row,)
+                begun = reader.line_num + 1
         except csv.Error as error:
-            raise StreamError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+            raise StreamError(f"{path}:{begun}: the row that begins here is not CSV: {_why(error)}") from None
+
+
+def _why(error: csv.Error) -> str:
+    if "unexpected end" in str(error):
+        return 'the file ends inside of "quotes"; was it cut off, or is one quote too many?'
+    if "expected after" in str(error):
+        return 'text comes after the closing quote of a value; a quote inside of "quotes" is doubled'
+    return str(error)
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[Any]]:

@@ -34,6 +34,13 @@ CREATE TABLE answer (
 """
 
 
+WARNED = "__warned__"
+"""Beside the outputs in `result`: the kinds of warning that the item's node gave."""
+
+WRITTEN = "__written__"
+"""Likewise: the files of results that batches below the item have written, each a `WrittenBelow`."""
+
+
 class JournalError(Exception):
     """The journal cannot be used; the message says which file, why, and what to do."""
 
@@ -149,7 +156,10 @@ def read_rows(path: Path) -> Iterator[Row]:
         for asked, node, key, seconds, cost, text, checksum in db.execute(query):
             if digest(asked, node, key, seconds, cost, text) != checksum:
                 raise sqlite3.DatabaseError(f"an answer of {node} is damaged")
-            yield Row(node, key, seconds, cost, json.loads(text))
+            result = json.loads(text)
+            for beside in (WARNED, WRITTEN):
+                result.pop(beside, None)
+            yield Row(node, key, seconds, cost, result)
 
 
 def delete(path: Path) -> None:

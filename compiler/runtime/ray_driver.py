@@ -16,6 +16,7 @@ from typing import Any
 
 from .attempts import fail
 from .batch import Batch
+from .below import Below, keep_from_others
 from .call import Call
 from .data_types import Result
 from .inner import shaped
@@ -26,6 +27,7 @@ from .ray_cluster import NotForRay, connect, deaths, task_of
 from .ray_pacer import Places, RemotePacer
 from .ray_pickles import Outcome, Usual, pickled_items, shipped
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
+from .stream_files import StreamError
 from .turns import SLOT_INTERVAL
 
 MOST_DEATHS = 3
@@ -265,6 +267,8 @@ class Driver:
         call = self._asked.pop(outcome.at, None) or Call(self._batch, outcome.at, item)
         call.error, call.exception, call.seconds = outcome.error, outcome.exception, outcome.seconds
         call.attempt, call.noted, call.is_no_answer = outcome.attempt, outcome.noted, outcome.is_no_answer
+        if outcome.left_items_out or outcome.written:
+            outcome = self._heard(call, outcome)
         if outcome.result is not None:
             call.result = _completed(call, outcome.result)
         if outcome.warnings:
@@ -274,6 +278,20 @@ class Driver:
             self._resolve_here(call, call.exception)
             outcome = outcome._replace(result=call.result)
         self._finish(call, call.result if call.error is None or outcome.result is not None else None)
+
+    def _heard(self, call: Call, outcome: Outcome) -> Outcome:
+        """`outcome`, once it is known here what batches below the item have come to: it may be none."""
+        below = call.below = Below(call)
+        if outcome.left_items_out:
+            below.leave_items_out()
+        for written in outcome.written:
+            below.write(written)
+        try:  # each worker knows only of its own items
+            keep_from_others(call, outcome.written)
+        except StreamError as error:
+            fail(call, error)
+            return outcome._replace(result=None)
+        return outcome
 
     def _resolve_here(self, call: Call, error: ParameterError) -> None:
         """What the engine, which stays here, says of a parameter without a value; or what it makes of it, here."""

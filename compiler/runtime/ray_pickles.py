@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .answers import has_own_exec
+from .below import WrittenBelow
 from .data_types import Result
 from .missing import Missing
 from .ray_cluster import NotForRay, ray_itself
@@ -46,6 +47,10 @@ class Outcome(NamedTuple):
     """`Call.noted`."""
     is_no_answer: bool = False
     """`Call.is_no_answer`."""
+    left_items_out: bool = False
+    """`Below.left_items_out` of the call."""
+    written: tuple[WrittenBelow, ...] = ()
+    """What was written below it."""
 
 
 USUAL = 3
@@ -148,12 +153,15 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         if call.batch.has_keys:
             del result["key"]
     warned = call.store and call.store.get("__warnings__")
-    if call.error is None and call.attempt == 1 and not warned and call.noted is None and call.gave_an_answer:
+    left_items_out = call.below is not None and call.below.left_items_out
+    written = () if call.below is None else tuple(call.below.written.values())
+    is_usual = not (warned or written or call.noted is not None or not call.gave_an_answer)
+    if call.error is None and call.attempt == 1 and is_usual:
         return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
     has_entered = call.entered == call.attempt
-    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, not call.gave_an_answer
-    return call.index, result, call.seconds, *seldom
+    seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, call.is_no_answer
+    return call.index, result, call.seconds, *seldom, left_items_out, written
 
 
 def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:

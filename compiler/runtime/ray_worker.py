@@ -16,9 +16,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .answers import put_flag_on
 from .attempts import attempt, attempt_async, fail
 from .batch import Batch
+from .below import hear_of_batches_below
 from .call import Call
 from .controls import controls_of
 from .data_types import Result
@@ -160,8 +160,8 @@ class _Outcomes:
         if work.shipped.notes_answers:
             _note_answers(own)
         batch, context, copy_inner, run = work.batch, work.context, work.copy_inner, work.attempts
-        if work.shipped.is_journalled:
-            run = _flagged(run)
+        if work.shipped.is_journalled or batch.starts_workflows:
+            run = _hearing(run)
         keep, now = self.ready.append, time.monotonic
         for index, item in items:
             if batch.is_closed or (now() > work.asks_at and not work.may_go_on()):
@@ -183,14 +183,14 @@ class _Outcomes:
                 return
 
 
-def _flagged(run: Callable[[Any, Call], Result | None]) -> Callable[[Any, Call], Result | None]:
-    """`run`, with a flag that a batch puts up which the item's node starts, and which leaves items out."""
+def _hearing(run: Callable[[Any, Call], Result | None]) -> Callable[[Any, Call], Result | None]:
+    """`run`, while batches that the item's node starts say what they come to."""
 
-    def flagged(own: Any, call: Call) -> Result | None:
-        put_flag_on(call)
+    def hearing(own: Any, call: Call) -> Result | None:
+        hear_of_batches_below(call)
         return run(own, call)
 
-    return flagged
+    return hearing
 
 
 def _note_answers(own: Any) -> None:

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from .stream_files import StreamError
+
 items_around: ContextVar[tuple[tuple[str, int], ...]] = ContextVar("items_around", default=())
 """The items whose nodes have started the workflow that runs here, from the outermost one: the batch and the index."""
 
@@ -30,7 +32,7 @@ class ResultsPlaces:
 
     def taken_by(self, path: str, writer: Writer) -> Writer | None:
         """Who else has written what `path` stands for, one file or with a star many; if nobody has, `writer` does."""
-        folder, name = os.path.split(os.path.realpath(os.path.expanduser(path)))
+        folder, name = os.path.split(real_path(path))
         with self._lock:
             names, stars = self._folders.setdefault(folder, {}), self._with_star.setdefault(folder, [])
             for other in names if "*" in name else stars:
@@ -40,6 +42,26 @@ class ResultsPlaces:
                 stars.append(name)
             owner = names.setdefault(name, writer)
         return None if owner == writer else owner
+
+    def claim(self, path: str, writer: Writer) -> None:
+        """Let nobody but `writer` write there. Raises: StreamError, if others have: somebody may still read that."""
+        other = self.taken_by(path, writer)
+        if other is None:
+            return
+        if other.node_id == writer.node_id:
+            raise StreamError(
+                f"{writer.node_id}: the results would replace those of another item that has started this workflow, in "
+                f"{path}; put an input into the path that each item gives another value"
+            )
+        raise StreamError(
+            f"{writer.node_id}: the results would replace those of '{other.node_id}' in {path}; "
+            "give each batch a results file of its own"
+        )
+
+
+def real_path(path: str) -> str:
+    """The one name of what `path` stands for; a star in it stays."""
+    return os.path.realpath(os.path.expanduser(path))
 
 
 def _meet(one: str, two: str) -> bool:

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,10 @@ class ResultsFile:
         """One of many files."""
         return Path(self.path.replace("*", f"{number:05}")).expanduser()
 
+    def all_files(self) -> list[Path]:
+        """Those that are there when the batch is over."""
+        return [self.manifest, *self.files] if is_many(self.path) else [Path(self.path).expanduser()]
+
     @property
     def manifest(self) -> Path:
         """What says how many results are in which of many files."""
@@ -122,10 +127,13 @@ def is_many(path: Any) -> bool:
 
 def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
     """Whether the results would replace the file that the items are read from."""
+    # By their real names first: a folder of the path may be missing, and is made before anything is written.
+    folder, name = os.path.split(os.path.realpath(os.path.expanduser(results.path)))
+    read = [os.path.realpath(file) for file in items.files()]
     if is_many(results.path):
-        return any(file.match(str(Path(results.path).expanduser())) for file in items.files())
-    two = Path(results.path).expanduser()
-    return two.exists() and any(file.samefile(two) for file in items.files())
+        return any(os.path.dirname(file) == folder and fnmatchcase(os.path.basename(file), name) for file in read)
+    two = os.path.join(folder, name)
+    return two in read or (os.path.exists(two) and any(os.path.samefile(file, two) for file in read))
 
 
 def read_items(path: Path) -> Iterator[Any]:

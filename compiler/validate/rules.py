@@ -13,10 +13,11 @@ from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.batch_spec import ErrorHandling, one_spelling
-from ..ir.report import DiagnosticCollector, quoted
+from ..ir.report import DiagnosticCollector, quoted, shown
 from ..ir.template import CONSTANTS
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
+from .schema_errors import KINDS
 
 RESERVED_IDS = {"end": "routes end there", "__end__": "routes end there"}
 MAX_LOOP = 100
@@ -30,6 +31,7 @@ def check_rules(ir: SourceIR, report: DiagnosticCollector) -> None:
     _ids(ir, report)
     _edges(ir, report)
     _names(ir, report)
+    _defaults(ir, report)
     for node in ir.nodes:
         _check_batch_inside_params(node, report)
         _combinations(ir, node, report)
@@ -85,6 +87,20 @@ def _names(ir: SourceIR, report: DiagnosticCollector) -> None:
         for name in flagged[1:]:
             message = f'only one {what}, and "{flagged[0]}" is it'
             report.error(code, (group, name, flag), message, help=f'remove "{flag}" from one of them')
+
+
+def _defaults(ir: SourceIR, report: DiagnosticCollector) -> None:
+    from jsonschema import Draft7Validator
+
+    is_type = Draft7Validator({}).is_type
+    for name, spec in (ir.data.get("inputs") or {}).items():
+        default, declared = spec.get("default"), spec.get("type")
+        if default is None or declared not in KINDS or is_type(default, declared):
+            continue
+        other = next(kind for kind in KINDS if is_type(default, kind))
+        help = f'write {KINDS[declared]}, or declare the input as "{other}"'
+        message = f"must be {KINDS[declared]}, as the input is declared, not {shown(default)}"
+        report.warn("PFL220", ("inputs", name, "default"), message, help=help)
 
 
 def _flag(spec: object, flag: str) -> bool:

@@ -17,7 +17,7 @@ from ..node_types.declared_type import JSON_TYPES
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
-_KINDS = {
+KINDS = {
     "string": "a string",
     "number": "a number",
     "integer": "a whole number",
@@ -25,6 +25,7 @@ _KINDS = {
     "array": "a list",
     "object": "an object",
 }
+"""What values are, by the type of JSON Schema."""
 _ITEMS = 'a reference such as "${node.list}", or a list with at least one item'
 _FILES = (".jsonl", ".csv", ".parquet")
 _PATTERNS = {  # the last step of a path, and what its pattern asks for
@@ -75,7 +76,7 @@ def _additional(error: ValidationError, path: Path, report: DiagnosticCollector)
 
 
 def _type(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
-    wanted = _KINDS[str(error.validator_value)]
+    wanted = KINDS[str(error.validator_value)]
     help = ""
     if path[-1:] == ("batch",) and isinstance(error.instance, str):
         help = 'write it out: {"items": ...}'
@@ -152,7 +153,7 @@ def _any_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     if plain.get("type") != "integer" or isinstance(error.instance, bool) or not isinstance(error.instance, int):
         guess = nearest(error.instance, map(str, more["enum"])) if isinstance(error.instance, str) else None
         help = f'did you mean "{guess}"?' if guess else "without quotes" if _is_number(error.instance) else ""
-        wanted = f"{_KINDS[plain['type']]} or {also}"
+        wanted = f"{KINDS[plain['type']]} or {also}"
         report.error("PFL203", path, f"must be {wanted}, not {_found(error.instance)}", help=help)
     else:
         wanted = f"between {plain['minimum']} and {plain['maximum']}"

@@ -13,6 +13,8 @@ import time
 from typing import Any
 
 from ...runtime import Batch, Call
+from ...runtime.below import why_not_as_left
+from ...runtime.journal_file import WRITTEN
 from ...runtime.started_workflow import WORKFLOW_FILE
 from ...runtime.tally import Repeats
 
@@ -48,7 +50,7 @@ class ItemMemory:
             outputs = json.loads(kept["json"])
         except (KeyError, TypeError, ValueError):
             return None  # not of ours
-        if not isinstance(outputs, dict):
+        if not isinstance(outputs, dict) or why_not_as_left(call, outputs.get(WRITTEN, ())):
             return None
         self._keys.pop(call.index, None)
         self.ages[call.index] = (key, time.time() - created)

@@ -66,9 +66,8 @@ def check(
     if form == "text" and not quiet:
         _summarise(outcomes, paths or (Path(),), bool(problems))
     if form == "text":
-        for folder in passed_by:
-            name = printable(str(folder))
-            click.echo(f"passed by: {name} (part of an installed program: its workflow is not there)", err=True)
+        for folder, why in passed_by:
+            click.echo(f"passed by: {printable(str(folder))} ({why})", err=True)
     failed = bool(problems) or any(outcome.failed or outcome.cannot_run for outcome in outcomes)
     raise SystemExit(exit_status(found=any(outcome.drifted for outcome in outcomes), failed=failed))
 
@@ -101,8 +100,13 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
         command = f"pflow-lower lint --portable {_arguments(changed)}"
         click.echo(f"note: {len(changed)} {have} that plain pflow refuses: {command}", err=True)
     stale = [outcome for outcome in drifted if any(finding.code != "PFL614" for finding in outcome.findings)]
+    stale = [outcome for outcome in stale if outcome.can_be_refreshed]
     if stale:
-        click.echo(f"refresh with: {_command(stale, paths)}")
+        from .compare import first_clear
+
+        in_the_way = [name for outcome in stale for name in outcome.in_the_way]
+        start = "to refresh, " if in_the_way else "refresh with: "
+        click.echo(f"{start}{first_clear(in_the_way, _command(stale, paths))}")
 
 
 def _count(number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from ... import pipeline, regular_files
 from ...atomic_write import LEFT_OVER
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ...generated_folder import MAP
+from ...in_the_way import Obstacle, in_the_way
 from ...ir.known_to_pflow import ours_in
 from ...node_types.project_file import shown_path
 from ...write import write
@@ -39,6 +40,10 @@ class Outcome(NamedTuple):
     """The files, and the folders that were empty then, that were removed."""
     is_portable: bool = True
     """Whether plain pflow knows every key of its batches."""
+    in_the_way: tuple[str, ...] = ()
+    """What has to be moved or deleted before `--update` can write, as arguments of a command."""
+    can_be_refreshed: bool = True
+    """Whether `--update` writes it, once nothing is in the way."""
     is_disputed: bool = False
     """Whether tables give the folder to several workflows, so that nobody knows what it should be."""
 
@@ -76,7 +81,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         for file in filter(None, (lowering.workflow, lowering.nodes_file)):
             if not regular_files.is_below(file, top):
                 message = f"{shown_path(file)}, which it is made from, is outside of the repository"
-                return outcome._replace(findings=(_finding("PFL615", lowering, "", message, help=regular_files.HELP),))
+                return outcome._replace(findings=(_finding("PFL615", lowering, "", message, regular_files.HELP),))
     try:
         compiled = pipeline.run(shown_path(lowering.workflow), lowering.options)
         files = compiled.files
@@ -88,19 +93,15 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         return outcome._replace(findings=(_unreadable(lowering, error),))
     batches = [node.data["batch"] for node in compiled.source.nodes if isinstance(node.data.get("batch"), dict)]
     outcome = outcome._replace(is_portable=not any(map(ours_in, batches)))
-    findings: list[Diagnostic] = []
-    differences = []
-    for path in sorted(files):
-        content, wanted = present[path], files[path].encode()
-        if content is None:
-            findings.append(_finding("PFL612", lowering, path, "this generated file is missing"))
-        elif isinstance(content, OSError):
-            message = f"this generated file cannot be read: {regular_files.reason(content)}"
-            findings.append(_finding("PFL611", lowering, path, message))
-        elif content != wanted:
-            findings.append(_stale(lowering, path, content, wanted))
-            if not path.endswith(MAP):  # numbers, which nobody reads
-                differences.append(unified(shown_path(lowering.folder / path), content, wanted))
+    stale = [path for path in sorted(files) if present[path] != files[path].encode()]
+    try:
+        found = in_the_way(files, lowering.folder, stale, source=lowering.workflow) if stale else []
+    except OSError as error:
+        return outcome._replace(findings=(_unreadable(lowering, error),))
+    outcome = _with_obstacles(outcome, found)
+    help = _remedy(lowering, outcome, found)
+    findings = [_drift(lowering, path, present[path], files[path].encode(), help) for path in stale]
+    differences = [_difference(lowering, path, present[path], files[path].encode()) for path in stale]
     # Files may differ only because a class is not here that was there when they were made.
     wrong = frozenset(("PFL331",) if findings and not update else ()) | (
         _CANNOT_RUN if lowering.program else frozenset()
@@ -109,7 +110,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         finding._replace(severity=Severity.ERROR) if finding.code in wrong else finding
         for finding in compiled.diagnostics
     ]
-    findings += [_finding("PFL613", lowering, path, _why_extra(path)) for path in extra]
+    findings += [_finding("PFL613", lowering, path, _why_extra(path), help) for path in extra]
     outcome = outcome._replace(findings=(*findings, *said), differences=tuple(text for text in differences if text))
     return _refresh(lowering, outcome, files, extra, said) if update and findings else outcome
 
@@ -149,16 +150,27 @@ def _why_extra(path: str) -> str:
     return "nothing generates this file any more"
 
 
-def _stale(lowering: Lowering, path: str, content: bytes, wanted: bytes) -> Diagnostic:
+def _drift(lowering: Lowering, path: str, content: bytes | OSError | None, wanted: bytes, help: str) -> Diagnostic:
+    if content is None:
+        return _finding("PFL612", lowering, path, "this generated file is missing", help)
+    if isinstance(content, OSError):
+        message = f"this generated file cannot be read: {regular_files.reason(content)}"
+        return _finding("PFL611", lowering, path, message, help)
     line = first_difference(content, wanted)
+    message = f"not what {shown_path(lowering.workflow)} is lowered to"
     if content.replace(b"\r\n", b"\n") == wanted:
         help = "keep git from changing them: in .gitattributes, give these files the attribute -text"
         message = "the line ends are not those that are generated"
-        return _finding("PFL611", lowering, path, message, Position(line, 1), help)
-    message = f"not what {shown_path(lowering.workflow)} is lowered to"
-    if path.endswith(MAP):
+    elif path.endswith(MAP):
         message = f"a source map whose lines are not those of {shown_path(lowering.workflow)}"
-    return _finding("PFL611", lowering, path, message, Position(line, 1))
+    return _finding("PFL611", lowering, path, message, help, Position(line, 1))
+
+
+def _difference(lowering: Lowering, path: str, content: bytes | OSError | None, wanted: bytes) -> str:
+    """A diff; "" where there is nothing that anybody would read: of a file that is not there, of a source map."""
+    if not isinstance(content, bytes) or path.endswith(MAP):
+        return ""
+    return unified(shown_path(lowering.folder / path), content, wanted)
 
 
 def _gone(lowering: Lowering) -> Diagnostic:
@@ -175,9 +187,8 @@ def _gone(lowering: Lowering) -> Diagnostic:
 
 
 def _finding(
-    code: str, lowering: Lowering, path: str, message: str, position: Position | None = None, help: str = ""
+    code: str, lowering: Lowering, path: str, message: str, help: str, position: Position | None = None
 ) -> Diagnostic:
-    help = help or f"pflow-lower check --update {as_argument(lowering.folder)}"
     return Diagnostic(
         code=code,
         severity=Severity.ERROR,
@@ -186,6 +197,25 @@ def _finding(
         position=position,
         help=help,
     )
+
+
+def _with_obstacles(outcome: Outcome, found: Sequence[Obstacle]) -> Outcome:
+    names = dict.fromkeys(as_argument(obstacle.path) for obstacle in found if not obstacle.instead)
+    return outcome._replace(in_the_way=tuple(names), can_be_refreshed=not any(obstacle.instead for obstacle in found))
+
+
+def _remedy(lowering: Lowering, outcome: Outcome, found: Sequence[Obstacle]) -> str:
+    """What brings the folder up to date: every word of it can be followed."""
+    for obstacle in found:
+        if obstacle.instead:
+            return f"--update does not write here: {shown_path(obstacle.path)}: {obstacle.message}\n{obstacle.instead}"
+    return first_clear(outcome.in_the_way, f"pflow-lower check --update {as_argument(lowering.folder)}")
+
+
+def first_clear(names: Iterable[str], command: str) -> str:
+    """`command`, after what is in its way has been moved or deleted."""
+    listed = " and ".join(names)
+    return f"move or delete {listed}, which --update does not replace; then: {command}" if listed else command
 
 
 def as_argument(folder: Path) -> str:

@@ -20,13 +20,22 @@ from .git_index import checked_in, deleted_modules
 from .remains import Remains, remains
 
 
+class PassedBy(NamedTuple):
+    """A folder of generated files that is not looked at."""
+
+    folder: Path
+    why: str
+
+
+_INSTALLED = "part of an installed program: its workflow is not there"
+
+
 class Found(NamedTuple):
     """What there is to check, sorted by folder, and what stands in the way."""
 
     lowerings: list[Lowering]
     problems: list[Diagnostic]
-    passed_by: list[Path] = []  # noqa: RUF012  never changed
-    """Folders of installed programs, which are not looked at."""
+    passed_by: list[PassedBy] = []  # noqa: RUF012  never changed
     disputed: frozenset[str] = frozenset()
     """The absolute paths of folders that tables give to several lowerings: none of them is the right one."""
 
@@ -40,7 +49,7 @@ def find(paths: Sequence[Path]) -> Found:
     """
     found: dict[str, Lowering] = {}
     problems: dict[Diagnostic, None] = {}
-    passed_by: dict[Path, None] = {}
+    passed_by: dict[PassedBy, None] = {}
     disputed: set[str] = set()
     for path in paths or (Path(),):
         lowerings, findings, passed, theirs = _at(path)
@@ -96,7 +105,7 @@ def _at(path: Path) -> Found:
         if path.is_dir():
             return _below(path)
         if not os.path.lexists(path):
-            return Found([], [_problem("PFL615", path, "there is no such file or folder")])
+            return _missing(path)
         if path.name in tables.TABLES:
             lowerings, findings = tables.read(path)
             return Found(lowerings, findings, disputed=_disputed(lowerings)[0])
@@ -109,9 +118,26 @@ def _at(path: Path) -> Found:
     if header is not None or GENERATED.fullmatch(path.name):
         found = _below(path.parent, deep=False)
         return found._replace(lowerings=[one for one in found.lowerings if _same(one.folder, path.parent)])
-    root = Path() if Path(os.path.abspath(path)).is_relative_to(Path.cwd()) else path.parent
-    found = _below(root)
-    return found._replace(lowerings=[one for one in found.lowerings if _same(path, one.workflow)])
+    return _of_path(path)
+
+
+def _of_path(path: Path) -> Found:
+    """What there is to check of a workflow; or in a folder in whose place something else stands."""
+    root = Path() if _is_below(path, Path()) else path.parent
+    return _about(path, _below(root))
+
+
+def _missing(path: Path) -> Found:
+    """What there is to check in a folder that is not there: a table lists it, or git knows it."""
+    inside = _is_below(path, Path())
+    root = Path() if inside else next(parent for parent in Path(os.path.abspath(path)).parents if parent.is_dir())
+    found = _about(path, _below(root, deep=inside))
+    return found if found.lowerings else Found([], [_problem("PFL615", path, "there is no such file or folder")])
+
+
+def _about(path: Path, found: Found) -> Found:
+    lowerings = [one for one in found.lowerings if _same(path, one.workflow) or _is_below(one.folder, path)]
+    return found._replace(lowerings=lowerings)
 
 
 def _below(root: Path, *, deep: bool = True) -> Found:
@@ -120,6 +146,7 @@ def _below(root: Path, *, deep: bool = True) -> Found:
     listed: list[Lowering] = []
     generated: dict[Path, Remains] = {}
     installed: dict[Path, Remains] = {}
+    dumped: list[PassedBy] = []
 
     def unreadable(error: OSError) -> None:
         message = f"cannot be read: {regular_files.reason(error)}"
@@ -138,7 +165,9 @@ def _below(root: Path, *, deep: bool = True) -> Found:
                 listed += lowerings
                 problems += findings
         found = remains(folder.path, folder.files | folder.folders)
-        if found != Remains():
+        if found.passed_by:
+            dumped.append(PassedBy(folder.path, found.passed_by))
+        elif found != Remains():
             (installed if folder.of_a_tool and _has_no_workflow(found) else generated)[folder.path] = found
         if not deep:
             break
@@ -149,11 +178,12 @@ def _below(root: Path, *, deep: bool = True) -> Found:
     known = {os.path.abspath(one.folder) for one in listed}
     left = [found for folder, found in generated.items() if os.path.abspath(folder) not in known]
     deleted = _deleted(root, {*known, *map(os.path.abspath, [*generated, *installed])}) if deep else ()
+    passed = [one for one in dumped if os.path.abspath(one.folder) not in known]
     disputed, clashes = _disputed([*every, *listed])
     return Found(
         [*listed, *(found.lowering for found in left if found.lowering is not None), *deleted],
         [*problems, *clashes, *(found.problem for found in left if found.problem is not None)],
-        [folder for folder in installed if folder not in known_to_git],
+        [*(PassedBy(folder, _INSTALLED) for folder in installed if folder not in known_to_git), *passed],
         disputed,
     )
 

@@ -1,19 +1,15 @@
-"""What git's index knows of a repository: what is checked in, whatever of it is on the disk.
-
-Nothing of the repository is run by this, and nothing is fetched for it.
-"""
+"""What git's index knows of a repository: what is checked in, whatever of it is on the disk."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...generated_folder import MODULE
 from ...generated_header import Header, header_of, read_header
+from ...git import ask
 
-_ENVIRONMENT = {"GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
 _NOT_ON_DISK = b"S "  # of a sparse checkout, which leaves the file out on purpose
 
 
@@ -33,7 +29,7 @@ def deleted_modules(root: Path) -> Iterator[tuple[Path, Header]]:
     for name in _listed(root, [os.path.abspath(root)]) if top is not None else ():
         file = os.path.join(top or "", name)
         if MODULE.fullmatch(os.path.basename(name)) and not os.path.lexists(file):
-            header = header_of(_git(root, "cat-file", "blob", f":{name}") or b"")
+            header = header_of(ask(root, "cat-file", "blob", f":{name}") or b"")
             parsed = None if header is None else read_header(header)
             if parsed is not None:
                 yield Path(os.path.relpath(file)), parsed
@@ -41,21 +37,12 @@ def deleted_modules(root: Path) -> Iterator[tuple[Path, Header]]:
 
 def _listed(root: Path, below: Iterable[str]) -> Iterator[str]:
     """The files that git knows at or below each of `below`, by their path from the top; none if it cannot tell."""
-    for entry in (_git(root, "ls-files", "-t", "-z", "--full-name", "--", *below) or b"").split(b"\0"):
+    for entry in (ask(root, "ls-files", "-t", "-z", "--full-name", "--", *below) or b"").split(b"\0"):
         if entry and not entry.startswith(_NOT_ON_DISK):
             yield os.fsdecode(entry[2:])
 
 
 def _top(root: Path) -> str | None:
     """The top of the repository; None outside of one, or without git."""
-    found = _git(root, "rev-parse", "--show-toplevel")
+    found = ask(root, "rev-parse", "--show-toplevel")
     return None if found is None else os.fsdecode(found).rstrip("\n")
-
-
-def _git(root: Path, *arguments: str) -> bytes | None:
-    command = ["git", "-C", os.path.abspath(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, env={**os.environ, **_ENVIRONMENT}, check=False)
-    except OSError:
-        return None
-    return None if done.returncode else done.stdout

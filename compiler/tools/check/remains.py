@@ -7,29 +7,34 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ... import regular_files
+from ... import git, regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
 from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
-from ...generated_header import HEADER_BYTES, LOWERED, MARK, header_of, read_header
+from ...generated_header import DUMP, HEADER_BYTES, LOWERED, MARK, header_of, is_dumped, read_header
+from ...generated_names import CLASSES, PROGRAM
 from ...node_types.project_file import shown_path
 from ..shared.lowerings import Lowering, beside, from_header
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"
 
+_DUMPED = f"written by a run, for {DUMP}: no command makes it again"
+
 
 class Remains(NamedTuple):
-    """What a folder tells: the lowering, or why it cannot be known; neither, if pflow-lower wrote nothing there."""
+    """What a folder tells: the lowering, or why it cannot be known; nothing, if pflow-lower wrote nothing there."""
 
     lowering: Lowering | None = None
     problem: Diagnostic | None = None
+    passed_by: str = ""
+    """Why it is nothing to check."""
 
 
 def remains(folder: Path, names: Iterable[str]) -> Remains:
     """What the files (and folders) `names` of `folder` tell of the lowering that it holds.
 
     The header of any module says what it was made from, and so does a source map. Without one there may still be
-    what nobody else writes: a `lowered.json`, a copy of the runtime.
+    what nobody else writes: a `lowered.json`, a copy of the runtime. Then git may know what stood beside it.
     """
     ours = {name for name in names if GENERATED.fullmatch(name) or name == STANDALONE_RUNTIME}
     if not ours:
@@ -48,17 +53,21 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
             continue
         if header is None:
             continue
+        if is_dumped(header):
+            return Remains(passed_by=_DUMPED)
         parsed = read_header(header)
         if parsed is not None:
             return Remains(from_header(folder / name, parsed))
         problem = problem or _unclear(folder / name, header)
     if (lowering := _from_maps(folder, ours)) is not None:
         return Remains(lowering)
-    if problem is not None:
-        return Remains(problem=problem)
     left = next(_signs(folder, ours), None)
-    if left is None:
+    if left is None and problem is None:
         return Remains()
+    if (lowering := _from_git(folder)) is not None:
+        return Remains(lowering)
+    if left is None or problem is not None:
+        return Remains(problem=problem)
     module = shown_path(folder / "nodes.py")
     message = f"this is left of a lowering, and no module beside it, as {module}, says what it was made from"
     return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown_path(folder))))
@@ -81,6 +90,17 @@ def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
                 standalone=STANDALONE_RUNTIME in ours,
                 maps=True,
             )
+    return None
+
+
+def _from_git(folder: Path) -> Lowering | None:
+    """The lowering that the header of a module tells of which git has in this place, if its workflow is there."""
+    for module in (folder / CLASSES, folder / PROGRAM):
+        for content in git.versions(module):
+            parsed = read_header(header_of(content) or "")
+            lowering = None if parsed is None else from_header(module, parsed)
+            if lowering is not None and lowering.workflow.exists():
+                return lowering
     return None
 
 

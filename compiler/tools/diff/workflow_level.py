@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from ...analyse.node_order import order
+from ...ir.edges import kept, taken
 from ...ir.template import Field, Index, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ..shared.prompt_cache import chunks_of
@@ -188,7 +189,8 @@ def _order(old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str
         name, action = place
         one, two = was.get(place, []), now.get(place, [])
         if one != two:
-            when = "it" if action == "default" else f"its action {action}"
+            answer = action or '""'
+            when = "it" if action == "default" else f"its action {answer}"
             sentence = f"After {when} comes {_comes(two)}, not {_comes(one)}."
             node = numbers[name]
             is_batch = node.batch is not None
@@ -205,14 +207,14 @@ def _before(names: list[str], name: str) -> str:
 
 
 def _sequence(ir: SourceIR) -> list[str]:
-    position = order(ir).position
+    position = order(ir, taken(ir.edges)).position
     return sorted(position, key=lambda name: position[name])
 
 
 def _edges(ir: SourceIR, renamed: Mapping[str, str], common: set[str]) -> dict[tuple[str, str], list[str]]:
     """Where each action of a node leads, past nodes that are in one of the workflows only."""
     leads: dict[tuple[str, str], list[str]] = {}
-    for edge in ir.edges:
+    for edge in kept(ir.edges):
         first, then = renamed.get(edge.source, edge.source), renamed.get(edge.target, edge.target)
         leads.setdefault((first, edge.name), []).append(then)
     found = {}

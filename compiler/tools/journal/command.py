@@ -43,7 +43,9 @@ def clear(names: tuple[str, ...], every: bool) -> None:
     """Forget journals: the next run does every item again."""
     from . import run
 
-    if bool(names) == every:
+    if every and names:
+        raise click.UsageError("--all clears every journal: name journals, or say --all, not both")
+    if not every and not names:
         raise click.UsageError("name the journals to clear, or say --all")
     run.clear(names)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...analyse.code_annotations import annotations_of, json_type, result_type
 from ...analyse.template_sites import SiteKind, template_sites
+from ...ir.edges import followers, taken
 from ...ir.paths import Path
 from ...ir.template import Expression, Field, Literal, Reference, templates
 from ...ir.workflow import SourceNode
@@ -186,12 +187,10 @@ def _finds_nothing(context: LintContext, node: SourceNode, reference: Reference)
 
 def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
     """Whether a way leads from the start to `before` that passes `name` by."""
-    edges = context.ir.edges
+    edges = taken(context.ir.edges)
     if not edges:
         return False
-    after: dict[str, list[str]] = {}
-    for edge in edges:
-        after.setdefault(edge.source, []).append(edge.target)
+    after = followers(edges)
     start = context.ir.start
     if any(edge.target == start for edge in edges):
         return False  # which one pflow begins with is not certain enough

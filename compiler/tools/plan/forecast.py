@@ -110,7 +110,7 @@ def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
     """How often a node is reached, and what there is to say about it."""
     runs, notes = ONCE, []
     if not ways.runs_at_all(name):
-        runs, notes = NOTHING, ["no edge leads here: it never runs"]
+        runs, notes = NOTHING, ["no way leads here: it never runs"]
     elif ways.may_be_skipped(name):
         runs, notes = Range.of(0, 1), ["not on every way through the workflow"]
     if ways.may_come_again(name):

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ... import regular_files
+from ...ir.edges import taken, walk
 from ...ir.report import nearest
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceIR, SourceNode
@@ -49,15 +50,11 @@ def may_be_made(path: str, ways: Iterable[tuple[SourceIR, SourceNode]]) -> bool:
 def _before(ir: SourceIR, node: SourceNode) -> list[SourceNode]:
     """The nodes that may run before `node`."""
     sources: dict[str, list[str]] = {}
-    for edge in ir.edges:
+    for edge in taken(ir.edges):
         sources.setdefault(edge.target, []).append(edge.source)
     found: set[str] = set()
-    todo = list(sources.get(node.id, ()))
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += sources.get(name, ())
+    for name in sources.get(node.id, ()):
+        walk(sources, name, found)
     return [other for other in ir.nodes if other.id in found]
 
 

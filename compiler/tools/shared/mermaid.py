@@ -11,6 +11,7 @@ from typing import Any
 
 from ...diagnostics.diagnostic import printable
 from ...ir.batch_spec import BatchSpec, ErrorHandling
+from ...ir.edges import edges_of, kept
 
 _PLAIN = frozenset(" _-.,/+=?!*()[]{}$:\u2060")
 """Besides letters and digits, what a label shows as it is."""
@@ -42,10 +43,9 @@ def _body(document: Mapping[str, Any], prefix: str, indent: str) -> Iterator[str
         lines = [node["id"], *_label_lines(node)]
         label = "<br/>".join(map(_escaped, lines))
         yield f'{indent}{name}[["{label}"]]:::batch' if "batch" in node else f'{indent}{name}["{label}"]'
-    for edge in document.get("edges") or ():
-        action = edge.get("action", "default")
-        arrow = "-->" if action == "default" else f'-->|"{_escaped(action)}"|'
-        yield f"{indent}{names[edge['from']]} {arrow} {names[edge['to']]}"
+    for edge in kept(edges_of(document)):
+        arrow = "-->" if edge.name == "default" else f'-->|"{_escaped(edge.name)}"|'
+        yield f"{indent}{names[edge.source]} {arrow} {names[edge.target]}"
 
 
 def _label_lines(node: Mapping[str, Any]) -> Iterator[str]:

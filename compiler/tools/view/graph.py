@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...diagnostics.diagnostic import printable
+from ...ir.edges import Edge, kept
 from ...ir.lowered import LoweredBatch
 from .labels import cut, labels
 from .layout import GAP, HEIGHT, WIDTH, lay_out
@@ -65,11 +66,11 @@ def graph_of(data: Mapping[str, Any], batches: Sequence[LoweredBatch]) -> Graph 
     ids = [_text(node, "id") for node in nodes]
     number = {name: at for at, name in reversed(list(enumerate(ids))) if name}
     edges = [
-        (number[_text(edge, "from")], number[_text(edge, "to")], _text(edge, "action"))
-        for edge in _list(data, "edges")
-        if _text(edge, "from") in number and _text(edge, "to") in number
+        (number[edge.source], number[edge.target], edge.name)
+        for edge in kept(_edges(data))
+        if edge.source in number and edge.target in number
     ]
-    words = [cut("" if word == "default" else word, 12) for _, _, word in edges]
+    words = [cut("" if word == "default" else word or '""', 12) for _, _, word in edges]
     many = len(nodes) > _MANY
     gap = (_NEAR if many else GAP) + 6 * max(map(len, words), default=0)
     tall = _LOW if many else HEIGHT
@@ -100,6 +101,12 @@ def _note_and_hint(node: Any, name: str, batch: LoweredBatch | None) -> tuple[st
         read = ", ".join(["items", *(capture.name for capture in batch.captures)])
         became = f"; becomes {batch.class_name}, reads {read}"
     return f"{kind} \N{MULTIPLICATION SIGN} each {alias}", f"{name}: {kind}, once for each {alias}{became}"
+
+
+def _edges(data: Mapping[str, Any]) -> Iterator[Edge]:
+    for at, edge in enumerate(_list(data, "edges")):
+        action = edge.get("action") if isinstance(edge, Mapping) else None
+        yield Edge(_text(edge, "from"), _text(edge, "to"), action if isinstance(action, str) else None, at)
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:

@@ -15,9 +15,9 @@ from importlib import resources
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, printable
 from ...emit.emit import jinja, summary
+from ...in_the_way import PAGE_MARK
 from ...ir.lowered import LoweredBatch
 from ...ir.paths import Path
-from ...write import PAGE_MARK
 from .explore import Explored
 from .graph import graph_of
 from .links import NONE, Links, links_of

@@ -1,0 +1,74 @@
+"""Edges that no run takes, although pflow accepts them: replaced by a later one, or for an action that never comes."""
+
+from __future__ import annotations
+
+import json
+
+from ..ir.edges import Edge, kept, replacements
+from ..ir.report import DiagnosticCollector, nearest
+from ..ir.workflow import SourceIR, SourceNode
+from .node_order import Order
+from .pflow_interfaces import Interfaces
+from .reachability import Reachability, ways_of
+
+
+def check_edges(ir: SourceIR, report: DiagnosticCollector, order: Order, interfaces: Interfaces) -> None:
+    """Warn of edges that are never taken."""
+    replaced, ways = replacements(ir.edges), ways_of(ir, order)
+    for edge in ir.edges:
+        if edge.number in replaced:
+            _warn_of_replaced(ir, report, edge, replaced[edge.number], ways)
+    _check_actions(ir, report, interfaces, ways)
+
+
+def _warn_of_replaced(
+    ir: SourceIR, report: DiagnosticCollector, edge: Edge, later: Edge, ways: Reachability | None
+) -> None:
+    line = ir.position(later.path)
+    at = f"line {line.line}" if line else f"edges[{later.number}]"
+    which = f"the same one in {at}" if edge.target == later.target else f"the later one to `{later.target}` ({at})"
+    why = f"{which} replaces it, as a node has one edge for each action"
+    help = "remove one of them"
+    lost = _lost(edge, ways)
+    if lost and ways is not None and ways.may_end_at(edge.target):
+        help += f"; for both to run, lead the later one from `{edge.target}` to `{later.target}`"
+    report.warn("PFL328", edge.path, f"this edge is never taken{lost}: {why}", help=help)
+
+
+def _lost(edge: Edge, ways: Reachability | None) -> str:
+    """That nothing else leads to where `edge` does; "" if something may."""
+    return "" if ways is None or ways.runs_at_all(edge.target) else f", and `{edge.target}` never runs"
+
+
+def _check_actions(
+    ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces, ways: Reachability | None
+) -> None:
+    """Warn of edges for an action that the node before them never gives."""
+    nodes = {node.id: node for node in ir.nodes}
+    goes_on = {edge.source for edge in ir.edges if edge.name == "default"}
+    for edge in kept(ir.edges):
+        node = nodes.get(edge.source)
+        if node is None or edge.name == "default" or edge.name.startswith("error"):
+            continue
+        gives_no_other = _gives_no_other(node, interfaces)
+        fails = f", and a run fails after `{edge.source}`" if gives_no_other and edge.source not in goes_on else ""
+        if not edge.name:
+            so, why = fails or _lost(edge, ways), 'a node that answers "" goes on by the edge for "default"'
+            help = "remove it" if edge.source in goes_on else 'leave "action" out: it is for "default" then'
+        elif gives_no_other:
+            so, why = fails, f"{gives_no_other} gives no action {json.dumps(edge.name, ensure_ascii=False)}"
+            near = nearest(edge.name, ("default", "error"))
+            help = f'did you mean "{near}"?' if near else 'it gives "default", or "error" where it fails'
+        else:
+            continue
+        report.warn("PFL328", (*edge.path, "action"), f"this edge is never taken{so}: {why}", help=help)
+
+
+def _gives_no_other(node: SourceNode, interfaces: Interfaces) -> str:
+    """What it is that has `node` give no action but `default` and `error`; "" if it may give others."""
+    if node.approval:
+        return ""
+    if node.batch is not None:
+        return "a batch"
+    known = interfaces.of(node.type)
+    return "" if known is None or known.chooses_action else f"the type {node.type}"
