@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -73,15 +72,12 @@ def run_program(
                 return 2
             if not asked.quiet:
                 run.tell = say
-            with warnings.catch_warnings():
-                # PocketFlow says so of every end beside an error edge; one that was not meant, `Step` refuses.
-                warnings.filterwarnings("ignore", "Flow ends: ", UserWarning)
-                with ending_on_sigterm(), running(run):
-                    with showing(quiet=asked.quiet):
-                        _open_journal(run, flow)
-                        _run(flow, shared)
-                    # As part of the run: one whose outputs are not there has not ended well, and keeps its journal.
-                    text, changes = json_text(outputs(shared))
+            with ending_on_sigterm(), running(run):
+                with showing(quiet=asked.quiet):
+                    _open_journal(run, flow)
+                    _run(flow, shared)
+                # As part of the run: one whose outputs are not there has not ended well, and keeps its journal.
+                text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
             if os.environ.get("TRACEBACK"):
                 raise

@@ -20,6 +20,7 @@ from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
 from ... import pipeline, regular_files
+from ...ir.edges import edges_of, kept
 from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
 from ...runtime.arguments import named, typed
@@ -135,7 +136,8 @@ def _compiled(ir: Any, *arguments: Any, **keywords: Any) -> Any:
             params = {**params, "model": "openai/none"}  # pflow would look for a key, to choose one
         name = node["type"] if _is_pflows(node["type"]) else f"{_PREFIX}{node['type']}"
         nodes.append({**node, "type": name, "params": params})
-    return compile_workflow({**as_pflow_knows_it(ir), "nodes": nodes}, *arguments, **keywords)
+    edges = [ir["edges"][edge.number] for edge in kept(edges_of(ir))]  # of each that another replaces, pflow warns
+    return compile_workflow({**as_pflow_knows_it(ir), "nodes": nodes, "edges": edges}, *arguments, **keywords)
 
 
 def _is_pflows(name: str) -> bool:
