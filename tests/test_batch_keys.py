@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.scripted import Script, Scripted, lowered_class, store
+from jsonschema import Draft7Validator
 
 import pflow_lower
 from pflow_lower import lower
@@ -22,9 +24,13 @@ from pflow_lower.ir.batch_schema import markdown_table
 from pflow_lower.ir.batch_spec import BatchSpec
 from pflow_lower.ir.known_to_pflow import without_ours
 from pflow_lower.load.load import from_data
+from pflow_lower.node_types import run_tables
+from pflow_lower.node_types.project_file import Table
 from pflow_lower.pipeline import run
-from pflow_lower.runtime import SequentialBatchNode, pace
+from pflow_lower.runtime import SequentialBatchNode, overrides, pace
+from pflow_lower.runtime.batch import Batch
 from pflow_lower.runtime.batch_state import MOST_CONCURRENT
+from pflow_lower.runtime.run import STATE_VARIABLE
 from pflow_lower.tools.diff.batches import MEANINGS
 from pflow_lower.tools.diff.node_changes import compare
 from pflow_lower.validate import validate as validation
@@ -244,6 +250,100 @@ def test_the_runtime_s_copies_of_what_the_table_says() -> None:
     for number in (1, 999_999_999):
         for unit in pace._SECONDS:
             assert re.fullmatch(batch_keys.RATE, f"{number}/{unit}")
+
+
+VALUES: list[Any] = [
+    None, True, False, -1, 0, 1, 2.5, 5.0, 0.001, -0.001, 10**400, "", "auto", "AUTO", "1", "abc", "Abc", "a b", "5/s",
+    "fail_fast", "fail-fast", "FAIL_FAST", "continue", "fixed", "exponential", "linear", "60/min", "60/week", "0/s",
+    "999999999/day", "1000000000/day", "60/min\n", "0%", "9%", "100%", "101%", "007%", "5 %", "5%\n", "-1%", [], {},
+]  # fmt: skip
+"""What a setting may or may not be."""
+
+
+def values_of(row: BatchKey) -> list[Any]:
+    """What may be tried for the key: at each bound that its schema has, and beyond."""
+    numbers = [bound for name, bound in row.schema.items() if name in ("minimum", "maximum", "exclusiveMinimum")]
+    return [*VALUES, *(bound + more for bound in numbers for more in (-1, 0, 1)), *row.also, row.sample, row.default]
+
+
+@pytest.mark.parametrize("row", [row for row in BATCH_KEYS if row.key in overrides.RULES], ids=lambda row: row.key)
+def test_the_runtime_takes_the_values_that_the_schema_takes(row: BatchKey) -> None:
+    schema = Draft7Validator(row.schema_of_ours())
+    for value in values_of(row):
+        valid = schema.is_valid(value)
+        taken = overrides.RULES[row.key].holds(row.read(value) if valid else value)
+        assert taken == (valid or (value is None and row.default is None)), (value, taken)
+
+
+def test_the_runtime_takes_the_budgets_that_a_table_takes() -> None:
+    for most in (-1, 0, 1, run_tables.MOST_AT_ONCE, run_tables.MOST_AT_ONCE + 1, True, "3"):
+        wrong = list(run_tables._wrong_in_budget("api", {"max_concurrent": most}, Table(Path("t"), "rates", {})))
+        assert overrides.RULES["shared_max_concurrent"].holds(most) == (not wrong), most
+    for rate in ("500/min", "500/week", "0/s", "500", 500):
+        wrong = list(run_tables._wrong_in_budget("api", {"rate": rate}, Table(Path("t"), "rates", {})))
+        assert overrides.RULES["shared_rate"].holds(rate) == (not wrong), rate
+
+
+SEEN: dict[str, Callable[[Batch], Any]] = {
+    "max_concurrent": lambda batch: batch.max_concurrent,
+    "max_retries": lambda batch: batch.max_retries,
+    "retry_wait": lambda batch: batch.retry_wait,
+    "error_handling": lambda batch: "fail_fast" if batch.fail_fast else "continue",
+    "rate": lambda batch: batch.controls and batch.controls.pacer and "60/min",
+    "timeout": lambda batch: batch.controls and batch.controls.timeout,
+    "retry_backoff": lambda batch: "exponential" if batch.controls and batch.controls.exponential else "fixed",
+    "tolerated_failures": lambda batch: batch.tolerated,
+    "resume": lambda batch: bool(batch.controls and batch.controls.journal),
+}
+"""What a run that has begun goes by, for every key that may be set otherwise in Python."""
+ALSO_CALLED = {"as": ["alias"], "batch": ["aliases"]}
+"""Attributes that say what a key says, beside the one of its name."""
+
+
+def set_in_a_subclass(made: Any, name: str, value: Any) -> Any:
+    return type("Mine", (made,), {name: value})(Scripted(Script([["ok"]])))
+
+
+def set_in_an_instance(made: Any, name: str, value: Any) -> Any:
+    node = type("Mine", (made,), {})(Scripted(Script([["ok"]])))
+    setattr(node, name, value)
+    return node
+
+
+def begun(node: Any) -> Batch:
+    batch: Batch = node.prep(store(["a"]))
+    batch.next_call()
+    batch.end(ended_well=True)
+    return batch
+
+
+def check_that_it_is_honoured_or_refused(row: BatchKey, set_it: Callable[[Any, str, Any], Any]) -> None:
+    needed = {"error_handling": "continue"} if row.key == "tolerated_failures" else {}
+    made = lowered_class(parallel=True, **needed)
+    for name in (row.key, *ALSO_CALLED.get(row.key, ())):
+        node = set_it(made, name, row.sample)
+        if row.key in SEEN:
+            assert SEEN[row.key](begun(made(Scripted(Script([["ok"]]))))) != row.sample
+            assert SEEN[row.key](begun(node)) == row.sample
+        else:
+            with pytest.raises(ValueError, match=rf"^Mine\.{name} cannot be set: .* in the workflow"):
+                node.prep(store(["a"]))
+
+
+@pytest.mark.parametrize("set_it", [set_in_a_subclass, set_in_an_instance])
+@pytest.mark.parametrize("row", BATCH_KEYS, ids=lambda row: row.key)
+def test_what_python_says_otherwise_is_honoured_or_refused(
+    row: BatchKey, set_it: Callable[[Any, str, Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    check_that_it_is_honoured_or_refused(row, set_it)
+    guide = (PACKAGE / "tools/guide/python.md").read_text("utf-8")
+    assert f"`{row.key}`" in guide
+
+
+def test_a_key_that_python_can_set_and_nobody_thought_of_is_noticed(made_up: BatchKey) -> None:
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        check_that_it_is_honoured_or_refused(made_up, set_in_a_subclass)
 
 
 def test_a_row_is_found_by_its_key() -> None:

@@ -100,9 +100,6 @@ class _Reads:
         opened: Batch = self.open(shared, peek(shared, "list"))
         return opened
 
-    def name_item(self, call: Call) -> str:
-        return f"#{call.item}"
-
 
 class Ordered(_Reads, SequentialBatchNode):
     def exec(self, call: Call) -> Result:
@@ -340,12 +337,13 @@ def test_two_batches_of_one_run_share_a_journal_until_the_run_has_ended() -> Non
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_names(shape: type) -> None:
-    outcome = run(shape, [1, 2, 3], fail_at(2), key="${item}", error_handling="continue")
+    names = {"key": "#${item}", "name_item": lambda _, call: f"#{call.item}"}
+    outcome = run(shape, [1, 2, 3], fail_at(2), **names, error_handling="continue")
     assert [result["key"] for result in outcome["results"]] == ["#1", "#3"]
     assert outcome["errors"][0]["key"] == "#2"
     assert outcome["errors"][0]["exception"].__notes__ == ["b: item [1] '#2', attempt 1 of 1"]
     with pytest.raises(ValueError, match=r"the items \[0\] and \[2\] have one name, '#1'"):
-        run(shape, [1, 2, 1], label, key="${item}")
+        run(shape, [1, 2, 1], label, **names)
     assert not WORLD.calls
 
 

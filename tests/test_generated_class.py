@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
 import pocketflow
@@ -13,6 +15,9 @@ from helpers.shapes import missing_shapes
 
 from pflow_lower import runtime
 from pflow_lower.ir.lowered import SHAPES, Shape, shape_of
+from pflow_lower.runtime.pace import rate_of
+from pflow_lower.runtime.run import STATE_VARIABLE
+from pflow_lower.runtime.settings import file_of
 
 KINDS: dict[str, dict[str, Any]] = {
     "SequentialBatchNode": {},
@@ -120,6 +125,105 @@ def test_a_subclass_and_an_instance_set_it_otherwise() -> None:
     node.max_concurrent = 1
     node._run(shared := store(["a"]))
     assert shared["b"]["batch_metadata"]["max_concurrent"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("max_concurrent", 0, 'must be a whole number between 1 and 100, or "auto", not 0'),
+        ("max_concurrent", 2.5, 'must be a whole number between 1 and 100, or "auto", not 2.5'),
+        ("max_retries", 0, "must be a whole number between 1 and 10; it counts the attempts, 1 means no retry, not 0"),
+        ("error_handling", "FAIL_FAST", 'must be "fail_fast" or "continue", not \'FAIL_FAST\''),
+        ("retry_wait", float("nan"), "must be a number of seconds, 0 or more, not nan"),
+        ("timeout", float("inf"), "must be a number of seconds above 0, or None, not inf"),
+        ("tolerated_failures", "1", "must be a whole number, 0 or more, a share such as \"10%\", or None, not '1'"),
+        ("tolerated_failures", 1, 'is 1, and with `fail_fast` none is tolerated: set error_handling to "continue", '),
+        ("retry_backoff", "linear", 'must be "fixed" or "exponential", not \'linear\''),
+        ("rate", "60 a minute", 'must be a rate such as "60/min" (s, min, h, day), the name of a budget in small'),
+        ("rate", "openai", "is 'openai', the name of a budget, and it says no limit: set shared_rate (\"500/min\") or"),
+        ("resume", 1, "must be True or False, not 1"),
+        ("wait", -1, "must be a number of seconds, 0 or more, not -1"),
+        ("max_concurent", 3, "is not a setting of a batch: did you mean `max_concurrent`?"),
+        ("maxConcurrent", 3, "is not a setting of a batch: did you mean `max_concurrent`?"),
+    ],
+)
+@pytest.mark.parametrize("of_the_class", [True, False])
+def test_a_setting_that_cannot_be_is_said_before_the_first_item(
+    kind: str, name: str, value: Any, error: str, of_the_class: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    (tmp_path / "out.jsonl").write_text("of the run before\n")
+    made = lowered_class.__wrapped__(**KINDS[kind], resume=True, results={"file": str(tmp_path / "out.jsonl")})
+    mine = type("Mine", (made,), {name: value} if of_the_class else {})
+    node = mine(inner(kind, script := Script([["ok"]])))
+    if not of_the_class:
+        setattr(node, name, value)
+    if name == "wait":
+        name, error = ("wait", "cannot be set: its name is `retry_wait`") if of_the_class else ("retry_wait", error)
+    with pytest.raises(ValueError, match=re.escape(f"Mine.{name} {error}")):
+        node._run(store(["a"]))
+    assert not script.attempts and not (tmp_path / "state").exists()
+    assert (tmp_path / "out.jsonl").read_text() == "of the run before\n"
+
+
+@pytest.mark.parametrize(("name", "value"), [("min_concurrent", 1), ("results_so_far", []), ("resumed", True)])
+def test_attributes_of_one_s_own_are_no_misspelt_settings(name: str, value: Any) -> None:
+    mine = type("Mine", (lowered_class(),), {name: value})(Scripted(Script([["ok"]])))
+    mine.batch = mine.prep(store(["a"]))
+    mine._run(shared := store(["a"]))
+    assert shared["b"]["success_count"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("key", [{}, {"key": "number ${item}"}])
+def test_an_overridden_name_item_names_the_items(kind: str, key: dict[str, str]) -> None:
+    class Named(lowered_class(**KINDS[kind], **key)):  # type: ignore[misc]
+        def name_item(self, call: Any) -> str:
+            return f"#{call.item}"
+
+    Named(inner(kind, Script([["ok"], ["ok"]])))._run(shared := store(["a", "b"]))
+    assert [result["key"] for result in shared["b"]["results"]] == ["#a", "#b"]
+    with pytest.raises(ValueError, match=r"the items \[0\] and \[1\] have one name, '#a'"):
+        Named(inner(kind, Script([["ok"], ["ok"]])))._run(store(["a", "a"]))
+
+
+def test_a_key_without_a_name_item_is_said() -> None:
+    made = type("Made", (runtime.SequentialBatchNode,), {**vars(lowered_class()), "key": "${item}"})
+    with pytest.raises(ValueError, match=r"^Made.key has no effect: `name_item` says what an item is called"):
+        made(Scripted(Script([["ok"]]))).prep(store(["a"]))
+
+
+def test_a_rate_in_place_of_a_budget_is_that_rate() -> None:
+    budget = {"rate": "api", "shared_rate": "1/day"}
+    made = type("Made", (runtime.SequentialBatchNode,), {**vars(lowered_class()), **budget})
+    node = made(Scripted(Script([["ok"]])))
+    node.rate = "300/s"
+    batch = node.prep(store(["a"]))
+    batch.next_call()
+    assert batch.controls.pacer.rate == rate_of("300/s")
+    batch.end(ended_well=True)
+
+
+def test_the_pause_between_attempts_has_one_value_under_two_names() -> None:
+    node = lowered_class(retry_wait=0.5)(Scripted(Script([["ok"]])))
+    node.retry_wait = 0.25
+    assert node.wait == node.prep(store(["a"])).retry_wait == 0.25
+    node.wait = 0.125
+    assert node.retry_wait == node.prep(store(["a"])).retry_wait == 0.125
+
+
+def test_a_base_beside_the_generated_class_says_how_items_run() -> None:
+    class InThreads(runtime.ThreadedBatchNode, lowered_class()):  # type: ignore[misc]
+        max_concurrent = 2
+
+    InThreads(Scripted(Script([["ok"], ["ok"]])))._run(shared := store(["a", "b"]))
+    assert shared["b"]["batch_metadata"]["execution_mode"] == "parallel" and shared["b"]["success_count"] == 2
+
+
+def test_the_file_of_a_class_with_another_id_is_that_of_the_generated_one() -> None:
+    made = lowered_class()
+    assert file_of(type("Other", (made,), {"node_id": "other"})) == file_of(made) != ""
 
 
 def test_a_debugger_shows_what_it_is() -> None:

@@ -7,14 +7,28 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pocketflow
 import pytest
 from helpers.command import Run
+from helpers.scripted import Script, Scripted, lowered_class, store
 
-from pflow_lower.runtime import Shared, Step, Unresolved, Workflow, find, no_class, retrying, run_program, text
+from pflow_lower.runtime import (
+    AsyncWorkflow,
+    Shared,
+    Step,
+    Unresolved,
+    Workflow,
+    find,
+    no_class,
+    retrying,
+    run_program,
+    text,
+)
 from pflow_lower.runtime.arguments import dollars, read_inputs
+from pflow_lower.runtime.run import STATE_VARIABLE
 
 
 class Echo(pocketflow.Node):
@@ -310,6 +324,26 @@ def test_pflow_scans_its_nodes_beside_the_library_s_own_http() -> None:
         assert "http.client" in sys.modules
     """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_wrong_setting_of_a_later_batch_is_said_before_the_first_step(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    batch = lowered_class(resume=True)(Scripted(Script([["ok"]])))
+    batch.max_retries = 0
+    first = Step("one", Echo())
+    first >> batch
+    shared: dict[str, Any] = store(["a"])
+    said = "BBatch.max_retries must be a whole number between 1 and 10"
+    for flow in (Workflow(start=first), Workflow(start=first, file="workflow.json")):
+        with pytest.raises(ValueError, match=said):
+            flow.run(shared)
+    with pytest.raises(ValueError, match=said):
+        asyncio.run(AsyncWorkflow(start=first).run_async(shared))
+    assert run_program(lambda: Workflow(start=first), {}, lambda shared: {}, ["--fresh"]) == 1
+    assert said in capsys.readouterr().err
+    assert "one" not in shared and not list(tmp_path.iterdir())
 
 
 def test_a_program_with_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from .pace import Pacer
 from .result_writers import ResultsWriter
 from .results_places import items_around
 from .run import Run
-from .settings import BatchSettings, file_of
+from .settings import BatchSettings, file_of, names_items
 from .stopping import Stoppable
 from .streams import ItemsFile, ResultsFile
 from .tally import MOST_KEPT, FirstFew, Timing
@@ -67,7 +67,7 @@ class BatchState(Stoppable):
         self.references = {name: capture.reference for name, capture in captures.items()}
         """What each captured value was looked for as."""
         self.max_retries = node.max_retries
-        self.retry_wait = node.wait
+        self.retry_wait = node.retry_wait
         self.parallel = node.parallel
         self.is_adaptive = node.max_concurrent == "auto"
         self.max_concurrent = MOST_CONCURRENT if isinstance(node.max_concurrent, str) else node.max_concurrent
@@ -117,8 +117,8 @@ class BatchState(Stoppable):
         """That of the first item: of a file that is one of many, how many are in those before."""
         self.unreadable: Exception | None = None
         """Why the items could not be read to their end."""
-        self.has_keys = bool(node.key)
-        """Whether the annotation names its items."""
+        self.has_keys = names_items(node)
+        """Whether its items have names."""
         self._settings = node
         self._counts = False  # whether cost or answers of items are kept
         self._own_run: Run | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .answers import Answers, Memory
 from .exceptions import message_of
 from .journal import Journal
-from .pace import Pacer
+from .pace import Pacer, is_rate
 from .run import pacer_of
 from .throttle import (
     MOST_THROTTLES,
@@ -243,7 +243,7 @@ def controls_of(
     if not (settings.rate or settings.timeout or exponential or batch.is_adaptive or journal or memory):
         return None
     if settings.rate and pacer is None:
-        is_shared = bool(settings.shared_rate or settings.shared_max_concurrent)
+        is_shared = not is_rate(settings.rate)
         pacer = pacer_of(
             (settings.shared_rate or "") if is_shared else settings.rate,
             name=settings.rate if is_shared else "",

@@ -8,6 +8,7 @@ from typing import Any
 from .batch import Batch
 from .data_types import Shared
 from .missing import Missing
+from .overrides import check_settings
 from .run import current_run
 from .settings import BatchSettings
 from .streams import ItemsFile, ResultsFile
@@ -20,9 +21,10 @@ def open_batch(
 ) -> Batch:
     """Start a run over `items`, a list, a JSON array in a string or a file; `captures` are there for every call.
 
-    Raises: ValueError, if `items` or a path were not found in the store; TypeError, if they are not a list or not
-    text.
+    Raises: ValueError, if `items` or a path were not found in the store, or a setting is wrong; TypeError, if they are
+    not a list or not text.
     """
+    check_settings(node)
     if results is not None:
         _check_path(node.node_id, "results", results.path, node.results)
     run = current_run()

@@ -45,6 +45,11 @@ def rate_of(text: str) -> Rate:
     return Rate(int(match[1]), _SECONDS[match[2]])
 
 
+def is_rate(text: object) -> bool:
+    """Whether `text` says a rate, as opposed to the name of one."""
+    return isinstance(text, str) and _RATE.fullmatch(text) is not None
+
+
 class Pacer(Protocol):
     """What the attempts of a batch ask before each call."""
 

@@ -16,7 +16,7 @@ from .json_text import json_text, say, write_out
 from .loops import run_blocking
 from .missing import UnresolvedOutputs
 from .outcome import BatchEndedEarly
-from .program import AsyncWorkflow, Workflow, journals_of, visited_steps
+from .program import AsyncWorkflow, Workflow, batches_of, check_batches, journals_of, visited_steps
 from .progress import showing
 from .run import Run, running
 from .signals import Terminated, ending_on_sigterm
@@ -105,24 +105,13 @@ def _starting(visited: list[Any]) -> Iterator[str]:
 def _open_journal(run: Run, flow: Any) -> None:
     """Have the journal now, if a batch will want it: that it cannot be had is said before anything runs.
 
-    Raises: JournalError.
+    Raises: JournalError; ValueError, if a setting of a batch is wrong.
     """
+    check_batches(flow)
     if run.fresh:
         run.forget_earlier()
-    if any(run.wants_journal(node.resume) for node in _batches(flow)):
+    if any(run.wants_journal(node.resume) for node in batches_of(flow)):
         run.journal()
-
-
-def _batches(flow: Any) -> Iterator[Any]:
-    """The batches of a flow, in no particular order."""
-    left, seen = [flow.start_node], set()
-    while left:
-        node = left.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            left += node.successors.values()
-            if is_batch(node):
-                yield node
 
 
 def _run(flow: Any, shared: Shared) -> None:

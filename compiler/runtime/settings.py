@@ -40,7 +40,7 @@ class BatchSettings:
     tolerated_failures: int | str | None = None
     resume: bool = False
     key: str | None = None
-    """The template of an item's name; `name_item` computes it."""
+    """The template of an item's name, for messages; `name_item` computes it."""
     own_attempts: int | None = None
     """How often the inner node tries by itself (the node's `retry`); None leaves it to its class, as do the next."""
     own_wait: float | None = None
@@ -53,8 +53,15 @@ class BatchSettings:
     engine: Engine = POCKETFLOW
     """What runs the batch around it."""
     inner: Any
-    wait: float
-    """PocketFlow's name for `retry_wait`, on the instance."""
+
+    @property
+    def wait(self) -> float:
+        """PocketFlow's name for `retry_wait`."""
+        return self.retry_wait
+
+    @wait.setter
+    def wait(self, seconds: float) -> None:
+        self.retry_wait = seconds
 
     def name_item(self, call: Call) -> str:
         """What `key` calls the item of `call`. Generated classes with a `key` say how."""
@@ -69,8 +76,18 @@ def tolerated_of(declared: int | str | None, items: int | None) -> int | None:
     return declared
 
 
+def names_items(node: BatchSettings) -> bool:
+    """Whether `node` says what its items are called."""
+    return getattr(node.name_item, "__func__", None) is not BatchSettings.name_item
+
+
+def generated_class(cls: type) -> type:
+    """The generated class that `cls` is, or is derived from."""
+    said = (base for base in reversed(cls.__mro__) if "node_id" in vars(base) and base is not BatchSettings)
+    return next(said, cls)
+
+
 def file_of(cls: type) -> str:
     """The file of the generated class that `cls` is, or is derived from."""
-    generated = next((base for base in cls.__mro__ if "node_id" in vars(base)), cls)
-    code = getattr(vars(generated).get("prep"), "__code__", None)
+    code = getattr(vars(generated_class(cls)).get("prep"), "__code__", None)
     return code.co_filename if code is not None else ""
