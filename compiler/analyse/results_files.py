@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..ir.batch_spec import one_spelling
-from ..ir.edges import taken
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import is_dynamic
@@ -67,7 +66,7 @@ def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order,
     if ways is None:
         return
     place = {name: number for number, name in enumerate(ways.order())}
-    edges = taken(ir.edges)
+    edges = ir.edges_taken
     earlier: dict[str, list[tuple[_Results, set[str]]]] = {}
     for node in sorted((node for node in ir.nodes if node.id in place), key=lambda node: place[node.id]):
         for one in written[node.id]:

@@ -230,7 +230,7 @@ def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
 
 def _ends(lowered: LoweredIR) -> Iterable[str]:
     """The steps that a run comes to and that lead nowhere."""
-    after = followers(taken(lowered.edges))
+    after = followers(taken(lowered.edges, {batch.node_id for batch in lowered.batches}))
     reached: set[str] = set()
     walk(after, lowered.start, reached)
     return (step.id for step in lowered.steps if step.id in reached and step.id not in after)
