@@ -523,7 +523,7 @@ def writing(*pairs: str) -> list[dict[str, Any]]:
         (["a=out.jsonl", "b=b.jsonl<out.jsonl"], ["a>b"], {}),  # it reads what the first one wrote
         (["a=out.jsonl", "b=./b.jsonl<b.jsonl"], ["a>b"], {"b": "the results would replace the items"}),
         (["a=a.jsonl", "b=out.jsonl", "c=out.jsonl"], ["a>b", "a>c!error"], {}),  # one of both
-        (["a=out.jsonl", "b=out.jsonl"], ["a>b!error"], {}),  # in place of those of a batch that failed
+        (["a=out.jsonl", "b=out.jsonl"], ["a>b!error"], {}),  # `b` never runs
         (["a=out.jsonl", "b=b.jsonl", "c=out.jsonl"], ["a>b", "b>c", "c>b!error"], {"c": '"a"'}),
     ],
 )
