@@ -305,6 +305,9 @@ def test_an_edge_back_lets_a_node_look_ahead() -> None:
     assert errors(data) == []
     del edges[-1]["action"]
     assert "PFL305] edges[2]: the edges go round in a circle: a -> b -> c -> a" in errors(data)[0]
+    edges[1]["action"] = "again"
+    assert "PFL305] edges[2]" in errors(data)[0]
+    assert 'give it, as it leads back, an "action" other than "default"' in errors(data)[0]
 
 
 @pytest.mark.parametrize(

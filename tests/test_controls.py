@@ -501,6 +501,21 @@ def test_a_batch_ends_as_soon_as_too_many_have_failed(shape: type, tolerated: in
     )
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("good", "then"), [(0, "the next run does what failed again"), (2, "the next run leaves out the 2 that ended well")]
+)
+def test_a_batch_that_ended_early_says_what_the_next_run_does(shape: type, good: int, then: str) -> None:
+    def late(item: Any, number: int) -> Any:
+        if item >= good:
+            raise RuntimeError("no")
+        return "well"
+
+    with pytest.raises(BatchEndedEarly) as caught:
+        run(shape, list(range(9)), late, resume=True, error_handling="continue", tolerated_failures=1, max_concurrent=1)
+    assert f"; {good + 2} of 9 items were done, {7 - good} never ran, and {then}" in str(caught.value)
+
+
 @pytest.mark.parametrize("shape", [Threaded, Concurrent])
 def test_items_that_were_under_way_when_too_many_had_failed_are_counted_too(shape: type) -> None:
     both = threading.Barrier(2)

@@ -102,7 +102,18 @@ def at_once(number: int | str) -> dict[str, Any]:
         (RETRIES, {**RETRIES, "timeout": 5}, "behaviour cost", "has failed when it has taken 5 s."),
         ({"timeout": 5}, {}, "behaviour", "may take as long as it likes."),
         ({**RETRIES, "timeout": 5}, RETRIES, "behaviour", "may take as long as it likes."),
-        ({"tolerated_failures": 1}, {"tolerated_failures": 2}, "behaviour", "more than 2 items have failed; before, 1"),
+        (
+            {"tolerated_failures": 1},
+            {"tolerated_failures": 2},
+            "behaviour",
+            "failures are more than 2; before, after more than 1.",
+        ),
+        (
+            {"tolerated_failures": 1},
+            {"tolerated_failures": "5%"},
+            "behaviour",
+            "failures are more than 5% of the items;",
+        ),
         ({}, {"tolerated_failures": 2}, "behaviour", "before, it went on after any number."),
         ({"tolerated_failures": 2}, {}, "behaviour", "goes on after any number of failures."),
         ({"resume": False}, {"resume": True}, "behaviour", "what was paid for is kept."),
@@ -390,12 +401,12 @@ def test_new_removed_and_renamed_workflows(diff: Run, repository: Path) -> None:
     write("flows/more.json", {**WORKFLOW, "nodes": [*WORKFLOW["nodes"], {"id": "c", "type": "shell", "params": {}}]})
     git("mv", "flows/greet.json", "flows/hello.json")
     text = diff("--git", "HEAD").out
-    assert "flows/more.json: a new workflow: 3 nodes, 1 of them batches" in text
+    assert "flows/more.json: a new workflow: 3 nodes (1 batch)" in text
     assert "greet.json:" not in text.replace("more.json", "")
     commit()
     Path("flows/more.json").unlink()
     shown = diff("--git", "HEAD", "--fail-on", "breaking")
-    assert shown.status == 1 and "flows/more.json: removed: 3 nodes, 1 of them batches" in shown.out
+    assert shown.status == 1 and "flows/more.json: removed: 3 nodes (1 batch)" in shown.out
 
 
 def test_only_some_paths(diff: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

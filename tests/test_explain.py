@@ -175,6 +175,7 @@ def line_with(file: Path, text: str) -> int:
         ("nodes.py", "max_concurrent ="),
         ("nodes.py", "from pflow_lower"),
         ("flow.py", "classify = ClassifyBatch"),
+        ("flow.py", "_params(shared: Shared)"),
         ("lowered.json", '"type": "nodes:ClassifyBatch"'),
     ],
 )

@@ -269,6 +269,11 @@ def test_what_stands_in_the_workflow_has_its_place_there(tmp_path: Path) -> None
         ("shell", False, "done", 'gives no action "done"'),
         ("shell", False, "defualt", 'did you mean "default"?'),
         ("shell", True, "done", "and a run fails after `a`: a batch"),
+        ("shell", False, "errors", 'did you mean "error"?'),
+        ("shell", True, "error", "and `b` never runs: a batch gives no action"),
+        ("mine", True, "error_of_mine", "a batch gives no action"),
+        ("code", True, "error", "a batch gives no action"),
+        ("code", False, "error", ""),
         ("mine", True, "done", "a batch gives no action"),
         ("shell", False, "error", ""),
         ("shell", False, "default", ""),
@@ -299,6 +304,7 @@ def test_an_edge_that_is_never_taken(kind: str, batch: bool, action: str, said: 
         (["a>b", "b>c", "a>b"], "edges[0]", "is never taken: the same one in edges[2] replaces", "remove one of them"),
         (["a>b!error", "a>c!error"], "edges[0]", "`b` never runs", "from `b` to `c`"),
         (["b>c", "a>b", "a>c"], "edges[1]", "`b` never runs", "remove one of them"),
+        (["b>c!error", "b>c!error", "a>b"], "edges[0]", "the same one in edges[1] replaces", "remove one of them"),
     ],
 )
 def test_an_edge_that_a_later_one_replaces(written: list[str], where: str, said: str, help: str) -> None:
@@ -364,6 +370,47 @@ def test_pflow_takes_the_edges_that_are_said_to_count(written: list[Any], ran: s
     if ran is not None:
         assert "".join(name for name in "abc" if name in result.shared_after) == ran
         assert {node.path for node in plan(ir).nodes if node.calls.high.value} == set(ran)
+
+
+def with_a_batch(*written: str, command: str = "${item}", **batch: Any) -> dict[str, Any]:
+    first = {"id": "a", "type": "shell", "params": {"command": command}, "batch": {"items": ["true", "false"], **batch}}
+    return {"ir_version": "0.1.0", "nodes": [first, *nodes("b", "c")], "edges": edges(*written)}
+
+
+@pytest.mark.parametrize(
+    ("batch", "said", "help"),
+    [
+        ({}, "where an item fails, the run fails", 'write "error_handling": "continue", and let a step after `a` read'),
+        ({"error_handling": "continue"}, "where items fail it goes on, and where all fail the run fails", "let a step"),
+    ],
+)
+def test_the_error_edge_of_a_batch(batch: dict[str, Any], said: str, help: str) -> None:
+    (found,) = (one for one in lower(with_a_batch("a>b", "a>c!error", **batch)).diagnostics if one.code != "PFL501")
+    assert (found.code, found.where) == ("PFL328", "edges[1].action")
+    assert found.message == f'this edge is never taken, and `c` never runs: a batch gives no action "error": {said}'
+    assert found.help.startswith(help)
+    assert found.help.endswith("read ${a.error_count}, or ${a.errors}, which says what failed")
+
+
+def test_two_error_edges_of_a_batch_to_one_step() -> None:
+    data = with_a_batch("a>b", "a>c!error", "a>c!error")
+    assert findings(data, "PFL328")[0].help == "remove one of them"
+
+
+@pytest.mark.parametrize("command", ["true", "${item}", "false"])
+@pytest.mark.parametrize("batch", [{}, {"error_handling": "continue"}, {"parallel": True}])
+@pytest.mark.parametrize("written", [("a>b", "a>c!error"), ("a>c!error",)])
+def test_pflow_never_takes_the_error_edge_of_a_batch(command: str, batch: dict[str, Any], written: Any) -> None:
+    pytest.importorskip("pflow")
+    from pflow.execution.result import RunnerConfig
+    from pflow.execution.runner import WorkflowRunner
+
+    ir = with_a_batch(*written, command=command, **batch)
+    result = WorkflowRunner().run(ir, {}, RunnerConfig(trace_enabled=False, cache_enabled=False))
+    goes_on = command == "true" or (command == "${item}" and batch == {"error_handling": "continue"})
+    assert result.success == goes_on
+    assert [name for name in "abc" if name in result.shared_after] == (["a", "b"][: len(written)] if goes_on else [])
+    assert [node.path for node in plan(ir).nodes if node.calls.high.value] == ["a", "b"][: len(written)]
 
 
 def test_every_edge_is_looked_at() -> None:
@@ -476,7 +523,7 @@ def writing(*pairs: str) -> list[dict[str, Any]]:
         (["a=out.jsonl", "b=b.jsonl<out.jsonl"], ["a>b"], {}),  # it reads what the first one wrote
         (["a=out.jsonl", "b=./b.jsonl<b.jsonl"], ["a>b"], {"b": "the results would replace the items"}),
         (["a=a.jsonl", "b=out.jsonl", "c=out.jsonl"], ["a>b", "a>c!error"], {}),  # one of both
-        (["a=out.jsonl", "b=out.jsonl"], ["a>b!error"], {}),  # in place of those of a batch that failed
+        (["a=out.jsonl", "b=out.jsonl"], ["a>b!error"], {}),  # `b` never runs
         (["a=out.jsonl", "b=b.jsonl", "c=out.jsonl"], ["a>b", "b>c", "c>b!error"], {"c": '"a"'}),
     ],
 )

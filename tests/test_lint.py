@@ -67,7 +67,7 @@ ON_EXAMPLES = {
     "retries": ["PFL507 fetch.batch.max_retries"],
     "source-maps": ["PFL514 classify.batch.max_retries"],
     "hostile-strings": [f"PFL330 {HOSTILE}.type", "PFL330 inline.type", "PFL328 edges[1].action"],
-    "long-names": ["PFL328 edges[3].action"],
+    "long-names": ["PFL328 edges[1].action", "PFL328 edges[3].action"],
     "unknown-node-type": ["PFL330 forecast.type"],
     "warnings": [
         *("PFL320 fetch.batch.as", "PFL320 judge.batch.as", "PFL512 count.params.command"),
@@ -76,6 +76,7 @@ ON_EXAMPLES = {
     "without-namespaces": ["PFL513 compress.params.command"],
 }
 ON_RECORDED = {
+    "fail_fast_error_edge": ["PFL328 edges[1].action"],
     "item_custom_action": ["PFL328 edges[1].action"],
     "alias_item_vs_input_item": ["PFL320 b.batch"],
     "alias_null_literal": ["PFL320 b.batch.as"],

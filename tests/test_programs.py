@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ import pytest
 
 import pflow_lower
 from pflow_lower.journals import journal_folder_of
+from pflow_lower.runtime.visits import VISITS_VARIABLE
 
 CLASSES = """
 import asyncio
@@ -108,7 +110,7 @@ Ended = subprocess.CompletedProcess[str]
 
 def workflow(*nodes: dict[str, Any], **more: Any) -> dict[str, Any]:
     edges = [{"from": a["id"], "to": b["id"]} for a, b in itertools.pairwise(nodes)]
-    return {"ir_version": "0.1.0", "nodes": list(nodes), "edges": edges, **more}
+    return {"ir_version": "0.1.0", "nodes": list(nodes), "edges": edges} | more
 
 
 def lower(ir: dict[str, Any], folder: Path, out: str, *, standalone: bool = False) -> Path:
@@ -273,6 +275,44 @@ def test_the_application_s_own_modules_come_first_where_it_imports_a_program(pro
     lower(WORDS, project, "gen/wf")
     ended = run("-c", "from gen.wf import flow; import json_tools; print(json_tools.here)", cwd=project)
     assert ended.stdout == "True\n", ended.stderr
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_a_module_of_another_program_is_not_taken_for_its_own(project: Path, standalone: bool) -> None:
+    """Python knows one module of a name. A copy of it is as good."""
+    for folder, text in (("a", CLASSES), ("b", CLASSES), ("c", f"{CLASSES}\nOTHER = True\n")):
+        (project / folder / "flows").mkdir(parents=True)
+        (project / folder / "flows" / "nodes.py").write_text(text.replace("\\\\n", "\\n"), encoding="utf-8")
+        lower(WORDS, project / folder, "gen", standalone=standalone)
+    command = "import sys; from a.gen import flow; from b.gen import flow; print('copies'); from c.gen import flow"
+    ended = run("-c", command, cwd=project)
+    assert ended.stdout == "copies\n" and ended.returncode == 1
+    said = f"the module nodes of this program is {project / 'c/flows/nodes.py'}, and in this process {project / 'a'}"
+    assert said in ended.stderr and "run the program in a process of its own" in ended.stderr
+    (project / "nodes.py").write_text("Shout = None\n")  # the application's own, which is not imported yet
+    ended = run("-c", "from c.gen import flow", cwd=project)
+    assert f"and in this process {project / 'nodes.py'} has that name" in ended.stderr
+
+
+def test_what_goes_round_for_ever_ends_as_in_pflow(project: Path) -> None:
+    nodes = [
+        {"id": "shout", "type": "nodes:Shout", "params": {"say": "${item}"}, "batch": {"items": ["y"]}},
+        {"id": "again", "type": "nodes:Shout", "params": {"say": "z"}},
+    ]
+    edges = [{"from": "shout", "to": "again"}, {"from": "again", "to": "shout", "action": "default"}]
+    flow = lower(workflow(*nodes, edges=edges), project, "gen")
+    calls = project / "calls"
+    ended = run(flow, cwd=project, CALLS=str(calls))
+    assert ended.returncode == 1 and "step 'shout' has run 100 times" in ended.stderr
+    assert Counter(calls.read_text().split()) == {"y": 100, "z": 100}
+    calls.unlink()
+    ended = run(flow, cwd=project, CALLS=str(calls), **{VISITS_VARIABLE: "3"})
+    assert ended.returncode == 1 and Counter(calls.read_text().split()) == {"y": 3, "z": 3}
+    code = (
+        "from gen import flow\nfor _ in range(2):\n try: flow.build_flow().run({})\n except RuntimeError as e: print(e)"
+    )
+    ended = run("-c", code, cwd=project, **{VISITS_VARIABLE: "7"})
+    assert ended.stdout.count("step 'shout' has run 7 times") == 2  # each run counts for itself
 
 
 @pytest.mark.parametrize("name", ["my-folder", "json", "nodes", "v1.2", "ünï"])

@@ -8,12 +8,13 @@ from pathlib import Path
 from pflow_lower import pipeline
 from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.runtime.results_places import ResultsPlaces, Writer
+from pflow_lower.runtime.stream_files import StreamError
 
 NAMES = ["a.jsonl", "b.jsonl", "00000.jsonl", "*.jsonl", "0*.jsonl", "*.csv", "d/a.jsonl", "d/*.jsonl", "./a.jsonl"]
 
 
-def refused(one: str, two: str) -> bool:
-    """Whether a workflow is refused in which two batches, one after the other, write these."""
+def refused(one: str, two: str) -> str:
+    """What is advised where a workflow is refused in which two batches, one after the other, write these."""
     nodes = [
         {"id": name, "type": "shell", "params": {"command": "date"}, "batch": {"items": [1], "results": {"file": path}}}
         for name, path in (("first", one), ("then", two))
@@ -21,16 +22,29 @@ def refused(one: str, two: str) -> bool:
     try:
         pipeline.run({"nodes": nodes, "edges": [{"from": "first", "to": "then"}]})
     except LowerError as error:
-        return [finding.code for finding in error.diagnostics] == ["PFL219"]
-    return False
+        [finding] = error.diagnostics
+        assert finding.code == "PFL219"
+        return finding.help
+    return ""
+
+
+def stopped(one: Path, two: Path) -> str:
+    """What is advised where a run stops at the second of two batches that write these."""
+    places = ResultsPlaces()
+    places.claim(str(one), Writer("first", ()))
+    try:
+        places.claim(str(two), Writer("then", ()))
+    except StreamError as error:
+        return str(error).rpartition("; ")[2]
+    return ""
 
 
 def test_both_say_the_same(tmp_path: Path) -> None:
     said = {}
     for one, two in itertools.product(NAMES, NAMES):
-        places = ResultsPlaces()
-        assert places.taken_by(str(tmp_path / one), Writer("first", ())) is None
-        meets = places.taken_by(str(tmp_path / two), Writer("then", ())) is not None
-        said[one, two] = meets, refused(one, two)
+        said[one, two] = stopped(tmp_path / one, tmp_path / two), refused(one, two)
     assert {pair: both for pair, both in said.items() if len(set(both)) > 1} == {}
-    assert 0 < sum(meets for meets, _ in said.values()) < len(said)
+    assert said["a.jsonl", "b.jsonl"] == ("", "")
+    assert said["a.jsonl", "./a.jsonl"][0] == "give each batch a file of its own for its results"
+    for pair in (("*.csv", "*.jsonl"), ("0*.jsonl", "00000.jsonl"), ("00000.jsonl", "*.jsonl")):
+        assert said[pair][0] == "give each batch a folder of its own for its results"

@@ -103,13 +103,16 @@ def test_a_policy_that_was_not_written(before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("line", "is_fine"),
     [
-        ("sys.path[:] = class_path(__file__, '.', 'lib')", True),
-        ("sys.path[:] = class_path(__file__, os.sep)", False),
+        ("sys.path[:] = class_path(__file__, '.', 'lib', modules=['a', 'b'])", True),
+        ("sys.path[:] = class_path(__file__, '.', 'lib')", False),
+        ("sys.path[:] = class_path(__file__, '.', modules=[os.sep])", False),
+        ("sys.path[:] = class_path(__file__, '.', modules=names)", False),
+        ("sys.path[:] = class_path(__file__, os.sep, modules=['a'])", False),
         ("sys.path[:] = class_path(__file__, '.', folder='lib')", False),
-        ("sys.path[:] = class_path('elsewhere', '.')", False),
-        ("sys.path[:] = other_path(__file__, '.')", False),
+        ("sys.path[:] = class_path('elsewhere', '.', modules=['a'])", False),
+        ("sys.path[:] = other_path(__file__, '.', modules=['a'])", False),
         ("sys.path[:] = ['.']", False),
-        ("sys.argv[:] = class_path(__file__, '.')", False),
+        ("sys.argv[:] = class_path(__file__, '.', modules=['a'])", False),
     ],
 )
 def test_a_program_looks_for_classes_in_folders_that_are_written_out(

@@ -46,7 +46,9 @@ def check_cycle(ir: SourceIR, report: DiagnosticCollector, order: Order) -> None
     back = next(edge for edge in ir.edges if (edge.source, edge.target) == closing and edge.action is None)
     shown = cycle if len(cycle) <= 8 else (*cycle[:7], "...")
     message = f"the edges go round in a circle: {' -> '.join((*shown, cycle[0]))}"
-    help = 'remove this edge, or give it an "action" so that it is not always taken'
+    help = (
+        'remove this edge, or give it, as it leads back, an "action" other than "default", so that the circle can end'
+    )
     report.error("PFL305", back.path, message, help=help)
 
 

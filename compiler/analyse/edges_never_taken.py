@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ..ir.batch_spec import ErrorHandling
 from ..ir.edges import Edge, kept, replacements
 from ..ir.report import DiagnosticCollector, nearest
 from ..ir.workflow import SourceIR, SourceNode
@@ -30,7 +31,7 @@ def _warn_of_replaced(
     why = f"{which} replaces it, as a node has one edge for each action"
     help = "remove one of them"
     lost = _lost(edge, ways)
-    if lost and ways is not None and ways.may_end_at(edge.target):
+    if lost and edge.target != later.target and ways is not None and ways.may_end_at(edge.target):
         help += f"; for both to run, lead the later one from `{edge.target}` to `{later.target}`"
     report.warn("PFL328", edge.path, f"this edge is never taken{lost}: {why}", help=help)
 
@@ -48,27 +49,52 @@ def _check_actions(
     goes_on = {edge.source for edge in ir.edges if edge.name == "default"}
     for edge in kept(ir.edges):
         node = nodes.get(edge.source)
-        if node is None or edge.name == "default" or edge.name.startswith("error"):
+        if node is None:
             continue
-        gives_no_other = _gives_no_other(node, interfaces)
-        fails = f", and a run fails after `{edge.source}`" if gives_no_other and edge.source not in goes_on else ""
+        actions = _actions(node, interfaces)
+        fails = ""
+        if actions and edge.source not in goes_on and edge.name != "error":
+            fails = f", and a run fails after `{edge.source}`"
         if not edge.name:
-            so, why = fails or _lost(edge, ways), 'a node that answers "" goes on by the edge for "default"'
+            why = 'a node that answers "" goes on by the edge for "default"'
             help = "remove it" if edge.source in goes_on else 'leave "action" out: it is for "default" then'
-        elif gives_no_other:
-            so, why = fails, f"{gives_no_other} gives no action {json.dumps(edge.name, ensure_ascii=False)}"
-            near = nearest(edge.name, ("default", "error"))
-            help = f'did you mean "{near}"?' if near else 'it gives "default", or "error" where it fails'
+        elif actions and edge.name not in actions:
+            why, help = _of_a_batch(node, edge) if node.batch is not None else _of_a_type(node, edge, actions)
         else:
             continue
+        so = fails or _lost(edge, ways)
         report.warn("PFL328", (*edge.path, "action"), f"this edge is never taken{so}: {why}", help=help)
 
 
-def _gives_no_other(node: SourceNode, interfaces: Interfaces) -> str:
-    """What it is that has `node` give no action but `default` and `error`; "" if it may give others."""
+def _actions(node: SourceNode, interfaces: Interfaces) -> tuple[str, ...]:
+    """The actions that `node` gives; none if that is not known."""
     if node.approval:
-        return ""
+        return ()
     if node.batch is not None:
-        return "a batch"
+        return ("default",)
     known = interfaces.of(node.type)
-    return "" if known is None or known.chooses_action else f"the type {node.type}"
+    return () if known is None or known.chooses_action else ("default", "error")
+
+
+def _of_a_type(node: SourceNode, edge: Edge, actions: tuple[str, ...]) -> tuple[str, str]:
+    """Why a node of a type that is known never gives the action of `edge`, and what to do."""
+    near = nearest(edge.name, actions)
+    help = f'did you mean "{near}"?' if near else 'it gives "default", or "error" where it fails'
+    return f"the type {node.type} gives no action {_quoted(edge.name)}", help
+
+
+def _of_a_batch(node: SourceNode, edge: Edge) -> tuple[str, str]:
+    """Why a batch never gives the action of `edge`, and what to do."""
+    why = f"a batch gives no action {_quoted(edge.name)}"
+    if not edge.name.startswith("error"):
+        near = nearest(edge.name, ("default",))
+        return why, f'did you mean "{near}"?' if near else 'it gives "default", or the run fails'
+    name = node.id
+    read = f"let a step after `{name}` read ${{{name}.error_count}}, or ${{{name}.errors}}, which says what failed"
+    if node.batch is not None and node.batch.error_handling is ErrorHandling.CONTINUE:
+        return f"{why}: where items fail it goes on, and where all fail the run fails", read
+    return f"{why}: where an item fails, the run fails", f'write "error_handling": "continue", and {read}'
+
+
+def _quoted(action: str) -> str:
+    return json.dumps(action, ensure_ascii=False)

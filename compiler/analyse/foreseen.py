@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..ir.edges import taken
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
@@ -37,7 +36,7 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
         return
     led_to = {edge.target for edge in ir.edges}
     reported: set[str] = set()
-    for edge in set(ir.edges).difference(taken(ir.edges)):
+    for edge in set(ir.edges).difference(ir.edges_taken):
         if ways.runs_at_all(edge.source):
             ways.walk(edge.target, reported)
     ways_in = tuple(_ways_in(ir, ways))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from ..ir.edges import followers, taken, walk
+from ..ir.edges import followers, walk
 from ..ir.workflow import SourceIR
 from .node_order import Order, order
 
@@ -13,7 +13,7 @@ class Reachability:
     """What the edges of a workflow say of its nodes. Failures that end a run are left out."""
 
     def __init__(self, ir: SourceIR) -> None:
-        edges = taken(ir.edges)
+        edges = ir.edges_taken
         self._after: dict[str, list[str]] = {node.id: [] for node in ir.nodes} | followers(edges)
         goes_on = {edge.source for edge in edges if edge.name == "default"}
         self._order = order(ir, edges)

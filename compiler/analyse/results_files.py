@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..ir.batch_spec import one_spelling
-from ..ir.edges import taken
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import is_dynamic
@@ -58,7 +57,7 @@ class _Results(NamedTuple):
 def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order, children: Children | None) -> None:
     """Refuse results in place of those of an earlier batch of the same run, or of an earlier item of one batch.
 
-    On a way that is taken because a batch has failed, another one may write its file anew.
+    On a way that is taken because a node has failed, another one may write its file anew.
     """
     written = {node.id: list(_written_by(node, ir, children)) for node in ir.nodes}
     for node in ir.nodes:
@@ -67,7 +66,7 @@ def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order,
     if ways is None:
         return
     place = {name: number for number, name in enumerate(ways.order())}
-    edges = taken(ir.edges)
+    edges = ir.edges_taken
     earlier: dict[str, list[tuple[_Results, set[str]]]] = {}
     for node in sorted((node for node in ir.nodes if node.id in place), key=lambda node: place[node.id]):
         for one in written[node.id]:
@@ -144,4 +143,5 @@ def _refuse(ir: SourceIR, report: DiagnosticCollector, one: _Results, first: _Re
     whose = f" ({first.child})" if first.child else ""
     mine = f"of {one.child} " if one.child else ""
     message = f'the results {mine}would replace those of "{first.node.id}"{whose}{at}: {both}'
-    report.error("PFL219", one.at, message, help="give each batch a results file of its own")
+    own = "folder" if one.are_many or first.are_many else "file"
+    report.error("PFL219", one.at, message, help=f"give each batch a {own} of its own for its results")

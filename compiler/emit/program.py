@@ -9,6 +9,7 @@ from ..ir.edges import followers, taken, walk
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
+from ..node_types.async_detection import MODULES_OF_NODES
 from .class_body import functions, inputs_are_read, is_reference, written
 from .emit import (
     HEADER,
@@ -230,7 +231,7 @@ def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:
 
 def _ends(lowered: LoweredIR) -> Iterable[str]:
     """The steps that a run comes to and that lead nowhere."""
-    after = followers(taken(lowered.edges))
+    after = followers(taken(lowered.edges, {batch.node_id for batch in lowered.batches}))
     reached: set[str] = set()
     walk(after, lowered.start, reached)
     return (step.id for step in lowered.steps if step.id in reached and step.id not in after)
@@ -269,7 +270,8 @@ def _imports(
     else:
         lines = [*(import_lines if runtime == RUNTIME else beside_imports)({runtime: used}), ""]
     if folders:
-        call = PyCall("class_path", (PyName("__file__"), *map(PyLiteral, folders)))
+        modules = PyLiteral(sorted({module.partition(".")[0] for module in theirs} - MODULES_OF_NODES))
+        call = PyCall("class_path", (PyName("__file__"), *map(PyLiteral, folders), PyKeyword("modules", modules)))
         lines += [lay_out(call, 0, "sys.path[:] = "), ""]
     if theirs:
         lines += [*import_lines(theirs), ""]

@@ -33,7 +33,7 @@ RULES = {
     "capture": "the same for every item: read once, before the loop",
     "attempts": "how often an item is tried, and how long it waits in between",
     "item": "the item of this call gets the author's name for it",
-    "parameter": "a parameter of the node, made anew for every item",
+    "parameter": "a parameter of the node, made anew for every call of it",
     "call": "the original node runs for one item",
     "policy": "how many items run at once, and what one failure means for the others",
     "input": "an input of the workflow",

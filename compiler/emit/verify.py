@@ -89,7 +89,7 @@ def _wrong_in_program(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_class_path(statement: ast.Assign) -> bool:
-    """Whether it is `sys.path[:] = class_path(__file__, ...)`, with nothing but texts."""
+    """Whether it is `sys.path[:] = class_path(__file__, ..., modules=[...])`, with nothing but texts."""
     call = statement.value
     return (
         ast.unparse(statement.targets[0]) == "sys.path[:]"
@@ -97,7 +97,9 @@ def _is_class_path(statement: ast.Assign) -> bool:
         and ast.unparse(call.func) == "class_path"
         and ast.unparse(call.args[0]) == "__file__"
         and all(isinstance(folder, ast.Constant) for folder in call.args[1:])
-        and not call.keywords
+        and [keyword.arg for keyword in call.keywords] == ["modules"]
+        and isinstance(modules := call.keywords[0].value, ast.List)
+        and all(isinstance(module, ast.Constant) for module in modules.elts)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .paths import Path
@@ -49,9 +49,13 @@ def kept(edges: Iterable[Edge]) -> tuple[Edge, ...]:
     return tuple(edge for edge in edges if edge.number not in replaced)
 
 
-def taken(edges: Iterable[Edge]) -> tuple[Edge, ...]:
-    """The edges that a run may take: for an answer that is empty, the edge of `default` is looked for."""
-    return tuple(edge for edge in kept(edges) if edge.name)
+def taken(edges: Iterable[Edge], batches: Collection[str]) -> tuple[Edge, ...]:
+    """The edges that a run may take.
+
+    For an answer that is empty, the edge of `default` is looked for; of the nodes `batches`, which answer `default` or
+    raise, that is the only one.
+    """
+    return tuple(edge for edge in kept(edges) if edge.name == "default" or (edge.name and edge.source not in batches))
 
 
 def followers(edges: Iterable[Edge]) -> dict[str, list[str]]:

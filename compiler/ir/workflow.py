@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..diagnostics.diagnostic import Position
 from .batch_spec import BatchSpec
 from .document import Document
-from .edges import Edge, edges_of
+from .edges import Edge, edges_of, taken
 from .paths import Path
 
 NODE_KEYS = ("type", "purpose", "batch", "loop", "retry", "approval", "cache", "prompt_cache", "prewarm")
@@ -183,8 +183,13 @@ class SourceIR(NamedTuple):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges as they are written, in the order of the document; see `kept` and `taken` for those that count."""
+        """The edges as they are written, in the order of the document; see `kept` for those that count."""
         return edges_of(self.data)
+
+    @property
+    def edges_taken(self) -> tuple[Edge, ...]:
+        """The edges that a run may take."""
+        return taken(self.edges, {node.id for node in self.nodes if node.batch is not None})
 
     @property
     def start_node(self) -> str | None:

@@ -40,7 +40,7 @@ _MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper
 _KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
 """Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
 
-_MODULES_OF_NODES = frozenset({"pflow", "pocketflow"})
+MODULES_OF_NODES = frozenset({"pflow", "pocketflow"})
 
 _RUNS = frozenset({"_run", "_run_async"})
 """PocketFlow's methods that run a node: a class with one of its own runs as it likes."""
@@ -252,7 +252,7 @@ def _step_to_bases(search: _Search, source: _Module, module: str, name: str) -> 
 
 
 def _is_of_pocketflow(module: str) -> bool:
-    return module.partition(".")[0] in _MODULES_OF_NODES
+    return module.partition(".")[0] in MODULES_OF_NODES
 
 
 def _may_run_as_it_likes(definition: ast.ClassDef) -> bool:

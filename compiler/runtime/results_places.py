@@ -30,32 +30,35 @@ class ResultsPlaces:
         self._folders: dict[str, dict[str, Writer]] = {}
         self._with_star: dict[str, list[str]] = {}
 
-    def taken_by(self, path: str, writer: Writer) -> Writer | None:
-        """Who else has written what `path` stands for, one file or with a star many; if nobody has, `writer` does."""
+    def taken_by(self, path: str, writer: Writer) -> tuple[str, Writer] | None:
+        """Who else has written what `path` stands for, one file or with a star many, and under which name of the
+        folder; if nobody has, `writer` does."""
         folder, name = os.path.split(real_path(path))
         with self._lock:
             names, stars = self._folders.setdefault(folder, {}), self._with_star.setdefault(folder, [])
             for other in names if "*" in name else stars:
                 if names[other] != writer and _meet(name, other):
-                    return names[other]
+                    return other, names[other]
             if name not in names and "*" in name:
                 stars.append(name)
             owner = names.setdefault(name, writer)
-        return None if owner == writer else owner
+        return None if owner == writer else (name, owner)
 
     def claim(self, path: str, writer: Writer) -> None:
         """Let nobody but `writer` write there. Raises: StreamError, if others have: somebody may still read that."""
-        other = self.taken_by(path, writer)
-        if other is None:
+        taken = self.taken_by(path, writer)
+        if taken is None:
             return
+        name, other = taken
         if other.node_id == writer.node_id:
             raise StreamError(
                 f"{writer.node_id}: the results would replace those of another item that has started this workflow, in "
                 f"{path}; put an input into the path that each item gives another value"
             )
+        own = "folder" if "*" in os.path.basename(path) + name else "file"
         raise StreamError(
             f"{writer.node_id}: the results would replace those of '{other.node_id}' in {path}; "
-            "give each batch a results file of its own"
+            f"give each batch a {own} of its own for its results"
         )
 
 

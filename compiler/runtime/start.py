@@ -6,11 +6,13 @@ beside itself is imported from its own folder only, and a module `nodes` of the 
 
 from __future__ import annotations
 
+import filecmp
 import importlib
 import importlib.util
 import os
 import sys
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from .signals import ending_on_sigterm
@@ -58,17 +60,50 @@ def beside(file: str, path: str) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(file)), path))
 
 
-def class_path(file: str, *folders: str) -> list[str]:
+def class_path(file: str, *folders: str, modules: Sequence[str] = ()) -> list[str]:
     """`sys.path` with the folders in which the classes of a program's steps are looked for, too.
 
     `folders` are seen from the folder of the program `file`. They come first if the program was started as such;
-    where another program imports it, they come last, and hide nothing of that.
+    where another program imports it, they come last, and hide nothing of that. `modules` are those of the classes.
+
+    Raises: ImportError, if one of them stands in a folder, and another module of that name would be imported.
     """
     own = beside(file, ".")
-    wanted = [folder for folder in dict.fromkeys(beside(file, folder) for folder in folders) if folder != own]
+    places = dict.fromkeys(beside(file, folder) for folder in folders)
+    wanted = [folder for folder in places if folder != own]
     rest = [entry for entry in sys.path if entry not in wanted]
     found = [*wanted, *rest] if _owns_the_process else [*rest, *wanted]
-    return found if own in found else [*found, own]
+    found = found if own in found else [*found, own]
+    for module in modules:
+        _refuse_another(module, places, found)
+    return found
+
+
+def _refuse_another(name: str, places: Iterable[str], path: list[str]) -> None:
+    """Raises: ImportError, if the module `name` stands in one of `places`, and Python has or finds another one."""
+    ours = next((file for folder in places if (file := _file_of(PathFinder.find_spec(name, [folder])))), None)
+    loaded = sys.modules.get(name)
+    theirs = _file_of(PathFinder.find_spec(name, path) if loaded is None else loaded.__spec__)
+    if ours is None or theirs is None or os.path.realpath(ours) == os.path.realpath(theirs) or _is_same(ours, theirs):
+        return
+    raise ImportError(
+        f"the module {name} of this program is {ours}, and in this process {theirs} has that name: give one of them "
+        "another name, or run the program in a process of its own",
+        name=name,
+    )
+
+
+def _file_of(spec: ModuleSpec | None) -> str | None:
+    """The file of a module, or the folder of a package without one; None if there is none."""
+    if spec is None:
+        return None
+    return spec.origin if spec.has_location else next(iter(spec.submodule_search_locations or ()), None)
+
+
+def _is_same(one: str, two: str) -> bool:
+    """Whether two modules that are a file each are copies."""
+    is_package = os.path.basename(one) == "__init__.py"
+    return not is_package and os.path.isfile(one) and os.path.isfile(two) and filecmp.cmp(one, two, shallow=False)
 
 
 def _package_of(folder: str) -> str:

@@ -68,12 +68,16 @@ def tolerated_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Ch
     one, two = old.tolerated_failures, new.tolerated_failures
     if one == two:
         return
-    sentence = f"The run ends as soon as more than {two} items have failed; before, {one} were tolerated."
-    if one is None:
-        sentence = f"The run ends as soon as more than {two} items have failed; before, it went on after any number."
+    before = "it went on after any number" if one is None else f"after more than {_number(one)}"
+    sentence = f"The run ends as soon as the failures are more than {_number(two)}; before, {before}."
     if two is None:
         sentence = "The batch goes on after any number of failures."
     yield pair.change(kinds(BEHAVIOUR), "batch.tolerated_failures", sentence, one, two)
+
+
+def _number(tolerated: int | str | None) -> str:
+    """So many items, or such a share of them."""
+    return f"{tolerated} of the items" if isinstance(tolerated, str) else str(tolerated)
 
 
 def resume_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:

@@ -102,10 +102,15 @@ def summary(comparison: Comparison) -> str:
         ir = comparison.new if what == "added" else comparison.old
         assert ir is not None  # one of them is there
         batches = sum(node.batch is not None for node in ir.nodes)
-        return f"{'a new workflow' if what == 'added' else 'removed'}: {len(ir.nodes)} nodes, {batches} of them batches"
+        how_many = f"{_counted(len(ir.nodes), 'node')} ({_counted(batches, 'batch', 'batches')})"
+        return f"{'a new workflow' if what == 'added' else 'removed'}: {how_many}"
     total = len(comparison.changes)
     found = ", ".join(f"{count} {kind}" for kind, count in counts(comparison).items())
     return f"{total} change{'s' if total > 1 else ''} ({found})"
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number or 'no'} {one if number == 1 else many or f'{one}s'}"
 
 
 def names(comparison: Comparison) -> str:

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from ...analyse.node_order import order
-from ...ir.edges import kept, taken
+from ...ir.edges import kept
 from ...ir.template import Field, Index, Reference, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ..shared.prompt_cache import chunks_of
@@ -207,7 +207,7 @@ def _before(names: list[str], name: str) -> str:
 
 
 def _sequence(ir: SourceIR) -> list[str]:
-    position = order(ir, taken(ir.edges)).position
+    position = order(ir, ir.edges_taken).position
     return sorted(position, key=lambda name: position[name])
 
 

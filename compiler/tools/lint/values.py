@@ -7,7 +7,7 @@ from typing import Any
 
 from ...analyse.code_annotations import annotations_of, json_type, result_type
 from ...analyse.template_sites import SiteKind, template_sites
-from ...ir.edges import followers, taken
+from ...ir.edges import followers
 from ...ir.paths import Path
 from ...ir.template import Expression, Field, Literal, Reference, templates
 from ...ir.workflow import SourceNode
@@ -187,7 +187,7 @@ def _finds_nothing(context: LintContext, node: SourceNode, reference: Reference)
 
 def _may_be_skipped(context: LintContext, name: str, before: str) -> bool:
     """Whether a way leads from the start to `before` that passes `name` by."""
-    edges = taken(context.ir.edges)
+    edges = context.ir.edges_taken
     if not edges:
         return False
     after = followers(edges)

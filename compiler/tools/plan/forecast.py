@@ -10,6 +10,7 @@ from ...analyse.reachability import Reachability
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...node_types.run_tables import budgets_for
+from ...runtime.visits import MOST_VISITS
 from ..shared.node_facts import retry_budget_of
 from ..shared.prompt_cache import cached_texts
 from ..shared.sub_workflows import NotWalked, Walk
@@ -25,9 +26,6 @@ from .reached import Reached
 from .tokens import Tokens, tokens_of
 from .totals import Totals, along
 from .totals import together as all_together
-
-ROUNDS = 100
-"""How often pflow runs one node in a run at most."""
 
 _MOST_CHILDREN = 500  # items that get a forecast of their own of what they start
 
@@ -82,7 +80,7 @@ def forecast(
         rounds = ONCE
         if node.loop is not None:
             most = known.value(node.loop.max_iterations)
-            rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else ROUNDS)
+            rounds = Range.of(1, most if isinstance(most, int) and not isinstance(most, bool) else MOST_VISITS)
             runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")
         path = f"{above}{node.id}"
@@ -115,7 +113,7 @@ def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
         runs, notes = Range.of(0, 1), ["not on every way through the workflow"]
     if ways.may_come_again(name):
         runs = Range(runs.low, runs.high.times(Amount.unknown("rounds")))
-        notes.append(f"an edge leads back over it: once per round, {ROUNDS} rounds at most")
+        notes.append(f"an edge leads back over it: once per round, {MOST_VISITS} rounds at most")
     return runs, notes
 
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ... import regular_files
-from ...ir.edges import taken, walk
+from ...ir.edges import walk
 from ...ir.report import nearest
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceIR, SourceNode
@@ -50,7 +50,7 @@ def may_be_made(path: str, ways: Iterable[tuple[SourceIR, SourceNode]]) -> bool:
 def _before(ir: SourceIR, node: SourceNode) -> list[SourceNode]:
     """The nodes that may run before `node`."""
     sources: dict[str, list[str]] = {}
-    for edge in taken(ir.edges):
+    for edge in ir.edges_taken:
         sources.setdefault(edge.target, []).append(edge.source)
     found: set[str] = set()
     for name in sources.get(node.id, ()):

@@ -29,7 +29,7 @@ from pflow_lower.runtime import (
     run_program,
 )
 
-sys.path[:] = class_path(__file__, ".")
+sys.path[:] = class_path(__file__, ".", modules=["weather"])
 
 from weather.nodes import Forecast
 

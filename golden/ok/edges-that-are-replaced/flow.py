@@ -46,7 +46,7 @@ def build_flow() -> Workflow:
     failed = Step("failed", ShellNode(), failed_params)
     list_.next(each)
     list_.next(retry, "error")
-    each.next(failed, "error")
+    retry.next(failed, "error")
     return Workflow(start=list_, file=beside(__file__, "workflow.json"))
 
 
@@ -68,7 +68,7 @@ def failed_params(shared: Shared) -> Params:
 def outputs(shared: Shared) -> Params:
     """What the workflow gives."""
     return {
-        "retry": found_or(peek(shared, "retry"), None),
+        "each": found_or(peek(shared, "each"), None),
         "failed": found_or(peek(shared, "failed"), None),
     }
 

@@ -50,7 +50,6 @@ def build_flow() -> Workflow:
     check.next(scan)
     check.next(alarm, "error")
     scan.next(done)
-    scan.next(alarm, "error")
     return Workflow(start=check, file=beside(__file__, "workflow.json"), inputs=INPUTS)
 
 
@@ -61,7 +60,9 @@ def check_params(shared: Shared) -> Params:
 
 def done_params(shared: Shared) -> Params:
     """The parameters of `done`."""
-    return {"command": f"echo {text(shared, 'scan', 'success_count')} scanned"}
+    return {
+        "command": f"echo {text(shared, 'scan', 'success_count')} scanned, {text(shared, 'scan', 'error_count')} not",
+    }
 
 
 def alarm_params(shared: Shared) -> Params:
