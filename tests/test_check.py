@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.command import Result, Run
 
+from pflow_lower.diagnostics.formats.show import FORMATS
 from pflow_lower.generated_header import FOR_A_RUN, MARK
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -292,9 +293,11 @@ def test_a_path_that_is_not_there(run: Run) -> None:
     assert (shown.status, shown.out) == (2, "nowhere: error[PFL615] there is no such file or folder\n")
 
 
-def test_nothing_to_check_is_said(run: Run) -> None:
-    shown = run("check")
-    assert shown.status == 0 and shown.err.startswith("nothing to check")
+@pytest.mark.parametrize("options", [[], ["-q"], *(["--format", form] for form in FORMATS)], ids=" ".join)
+def test_nothing_to_check_is_said_and_is_not_a_pass(run: Run, options: list[str]) -> None:
+    """A step of CI in the wrong folder, say."""
+    shown = run("check", *options)
+    assert shown.status == 2 and shown.err.startswith("nothing to check")
 
 
 def test_a_file_of_the_users_is_not_replaced(run: Run) -> None:

@@ -81,8 +81,9 @@ class Stubborn(AsyncNode):
                 await asyncio.sleep(600)
 """
 START = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
+import os, runpy, signal, sys
+# Whoever runs the tests may have it ignored, as a shell has it for what runs in its background.
+signal.signal(signal.SIGINT, signal.SIG_IGN if os.environ.get("IN_BACKGROUND") else signal.default_int_handler)
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -92,7 +93,7 @@ PARALLEL = {"parallel": True, "max_concurrent": 3}
 class Started:
     """A generated program with one batch over ten items, of which the third and later ones are slow."""
 
-    def __init__(self, folder: Path, node: str, batch: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, node: str, batch: dict[str, Any], **environment: str) -> None:
         (folder / "slow.py").write_text(NODES)
         is_async = "true" if node in ("AsyncSlow", "Blocking", "Stubborn") else "false"
         (folder / "nodes.toml").write_text(f'[nodes]\nslow = {{ class = "slow:{node}", async = {is_async} }}\n')
@@ -117,7 +118,7 @@ class Started:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=(theirs,),
-            env={**os.environ, "PYTHONPATH": str(folder), "GO": str(self.go), "BEGUN": str(theirs)},
+            env={**os.environ, "PYTHONPATH": str(folder), "GO": str(self.go), "BEGUN": str(theirs), **environment},
         )
         os.close(theirs)
         self._watchdog = threading.Timer(PATIENCE, self.process.kill)
@@ -178,6 +179,21 @@ def test_a_signal_ends_it_and_it_says_how_far_it_came(
         assert "say: interrupted when 2 of 10 items were done" in said
     assert "shared[" not in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("more", [{}, {"timeout": 500}, {"rate": "1000/s"}], ids=["alone", "timeout", "rate"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sigterm_ends_it_in_the_background_of_a_shell(tmp_path: Path, shape: str, more: dict[str, Any]) -> None:
+    """Where SIGINT is ignored, no event loop sees to it, and Python cancels all tasks at once, in any order."""
+    node, batch, under_way = SHAPES[shape]
+    program = Started(tmp_path, node, {**batch, **more}, IN_BACKGROUND="1")
+    program.wait_for_calls(under_way)
+    program.send(signal.SIGTERM)
+    code, said = program.rest()
+    assert code == 143, said
+    assert "terminated" in said.splitlines() and "Traceback" not in said and "unhandled" not in said
+    if sys.version_info >= (3, 11):
+        assert "say: interrupted when 2 of 10 items were done" in said
 
 
 @pytest.mark.parametrize(("number", "status", "word"), [(2, 130, "interrupted"), (15, 143, "terminated")])

@@ -447,6 +447,27 @@ def test_a_cancelled_caller_cancels_what_is_under_way() -> None:
     assert shared["b"]["count"] == len(shared["b"]["results"]) == 5
 
 
+def test_tasks_that_are_all_cancelled_at_once_leave_nothing_to_complain_of() -> None:
+    """As `asyncio.run` does when a signal ends it, in no order."""
+
+    class Slow(pocketflow.AsyncNode):
+        async def exec_async(self, _: Any) -> None:
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(node.run_async(store([1, 2, 3])))
+        await asyncio.sleep(0.05)
+        workers = asyncio.all_tasks() - {asyncio.current_task(), task}
+        for one in (*workers, task):
+            one.cancel()
+        await asyncio.gather(*workers, task, return_exceptions=True)
+        assert len(workers) == 3 and task.cancelled()
+        assert all(worker.cancelled() or worker.exception() is None for worker in workers)
+
+    node = lowered_class(node="AsyncScripted", parallel=True, max_concurrent=3)(Slow())
+    asyncio.run(main())
+
+
 class Nested(pocketflow.Node):
     """Item 0 ends at once, as the callback or `ends` has it; the others run a batch of 300 items."""
 

@@ -24,6 +24,7 @@ from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import is_mcp
 from ..runtime.started_workflow import WORKFLOW_FILE
 from .batch_names import as_shown_to_validator, as_written
+from .stubs import function_of, without_stub
 from .versions import Unsupported, installed, supported_here
 
 _PLACE = re.compile(r"nodes\[id=[^\]]+\]\.(params|batch)\.([\w-]+)")
@@ -119,7 +120,8 @@ def _shown_what_it_knows(validator: Any) -> Iterator[None]:
         return original(as_shown_to_validator(ir, extracted_params or {}), extracted_params, *arguments, **keywords)
 
     with _asking:
-        raw, original = vars(validator)["validate"], validator.validate
+        raw = vars(validator)["validate"]
+        original = function_of(without_stub(raw))
         validator.validate = staticmethod(validate)
         try:
             yield

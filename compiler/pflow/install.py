@@ -19,7 +19,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from .stubs import remove_stubs
+from .stubs import function_of, remove_stubs, without_stub
 from .versions import SUPPORTED, Unsupported, Wrapped, described, supported_here
 
 _replaced: list[tuple[Any, str, Any]] = []
@@ -45,12 +45,12 @@ def install() -> None:
         adapter = import_module(f".{known.adapter}", __package__)
     except ImportError as error:
         raise Unsupported(f"{described()} is not built as expected ({error}); {SUPPORTED}") from error
-    remove_stubs()  # before the originals are read: a stub is not one
-    for owner, name, wrapper in found:
-        raw, original = vars(owner)[name], getattr(owner, name)
-        wrapped = _wrapped(getattr(adapter, wrapper), original)
+    for owner, name, wrapper in found:  # at once, over the stubs: another thread must never find pflow's own there
+        raw = without_stub(vars(owner)[name])
+        wrapped = _wrapped(getattr(adapter, wrapper), function_of(raw))
         _replaced.append((owner, name, raw))
         setattr(owner, name, staticmethod(wrapped) if isinstance(raw, staticmethod) else wrapped)
+    remove_stubs()
 
 
 def uninstall() -> None:

@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import contextvars
 import copy
+import sys
 import threading
 from collections import deque
 from typing import Any
@@ -289,6 +290,8 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     if isinstance(exc, Exception) or batch.is_stopped():
                         raise
                     exits.append(exc)
+                    if _is_cancelled(exc):
+                        raise
                     raise _Exits from exc
             batch.finish(call, result)
             if report is not None:
@@ -325,6 +328,14 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
 
 class _Exits(Exception):
     """An item has raised what ends a program: an event loop would let that fall through, past everybody."""
+
+
+def _is_cancelled(exc: BaseException) -> bool:
+    """Whether it is because the task that runs here was cancelled, and not an item's own. Python 3.10 cannot tell."""
+    if not isinstance(exc, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return sys.version_info < (3, 11) or (task is not None and task.cancelling() > 0)
 
 
 def _is_ctrl_c(exc: BaseException) -> bool:

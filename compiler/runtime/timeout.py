@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from .latch import LOOK_INTERVAL
+
 T = TypeVar("T")
 
 
@@ -48,14 +50,14 @@ class TimeLimit:
         """
         end = time.monotonic() + self.seconds
         try:
-            self._room.get(timeout=self.seconds)
+            _taken(self._room, end)
         except queue.Empty:
             late = f"not begun within {self.seconds:g} s: {self._most} earlier calls still hang"
             raise AttemptTimeout(late) from None
         worker = self._worker()
         try:
             worker.inbox.put((contextvars.copy_context(), work))
-            answer = worker.answers.get(timeout=max(0.0, end - time.monotonic()))
+            answer = _taken(worker.answers, end)
         except BaseException as exc:  # its time is over, or an interrupt: whatever it answers, nobody asks any more
             worker.dismiss()
             if isinstance(exc, queue.Empty):
@@ -106,6 +108,18 @@ class TimeLimit:
                 self._room.put(None)
                 return
         worker.dismiss()
+
+
+def _taken(waiting: queue.SimpleQueue[T], end: float) -> T:
+    """The next of those `waiting`, as soon as there is one, and each signal noticed meanwhile; `end` is of
+    `time.monotonic`. Raises: queue.Empty, if there is none by then."""
+    while True:
+        left = max(0.0, end - time.monotonic())
+        try:
+            return waiting.get(timeout=min(left, LOOK_INTERVAL))
+        except queue.Empty:
+            if left <= LOOK_INTERVAL:
+                raise
 
 
 class _Answer(NamedTuple):

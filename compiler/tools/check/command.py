@@ -17,6 +17,8 @@ from ...exit_status import of as exit_status
 if TYPE_CHECKING:
     from .compare import Outcome
 
+_NOTHING = "nothing to check: no folder here was written by `pflow-lower WORKFLOW -o DIR`, and no table lists one"
+
 _FEW = 3
 """As many workflows are named in a command; of more, their folder."""
 
@@ -41,7 +43,7 @@ def check(
     workflow or a generated file. Writes nothing, needs no network.
 
     What lowering a workflow warns of is printed, too. The exit status is 0 if all is up to date, 1 if not, 2 if that
-    could not be found out, also if a PATH holds nothing to check, or if a program has a step without a class.
+    could not be found out, also if there is nothing to check, or if a program has a step without a class.
     """
     if update and os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise click.UsageError("--update is for your own machine: in CI nobody would review what it changes")
@@ -64,15 +66,19 @@ def check(
                 click.echo(text)
     show_findings(each_once(findings), form, err=False)
     if form == "text" and not quiet:
-        _summarise(outcomes, paths or (Path(),), bool(problems))
+        _summarise(outcomes, paths or (Path(),))
+    is_nothing = not outcomes and not problems
+    if is_nothing:  # in every form, and if quiet, too: nobody may take it for a pass
+        click.echo(_NOTHING, err=True)
     if form == "text":
         for folder, why in passed_by:
             click.echo(f"passed by: {printable(str(folder))} ({why})", err=True)
-    failed = bool(problems) or any(outcome.failed or outcome.cannot_run for outcome in outcomes)
+    failed = bool(problems) or (is_nothing and not passed_by)
+    failed = failed or any(outcome.failed or outcome.cannot_run for outcome in outcomes)
     raise SystemExit(exit_status(found=any(outcome.drifted for outcome in outcomes), failed=failed))
 
 
-def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: bool) -> None:
+def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path]) -> None:
     for outcome in outcomes:
         for file in outcome.refreshed:
             click.echo(f"refreshed {printable(file)}")
@@ -81,11 +87,6 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path], problems: boo
     drifted = [outcome for outcome in outcomes if outcome.drifted]
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not outcomes:
-        if not problems:
-            message = (
-                "nothing to check: no folder here was written by `pflow-lower WORKFLOW -o DIR`, and no table lists one"
-            )
-            click.echo(message, err=True)
         return
     broken = [outcome for outcome in outcomes if outcome.cannot_run]
     parts = [f"{len(outcomes) - len({id(one) for one in [*drifted, *failed]})} up to date"]
