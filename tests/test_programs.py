@@ -294,6 +294,15 @@ def test_a_module_of_another_program_is_not_taken_for_its_own(project: Path, sta
     assert f"and in this process {project / 'nodes.py'} has that name" in ended.stderr
 
 
+def test_a_module_of_the_program_that_is_missing(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    (flow.parent / "nodes.py").unlink()
+    for command in ([flow], ["-m", "gen.flow"]):
+        ended = run(*command, "words=[]", cwd=project)
+        assert ended.returncode == 1
+        assert "a part of the program is missing: pflow-lower check --update gen" in ended.stderr
+
+
 def test_what_goes_round_for_ever_ends_as_in_pflow(project: Path) -> None:
     nodes = [
         {"id": "shout", "type": "nodes:Shout", "params": {"say": "${item}"}, "batch": {"items": ["y"]}},

@@ -161,7 +161,7 @@ def _check_class(node: SourceNode, node_type: NodeType, report: DiagnosticCollec
         taken = "it is taken as not asynchronous; " if parallel else ""
         help = (
             f"{taken}modules are looked for beside the workflow, beside the table and on Python's path;\n"
-            "to settle it wherever this runs, write in pyproject.toml\n"
+            "to settle it wherever this runs, write in pyproject.toml, with true if it is an AsyncNode,\n"
             f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = {{ class = "{place}", async = false }}'
         )
         message = f"the class {place} could not be looked at: {looked.unknown}"

@@ -105,7 +105,7 @@ def _check_declarations(
             report.error("PFL316", path, message, key=True, help="feed it under another name")
         elif name not in found.module:
             message = f"the code does not say what type {name} has"
-            help = f"write `{name}: str`, or another type, above what uses it; `Any` takes everything"
+            help = f"write `{name}: list`, `{name}: str` or what it is above what uses it; `Any` takes everything"
             report.error("PFL316", path, message, key=True, help=help)
     for name, annotation in found.bare.items():
         if name not in inputs and name not in _OUTPUTS:

@@ -48,7 +48,7 @@ def start(file: str, package: str | None) -> int:
     except ImportError as error:
         if os.environ.get("TRACEBACK"):
             raise
-        sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder)))
+        sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder, package)))
         return 1
     with ending_on_sigterm():
         status: int = program.main(sys.argv[1:])
@@ -122,13 +122,15 @@ def _share_the_runtime(package: str) -> None:
             sys.modules[f"{package}.{name}"] = sys.modules[name]
 
 
-def _missing(error: ImportError, folder: str) -> list[str]:
+def _missing(error: ImportError, folder: str, package: str) -> list[str]:
     """What to say of an import that has failed."""
     lines = [f"error: {error}"]
     distribution = _DISTRIBUTIONS.get((error.name or "").partition(".")[0])
     requirements = os.path.join(folder, "requirements.txt")
     if _COPY in (error.name or "").split("."):
         lines.append(f"the runtime beside it is not whole: pflow-lower check --update {os.path.relpath(folder)}")
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").rpartition(".")[0] == package:
+        lines.append(f"a part of the program is missing: pflow-lower check --update {os.path.relpath(folder)}")
     elif isinstance(error, ModuleNotFoundError) and distribution is not None:
         wanted = f"-r {os.path.relpath(requirements)}" if os.path.exists(requirements) else distribution
         lines.append(f"install it: pip install {wanted}")

@@ -73,7 +73,7 @@ def check(
     if form == "text":
         for folder, why in passed_by:
             click.echo(f"passed by: {printable(str(folder))} ({why})", err=True)
-    failed = bool(problems) or (is_nothing and not passed_by)
+    failed = bool(problems) or is_nothing
     failed = failed or any(outcome.failed or outcome.cannot_run for outcome in outcomes)
     raise SystemExit(exit_status(found=any(outcome.drifted for outcome in outcomes), failed=failed))
 
