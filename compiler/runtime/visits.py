@@ -30,11 +30,11 @@ def counting_visits() -> Iterator[None]:
 
 def count_visit(step: Any) -> None:
     """A run has come to `step`. Raises: RuntimeError, if it has too often."""
-    visits, most = _visits.get(), most_visits()
+    visits = _visits.get()
     if visits is None:
         return
     visits[id(step)] += 1
-    if visits[id(step)] > most:
+    if visits[id(step)] > (most := most_visits()):
         raise RuntimeError(
             f"step '{step.node_id}' has run {most} times, and the edges lead to it once more: a run that goes round so "
             f"often is taken for one that never ends; {VISITS_VARIABLE}={most * 10} allows more"
