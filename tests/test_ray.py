@@ -900,6 +900,16 @@ A name.
 
 ## Steps
 
+### before
+
+Lets another writer of a file of ours end first.
+
+- type: shell
+
+```shell command
+case ${name} in ./*) until [ -e "${name}.written" ]; do sleep 0.02; done ;; esac
+```
+
 ### x
 
 X.
@@ -915,6 +925,16 @@ results:
 
 ```shell command
 echo ${name} >> LEDGER; sleep 0.3; echo ${m}
+```
+
+### after
+
+Says that the file is written.
+
+- type: shell
+
+```shell command
+touch "${name}.written"
 ```
 """
 WRITERS = """# Parent
@@ -960,7 +980,10 @@ Those of the items.
 
 
 class Writers:
-    """A workflow whose items start one each, which writes results into a file of the item's name."""
+    """A workflow whose items start one each, which writes results into a file of the item's name.
+
+    `./a` is the file of `a`, and its item writes there when that of `a` has.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.door, self.ledger = folder, folder / "door", folder / "ledger"
@@ -984,7 +1007,16 @@ def test_items_replace_each_other_s_results_on_no_worker(tmp_path: Path) -> None
     pytest.importorskip("pflow")
     writers = Writers(tmp_path)
     writers.door.touch()
-    assert "would replace those of another item that has started this workflow" in writers.run("a", "b", "a")
+    assert "would replace those of another item that has started this workflow" in writers.run("a", "b", "./a")
+
+
+def test_items_of_two_workers_write_one_file_at_no_time_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    writers = Writers(tmp_path)
+    writers.door.touch()
+    found = writers.run("a", "b", "a")  # which of the two, and what it is told, depends on who begins first
+    assert "is being written by another batch" in found or "would replace those of another item" in found
+    assert "2/3" in found and len(writers.files[0].read_text().splitlines()) == 2
 
 
 def test_an_item_whose_results_have_gone_runs_again(tmp_path: Path) -> None:
