@@ -94,7 +94,7 @@ def run(
     )
     diagnostics += [*findings, *types.warnings]
     _stop_at_errors(diagnostics)
-    if options.ask_pflow and source.name.endswith(".md"):  # read by pflow, so it is here; JSON must not wait for it
+    if options.ask_pflow and document.is_markdown:  # read by pflow, so it is here; JSON must not wait for it
         from .pflow.ask import ask_pflow
 
         diagnostics += ask_pflow(source, types, file)

@@ -74,6 +74,7 @@ def ask(folder: Path, text: str, command: str = "lower", name: str = "wf.pflow.m
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONUTF8": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pflow_lower", command, *(more or [name])],
+        input=text,
         capture_output=True,
         text=True,
         cwd=folder,
@@ -219,3 +220,18 @@ def test_a_program_leaves_started_workflows_to_pflow_which_refuses_our_keys(dept
     (tmp_path / "child.pflow.md").write_text(CHILD, encoding="utf-8")
     text = text.replace("./ours", "./child").replace("./between", "./child")
     assert "PFL450" not in ask(tmp_path, text, "lower", "wf.pflow.md", "wf.pflow.md", "--program", "-o", "gen")[1]
+
+
+def test_standard_input_is_asked_about_but_for_what_would_stand_beside_it(tmp_path: Path) -> None:
+    """`-` is where an editor or a pipe hands a workflow over."""
+
+    def said(text: str) -> tuple[int, str]:
+        return ask(tmp_path, text, "lower", "wf.pflow.md", "-")
+
+    more = "- workflow: ./child.pflow.md\n- inputs:\n    name: ${item}\n"
+    status, found = said(workflow(then="workflow", more=more))
+    assert status == 0 and "PFL390" not in found, found
+    assert "warning[PFL340] handle.params.workflow: the workflow ./child.pflow.md was not looked at" in found
+    status, found = said(workflow(kind="shel"))
+    assert status == 2 and "<stdin>:11:3: error[PFL390] source: Unknown node type: 'shel'" in found
+    assert "name it: - workflow: ./child.pflow.md" in said(workflow(then="workflow", more=""))[1]

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ..ir.document import STDIN
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..load import load
-from ..load.json_positions import JsonPositions
 from ..node_types.pflow_types import WORKFLOW_TYPES
 from ..validate import validate
 from .known_here_only import known_here_only
@@ -53,6 +53,13 @@ class _Read(NamedTuple):
     problem: str = ""
     severity: Severity = Severity.ERROR
     help: str = ""
+
+
+_BESIDE_STDIN = _Read(
+    problem="was not looked at: this one came from standard input, and stands beside nothing",
+    severity=Severity.WARNING,
+    help="give the workflow's path instead of -",
+)
 
 
 class _Seen:
@@ -116,7 +123,7 @@ class Children:
         doubtful = next((one for one in found if one.code == "PFL340"), None)
         if doubtful is not None:
             return _Read(ir, f"starts another: {_placed(doubtful)}", Severity.WARNING, doubtful.help)
-        if isinstance(document.positions, JsonPositions):
+        if not document.is_markdown:
             help = "write it as .pflow.md"
             problem = "is JSON: pflow's `workflow` nodes read .pflow.md, so a run that comes here fails in pflow"
             return _Read(ir, problem, Severity.WARNING, help)
@@ -163,12 +170,17 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
             continue
         if not node.params.get("workflow"):
             message = "which workflow to start is not said: every run that comes here fails"
-            report.warn("PFL340", (*node.path, "params"), message, help='name it: "workflow": "./child.pflow.md"')
+            named = "- workflow: ./child.pflow.md" if ir.document.is_markdown else '"workflow": "./child.pflow.md"'
+            report.warn("PFL340", (*node.path, "params"), message, help=f"name it: {named}")
             continue
         reported = set()
         for call in _calls(node):
             _check_inputs_are_an_object(call, report)
-            if children is None or call.name is None or not is_file_name(call.name):
+            if call.name is None or not is_file_name(call.name):
+                continue
+            if children is None:
+                if ir.name == STDIN:
+                    _check_call(call, _BESIDE_STDIN, report)
                 continue
             keys = frozenset(call.inputs) if isinstance(call.inputs, dict) else None
             if (call.name, keys) not in reported:

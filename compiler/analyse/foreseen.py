@@ -58,7 +58,7 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
 
 def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
     """For each node how it would run: after the nearest node before it from which no edge goes on yet."""
-    markdown = ir.document.name.endswith(".md")
+    markdown = ir.document.is_markdown
     ends = [node.id for node in ir.nodes if ways.runs_at_all(node.id) and ways.may_end_at(node.id)]
     before = ends[-1] if ends else None  # every node that runs goes on already
     for node in ir.nodes:

@@ -87,12 +87,18 @@ class NoPositions:
         return None
 
 
+STDIN = "<stdin>"
+"""The name of a workflow that comes from standard input."""
+
+
 class Document(NamedTuple):
     """What `load` read: the workflow as plain JSON data, and where each part of it stands."""
 
     name: str
-    """The file's name as the user gave it; "<stdin>" for standard input, "<data>" for a dict."""
+    """The file's name as the user gave it; STDIN for standard input, "<data>" for a dict."""
     data: Any
     positions: Positions = NoPositions()
     warnings: tuple[Diagnostic, ...] = ()
     """What `load` had to say about a document it could read; `validate` passes it on."""
+    is_markdown: bool = False
+    """Whether the author wrote Markdown, and advice is to be given in it."""

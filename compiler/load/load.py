@@ -22,7 +22,7 @@ from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, is_utf_8, refusal
 from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
 from ..generated_names import CLASSES, LOWERED
-from ..ir.document import Document, NoPositions
+from ..ir.document import STDIN, Document, NoPositions
 from ..ir.report import kind
 from . import conflicts
 from .file_references import read_files
@@ -47,7 +47,7 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], *, stdin: BinaryIO 
         return from_data(source)
     name = os.fspath(source)
     if name == "-":
-        return from_bytes(_read(stdin or sys.stdin.buffer, "<stdin>"), "<stdin>")
+        return from_bytes(_read(stdin or sys.stdin.buffer, STDIN), STDIN)
     if not is_utf_8(name):
         help = "rename it; everything that is made of a workflow says where it came from"
         raise refusal("PFL101", name, "the name of the file is not UTF-8 (in this locale)", help=help)
@@ -82,7 +82,7 @@ def from_text(text: str, name: str, *, folder: Path | None = None) -> Document:
         raise refusal("PFL104", name, "the file is empty; a workflow has at least one node")
     if (refused := generated_module(text, name)) is not None:
         raise refused
-    if name.endswith(".json") or not (name.endswith(".md") or _is_markdown(text)):
+    if not is_markdown(text, name):
         return from_json(text, name, folder=folder)
     from .markdown import from_markdown
 
@@ -185,9 +185,9 @@ def _decode(content: bytes, name: str) -> str:
         ) from error
 
 
-def _is_markdown(text: str) -> bool:
-    """Whether text of unknown kind is Markdown: it is, unless it starts as JSON data does."""
-    return not _JSON_START.match(text)
+def is_markdown(text: str, name: str) -> bool:
+    """Whether the workflow `text` is Markdown: its name says so, or it does not start as JSON data does."""
+    return name.endswith(".md") or not (name.endswith(".json") or _JSON_START.match(text))
 
 
 def _object(data: Any, name: str, positions: JsonPositions | None = None) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
     if folder is not None:
         found += _twice_in_files(data, folder)
         found += conflicts.in_files(data, folder)
-    return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found))
+    return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found), is_markdown=True)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..analyse.child_workflows import files_started
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
@@ -40,6 +41,7 @@ _asking = threading.Lock()
 def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnostic]:
     """The errors that pflow's validator finds in `ir`, which stands in `file`, but for those of the machine.
 
+    Without a file, nothing is said of the workflows that it starts: they stand beside it.
     Not asked are workflows that pflow cannot run as they stand, since a node has a class in the author's table.
     Without pflow nothing is said.
     """
@@ -52,7 +54,9 @@ def ask_pflow(ir: SourceIR, types: NodeTypes, file: Path | None) -> list[Diagnos
         return [Diagnostic(code="PFL390", severity=Severity.WARNING, message=message, file=ir.name)]
     nodes = {node.id: node for node in ir.nodes}
     return [
-        _finding(said, nodes.get(_node_of(said)), ir) for said in errors if not _depends_on_the_machine(said, nodes)
+        _finding(said, nodes.get(_node_of(said)), ir)
+        for said in errors
+        if not (_depends_on_the_machine(said, nodes) or (file is None and _names_a_file(said, nodes)))
     ]
 
 
@@ -72,6 +76,12 @@ def _depends_on_the_machine(said: Any, nodes: Mapping[str, SourceNode]) -> bool:
     own = _CHILDREN.sub("", said.message)
     node = nodes.get(said.node_id) if own == said.message else None
     return own.startswith("Unknown node type") and (node is None or is_mcp(node.type)) and "'mcp-" in own
+
+
+def _names_a_file(said: Any, nodes: Mapping[str, SourceNode]) -> bool:
+    """Whether pflow speaks of a workflow that a node starts by the name of its file."""
+    node = nodes.get(_node_of(said))
+    return node is not None and any(repr(call.name) in said.message for call in files_started(node))
 
 
 def _is_known_version() -> bool:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from ..ir.document import Document, NoPositions, Positions
+from ..ir.document import Document
 from .batch_names import as_shown_to_validator, as_written, our_keys, used_names
 from .messages import say
 from .pflow_values import file_of
 
 _OF_A_CHILD = ("PFL340", "PFL341", "PFL342", "PFL343")
 """What pflow's validator says itself: it looks at each workflow that a node starts, and shows it to us."""
+_UNREAD = Document(name="", data=None)
+"""A workflow of which only its data is known."""
 
 
 def wrong_with_ours(ir: Any, given: Mapping[str, Any], *, with_children: bool = False) -> list[Diagnostic]:
@@ -43,21 +45,21 @@ def _only_in(ir: Any, shown: Any, given: Mapping[str, Any], *, with_children: bo
     errors = _Errors(name or "workflow", file, given)
     known = {(one.code, as_written(ir, one.where.partition(".")[0], one.where)) for one in errors.of(shown)}
 
-    def ours(positions: Positions) -> list[Diagnostic]:
-        found = errors.of(ir, positions, with_children=with_children)
+    def ours(read: Document) -> list[Diagnostic]:
+        found = errors.of(ir, read, with_children=with_children)
         return [one for one in found if one.code not in _OF_A_CHILD and (one.code, one.where) not in known]
 
-    found = ours(NoPositions())
-    return ours(_positions(file)) if found and file is not None else found
+    found = ours(_UNREAD)
+    return ours(_read(file)) if found and file is not None else found
 
 
-def _positions(file: Path) -> Positions:
+def _read(file: Path) -> Document:
     from ..load.load import load
 
     try:
-        return load(file).positions
+        return load(file)
     except LowerError:  # it is what pflow has read, so the places are all that is missing
-        return NoPositions()
+        return _UNREAD
 
 
 class _Errors:
@@ -71,10 +73,8 @@ class _Errors:
         self._given = given
         self._types = NodeTypes({})  # inside pflow, its registry says what a type is, and no table
 
-    def of(
-        self, ir: Mapping[str, Any], positions: Positions | None = None, *, with_children: bool = False
-    ) -> list[Diagnostic]:
-        """The errors in `ir`; with its children, those that it makes with them."""
+    def of(self, ir: Mapping[str, Any], read: Document = _UNREAD, *, with_children: bool = False) -> list[Diagnostic]:
+        """The errors in `ir`; with its children, those that it makes with them. `read` has the places."""
         from ..analyse.analyse import analyse
         from ..node_types.run_tables import RunTables
         from ..validate.validate import validate
@@ -82,7 +82,7 @@ class _Errors:
         declared = ir.get("inputs") or {}
         extra: dict[str, Any] = {name: {} for name in self._given if name not in declared and not name.startswith("_")}
         data = {**ir, "inputs": {**declared, **extra}} if extra else dict(ir)
-        source, found = validate(Document(self._name, data, positions or NoPositions()))
+        source, found = validate(read._replace(name=self._name, data=data, warnings=()))
         if source is not None:
             folder = self._file.parent if self._file is not None else Path.cwd()
             budgets = RunTables.of(folder).budgets

@@ -131,8 +131,8 @@ def _check_batch_inside_params(node: SourceNode, report: DiagnosticCollector) ->
     if old is None:
         return
     path = (*node.path, "params", "batch")
-    markdown = report.document.name.endswith(".md") or "_source_line" in node.data
-    help = "write it beside `type`, not inside the parameters:\n" + (_yaml(old) if markdown else _json(old))
+    written = _yaml(old) if report.document.is_markdown else _json(old)
+    help = f"write it beside `type`, not inside the parameters:\n{written}"
     if declares_params(node.type):
         report.error("PFL210", path, "`batch` is not a parameter", key=True, help=help)
     else:

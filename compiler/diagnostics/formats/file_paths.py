@@ -20,7 +20,7 @@ def root() -> Path:
 def path_of(finding: Diagnostic, base: PurePath, here: PurePath) -> PurePath | None:
     """The finding's file: relative to `base` where it is inside, else absolute; None if there is no file.
 
-    `here` is the folder that names on the command line are relative to. Standard input ("<stdin>") and data
+    `here` is the folder that names on the command line are relative to. Standard input and data
     ("<data>") are not files.
     """
     name = finding.file

@@ -43,7 +43,7 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
     if REQUIREMENTS in ours and header_in(folder / REQUIREMENTS) is None:
         ours.remove(REQUIREMENTS)  # the user's own
     modules = [name for name in ours if MODULE.fullmatch(name) or name == REQUIREMENTS]
-    for name in sorted(modules, key=lambda name: (name == "flow.py", name == REQUIREMENTS, name)):
+    for name in sorted(modules, key=lambda name: (name == PROGRAM, name == REQUIREMENTS, name)):
         try:
             header = header_of(regular_files.read_start(folder / name, HEADER_BYTES))
         except IsADirectoryError:
@@ -68,7 +68,7 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
         return Remains(lowering)
     if left is None or problem is not None:
         return Remains(problem=problem)
-    module = shown_path(folder / "nodes.py")
+    module = shown_path(folder / CLASSES)
     message = f"this is left of a lowering, and no module beside it, as {module}, says what it was made from"
     return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown_path(folder))))
 
@@ -81,7 +81,7 @@ def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
         data: Any = json.loads(regular_files.read(folder / name))
         source = data.get("source")
         if isinstance(source, str) and source and "\0" not in source:
-            program = any(one in ours for one in ("flow.py", f"flow.py{MAP}"))
+            program = any(one in ours for one in (PROGRAM, f"{PROGRAM}{MAP}"))
             return Lowering(
                 folder=folder,
                 workflow=beside(folder, source),

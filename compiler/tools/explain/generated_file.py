@@ -17,6 +17,7 @@ from ...diagnostics.diagnostic import LowerError, Position, printable
 from ...emit.source_map import RULES, VERSION, Mapped, checksum, map_text, maps_of
 from ...generated_folder import MAP
 from ...generated_header import Header, header_of, read_header
+from ...generated_names import PROGRAM
 from ...load.load import MAX_BYTES
 from ...options import Options
 
@@ -49,7 +50,7 @@ def known_of(file: Path, text: str) -> GeneratedFile:
         raise CannotExplain(
             f"{printable(str(file))} {message}: no source map is beside it, and no header names a workflow"
         )
-    header = command or Header(source=str(workflow), program=name == "flow.py")
+    header = command or Header(source=str(workflow), program=name == PROGRAM)
     made, problem = _made_again(workflow, folder, header, name)
     if made is not None and made[0] == text:
         return GeneratedFile(made[1], workflow)
@@ -83,7 +84,7 @@ def _made_again(
     options = Options(
         nodes_file=folder / header.nodes_file if header.nodes_file is not None else None,
         out=folder,
-        program=header.program or name == "flow.py",
+        program=header.program or name == PROGRAM,
         standalone=header.standalone,
         maps=header.maps,
     )

@@ -18,7 +18,7 @@ from ...diagnostics.diagnostic import Diagnostic, LowerError
 from ...ir.document import Document
 from ...ir.paths import Path as DataPath
 from ...load.json_positions import Span, index
-from ...load.load import from_bytes
+from ...load.load import from_bytes, is_markdown
 from .table import LintFinding
 
 
@@ -81,7 +81,7 @@ def _edits(content: bytes, name: str, removals: Sequence[_Removal]) -> Iterator[
     """The texts that might be the file without the members; the caller checks."""
     mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
     text = content[len(mark) :].decode("utf-8")
-    is_json = name.endswith(".json") or text.lstrip().startswith("{")
+    is_json = not is_markdown(text, name)
     for edited in _without_members(text, removals) if is_json else _without_lines(text, removals):
         yield mark + edited.encode()
 

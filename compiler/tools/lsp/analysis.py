@@ -12,7 +12,7 @@ from ...ir.document import Document
 from ...ir.lowered import LoweredIR
 from ...ir.workflow import SourceIR
 from ...load import load
-from ...load.markdown_positions import MarkdownPositions
+from ...load.load import is_markdown
 from ...options import Options
 from ..lint.findings import lint_findings
 from .occurrences import Names, Occurrence
@@ -72,8 +72,7 @@ class Analysis:
     def located(self) -> list[tuple[Diagnostic, Place]]:
         """The findings with the places that they are about."""
         whole = {occurrence.whole.start: occurrence.whole.end for occurrence in self.occurrences}
-        markdown = self.document is not None and isinstance(self.document.positions, MarkdownPositions)
-        markdown = markdown or (self.document is None and not self.text.text.lstrip().startswith(("{", "[")))
+        markdown = is_markdown(self.text.text, self.name)
         return [
             (finding, place_of(finding, self.text, self.name, whole, markdown=markdown))
             for finding in self.findings[:MAX_FINDINGS]

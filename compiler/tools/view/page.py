@@ -15,6 +15,7 @@ from importlib import resources
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, printable
 from ...emit.emit import jinja, summary
+from ...generated_names import PROGRAM
 from ...in_the_way import PAGE_MARK
 from ...ir.lowered import LoweredBatch
 from ...ir.paths import Path
@@ -87,7 +88,7 @@ def render(explored: Explored, findings: Iterable[Diagnostic] = (), plan: Plan |
 def _files(explored: Explored) -> Mapping[str, str]:
     """The generated files in the order of their tabs: code first."""
     files = explored.compiled.files if explored.compiled else {}
-    return {name: files[name] for name in sorted(files, key=lambda n: (n.endswith(".json"), n == "flow.py", n))}
+    return {name: files[name] for name in sorted(files, key=lambda n: (n.endswith(".json"), n == PROGRAM, n))}
 
 
 def _batches(explored: Explored) -> Sequence[LoweredBatch]:
