@@ -233,5 +233,5 @@ def test_standard_input_is_asked_about_but_for_what_would_stand_beside_it(tmp_pa
     assert status == 0 and "PFL390" not in found, found
     assert "warning[PFL340] handle.params.workflow: the workflow ./child.pflow.md was not looked at" in found
     status, found = said(workflow(kind="shel"))
-    assert status == 2 and "<stdin>:11:3: error[PFL390] source: Unknown node type: 'shel'" in found
+    assert status == 2 and "<stdin>:11:9: error[PFL390] source: Unknown node type: 'shel'" in found
     assert "name it: - workflow: ./child.pflow.md" in said(workflow(then="workflow", more=""))[1]
