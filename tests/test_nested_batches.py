@@ -99,9 +99,16 @@ def test_one_cap_one_failure_one_name() -> None:
 )
 def test_inner_items_that_are_not_a_list_name_their_reference(pages: Any, error: str) -> None:
     batch = {"items": "${files}", "as": "file", "batch": {"items": "${file.pages}", "as": "page"}}
-    with pytest.raises((TypeError, ValueError), match=error):
-        outcome(batch, {"page": "${page}"}, {"files": [{"pages": pages}]})
+    with pytest.raises((TypeError, ValueError), match=error) as raised:
+        outcome(batch, {"page": "${page}"}, {"files": [{"name": "a", "pages": [1]}, {"name": "b", "pages": pages}]})
+    assert str(raised.value).endswith(f"; file is {{'name': 'b', 'pages': {pages}}}"), "which of them"
     assert Echo.calls == []
+
+
+def test_an_outer_item_may_be_called_as_anything() -> None:
+    batch = {"items": "${value}", "as": "reference", "batch": {"items": "${reference.of}", "as": "value"}}
+    found = outcome(batch, {"page": "${value}"}, {"value": [{"of": [1, 2]}]})
+    assert [result["response"]["page"] for result in found["results"]] == [1, 2]
 
 
 @pytest.mark.parametrize(

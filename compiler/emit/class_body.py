@@ -62,7 +62,8 @@ def _nested_items(batch: LoweredBatch) -> tuple[str, set[str]]:
     for level in batch.levels:
         origin = Origin((*path, "items"), "items")
         source = items(level.items, Variables("shared", parts=known), origin)
-        found = PyCall("items_of", (source, PyLiteral(_written_items(level))))
+        around = (PyKeyword(variable, PyName(variable)) for _, variable in known)
+        found = PyCall("items_of", (source, PyLiteral(_written_items(level)), *around))
         lines.append(marked(lay_out(found, 3, f"for {level.variable} in "), origin))
         uses |= functions(found)
         known = (*known, (level.name, level.variable))

@@ -33,7 +33,7 @@ class TranslateBatch(ThreadedBatchNode):
         items = [
             {"file": file, "page": page}
             for file in items_of(peek(shared, "files"), "${files}")
-            for page in items_of(peek(file, "pages"), "${file.pages}")
+            for page in items_of(peek(file, "pages"), "${file.pages}", file=file)
         ]
         return self.open(shared, items, language=capture(shared, "language"))
 
