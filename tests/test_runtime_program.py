@@ -163,6 +163,21 @@ def test_inputs_are_typed(declared: str | None, given: str, value: Any) -> None:
     assert read_inputs({"x": spec}, [f"x={given}"]) == {"x": value}
 
 
+DEFAULTS: list[Any] = [None, "5", "1.5", "yes", "", "[1]", '{"a": 1}', "[", 5, 1.5, True, [1, "x"], {"a": None}, "text"]
+
+
+@pytest.mark.parametrize("declared", ["string", "integer", "number", "boolean", "array", "object", "any", None])
+@pytest.mark.parametrize("default", DEFAULTS, ids=repr)
+def test_a_default_of_another_type_becomes_what_pflow_makes_of_it(declared: str | None, default: Any) -> None:
+    pytest.importorskip("pflow")
+    from pflow.core.param_coercion import coerce_workflow_input
+
+    spec = {"default": default} if declared is None else {"type": declared, "default": default}
+    made = read_inputs({"x": spec}, [])["x"]
+    theirs = None if default is None else coerce_workflow_input(default, declared)
+    assert (made, type(made)) == (theirs, type(theirs))
+
+
 @pytest.mark.parametrize(
     ("declared", "given"),
     [

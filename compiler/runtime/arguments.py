@@ -6,14 +6,11 @@ import argparse
 import contextlib
 import json
 import math
-import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from .declared_inputs import Inputs, fill_in, is_required
-
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+from .declared_inputs import Inputs, fill_in, is_required, typed
 
 
 class Asked(NamedTuple):
@@ -114,43 +111,6 @@ def read_inputs(inputs: Inputs, arguments: list[str]) -> dict[str, Any]:
             given[name] = typed(name, given[name], spec.get("type"))
     fill_in(given, inputs, "{name}=...")
     return {name: given[name] for name in inputs}
-
-
-def typed(name: str, text: str, declared: str | None) -> Any:
-    """The value that `text` is for the input `name` of a `declared` type; without one, what it looks like.
-
-    As pflow's command takes it: `any` may be a number, true, false, an array or an object; all else is text.
-
-    Raises: ValueError, if it is not of that type.
-    """
-    if text == "" and declared not in (None, "string", "any"):
-        raise ValueError(f"the input {name} needs a value of type {declared}: {name}=...")
-    try:
-        if declared == "integer":
-            return int(text)
-        if declared == "number":
-            return float(text)
-        if declared == "boolean":
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
-        if declared in ("array", "object"):
-            value = json.loads(text)
-            if not isinstance(value, list if declared == "array" else dict):
-                raise ValueError(text)
-            return value
-    except (ValueError, KeyError, RecursionError):
-        raise ValueError(f"the input {name} must be of type {declared}, not {text[:200]!r}") from None
-    return text if declared == "string" else _looks_like(text)
-
-
-def _looks_like(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if not (_NUMBER.fullmatch(text) or text.startswith(("[", "{"))):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _epilog(inputs: Inputs) -> str:

@@ -23,7 +23,8 @@ from ... import pipeline, regular_files
 from ...ir.edges import edges_of, kept
 from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options
-from ...runtime.arguments import named, typed
+from ...runtime.arguments import named
+from ...runtime.declared_inputs import typed
 from ...runtime.started_workflow import WORKFLOW_FILE
 from ..batch_names import as_pflow_knows_it, our_keys
 from ..engine_0_16.adapter import LoweredBatchConfig, compiled_with_classes, execute

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...ir.template import DynamicIndex, Field, Index, Reference, parse, templates
+from ...runtime.declared_inputs import default_of
 
 _BY_TYPE: Mapping[str, Any] = {
     "string": "a text",
@@ -99,7 +100,7 @@ def values_for(inputs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 def _input(declared: Mapping[str, Any], shape: _Shape, name: str) -> Any:
     """An input as declared, where that goes with what is read of it."""
     if "default" in declared:
-        return declared["default"]
+        return default_of(name, declared)
     made = shape.made(name, 0)
     return made if not isinstance(made, str) or declared.get("type", "string") == "any" else _by_type(declared)
 

@@ -10,7 +10,8 @@ from ... import regular_files
 from ...emit.evaluation import evaluate
 from ...ir.template import Literal, Reference, templates
 from ...ir.workflow import SourceIR, SourceNode
-from ...runtime.arguments import named, typed
+from ...runtime.arguments import named
+from ...runtime.declared_inputs import default_of, typed
 from ...runtime.stream_files import said_of
 from ...runtime.streams import ItemsFile
 
@@ -54,7 +55,7 @@ class KnownValues:
                 if values[name] is not UNKNOWN:
                     self.store[name] = values[name]
             elif "default" in declared or declared.get("required", True) is False:
-                self.store[name] = declared.get("default")
+                self.store[name] = default_of(name, declared)
 
     def missing(self) -> tuple[str, ...]:
         """The inputs that a run has to be given and that are not among the values."""
