@@ -486,6 +486,27 @@ def test_a_field_that_an_item_does_not_have(items: list[Any], reference: str, sa
     assert [one.code for one in lower({**ir, "template_resolution_mode": "permissive"}).diagnostics] == []
 
 
+@pytest.mark.parametrize(
+    ("reference", "batch", "said"),
+    [
+        ("${a.results[2]}", {}, "${a.results[2]} is never there: there are 2 items, counted from 0"),
+        ("${a.results[1].stdout}", {"items": ["x"]}, "there is one item, counted from 0"),
+        ("${a.results[1].stdout}", {}, ""),
+        ("${a.results[2] ?? 0}", {}, ""),
+        ("${a.results[2]}", {"items": "${list}"}, ""),
+        ("${a.results[2]}", {"items": [["x", "y"], ["z"]], "as": "o", "batch": {"items": "${o}", "as": "i"}}, ""),
+    ],
+)
+def test_a_result_beyond_the_items(reference: str, batch: dict[str, Any], said: str) -> None:
+    items = {"id": "a", "type": "shell", "params": {"command": "date"}, "batch": {"items": ["x", "y"], **batch}}
+    reader = {"id": "b", "type": "llm", "params": {"prompt": f"Say {reference}"}}
+    inputs = {"list": {"type": "array"}} if "${list}" in json.dumps(items) else {}
+    ir = {"inputs": inputs, "nodes": [items, reader], "edges": [{"from": "a", "to": "b"}]}
+    found = [one.message for one in lower(ir).diagnostics if one.code == "PFL322"]
+    assert bool(found) == bool(said)
+    assert all(said in text for text in found)
+
+
 def writing(*pairs: str) -> list[dict[str, Any]]:
     """Batches as a=out.jsonl, or a=out.jsonl<in.jsonl."""
     found = []

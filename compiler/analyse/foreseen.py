@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..ir.report import DiagnosticCollector
-from ..ir.template import Field, Reference, parse
+from ..ir.template import Field, Index, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
 from .known_outputs import known_type
 from .node_order import Order
@@ -102,6 +102,18 @@ def missing_in_items(node: SourceNode, reference: Reference, then: str) -> str:
     which = "every item" if len(lost) == len(items) else f"items[{lost[0]}]"
     more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items) else ""
     return f"{reference} is not there in {which}{more}: {then}"
+
+
+def beyond_the_items(node: SourceNode, reference: Reference) -> str:
+    """That there is no such result of the batch `node`, whose items are written out; "" if there may be one."""
+    batch = node.batch
+    if batch is None or batch.inner is not None or not isinstance(batch.items, list):
+        return ""
+    place = reference.path[1] if reference.path[:1] == (Field("results"),) and len(reference.path) > 1 else None
+    if not isinstance(place, Index) or place.value < len(batch.items):
+        return ""
+    many = "there is one item" if len(batch.items) == 1 else f"there are {len(batch.items)} items"
+    return f"{reference} is never there: {many}, counted from 0"
 
 
 def _may_have(value: Any, reference: Reference) -> bool:

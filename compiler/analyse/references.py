@@ -23,7 +23,7 @@ from .child_workflows import Children, check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .edges_never_taken import check_edges
-from .foreseen import check_items, check_unreachable, missing_in_items
+from .foreseen import beyond_the_items, check_items, check_unreachable, missing_in_items
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .item_names import check_item_names
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
@@ -180,6 +180,8 @@ class _Checker:
             finding = finding or check_child_output(self.children, node, reference, self.ir.name)
             if finding is not None:
                 use.error(*finding)
+            elif not self.ir.permissive and (beyond := beyond_the_items(node, reference)):
+                use.warn("PFL322", beyond)
 
     def _is_in_file(self, use: ReferenceUse) -> bool:
         """Report a reference to results that went to a file: with something to fall back on, too."""
