@@ -15,19 +15,19 @@ from jsonschema import Draft7Validator
 
 import pflow_lower
 from pflow_lower import lower
-from pflow_lower.diagnostics.diagnostic import LowerError
+from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError
 from pflow_lower.diagnostics.explanations import explanation
 from pflow_lower.emit.source_map import maps_of
 from pflow_lower.ir import batch_keys
 from pflow_lower.ir.batch_keys import BATCH_KEYS, CONSUMERS, REQUIRED, BatchKey
-from pflow_lower.ir.batch_schema import markdown_table
+from pflow_lower.ir.batch_schema import descriptions, markdown_table
 from pflow_lower.ir.batch_spec import BatchSpec
 from pflow_lower.ir.known_to_pflow import without_ours
 from pflow_lower.load.load import from_data
 from pflow_lower.node_types import run_tables
 from pflow_lower.node_types.project_file import Table
 from pflow_lower.pipeline import run
-from pflow_lower.runtime import SequentialBatchNode, overrides, pace
+from pflow_lower.runtime import SequentialBatchNode, overrides, pace, streams
 from pflow_lower.runtime.batch import Batch
 from pflow_lower.runtime.batch_state import MOST_CONCURRENT
 from pflow_lower.runtime.run import STATE_VARIABLE
@@ -250,6 +250,39 @@ def test_the_runtime_s_copies_of_what_the_table_says() -> None:
     for number in (1, 999_999_999):
         for unit in pace._SECONDS:
             assert re.fullmatch(batch_keys.RATE, f"{number}/{unit}")
+    assert tuple(streams.KINDS) == batch_keys.FILE_KINDS
+
+
+def test_files_of_every_kind_are_taken_and_no_others() -> None:
+    taken = Draft7Validator(batch_keys.FILE)
+    for kind in (*batch_keys.FILE_KINDS, ".tsv", ".txt", ".json", "jsonl", "-jsonl"):
+        assert taken.is_valid({"file": f"a{kind}"}) == (kind in batch_keys.FILE_KINDS), kind
+    assert taken.is_valid({"file": "${made.file}"}) and not taken.is_valid({"file": "a.csv\n"})
+
+
+def test_whoever_says_what_a_file_may_be_called_names_every_kind() -> None:
+    guide = (PACKAGE / "tools/guide/durable.md").read_text("utf-8")
+    told = descriptions()
+    texts = [
+        guide[guide.index("Items are read from a file") : guide.index("Downstream there are")],
+        told["nodes.[].batch.items"]["description"],
+        told["nodes.[].batch.results"]["description"],
+        told["nodes.[].batch.results.file"]["description"],
+        refusal({"items": {"file": "a.txt"}}).message,
+        refusal({"items": ["a"], "results": {"file": "a.txt"}}).message,
+    ]
+    for text in texts:
+        assert [kind for kind in batch_keys.FILE_KINDS if kind not in text] == [], text
+    for kind in batch_keys.FILE_KINDS:
+        assert refusal({"items": f"in{kind}"}).help == f'for a file of items, write {{"file": "in{kind}"}}'
+
+
+def refusal(batch: dict[str, Any]) -> Diagnostic:
+    """The one thing that is wrong with a batch."""
+    with pytest.raises(LowerError) as caught:
+        lower(workflow(batch))
+    (found,) = caught.value.diagnostics
+    return found
 
 
 VALUES: list[Any] = [

@@ -9,12 +9,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ... import regular_files
+from ...ir.batch_keys import FILE_KINDS
 from ...ir.edges import walk
 from ...ir.report import nearest
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import pflow_type
-from ...runtime.streams import KINDS, is_many
+from ...runtime.streams import is_many
 
 
 def is_there(path: str, folder: Path) -> bool:
@@ -32,7 +33,7 @@ def is_there(path: str, folder: Path) -> bool:
 def alike(path: str, folder: Path) -> str:
     """The file beside the one that is not there with nearly its name; "" if there is none."""
     try:
-        names = [name for name in os.listdir((folder / path).parent) if name.endswith(KINDS)]
+        names = [name for name in os.listdir((folder / path).parent) if name.endswith(FILE_KINDS)]
     except (OSError, ValueError):
         return ""
     return nearest(os.path.basename(path), names) or ""
