@@ -755,6 +755,19 @@ def test_outputs_are_those_of_pflow(
     assert {output for output in GIVEN[name] if output in ("bad", "worse")} == set(named)
 
 
+@pytest.mark.parametrize("text", ["plain", '{"name": "Bob"}'])
+def test_inputs_of_a_step_that_are_not_an_object_add_no_names(project: Path, text: str) -> None:
+    """As in pflow, which gives `hi Ann` for both."""
+    steps = [
+        {"id": "a", "type": "shell", "params": {"command": "cat", "stdin": text}},
+        {"id": "b", "type": "shell", "params": {"inputs": "${a.stdout}", "stdin": "hi ${name}", "command": "cat"}},
+    ]
+    given = {"inputs": {"name": {"type": "string", "default": "Ann"}}, "outputs": {"said": {"source": "${b.stdout}"}}}
+    pytest.importorskip("pflow")
+    flow = lower({**given, "nodes": steps, "edges": [{"from": "a", "to": "b"}]}, project, "gen")
+    assert outputs(run(flow, cwd=project, HOME=str(project))) == {"said": "hi Ann"}
+
+
 def test_an_output_that_is_not_there_is_named(project: Path) -> None:
     ir = {**WORDS, "outputs": {"said": {"source": "${shout.results[1].said}"}, "x": {"source": "is ${first.sad}"}}}
     flow = lower(ir, project, "gen")
