@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...ir.batch_spec import BatchSpec
+from ...ir.file_patterns import are_many
 from ...node_types.pflow_types import pflow_type
 from .canonical import canonical
 from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, Change, kinds
@@ -114,7 +115,7 @@ def _files_of(spec: BatchSpec) -> _Files | None:
     path = spec.results_file
     if path is None or path.endswith("}"):
         return None
-    return _Files(posixpath.splitext(path)[1].lower(), "*" in path)
+    return _Files(posixpath.splitext(path)[1].lower(), are_many(path))
 
 
 def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
