@@ -26,7 +26,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .fingerprints import as_json
-from .journal_file import JournalError, check_pages, delete, delete_lock, digest, locked, opened, problems_of
+from .journal_file import (
+    JournalError,
+    acquire_lock,
+    check_pages,
+    delete,
+    delete_lock,
+    digest,
+    open_journal,
+    problems_of,
+)
 from .latch import Latch
 
 _WAITING = 2048  # rows that may wait for the writer, who takes all of them at once; then items wait for the disk
@@ -53,7 +62,7 @@ def forget_answers(path: Path, inputs: bytes | None) -> None:
     Raises: JournalInUse; NotOurs; JournalError.
     """
     if path.exists():
-        with problems_of(path), contextlib.closing(locked(path)):
+        with problems_of(path), contextlib.closing(acquire_lock(path)):
             _forget(path, inputs)
             if not path.exists():
                 delete_lock(path)
@@ -64,7 +73,7 @@ def _forget(path: Path, inputs: bytes | None) -> None:
     left = 0
     if path.exists():
         try:
-            with contextlib.closing(opened(path)) as db:
+            with contextlib.closing(open_journal(path)) as db:
                 check_pages(db)
                 db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (inputs,))
                 left = int(db.execute("SELECT count(*) FROM answer").fetchone()[0])
@@ -91,12 +100,12 @@ class Journal:
         self.path = path
         with problems_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = locked(path)
+            self._lock = acquire_lock(path)
         try:
             with problems_of(path):
                 if fresh:
                     _forget(path, inputs)
-                self._db = opened(path)
+                self._db = open_journal(path)
                 self._run = _begin_run(self._db, workflow, inputs)
                 self._inputs = inputs
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -215,7 +224,7 @@ class Journal:
         try:
             if self._failure is None:
                 with problems_of(self.path):
-                    if not (self._is_over and self._is_removed()):
+                    if not (self._is_over and self._try_delete()):
                         if ended_well:
                             self._db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (self._inputs,))
                         left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
@@ -235,7 +244,7 @@ class Journal:
         """How many answers there are of which this holds, with a place for the run's inputs in it."""
         return int(self._db.execute(f"SELECT count(*) FROM answer WHERE {which}", (self._inputs,)).fetchone()[0])
 
-    def _is_removed(self) -> bool:
+    def _try_delete(self) -> bool:
         """Remove it while it is open, or SQLite would tidy it up first; False where that cannot be done (Windows)."""
         try:
             delete(self.path)

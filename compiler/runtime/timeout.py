@@ -50,14 +50,14 @@ class TimeLimit:
         """
         end = time.monotonic() + self.seconds
         try:
-            taken_before(self._room, end)
+            take_before(self._room, end)
         except queue.Empty:
             late = f"not begun within {self.seconds:g} s: {self._most} earlier calls still hang"
             raise AttemptTimeout(late) from None
         worker = self._worker()
         try:
             worker.inbox.put((contextvars.copy_context(), work))
-            answer = taken_before(worker.answers, end)
+            answer = take_before(worker.answers, end)
         except BaseException as exc:  # its time is over, or an interrupt: whatever it answers, nobody asks any more
             worker.dismiss()
             if isinstance(exc, queue.Empty):
@@ -110,8 +110,8 @@ class TimeLimit:
         worker.dismiss()
 
 
-def taken_before(waiting: queue.SimpleQueue[T], end: float) -> T:
-    """The next of those `waiting`, as soon as there is one, and each signal noticed meanwhile; `end` is of
+def take_before(waiting: queue.SimpleQueue[T], end: float) -> T:
+    """Take the next of those `waiting`, as soon as there is one, and each signal noticed meanwhile; `end` is of
     `time.monotonic`. Raises: queue.Empty, if there is none by then."""
     while True:
         left = max(0.0, end - time.monotonic())
