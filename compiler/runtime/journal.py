@@ -36,7 +36,7 @@ from .journal_file import (
     open_journal,
     problems_of,
 )
-from .latch import Latch
+from .latch import Latch, Semaphore
 
 _WAITING = 2048  # rows that may wait for the writer, who takes all of them at once; then items wait for the disk
 _AT_ONCE = 64  # rows in one statement: for each, the writer gives the interpreter away and has to get it back
@@ -124,9 +124,7 @@ class Journal:
         self._marked: collections.deque[_Claim] = collections.deque()  # those of them whose rows do
         self._reading = threading.Lock()
         self._inbox: queue.SimpleQueue[_Row | _Claim | Latch | None] = queue.SimpleQueue()
-        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore; Python's own costs ten times as much
-        for _ in range(_WAITING):
-            self._room.put(None)
+        self._room = Semaphore(_WAITING)
         self._failure: JournalError | None = None
         self._is_over = False  # whether nothing of it is needed any more
         self._writer = threading.Thread(target=self._write, name="pflow-lower-journal", daemon=True)
@@ -255,7 +253,7 @@ class Journal:
     def _put(self, row: _Row | _Claim) -> None:
         if self._failure is not None:
             raise self._failure
-        self._room.get()
+        self._room.acquire()
         self._inbox.put(row)
 
     def _write(self) -> None:
@@ -285,8 +283,7 @@ class Journal:
                     with contextlib.suppress(sqlite3.Error):  # the failure itself may have ended the transaction
                         self._db.execute("ROLLBACK")
             self._marked.extend(claim for claim in claims if not claim.is_repeated)
-            for _ in range(len(rows) + len(claims)):
-                self._room.put(None)
+            self._room.release(len(rows) + len(claims))
             for event in asking:
                 event.set()
 
