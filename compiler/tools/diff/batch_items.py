@@ -60,9 +60,9 @@ def inner_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change
     if canonical(one, pair.old_names) == canonical(two, pair.new_names):
         return
     sentence = "Other inner items: how many there are, and what `item` in a result is, may be other than before."
-    if old.inner is None:
+    if old.inner_batch is None:
         sentence = "Each item is gone through in turn: there is a result per inner item, whose `item` names both."
-    elif new.inner is None:
+    elif new.inner_batch is None:
         sentence = "Items are not gone through in turn any more: there is one result per item of the list."
     yield pair.change(kinds(BREAKING, COST), "batch.batch", sentence, one, two, pair.readers())
 
