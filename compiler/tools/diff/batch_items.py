@@ -102,7 +102,8 @@ def results_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Chan
         found = BREAKING
         sentence = (
             f"Results go to a file as they finish, in any order: ${{{pair.new.id}.results}} is gone, "
-            f"${{{pair.new.id}.file}} is the path, and `errors` has the first failures only."
+            f"${{{pair.new.id}.file}} is the path, and `errors` has the first failures only. Each run begins it anew: "
+            "one that ends early leaves the results of fewer items."
         )
     elif new.results is None:
         found = BREAKING
