@@ -92,7 +92,8 @@ class Proof(NamedTuple):
                 yield f"      interpreted  {_short(difference.interpreted)}"
                 yield f"      lowered      {_short(difference.lowered)}"
         if self.stopped:
-            yield f"  in {self.stopped} runs that stopped, items that never ran are left out: pflow counts them as failed"
+            left_out = "items that never ran are left out: pflow counts them as failed"
+            yield f"  in {self.stopped} runs that stopped, {left_out}"
 
 
 def prove(workflow: str, given: Iterable[str]) -> Iterator[Proof]:
