@@ -50,7 +50,7 @@ def run_program(
         say(f"error: {error}")
         return 2
     if "pflow" in sys.modules:
-        import http.client  # noqa: F401  or pflow's first registry scan hides it, and keeps a registry without `http`
+        import http.client  # noqa: F401  or pflow's first scan for nodes hides it: see before_pflow.py
     run: Run | None = None
     with visited_steps() as visited:
         try:

@@ -12,8 +12,8 @@ import glob
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -111,7 +111,7 @@ class ResultsFile:
             self._folder = HeldFolder(self.path, path.parent)  # first: what another batch has there is not removed
         with said_of(self.manifest, "read"):
             known = json.loads(self.manifest.read_bytes())["files"] if self.manifest.exists() else []
-        for file in glob.glob(str(path)):
+        for file in glob.glob(glob.escape(str(path)).replace("[*]", "*")):  # no other character is wild
             if os.path.basename(file) not in known:
                 raise StreamError(f"{file} is in the way: {self.manifest} does not say that an earlier run left it")
         for name in known:
@@ -139,13 +139,18 @@ def is_many(path: Any) -> bool:
     return isinstance(path, str) and "*" in path and not os.path.exists(path)
 
 
+def is_one_of(name: str, many: str) -> bool:
+    """Whether a file of that name is one of those that results are written to as `many`, a name with a star."""
+    return re.fullmatch(".*".join(map(re.escape, many.split("*"))), name, re.DOTALL) is not None
+
+
 def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
     """Whether the results would replace the file that the items are read from."""
     # By their real names first: a folder of the path may be missing, and is made before anything is written.
     folder, name = os.path.split(os.path.realpath(os.path.expanduser(results.path)))
     read = [os.path.realpath(file) for file in items.files()]
     if is_many(results.path):
-        return any(os.path.dirname(file) == folder and fnmatchcase(os.path.basename(file), name) for file in read)
+        return any(os.path.dirname(file) == folder and is_one_of(os.path.basename(file), name) for file in read)
     two = os.path.join(folder, name)
     return two in read or (os.path.exists(two) and any(os.path.samefile(file, two) for file in read))
 

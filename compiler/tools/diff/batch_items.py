@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...ir.batch_spec import BatchSpec
+from ...ir.file_patterns import are_many
 from ...node_types.pflow_types import pflow_type
 from .canonical import canonical
 from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, Change, kinds
@@ -59,9 +60,9 @@ def inner_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change
     if canonical(one, pair.old_names) == canonical(two, pair.new_names):
         return
     sentence = "Other inner items: how many there are, and what `item` in a result is, may be other than before."
-    if old.inner is None:
+    if old.inner_batch is None:
         sentence = "Each item is gone through in turn: there is a result per inner item, whose `item` names both."
-    elif new.inner is None:
+    elif new.inner_batch is None:
         sentence = "Items are not gone through in turn any more: there is one result per item of the list."
     yield pair.change(kinds(BREAKING, COST), "batch.batch", sentence, one, two, pair.readers())
 
@@ -114,7 +115,7 @@ def _files_of(spec: BatchSpec) -> _Files | None:
     path = spec.results_file
     if path is None or path.endswith("}"):
         return None
-    return _Files(posixpath.splitext(path)[1].lower(), "*" in path)
+    return _Files(posixpath.splitext(path)[1].lower(), are_many(path))
 
 
 def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
