@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
 import logging
 import os
 import statistics
@@ -15,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from pflow_lower import before_pflow  # noqa: F401
 
 os.environ["HOME"] = tempfile.mkdtemp()  # pflow keeps its registry and its caches there
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import http.client  # noqa: F401  pflow's first registry scan can shadow the standard library's http
 import json
 import os
 import statistics
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pflow_lower
+from pflow_lower import before_pflow  # noqa: F401
 
 PROMPT = "Classify in ${config.style} style: ${issue.title}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client  # noqa: F401  before pflow: its first scan for nodes can hide the standard library's http
 import io
 import os
 import signal
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from helpers.command import Result, Run
 
-from pflow_lower import cli
+from pflow_lower import before_pflow, cli  # noqa: F401
 from pflow_lower.load.markdown import quiet
 
 

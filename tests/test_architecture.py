@@ -18,7 +18,7 @@ PACKAGE = Path(pflow_lower.__file__).parent
 
 GROUND = ("diagnostics", "ir", "node_types")
 """What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
-GROUND_MODULES = ("generated_header", "generated_names", "install_hints", "regular_files")
+GROUND_MODULES = ("before_pflow", "generated_header", "generated_names", "install_hints", "regular_files")
 """Modules beside the rooms that every room but the runtime may use, as it uses the standard library."""
 STAGES = ("load", "validate", "analyse", "lowering", "emit")
 """In their order: a stage imports the ground and earlier stages, never a later one."""
@@ -182,6 +182,20 @@ def test_no_import_goes_against_the_arrows() -> None:
     assert INNER
     wrong = [f"{found.place}: {found.target}: {why}" for found in INNER if (why := why_not(found))]
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_must_be_imported_before_pflow_is() -> None:
+    """By `before_pflow`, and by whoever imports pflow through that; those below pflow/ have it from their package."""
+    http = {found.source for found in ALL if found.target == "http.client"}
+    assert http == {"before_pflow", "runtime.program_run"}
+    ready = {found.source for found in INNER if found.target == "before_pflow"}
+    there = {found.source for found in OUTER if found.target.partition(".")[0] == "pflow" and not found.typing}
+    assert "pflow" in ready
+    assert {module for module in there if not module.startswith("pflow.")} <= ready
+    for folder in ("tests", "benchmarks"):
+        for file in sorted((Path(__file__).parent.parent / folder).rglob("*.py")):
+            if file.name != "before_pflow.py":
+                assert not re.search(r"import http\.client.*#", file.read_text("utf-8")), file
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

@@ -255,13 +255,15 @@ def test_a_manifest_says_that_nobody_came_to_finish_it() -> None:
         ({"results": {"file": "${folder}/*.jsonl"}}, "the results would replace the items"),
         ({"results": {"file": "*/out*.jsonl"}}, "many files of results are told apart by one star"),
         ({"results": {"file": "there/*.jsonl"}}, "there/mine.jsonl is in the way"),
+        ({"results": {"file": "[a]/*.jsonl"}}, "a./mine.jsonl is in the way"),
     ],
-    ids=["no items", "the items", "two stars", "others"],
+    ids=["no items", "the items", "two stars", "others", "others where a pattern would not look"],
 )
 def test_many_files_that_cannot_be_are_said_before_the_first_call(files: dict[str, Any], said: str) -> None:
     many_files([1])
-    Path("there").mkdir()
-    items([7], "there/mine.jsonl")
+    for folder in ("there", "[a]"):
+        Path(folder).mkdir()
+        items([7], f"{folder}/mine.jsonl")
     with pytest.raises(StreamError, match=said):
         run("threads", {**MANY_FILES, **files}, folder="in")
     assert not CALLS
@@ -398,7 +400,7 @@ def test_a_budget_ends_the_batch_and_the_next_run_goes_on(shape: str) -> None:
     items([1, 2, 3])
     outcome = run(shape, {}, asked={"budget": 100.0})
     assert outcome["count"] == 3
-    with pytest.raises(BatchEndedEarly, match=r"the budget of 0 .* is reached"):
+    with pytest.raises(BatchEndedEarly, match=r"the budget of \$0.* is reached"):
         run(shape, {"resume": True}, asked={"budget": 0.0})
     assert run(shape, {"resume": True})["count"] == 3
 

@@ -15,6 +15,7 @@ from helpers.shapes import missing_shapes
 
 from pflow_lower import runtime
 from pflow_lower.ir.lowered import SHAPES, Shape, shape_of
+from pflow_lower.runtime.overrides import check_settings
 from pflow_lower.runtime.pace import rate_of
 from pflow_lower.runtime.run import STATE_VARIABLE
 from pflow_lower.runtime.settings import file_of
@@ -85,6 +86,90 @@ def test_an_overridden_exec_may_answer_anything(kind: str, answer: Any, result: 
     assert outcome["results"][: len(first)] == first
     assert outcome["success_count"] == len(first) + 1
     assert [record["error"] for record in outcome["errors"]] == ([] if error is None else [error])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hook", ["exec", "exec_fallback"])
+def test_one_object_may_be_answered_for_several_items(kind: str, hook: str) -> None:
+    """A constant, a memo, the item itself: what is made of it for one item is not seen by others, nor in the store."""
+    constant = {"label": "none"}
+
+    def answer(self: Any, call: Any, exc: Any = None) -> Any:
+        if exc is None and hook == "exec_fallback":
+            raise ValueError("always")
+        return call.item if call.index == 2 else constant
+
+    async def answer_async(self: Any, call: Any, exc: Any = None) -> Any:
+        return answer(self, call, exc)
+
+    own = {"exec": answer, "exec_fallback": answer, "exec_async": answer_async, "exec_fallback_async": answer_async}
+    names = ("exec", hook) if kind != "ConcurrentBatchNode" else ("exec_async", f"{hook}_async")
+    cls = type("Answering", (lowered_class(**KINDS[kind]),), {name: own[name] for name in names})
+    items = ["a", "b", {"c": 1}]
+    shared = store(items)
+    cls(inner(kind, Script([["ok"]] * 3)))._run(shared)
+    results: Any = shared["b"]["results"]
+    assert results == [
+        {"label": "none", "item": "a", "original_index": 0},
+        {"label": "none", "item": "b", "original_index": 1},
+        {"c": 1, "item": {"c": 1}, "original_index": 2},
+    ]
+    assert constant == {"label": "none"} and items[2] == {"c": 1}
+
+
+def test_what_exec_remembers_of_one_item_is_another_result_for_the_next() -> None:
+    remembered: dict[str, Any] = {}
+
+    class Remembering(lowered_class()):  # type: ignore[misc]
+        def exec(self, call: Any) -> Any:
+            if call.item not in remembered:
+                remembered[call.item] = super().exec(call)
+            return remembered[call.item]
+
+    shared = store(["a", "b", "a"])
+    Remembering(Scripted(Script([["ok"]] * 3)))._run(shared)
+    assert [(found["item"], found["original_index"]) for found in shared["b"]["results"]] == [
+        ("a", 0), ("b", 1), ("a", 2)
+    ]  # fmt: skip
+
+
+ASYNCHRONOUS = KINDS["ConcurrentBatchNode"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_async", "said"),
+    [
+        ("exec_async", {}, True, "exec_async has no effect, as this batch is not asynchronous: override `exec`"),
+        ("post_async", {}, True, "post_async has no effect, as this batch is not asynchronous: override `post`"),
+        ("exec", {}, True, "exec must not be `async def`: nothing waits for its coroutine"),
+        ("exec_fallback", {"parallel": True}, True, "exec_fallback must not be `async def`"),
+        ("exec", ASYNCHRONOUS, False, "exec has no effect, as this batch is asynchronous: override `exec_async`"),
+        ("exec_fallback", ASYNCHRONOUS, False, "override `exec_fallback_async`"),
+        ("prep", ASYNCHRONOUS, True, "prep must not be `async def`"),
+        ("prep", ASYNCHRONOUS, False, ""),
+        ("prep_async", ASYNCHRONOUS, True, ""),
+        ("exec_async", ASYNCHRONOUS, True, ""),
+        ("exec", {}, False, ""),
+    ],
+)
+def test_a_method_that_is_never_called_is_refused(name: str, options: Any, is_async: bool, said: str) -> None:
+    generated = lowered_class(**options)
+
+    def own(self: Any, *arguments: Any) -> Any:
+        return getattr(generated, name)(self, *arguments)
+
+    async def own_async(self: Any, *arguments: Any) -> Any:
+        return await getattr(generated, name)(self, *arguments)
+
+    cls = type("Careful", (generated,), {name: own_async if is_async else own})
+    node = cls(inner("ConcurrentBatchNode" if options is ASYNCHRONOUS else "", Script([["ok"]])))
+    shared = store(["a"])
+    if said:
+        with pytest.raises(ValueError, match=re.escape(said)):
+            check_settings(node)  # as a program does before its first step; a batch alone does so in `prep`
+    else:
+        node._run(shared)
+        assert shared["b"]["success_count"] == 1
 
 
 def test_what_an_overridden_exec_adds_to_the_result_is_there() -> None:

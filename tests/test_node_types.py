@@ -304,7 +304,8 @@ class TestCore:
     @needs_pflow
     def test_the_shipped_table_is_what_pflow_declares(self, home: Path) -> None:
         script = (
-            "import http.client, json\n"  # first: pflow's scan puts a module named http on the path
+            "import json\n"
+            "from pflow_lower import before_pflow\n"
             "from pflow.registry import Registry\n"
             "from pflow.runtime.engine.template_resolution import build_type_cache\n"
             "nodes = Registry().load(include_filtered=True)\n"

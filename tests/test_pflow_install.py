@@ -151,7 +151,7 @@ def told(result: Any) -> list[Any]:
 
 def test_a_pflow_that_was_imported_before_is_watched_everywhere(home: Path) -> None:
     script = (
-        "import http.client\n"
+        "from pflow_lower import before_pflow\n"
         "from pflow.runtime import workflow_executor\n"
         "from pflow.execution import runner\n"
         "from pflow_lower.pflow import is_installed\n"

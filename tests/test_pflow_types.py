@@ -179,7 +179,8 @@ def test_the_waits_between_a_node_s_own_attempts(tmp_path: Path, backoff: str) -
 def registry(home: Path) -> dict[str, Any]:
     """pflow's own account of its types, made anew."""
     script = (
-        "import http.client, json\n"
+        "import json\n"
+        "from pflow_lower import before_pflow\n"
         "from pflow.registry import Registry\n"
         "print(json.dumps({name: node for name, node in Registry().load(include_filtered=True).items()}))\n"
     )

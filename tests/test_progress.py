@@ -45,33 +45,33 @@ def row_of(*batches: Any) -> Row:
 
 
 def test_a_line_says_done_of_how_many_and_how_long_still() -> None:
-    row = row_of(FakeBatch(18, 7, failed=1))
+    row = row_of(FakeBatch(18, 7, failed=1)).counts()
     assert row.line(103.5) == "say: 7/18 (38 %), 1 failed, 2.0/s, 5.5 s left"
     assert row.last_line(109) == "say: 7/18 (38 %), 1 failed, in 9.0 s"
 
 
 def test_slow_items_are_counted_by_the_minute() -> None:
-    row = row_of(FakeBatch(1000, 2))
+    row = row_of(FakeBatch(1000, 2)).counts()
     assert row.line(220) == "say: 2/1000 (0 %), 1.0/min, 16 h 38 min left"
 
 
 def test_a_total_that_is_not_known() -> None:
-    assert row_of(FakeBatch(None, 4)).line(102) == "say: 4 done, 2.0/s"
+    assert row_of(FakeBatch(None, 4)).counts().line(102) == "say: 4 done, 2.0/s"
 
 
 def test_what_the_journal_had_says_nothing_of_the_speed() -> None:
-    row = row_of(FakeBatch(10, 8, restored=6))
+    row = row_of(FakeBatch(10, 8, restored=6)).counts()
     assert row.line(104) == "say: 8/10 (80 %), 0.5/s, 4.0 s left"
-    assert row_of(FakeBatch(10, 1, restored=1)).line(101) == "say: 1/10 (10 %)"
+    assert row_of(FakeBatch(10, 1, restored=1)).counts().line(101) == "say: 1/10 (10 %)"
 
 
 def test_batches_of_one_node_are_one_row() -> None:
     first, second = FakeBatch(10, 10, failed=1, restored=8), FakeBatch(20, 2)
     row = row_of(first, second)
     line = "say: 12/30 (40 %), 1 failed, 2.0/s, 9.0 s left"
-    assert row.line(102) == line
-    row.ended(first)  # type: ignore[arg-type]
-    assert row.line(102) == line
+    assert row.counts().line(102) == line
+    row.end(first)  # type: ignore[arg-type]
+    assert row.counts().line(102) == line
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_plain_lines_come_less_often_in_a_long_run() -> None:
     written: list[str] = []
-    lines, row = PlainLines(written.append), row_of(FakeBatch(10, 1))
+    lines, row = PlainLines(written.append), row_of(FakeBatch(10, 1)).counts()
     now = 103.0
     while now < 100 + 3600:
         lines.show([row], now)
@@ -185,6 +185,105 @@ def test_without_standard_error(stream: Any, monkeypatch: pytest.MonkeyPatch) ->
     with showing():
         lowered_class()(Scripted(Script([["ok"]] * 2)))._run(shared)
     assert shared["b"]["count"] == 2
+
+
+def test_a_display_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(line: str) -> None:
+        hangs.set()
+        assert go_on.wait(PATIENCE)
+        written.append(line)
+
+    def run() -> None:
+        with showing(write=write):
+            lowered_class()(Waiting())._run(store([1]))
+            for _ in range(3):
+                lowered_class(parallel=True)(Scripted(Script([["ok"]] * 9)))._run(store(list(range(9))))
+        ended.set()
+
+    class Waiting(pocketflow.Node):
+        def exec(self, _: Any) -> None:
+            assert hangs.wait(PATIENCE)
+
+    written: list[str] = []
+    hangs, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    at_once(monkeypatch)
+    monkeypatch.setattr(progress, "CLOSING_SECONDS", 0.01)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        assert ended.wait(PATIENCE)
+        assert not written
+    finally:
+        go_on.set()
+    thread.join()
+
+
+UNREAD = """
+import fcntl, os, sys, termios, time
+import pocketflow
+from helpers.scripted import lowered_class, store
+from pflow_lower.pflow.messages import write_line
+from pflow_lower.runtime import progress
+
+class Slow(pocketflow.Node):
+    def exec(self, _):
+        time.sleep(0.005)
+
+progress.TICK, progress.FIRST_LINE, progress.CLOSING_SECONDS = 0.001, 0.0, 0.05
+if sys.argv[1] == "full":
+    os.set_blocking(2, False)
+    try:
+        while True:
+            os.write(2, b"x")
+    except BlockingIOError:
+        os.set_blocking(2, True)
+elif sys.argv[1] == "stopped":
+    termios.tcflow(2, termios.TCOOFF)
+with progress.showing(write=write_line if sys.argv[2] == "in pflow" else None):
+    for number in range(30):
+        lowered_class(parallel=number % 2 == 0)(Slow())._run(store(list(range(9))))
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="made there, a pipe can be made small")
+@pytest.mark.parametrize("writer", ["program", "in pflow"])
+@pytest.mark.parametrize("before", ["full", "empty"])
+def test_a_pipe_that_nobody_reads_holds_nothing_up(before: str, writer: str) -> None:
+    import fcntl
+
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
+    run_unread(ours, theirs, before, writer)
+
+
+@pytest.mark.parametrize("rich", ["with rich", "without"])
+@pytest.mark.parametrize("before", ["stopped", "empty"])
+def test_a_terminal_that_nobody_reads_holds_nothing_up(before: str, rich: str) -> None:
+    pty = pytest.importorskip("pty")
+    run_unread(*pty.openpty(), before, rich)
+
+
+def run_unread(ours: int, theirs: int, before: str, how: str) -> None:
+    """Run thirty batches, whose standard error `theirs` is, and read nothing from `ours`."""
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm"}
+    env.pop("PYTHONUNBUFFERED", None)  # with that, nobody waits for a lock of `sys.stderr`
+    without_rich = "import sys\nsys.modules['rich'] = None\n" if how == "without" else ""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", without_rich + UNREAD, before, how],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=PATIENCE,
+            check=False,
+            env=env,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert (done.returncode, done.stdout) == (0, b"done\n")
 
 
 # --- Programs, as processes

@@ -10,7 +10,10 @@ from pflow_lower.diagnostics.diagnostic import LowerError
 from pflow_lower.runtime.results_places import ResultsPlaces, Writer
 from pflow_lower.runtime.stream_files import StreamError
 
-NAMES = ["a.jsonl", "b.jsonl", "00000.jsonl", "*.jsonl", "0*.jsonl", "*.csv", "d/a.jsonl", "d/*.jsonl", "./a.jsonl"]
+NAMES = [
+    "a.jsonl", "b.jsonl", "00000.jsonl", "*.jsonl", "0*.jsonl", "*.csv", "d/a.jsonl", "d/*.jsonl", "./a.jsonl",
+    "[ab].jsonl", "[ab]-*.jsonl", "a-0.jsonl", "?.jsonl", "a\n.jsonl",
+]  # fmt: skip
 
 
 def refused(one: str, two: str) -> str:
@@ -46,5 +49,7 @@ def test_both_say_the_same(tmp_path: Path) -> None:
     assert {pair: both for pair, both in said.items() if len(set(both)) > 1} == {}
     assert said["a.jsonl", "b.jsonl"] == ("", "")
     assert said["a.jsonl", "./a.jsonl"][0] == "give each batch a file of its own for its results"
+    # In a path of results nothing but a star stands for anything else: such files are not in the way of any others.
+    assert said["a.jsonl", "[ab].jsonl"] == said["[ab]-*.jsonl", "a-0.jsonl"] == said["?.jsonl", "a.jsonl"] == ("", "")
     for pair in (("*.csv", "*.jsonl"), ("0*.jsonl", "00000.jsonl"), ("00000.jsonl", "*.jsonl")):
         assert said[pair][0] == "give each batch a folder of its own for its results"

@@ -389,11 +389,11 @@ def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: p
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: step 'one': no such city\n")
-    assert err.endswith("(set TRACEBACK=1 to see where)\n")
+    assert err.endswith("(set PFLOW_LOWER_TRACEBACK=1 to see where)\n")
     assert ("forecast: item [3], attempt 2 of 2\n" in err) == (sys.version_info >= (3, 11))
     assert program(act, ["word=y"]) == 1
     assert capsys.readouterr().err.startswith("error: step 'one': ValueError\n")
-    monkeypatch.setenv("TRACEBACK", "1")
+    monkeypatch.setenv("PFLOW_LOWER_TRACEBACK", "1")
     with pytest.raises(ValueError, match="no such city"):
         program(act, ["word=x"])
 

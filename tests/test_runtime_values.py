@@ -341,3 +341,8 @@ def test_nothing_but_a_parameter_error_is_ever_raised(value: Any, keys: list[Any
             convert(value)
     with contextlib.suppress(Unresolved):
         find(value, *keys)
+
+
+def test_what_was_captured_can_be_read_in_a_debugger() -> None:
+    assert repr(capture({"style": {"tone": "terse"}}, "style", "tone")) == "<Capture ${style.tone}: 'terse'>"
+    assert repr(capture({}, "style")) == "<Capture ${style}: <Missing ${style}>>"

@@ -55,7 +55,7 @@ def _same_for_two(node: SourceNode, template: Template, bindings: Bindings) -> s
 def _written_out(node: SourceNode) -> list[Any] | None:
     """The items that are names of their own, as far as they are a list in the workflow."""
     batch = node.batch
-    return batch.items if batch is not None and batch.inner is None and isinstance(batch.items, list) else None
+    return batch.items if batch is not None and batch.inner_batch is None and isinstance(batch.items, list) else None
 
 
 def _value(node: SourceNode, item: Any, operands: tuple[Any, ...]) -> Any:

@@ -236,7 +236,7 @@ class _Checker:
         is_item = node.batch is not None and root == node.batch.alias and is_name(root)
         if not is_item or self.ir.permissive or use.has_fallback or root in node.inputs:
             return ""
-        if node.batch is not None and node.batch.inner is not None and use.site.kind is not SiteKind.INNER_ITEMS:
+        if node.batch is not None and node.batch.inner_batch is not None and use.site.kind is not SiteKind.INNER_ITEMS:
             return ""  # an item without inner ones has no parameters
         return missing_in_items(node, use.reference, then)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..ir.batch_spec import one_spelling
+from ..ir.file_patterns import are_many, meet
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import is_dynamic
@@ -33,7 +33,7 @@ class _Results(NamedTuple):
 
     @property
     def are_many(self) -> bool:
-        return "*" in self.path
+        return are_many(self.path)
 
     @property
     def found_by(self) -> tuple[str, str]:
@@ -46,12 +46,8 @@ class _Results(NamedTuple):
         return (f"{self.folder}/",) if self.are_many else (self.path, f"{self.folder}/*")
 
     def meets(self, other: _Results) -> bool:
-        """Whether the one begins anew what the other has written: a file, or the manifest that lists many."""
-        if self.are_many and other.are_many:
-            return self.folder == other.folder
-        if not self.are_many and not other.are_many:
-            return self.path == other.path
-        return fnmatchcase(self.path, other.path) or fnmatchcase(other.path, self.path)
+        """Whether the one begins anew what the other has written."""
+        return meet(self.path, other.path)
 
 
 def check_results_files(ir: SourceIR, report: DiagnosticCollector, order: Order, children: Children | None) -> None:
@@ -120,7 +116,7 @@ def _check_items(node: SourceNode, written: list[_Results], report: DiagnosticCo
     if node.batch is None:
         return
     items, is_same_for_all = node.batch.items, not is_dynamic(node.params.get("workflow"))
-    is_one = isinstance(items, list) and len(items) == 1 and node.batch.inner is None
+    is_one = isinstance(items, list) and len(items) == 1 and node.batch.inner_batch is None
     seen: set[str] = set()
     for one in (one for one in written if one.child):
         if one.path in seen or (is_same_for_all and not is_one):

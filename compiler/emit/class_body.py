@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir import tree
@@ -110,7 +111,7 @@ def exec_body(batch: LoweredBatch) -> tuple[str, set[str]]:
             entries.append(PyEntry(p.key, made(p), written(p)))
     params = PyDict(tuple(entries), origin)
     used = {name for expression in expressions for name in names_used_in(expression)}
-    call = [*_binding(batch, used), *lines]
+    call = [*_binding(batch, used, [p.value for p in batch.parameters]), *lines]
     uses: set[str] = set()
     if entries:
         start, uses = assigned("params", params, "Params")
@@ -130,7 +131,7 @@ def item_name_body(batch: LoweredBatch) -> tuple[str, set[str]]:
         name = choice(whole, _variables(batch), "text")
     else:
         name = parameter(Parameter("key", batch.item_name, None, parse_json=False), _variables(batch))
-    lines = [*_binding(batch, set(names_used_in(name))), lay_out(name, 2, "return ")]
+    lines = [*_binding(batch, set(names_used_in(name)), [batch.item_name]), lay_out(name, 2, "return ")]
     return "\n".join(lines), functions(name)
 
 
@@ -150,13 +151,13 @@ def _variables(batch: LoweredBatch) -> Variables:
     return Variables("scope", batch.alias, tuple((level.name, level.variable) for level in batch.levels))
 
 
-def _binding(batch: LoweredBatch, used: set[str]) -> list[str]:
-    """What gives the item and what was captured their names, as far as they are used."""
+def _binding(batch: LoweredBatch, used: set[str], values: Sequence[tree.Value]) -> list[str]:
+    """What gives the item and what was captured their names, as far as `values`, or the names `used`, have them."""
     parts = ((level.variable, f"call.item[{literal(level.name)}]") for level in batch.levels)
     names = [(name, value) for name, value in parts if name in used]
     if not batch.levels and batch.alias in used:
         names.append((batch.alias, "call.item"))
-    if any(word.startswith("given.") for word in used):
+    if any(isinstance(found.start, tree.Captured) for value in values for found in tree.lookups(value)):
         names.append(("given", "call.given"))
     if not names:
         return []

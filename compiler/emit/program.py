@@ -199,12 +199,16 @@ def _params_body(parameters: tuple[Parameter, ...], origin: Origin, *, permissiv
     """The lines of a function that makes a node's parameters of the store."""
     store = Variables("shared")
     scope, lines, expressions = store, [], []
+    uses: set[str] = set()
     inputs = next((p for p in parameters if p.key == "inputs"), None)
     if inputs is not None and (is_reference(inputs) or inputs_are_read(parameters)):
         own = origin.part("inputs")
         expressions.append(parameter(inputs, store, permissive=permissive, origin=own))
         lines.append(marked(lay_out(expressions[0], 1, "inputs = "), own))
-        lines.append(marked("    scope = {**shared, **inputs}", own))
+        # A reference may find anything: only an object has keys that come before the names of the store.
+        added = "with_inputs(shared, inputs)" if is_reference(inputs) else "{**shared, **inputs}"
+        uses = {"with_inputs"} if is_reference(inputs) else set()
+        lines.append(marked(f"    scope = {added}", own))
         scope = Variables("scope")
     entries = []
     for p in parameters:
@@ -215,7 +219,7 @@ def _params_body(parameters: tuple[Parameter, ...], origin: Origin, *, permissiv
         expressions.append(made)
         entries.append(PyEntry(p.key, made, written(p)))
     lines.append(lay_out(PyDict(tuple(entries), origin), 1, "return "))
-    return "\n".join(lines), functions(*expressions)
+    return "\n".join(lines), functions(*expressions) | uses
 
 
 def _outputs(lowered: LoweredIR) -> tuple[str, set[str]]:

@@ -260,7 +260,7 @@ def _operand(operand: tree.Lookup | tree.Literal, variables: Variables) -> PyExp
 
 
 def _is_number(found: tree.Choice) -> bool:
-    """Whether it is the position of an item, or the number of items: reads the same as text, and is no JSON."""
+    """Whether it is the position of an item, or the number of items: reads the same as text, and is not JSON."""
     first = found.operands[0]
     return isinstance(first, tree.Lookup) and first.is_number
 

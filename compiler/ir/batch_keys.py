@@ -22,6 +22,9 @@ CONSUMERS = ("emit", "source map", "runtime", "diff", "lint", "plan", "graph")
 NAME = re.compile("^[a-zA-Z_][a-zA-Z0-9_]*$")
 """What an item may be called."""
 
+FILE_KINDS = (".jsonl", ".csv", ".parquet")
+"""What a file of items or of results may be called, in the order in which people are told."""
+
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -92,11 +95,12 @@ _END = r"$(?!\n)"
 
 _ITEMS: Mapping[str, Any] = {"oneOf": [{"type": "string", "pattern": r"^\$\{.+\}$"}, {"type": "array", "minItems": 1}]}
 _ALIAS: Mapping[str, Any] = {"type": "string", "pattern": NAME.pattern}
+_ALSO = f"(also {', '.join(f'`{kind}`' for kind in FILE_KINDS[1:])})"
 FILE: Mapping[str, Any] = {
     "type": "object",
     "required": ["file"],
     "additionalProperties": False,
-    "properties": {"file": {"type": "string", "pattern": r"(\.(jsonl|csv|parquet)|\})" + _END}},
+    "properties": {"file": {"type": "string", "pattern": rf"({'|'.join(map(re.escape, FILE_KINDS))}|\}}){_END}"}},
 }
 """The schema of a file of items or of results. A path that ends in a reference is looked at when it is known."""
 DEEPEST = 5
@@ -122,7 +126,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         schema=_ITEMS,
         default=REQUIRED,
         about="What to go through: one `${...}` reference to a list, a list with references in it at any depth, or a "
-        "file that is read as it is needed: `{file: in.jsonl}` (also `.csv`, `.parquet`).",
+        f"file that is read as it is needed: `{{file: in{FILE_KINDS[0]}}}` {_ALSO}.",
         sample=["first", "second"],
         shown_at="prep",
         editor={"examples": ["${list.stdout}", ["first", "second"], {"file": "items.jsonl"}]},
@@ -133,8 +137,8 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         field="results",
         schema=FILE,
         default=None,
-        about="A file that results are written to as they finish, instead of the list `results`: `{file: out.jsonl}` "
-        "(also `.csv`, `.parquet`); other nodes read `${node.file}`.",
+        about="A file that results are written to as they finish, instead of the list `results`: "
+        f"`{{file: out{FILE_KINDS[0]}}}` {_ALSO}; other nodes read `${{node.file}}`.",
         sample={"file": "out.jsonl"},
         shown_at="attribute",
         editor={"examples": [{"file": "results.jsonl"}]},
@@ -299,7 +303,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     ),
     BatchKey(
         key="batch",
-        field="inner",
+        field="inner_batch",
         schema=_inner(DEEPEST - 1),
         default=None,
         about="A batch inside the batch: `items` (of an item of the outer one, `${file.pages}`), `as`, and another "
@@ -325,6 +329,12 @@ def batch_key(key: str) -> BatchKey:
 def default(key: str) -> Any:
     """The value of `key` where it is not written."""
     return batch_key(key).default
+
+
+def file_kinds_text(mark: str = "") -> str:
+    """The kinds of files as a list to read: .jsonl, .csv or .parquet; each with `mark` around it."""
+    *first, last = (f"{mark}{kind}{mark}" for kind in FILE_KINDS)
+    return f"{', '.join(first)} or {last}"
 
 
 def keys_shown_at(place: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .batch_keys import BATCH_KEYS, DEEPEST, REQUIRED, batch_key
+from .batch_keys import BATCH_KEYS, DEEPEST, REQUIRED, batch_key, file_kinds_text
 
 
 def batch_schema(*, ours: bool = True) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def descriptions() -> dict[str, dict[str, Any]]:
         around += ".batch"
         found[around] = found["nodes.[].batch.batch"]
         found |= {f"{around}.{key}": {"description": batch_key(key).about} for key in ("items", "as")}
-    found["nodes.[].batch.results.file"] = {"description": "The path of the file: `.jsonl`, `.csv` or `.parquet`."}
+    found["nodes.[].batch.results.file"] = {"description": f"The path of the file: {file_kinds_text('`')}."}
     return found
 
 

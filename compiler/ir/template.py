@@ -193,6 +193,11 @@ def templates(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
             yield at, parse(text)
 
 
+def roots(value: Any) -> list[str]:
+    """The first names of all references inside `value`, each once, in order."""
+    return list(dict.fromkeys(reference.root for _, found in templates(value) for reference in found.references()))
+
+
 def is_dynamic(value: Any) -> bool:
     """Whether some string inside `value` is a template whose value differs from its source."""
     return any(template.is_dynamic for _, template in templates(value))

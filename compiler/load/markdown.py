@@ -31,9 +31,9 @@ from .plain_data import NotJson, to_plain_json
 
 def from_markdown(text: str, name: str, folder: Path | None) -> Document:
     """Read a workflow from pflow's Markdown. Raises LowerError with PFL1xx findings."""
-    try:
-        import http.client  # noqa: F401  before pflow: its node scan can hide this module
+    from .. import before_pflow  # noqa: F401  late, as pflow: JSON needs neither
 
+    try:
         from pflow.core.markdown_parser import parse_markdown
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "pflow":

@@ -31,7 +31,7 @@ from ..ir.batch_spec import BatchSpec
 from ..ir.edges import kept
 from ..ir.lowered import MODULE, Capture, Level, LoweredBatch, LoweredIR, LoweredOutput, LoweredStep, Parameter
 from ..ir.report import DiagnosticCollector
-from ..ir.template import templates
+from ..ir.template import roots
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import meaning_of
 from ..node_types.lookup import NodeType
@@ -177,7 +177,7 @@ def _item_variable(alias: str, taken: Collection[str] = ()) -> str:
 
 
 def _levels(spec: BatchSpec) -> tuple[Level, ...]:
-    if spec.inner is None:
+    if spec.inner_batch is None:
         return ()
     made: list[Level] = []
     for level in spec.levels:
@@ -236,9 +236,8 @@ def _expanded(ir: SourceIR, lowered: LoweredBatch, ids: set[str]) -> dict[str, A
             params[capture.name] = _or_null(capture.lookup.written)
     # An input that a name of the node hides is read by nobody now, and an engine refuses unused inputs.
     hidden = {*node.aliases, *node.inputs} & set(ir.inputs)
-    for root in sorted(
-        (hidden & _roots([lowered.spec.items, lowered.spec.results, dict(node.params)])) - _roots(params)
-    ):
+    read = roots([lowered.spec.items, lowered.spec.results, dict(node.params)])
+    for root in sorted(hidden.intersection(read).difference(roots(params))):
         params[variable(root, params)] = _or_null(root)
     changed = {"type": f"{MODULE}:{lowered.class_name}", "params": params}
     expanded: dict[str, Any] = {}
@@ -257,11 +256,6 @@ def _added(node: SourceNode) -> dict[str, Any]:
     if node.batch is not None and node.batch.has_files:
         return {}
     return {"cache": True} if is_cached(node.type) and "cache" not in node.data else {}
-
-
-def _roots(value: Any) -> set[str]:
-    """The first names of all references inside `value`."""
-    return {reference.root for _, template in templates(value) for reference in template.references()}
 
 
 def _or_null(reference: str) -> str:

@@ -9,8 +9,7 @@ Nothing is written to the user's disk. A batch that cannot be lowered faithfully
 interpreter, and so does everything if pflow-lower itself fails.
 """
 
-import http.client  # noqa: F401  before pflow: its first scan for nodes can hide the standard library's http
-
+from .. import before_pflow  # noqa: F401
 from .install import install, is_installed, uninstall
 from .versions import Unsupported
 

@@ -96,8 +96,6 @@ def _is_known_version() -> bool:
 
 
 def _errors(ir: SourceIR, file: Path | None) -> Iterator[Any]:
-    import http.client  # noqa: F401  before pflow: its node scan can hide this module
-
     from pflow.core.validation_utils import generate_dummy_parameters
     from pflow.core.workflow.validator import WorkflowValidator
     from pflow.registry import Registry

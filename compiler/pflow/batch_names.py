@@ -8,13 +8,13 @@ author's. A workflow that uses none of this is handed on untouched.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
 from ..analyse.invariance import BATCH_NAMES, INDEX, PREVIOUS, Bindings, Bound, batch_names
 from ..ir.known_to_pflow import ours_in, without_ours
-from ..ir.template import parse, strings
+from ..ir.template import parse, roots
 from .messages import say
 from .result_files import with_texts, without_files
 
@@ -40,7 +40,7 @@ def _used(node: Mapping[str, Any], declared: Collection[str]) -> dict[str, set[s
     for key, value in params.items():
         ours = {name for name in BATCH_NAMES if bindings.bound(name, key) is BATCH_NAMES[name]}
         ours |= {name for name in aliases[1:] if bindings.bound(name, key) is Bound.PART}
-        if used := ours & set(_roots(value)):
+        if used := ours.intersection(roots(value)):
             found[key] = used
     return found
 
@@ -125,7 +125,7 @@ def _with(ir: Mapping[str, Any], nodes: list[Any]) -> Mapping[str, Any]:
 def _reading(node: Any, inputs: Collection[str]) -> Any:
     """`node` with the inputs that its keys of ours read among its items, after them: so that they count as used."""
     batch = node["batch"] if (keys := our_keys(node)) else {}
-    read = dict.fromkeys(root for key in keys for root in _roots(batch[key]) if root in inputs)
+    read = [root for root in roots([batch[key] for key in keys]) if root in inputs]
     is_file = "items" in keys
     path = str(batch["items"].get("file", "")) if is_file else ""
     if not read and "${" not in path:
@@ -143,12 +143,6 @@ def _known_node(node: Any, declared: Collection[str]) -> Any:
     for key, names in used.items():
         params[key] = with_texts(params[key], partial(_known_text, {name: stand_ins[name] for name in names}))
     return {**node, "params": params}
-
-
-def _roots(params: Any) -> Iterator[str]:
-    for _, text in strings(params):
-        if "${" in text:
-            yield from (reference.root for reference in parse(text).references())
 
 
 def _known_text(names: Mapping[str, str], text: str) -> str:

@@ -33,6 +33,7 @@ from .values import (
     peek,
     position,
     text,
+    with_inputs,
 )
 
 __all__ = [
@@ -81,4 +82,5 @@ __all__ = [
     "retrying",
     "run_program",
     "text",
+    "with_inputs",
 ]

@@ -26,7 +26,7 @@ from .run import current_run
 from .schedule import in_order, in_tasks, in_threads
 from .settings import BatchSettings
 from .streams import ResultsFile
-from .values import Capture
+from .values import Capture, with_inputs
 
 
 class InnerNode(Protocol):
@@ -68,8 +68,7 @@ class _Settings(BatchSettings):
 
     def with_inputs(self, call: Call, inputs: Any, /) -> dict[str, Any]:
         """The names that an item's parameters may refer to, where `inputs` adds its own keys to them."""
-        store = item_store(call)
-        return {**store, **inputs} if isinstance(inputs, dict) else store
+        return with_inputs(item_store(call), inputs)
 
 
 class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pocketflow is not typed

@@ -41,14 +41,20 @@ async def run_inner_async(inner: Any, call: Call, params: dict[str, Any]) -> Res
 
 
 def result_of(call: Call, outputs: Any, *, may_hold_item: bool = False) -> Result:
-    """What a node wrote (or a fallback answered) as the result of one item.
+    """What an author's method answered (or a journal gave back) as the result of one item.
+
+    It may be an object that is answered for other items, too, or the item itself: it stays as it is. None is a result
+    without outputs, a text or a number stands under "value".
 
     An output called `item` gives way to the item itself, which is told; with `may_hold_item` not if it is the item.
     """
-    if type(outputs) is dict:
-        result: Result = outputs
-    else:
-        result = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
+    if isinstance(outputs, dict):
+        return _completed(call, dict(outputs), may_hold_item=may_hold_item)
+    return _completed(call, {} if outputs is None else {"value": outputs})
+
+
+def _completed(call: Call, result: Result, *, may_hold_item: bool = False) -> Result:
+    """`result`, which belongs to this item alone, with the item in it."""
     if "item" in result and not (may_hold_item and result["item"] is call.item):
         call.batch.engine.replacing(call, result["item"])
     result["item"] = call.item
@@ -59,9 +65,9 @@ def result_of(call: Call, outputs: Any, *, may_hold_item: bool = False) -> Resul
 
 
 def shaped(call: Call, outputs: Any) -> Result:
-    """What the `exec` of a subclass answered, in the shape that the inner node's own results have.
+    """What the `exec` of a subclass answered, in the shape that the inner node's own results have (`result_of`).
 
-    None is a result without outputs, a text or a number stands under "value", and a truthy "error" is a failure.
+    A truthy "error" in it is a failure.
     """
     result = call.result = result_of(call, outputs, may_hold_item=True)
     if error := result.get("error"):
@@ -104,7 +110,9 @@ def item_store(call: Call) -> dict[str, Any]:
 def _outcome(call: Call, action: Any) -> Result:
     """What the call gave, now that its node has run."""
     assert call.store is not None
-    result = call.result = result_of(call, call.store.get(call.batch.node_id))
+    outputs = call.store.get(call.batch.node_id)
+    made = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
+    result = call.result = _completed(call, made)
     if error := result.get("error"):
         call.error = str(error)
     elif action is not None and action != "default" and isinstance(action, str) and action.startswith("error"):

@@ -6,6 +6,7 @@ the table of batch keys: tests/test_batch_keys.py compares its schema with the r
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -106,6 +107,7 @@ INSTEAD: Final[Mapping[str, str]] = {
 
 _ALIKE = 0.88  # max_concurrency is max_concurrent; min_concurrent is something else
 _NOT_SHORT = 9  # a shorter name may well be a word of the author's own: `results`, `rates`, `resumed`
+_HOOKS = frozenset(f"{hook}{suffix}" for hook in ("prep", "exec", "exec_fallback", "post") for suffix in ("", "_async"))
 _OF_EVERY_NODE = frozenset(("params", "successors"))
 
 
@@ -136,10 +138,24 @@ def _check_name(node: BatchSettings, name: str, value: Any) -> None:
     # A program may well keep what `prep` gave as its `batch`.
     if name in INSTEAD and (name != "batch" or isinstance(value, Mapping)):
         raise ValueError(f"{_setting(node, name)} cannot be set: {INSTEAD[name]}")
-    if name in RULES or name in _OF_EVERY_NODE or name[:1] == "_" or len(name) < _NOT_SHORT:
+    if name in _HOOKS:
+        _check_hook(node, name, value)
+    elif name in RULES or name in _OF_EVERY_NODE or name[:1] == "_" or len(name) < _NOT_SHORT:
         return
     if not (hasattr(generated_class(type(node)), name) or callable(value) or hasattr(value, "__get__")):
         _check_spelling(node, name)
+
+
+def _check_hook(node: BatchSettings, name: str, value: Any) -> None:
+    """A method of PocketFlow's that is never called here, or one whose coroutine nobody would wait for."""
+    hook, is_async = name.removesuffix("_async"), hasattr(generated_class(type(node)), "exec_async")
+    called = f"{hook}_async" if is_async else hook
+    if name not in (called, "prep"):  # `prep_async` calls `prep`
+        if not any(called in owner for owner in _owners(node)):
+            kind = "is asynchronous" if is_async else "is not asynchronous"
+            raise ValueError(f"{_setting(node, name)} has no effect, as this batch {kind}: override `{called}`")
+    elif name == hook and inspect.iscoroutinefunction(value):
+        raise ValueError(f"{_setting(node, name)} must not be `async def`: nothing waits for its coroutine")
 
 
 def _check_spelling(node: BatchSettings, name: str) -> None:

@@ -20,6 +20,7 @@ from .program import AsyncWorkflow, Workflow, batches_of, check_batches, journal
 from .progress import showing
 from .run import Run, running
 from .signals import Terminated, ending_on_sigterm
+from .start import SEE_WHERE, TRACEBACK_VARIABLE
 
 _MOST_ITEMS = 10
 """So many failed items of a batch are named."""
@@ -49,7 +50,7 @@ def run_program(
         say(f"error: {error}")
         return 2
     if "pflow" in sys.modules:
-        import http.client  # noqa: F401  or pflow's first registry scan hides it, and keeps a registry without `http`
+        import http.client  # noqa: F401  or pflow's first scan for nodes hides it: see before_pflow.py
     run: Run | None = None
     with visited_steps() as visited:
         try:
@@ -79,7 +80,7 @@ def run_program(
                 # As part of the run: one whose outputs are not there has not ended well, and keeps its journal.
                 text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
-            if os.environ.get("TRACEBACK"):
+            if os.environ.get(TRACEBACK_VARIABLE):
                 raise
             return _failed(error, run, visited, shared)
     status = write_out(text)
@@ -136,7 +137,7 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
     left = () if isinstance(error, JournalError) and not visited else _left(run, error)
     if run is not None and (unused := run.unused_budget()):
         say(f"warning: {unused}")
-    say(*_failed_items(visited, shared), *left, "(set TRACEBACK=1 to see where)")
+    say(*_failed_items(visited, shared), *left, SEE_WHERE)
     return status
 
 

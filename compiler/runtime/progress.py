@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .value_text import duration
 
@@ -28,6 +30,49 @@ FIRST_LINE, LONGEST_PAUSE = 3.0, 60.0
 PAUSE_SHARE = 20
 """A plain line comes when a run has taken 1/20 longer: a log of an hour has some sixty lines, not a thousand."""
 MOST_ROWS = 4
+CLOSING_SECONDS = 1.0
+"""How long the end of a run waits for its last lines, where nobody reads standard error."""
+
+
+class Counts(NamedTuple):
+    """How far the batches of one node were at some moment."""
+
+    name: str
+    begun: float
+    done: int
+    """How many items have their outcome."""
+    failed: int
+    """How many of them failed."""
+    ran: int
+    """How many of them ran, and were not just read from a journal."""
+    total: int | None
+    """How many items there are; None as long as that is not known."""
+
+    def how_far(self) -> str:
+        """Done, and of how many: "7/18 (39 %)"."""
+        if not self.total:
+            return f"{self.done} done"
+        return f"{self.done}/{self.total} ({100 * self.done // self.total} %)"
+
+    def details(self, now: float) -> str:
+        """What failed, how fast it goes, and how long still: "1 failed, 2.0/s, 6 s left"; "" if nothing is known."""
+        said = [f"{self.failed} failed"] if self.failed else []
+        seconds = now - self.begun
+        if self.ran and seconds > 0:
+            rate = self.ran / seconds
+            said.append(f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min")
+            if self.total is not None and self.total > self.done:
+                said.append(f"{duration((self.total - self.done) / rate)} left")
+        return ", ".join(said)
+
+    def line(self, now: float) -> str:
+        """All of it, on one line."""
+        return ", ".join(filter(None, (f"{self.name}: {self.how_far()}", self.details(now))))
+
+    def last_line(self, now: float) -> str:
+        """What is said when the last batch has ended."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.name}: {self.how_far()}{failed}, in {duration(now - self.begun)}"
 
 
 class Row:
@@ -43,79 +88,48 @@ class Row:
         self._items_of_ended = 0
         self._done_of_ended = self._failed_of_ended = self._restored_of_ended = 0
 
-    @property
-    def done(self) -> int:
-        """How many items have their outcome."""
-        return self._done_of_ended + sum(batch.done for batch in self.under_way)
-
-    @property
-    def failed(self) -> int:
-        """How many of them failed."""
-        return self._failed_of_ended + sum(batch.errors.count for batch in self.under_way)
-
-    @property
-    def _ran(self) -> int:
-        """How many of them ran, and were not just read from a journal."""
-        return self.done - self._restored_of_ended - sum(batch.restored for batch in self.under_way)
-
-    @property
-    def total(self) -> int | None:
-        """How many items there are; None as long as that is not known."""
-        totals = [batch.total for batch in self.under_way]
-        known = [total for total in totals if total is not None]
-        return self._items_of_ended + sum(known) if len(known) == len(totals) else None
-
-    def ended(self, batch: Batch) -> None:
-        """`batch` has ended, maybe early."""
+    def end(self, batch: Batch) -> None:
+        """`batch` has ended, maybe early: keep its counts."""
         self.under_way.remove(batch)
         self._items_of_ended += batch.done if batch.total is None else batch.total
         self._done_of_ended += batch.done
         self._failed_of_ended += batch.errors.count
         self._restored_of_ended += batch.restored
 
-    def how_far(self) -> str:
-        """Done, and of how many: "7/18 (39 %)"."""
-        total = self.total
-        if not total:
-            return f"{self.done} done"
-        return f"{self.done}/{total} ({100 * self.done // total} %)"
-
-    def details(self, now: float) -> str:
-        """What failed, how fast it goes, and how long still: "1 failed, 2.0/s, 6 s left"; "" if nothing is known."""
-        said = [f"{self.failed} failed"] if self.failed else []
-        seconds = now - self.begun
-        if (ran := self._ran) and seconds > 0:
-            rate, total = ran / seconds, self.total
-            said.append(f"{rate:.1f}/s" if rate >= 0.1 else f"{rate * 60:.1f}/min")
-            if total is not None and total > self.done:
-                said.append(f"{duration((total - self.done) / rate)} left")
-        return ", ".join(said)
-
-    def line(self, now: float) -> str:
-        """All of it, on one line."""
-        return ", ".join(filter(None, (f"{self.name}: {self.how_far()}", self.details(now))))
-
-    def last_line(self, now: float) -> str:
-        """What is said when the last batch has ended."""
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.name}: {self.how_far()}{failed}, in {duration(now - self.begun)}"
+    def counts(self) -> Counts:
+        """How far they are now."""
+        done = self._done_of_ended + sum(batch.done for batch in self.under_way)
+        totals = [batch.total for batch in self.under_way]
+        known = [total for total in totals if total is not None]
+        return Counts(
+            self.name,
+            self.begun,
+            done,
+            failed=self._failed_of_ended + sum(batch.errors.count for batch in self.under_way),
+            ran=done - self._restored_of_ended - sum(batch.restored for batch in self.under_way),
+            total=self._items_of_ended + sum(known) if len(known) == len(totals) else None,
+        )
 
 
 class Display(Protocol):
-    """Where rows are shown. All calls come from one thread at a time."""
+    """Where rows are shown. All calls come from one thread, which may block in them as long as it likes."""
 
-    def show(self, rows: list[Row], now: float) -> None:
+    def show(self, rows: list[Counts], now: float) -> None:
         """Bring the display up to date."""
 
-    def row_ended(self, row: Row, now: float) -> None:
-        """Say how a row ended that has been shown."""
+    def end_row(self, row: Counts, now: float) -> None:
+        """Say how a row ended, at `now`, that has been shown."""
 
     def close(self) -> None:
         """Leave the place to others."""
 
 
 class Progress:
-    """The progress of all batches of a run."""
+    """The progress of all batches of a run.
+
+    Batches call `began` and `ended`, which never wait for the display: only a thread of its own draws, and it holds
+    no lock meanwhile. If nobody reads standard error, what there is to show waits, and the items do not.
+    """
 
     def __init__(self, display: Display, tick: float, first: float) -> None:
         """`display` is brought up to date every `tick` seconds, from `first` seconds after a batch begins."""
@@ -124,8 +138,12 @@ class Progress:
         self._first = first
         self._rows: dict[str, Row] = {}
         self._shown: set[str] = set()
+        self._last: deque[tuple[Counts, float]] = deque()
+        """Rows that ended, and when, whose last lines have not been written."""
         self._lock = threading.Lock()
-        self._closing = threading.Event()
+        """Held for moments, never while something is written."""
+        self._wakes_up = threading.Event()
+        self._closes_by: float | None = None
         self._ticker: threading.Thread | None = None
 
     def began(self, batch: Batch) -> None:
@@ -134,7 +152,7 @@ class Progress:
             row = self._rows.setdefault(batch.node_id, Row(batch.node_id, time.monotonic()))
             row.under_way.append(batch)
             if self._ticker is None:
-                self._ticker = threading.Thread(target=self._show, name="pflow-lower-progress", daemon=True)
+                self._ticker = threading.Thread(target=self._draw, name="pflow-lower-progress", daemon=True)
                 with contextlib.suppress(RuntimeError, MemoryError):  # no room for a thread: the run goes on without
                     self._ticker.start()
 
@@ -144,34 +162,50 @@ class Progress:
             row = self._rows.get(batch.node_id)
             if row is None or batch not in row.under_way:
                 return
-            row.ended(batch)
+            row.end(batch)
             if not row.under_way and batch.enclosing is None:
                 self._end_row(row)
 
     def close(self) -> None:
-        """Nothing is shown any more."""
-        self._closing.set()
+        """Write the last lines, in CLOSING_SECONDS at most; then nothing is shown any more."""
         with self._lock:
             for row in list(self._rows.values()):
                 self._end_row(row)
+            self._closes_by = time.monotonic() + CLOSING_SECONDS
+        self._wakes_up.set()
         if self._ticker is not None and self._ticker.ident is not None:
-            self._ticker.join()
-        _quietly(self._display.close)
+            self._ticker.join(CLOSING_SECONDS + self._tick)
 
     def _end_row(self, row: Row) -> None:
         del self._rows[row.name]
         if row.name in self._shown:
             self._shown.discard(row.name)
-            _quietly(self._display.row_ended, row, time.monotonic())
+            self._last.append((row.counts(), time.monotonic()))
+            self._wakes_up.set()
+
+    def _draw(self) -> None:
+        while True:
+            self._wakes_up.wait(self._tick)
+            self._wakes_up.clear()
+            closes_by = self._closes_by  # before the last lines are looked at: then none comes any more
+            while self._last and _is_drained():
+                _quietly(self._display.end_row, *self._last.popleft())
+            if closes_by is None:
+                self._show()
+            elif not self._last or time.monotonic() >= closes_by:
+                break
+        if _is_drained():
+            _quietly(self._display.close)
 
     def _show(self) -> None:
-        while not self._closing.wait(self._tick):
-            with self._lock:
-                now = time.monotonic()
-                rows = [row for row in self._rows.values() if now - row.begun >= self._first][:MOST_ROWS]
-                self._shown.update(row.name for row in rows)
-                if rows:
-                    _quietly(self._display.show, rows, now)
+        if not _is_drained():
+            return
+        with self._lock:
+            now = time.monotonic()
+            rows = [row.counts() for row in self._rows.values() if now - row.begun >= self._first][:MOST_ROWS]
+            self._shown.update(row.name for row in rows)
+        if rows:
+            _quietly(self._display.show, rows, now)
 
 
 class PlainLines:
@@ -182,7 +216,7 @@ class PlainLines:
         self._write = write
         self._next: dict[str, float] = {}
 
-    def show(self, rows: list[Row], now: float) -> None:
+    def show(self, rows: list[Counts], now: float) -> None:
         """Write the lines that are due."""
         for row in rows:
             if now >= self._next.get(row.name, 0):
@@ -190,7 +224,7 @@ class PlainLines:
                 pause = (now - row.begun) / PAUSE_SHARE
                 self._next[row.name] = now + min(max(pause, FIRST_LINE), LONGEST_PAUSE)
 
-    def row_ended(self, row: Row, now: float) -> None:
+    def end_row(self, row: Counts, now: float) -> None:
         """Write the last line."""
         self._next.pop(row.name, None)
         self._write(row.last_line(now))
@@ -202,12 +236,12 @@ class PlainLines:
 class TerminalLine:
     """One line of a terminal that is written over and over, where `rich` is not installed."""
 
-    def show(self, rows: list[Row], now: float) -> None:
+    def show(self, rows: list[Counts], now: float) -> None:
         """Write over the line."""
         width = shutil.get_terminal_size().columns - 1
         _write_error("\r\x1b[K" + "  ".join(row.line(now) for row in rows)[:width])
 
-    def row_ended(self, row: Row, now: float) -> None:
+    def end_row(self, row: Counts, now: float) -> None:
         """Leave a last line."""
         _write_error(f"\r\x1b[K{row.last_line(now)}\n")
 
@@ -236,7 +270,7 @@ class RichBar:
         self._tasks: dict[str, Any] = {}
         self._bars.start()
 
-    def show(self, rows: list[Row], now: float) -> None:
+    def show(self, rows: list[Counts], now: float) -> None:
         """Bring the bars up to date."""
         for name in self._tasks.keys() - {row.name for row in rows}:
             self._bars.remove_task(self._tasks.pop(name))
@@ -247,7 +281,7 @@ class RichBar:
             self._bars.update(self._tasks[row.name], completed=row.done, total=row.total, **fields)
         self._bars.refresh()
 
-    def row_ended(self, row: Row, now: float) -> None:
+    def end_row(self, row: Counts, now: float) -> None:
         """Put a last line in the place of the bar."""
         task = self._tasks.pop(row.name, None)
         if task is not None:
@@ -265,16 +299,16 @@ class Terminal:
     def __init__(self) -> None:
         self._found: Display | None = None
 
-    def show(self, rows: list[Row], now: float) -> None:
+    def show(self, rows: list[Counts], now: float) -> None:
         """See `Display`."""
         if self._found is None:
             self._found = _best_display()
         self._found.show(rows, now)
 
-    def row_ended(self, row: Row, now: float) -> None:
+    def end_row(self, row: Counts, now: float) -> None:
         """See `Display`."""
         if self._found is not None:
-            self._found.row_ended(row, now)
+            self._found.end_row(row, now)
 
     def close(self) -> None:
         """See `Display`."""
@@ -322,6 +356,17 @@ def _best_display() -> Display:
 def _write_error(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def _is_drained() -> bool:
+    """Whether standard error takes a line now, as far as that can be known.
+
+    Whoever waits in a write holds the lock of `sys.stderr`, for which Python waits when it exits.
+    """
+    try:
+        return bool(select.select([], [sys.stderr], [], 0)[1])
+    except (OSError, ValueError, TypeError, AttributeError):  # it is no file; Windows: no socket
+        return True
 
 
 def _quietly(call: Callable[..., None], *arguments: Any) -> None:

@@ -17,11 +17,10 @@ from typing import Any
 
 from .batch_state import MOST_CONCURRENT
 from .call import Call
-from .item_readers import number_of_items
 from .ray_chunks import Chunk
 from .ray_driver import MOST_DEATHS, Driver
 from .ray_file_worker import Ended, Part, begun_in, in_file, unfinished
-from .streams import ItemsFile
+from .streams import ItemsFile, number_of_items
 
 _FILES_A_TASK = 100
 """How many files a task counts the items of."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from contextvars import ContextVar
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from .stream_files import StreamError
+from .streams import is_one_of
 
 items_around: ContextVar[tuple[tuple[str, int], ...]] = ContextVar("items_around", default=())
 """The items whose nodes have started the workflow that runs here, from the outermost one: the batch and the index."""
@@ -68,5 +68,8 @@ def real_path(path: str) -> str:
 
 
 def _meet(one: str, two: str) -> bool:
-    """Whether two names in one folder stand for the same files; of two with stars, one manifest would tell."""
-    return fnmatchcase(one, two) or fnmatchcase(two, one) or ("*" in one and "*" in two)
+    """Whether two names in one folder, of which one has a star, stand for the same files; of two with stars, one
+    manifest would tell."""
+    if "*" in one and "*" in two:
+        return True
+    return is_one_of(two, one) if "*" in one else is_one_of(one, two)

@@ -1,6 +1,6 @@
 """Items from a file and results into a file, one at a time, so that memory does not grow with their number.
 
-`.jsonl` (a JSON value a line), `.csv` (a header, then an object a row, all values text) and, with pyarrow, `.parquet`.
+A `.jsonl` has a JSON value a line, a `.csv` a header, then an object a row, all values text; `KINDS` has them all.
 Relative paths start at the working directory, as those of pflow's own file nodes do. A path with a star stands for many
 files: items are read from all of them, in the order of their names, and results go to `00000`, `00001` and so on in
 the star's place, with a `manifest.json` beside them.
@@ -12,19 +12,33 @@ import glob
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from .held_files import HeldFolder
-from .item_readers import csv_rows, json_lines, parquet_rows
+from .item_readers import csv_row_count, csv_rows, json_line_count, json_lines, parquet_row_count, parquet_rows
 from .plain_json import first_not_json
 from .result_writers import CsvRows, JsonLines, ParquetRows, ResultsWriter
 from .stream_files import StreamError, said_of
 
-KINDS = (".jsonl", ".csv", ".parquet")
-"""What a file may be called."""
+
+class FileKind(NamedTuple):
+    """How a kind of file is read and written."""
+
+    read: Callable[[Path], Iterator[tuple[Any]]]
+    count: Callable[[Path], int]
+    """How many items there are, faster than by reading them where that can be."""
+    write: Callable[[Path], ResultsWriter]
+
+
+KINDS: Final[Mapping[str, FileKind]] = {
+    ".jsonl": FileKind(json_lines, json_line_count, JsonLines),
+    ".csv": FileKind(csv_rows, csv_row_count, CsvRows),
+    ".parquet": FileKind(parquet_rows, parquet_row_count, ParquetRows),
+}
+"""What a file may be called. The compiler has its own list: tests/test_batch_keys.py compares them."""
 
 
 class ItemsFile:
@@ -97,7 +111,7 @@ class ResultsFile:
             self._folder = HeldFolder(self.path, path.parent)  # first: what another batch has there is not removed
         with said_of(self.manifest, "read"):
             known = json.loads(self.manifest.read_bytes())["files"] if self.manifest.exists() else []
-        for file in glob.glob(str(path)):
+        for file in glob.glob(glob.escape(str(path)).replace("[*]", "*")):  # no other character is wild
             if os.path.basename(file) not in known:
                 raise StreamError(f"{file} is in the way: {self.manifest} does not say that an earlier run left it")
         for name in known:
@@ -125,13 +139,18 @@ def is_many(path: Any) -> bool:
     return isinstance(path, str) and "*" in path and not os.path.exists(path)
 
 
+def is_one_of(name: str, many: str) -> bool:
+    """Whether a file of that name is one of those that results are written to as `many`, a name with a star."""
+    return re.fullmatch(".*".join(map(re.escape, many.split("*"))), name, re.DOTALL) is not None
+
+
 def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
     """Whether the results would replace the file that the items are read from."""
     # By their real names first: a folder of the path may be missing, and is made before anything is written.
     folder, name = os.path.split(os.path.realpath(os.path.expanduser(results.path)))
     read = [os.path.realpath(file) for file in items.files()]
     if is_many(results.path):
-        return any(os.path.dirname(file) == folder and fnmatchcase(os.path.basename(file), name) for file in read)
+        return any(os.path.dirname(file) == folder and is_one_of(os.path.basename(file), name) for file in read)
     two = os.path.join(folder, name)
     return two in read or (os.path.exists(two) and any(os.path.samefile(file, two) for file in read))
 
@@ -143,8 +162,7 @@ def read_items(path: Path) -> Iterator[Any]:
 
     Raises: StreamError, for the file, or later for a line of it.
     """
-    read = _of_kind(path, {".jsonl": json_lines, ".csv": csv_rows, ".parquet": parquet_rows})
-    rows = read(path)
+    rows = _kind_of(path).read(path)
     with said_of(path, "read"):
         first = next(rows, None)
     if first is None:
@@ -165,8 +183,12 @@ def results_file(path: Path) -> ResultsWriter:
     """
     with said_of(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        made: ResultsWriter = _of_kind(path, {".jsonl": JsonLines, ".csv": CsvRows, ".parquet": ParquetRows})(path)
-        return made
+        return _kind_of(path).write(path)
+
+
+def number_of_items(path: Path) -> int:
+    """How many items there are in a file. Raises: StreamError."""
+    return _kind_of(path).count(path)
 
 
 def why_not_json(result: Mapping[str, Any]) -> str:
@@ -178,8 +200,9 @@ def why_not_json(result: Mapping[str, Any]) -> str:
     )
 
 
-def _of_kind(path: Path, kinds: Mapping[str, Callable[[Path], Any]]) -> Callable[[Path], Any]:
-    found = kinds.get(path.suffix.lower())
+def _kind_of(path: Path) -> FileKind:
+    found = KINDS.get(path.suffix.lower())
     if found is None:
-        raise StreamError(f"{path}: a file of items or results is called {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+        *first, last = KINDS
+        raise StreamError(f"{path}: a file of items or results is called {', '.join(first)} or {last}")
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..ir.batch_keys import FILE_KINDS, file_kinds_text
 from ..ir.item_alias import name_like
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest, quoted, shown
@@ -27,14 +28,13 @@ KINDS = {
 }
 """What values are, by the type of JSON Schema."""
 _ITEMS = 'a reference such as "${node.list}", or a list with at least one item'
-_FILES = (".jsonl", ".csv", ".parquet")
 _PATTERNS = {  # the last step of a path, and what its pattern asks for
     "as": "a name: letters, digits and _, with no digit first",
     "while": "a reference such as ${node.more}",
     "until": "a reference such as ${node.done}",
     "ir_version": 'a version such as "0.1.0"',
     "key": "a text with a reference such as ${item.id}",
-    "file": "a path that ends in .jsonl, .csv or .parquet",
+    "file": f"a path that ends in {file_kinds_text()}",
     "rate": 'a rate such as "60/min" (s, min, h, day), or a name of small letters',
     "ttl": '"1m" to "60m", or "1h"',
 }
@@ -133,7 +133,7 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
                 explain(inner, report)
         return None
     help = ""
-    if isinstance(value, str) and value.endswith(_FILES):
+    if isinstance(value, str) and value.endswith(FILE_KINDS):
         help = f'for a file of items, write {{"file": {shown(value)}}}'
     elif isinstance(value, str) and value.lstrip().startswith("["):
         help = "write the list itself, without quotes around it"

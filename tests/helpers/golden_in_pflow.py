@@ -10,13 +10,13 @@ scratch one.
 
 from __future__ import annotations
 
-import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
 import json
 import logging
 import sys
 from pathlib import Path
 from typing import Any
 
+import before_pflow  # noqa: F401
 from golden_echo import comparable, echo, forget
 from pflow.core.node import Node
 from pflow.registry import Registry

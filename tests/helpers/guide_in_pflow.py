@@ -8,11 +8,12 @@ $HOME: use a scratch one.
 
 from __future__ import annotations
 
-import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
 import json
 import logging
 import sys
 from typing import Any
+
+import before_pflow  # noqa: F401
 
 
 def run(ir: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any] | str:

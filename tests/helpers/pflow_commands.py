@@ -8,12 +8,13 @@ imported once and then forked, which makes a command five times as fast as start
 
 from __future__ import annotations
 
-import http.client  # noqa: F401  pflow's first registry scan can shadow the stdlib's http
 import json
 import os
 import sys
 import tempfile
 import traceback
+
+import before_pflow  # noqa: F401
 
 
 def run(arguments: list[str], lowered: bool) -> tuple[int, str, str]:

@@ -26,7 +26,6 @@ import argparse
 import contextlib
 import functools
 import gc
-import http.client  # noqa: F401  before pflow, as in tests/conftest.py
 import importlib
 import importlib.machinery
 import itertools
@@ -51,8 +50,10 @@ TESTS = """analyse batch_keys check child_workflows diff evaluation explain fore
 golden_diff golden_lint golden_plan hostile_names invariance lint lowering lsp mermaid names nested_batches node_types
 outside pflow_interfaces plan programs prompt_cache python_text source_map validate verify view""".split()
 """Test files that have to do with the rooms and run them in their own process."""
-HEAVY = "jinja2 jsonschema rich.progress pflow.cli pflow.runtime.compilation.compiler pygls.lsp.server".split()
-"""What tests import of others and takes long: imported once, before anything is forked."""
+HEAVY = """http.client
+jinja2 jsonschema rich.progress pflow.cli pflow.runtime.compilation.compiler pygls.lsp.server""".split()
+"""What tests import of others and takes long: imported once, before anything is forked. The first has to come before
+pflow."""
 WARM = ("_schema", "jinja")
 """What of our own takes long and is worked out once, with no word of a workflow in it."""
 SECONDS = 5

@@ -267,7 +267,7 @@ class PflowEngine(Engine):
 
     def _mark_restored(self, call: Call, age: tuple[str, float] | None) -> None:
         """Tell the trace that the item cost nothing in this run; `age` is that of an answer from the cache."""
-        event = list.__getitem__(self.events, -1)
+        event = self.events.last_appended()
         event["status"] = "cached"
         if age is not None and isinstance(event.get("llm_call"), dict):
             key, seconds = age

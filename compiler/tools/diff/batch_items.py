@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...ir.batch_spec import BatchSpec
+from ...ir.file_patterns import are_many
 from ...ir.template import Field
 from ...node_types.pflow_types import pflow_type
 from .canonical import canonical
@@ -142,12 +143,12 @@ def _files_of(spec: BatchSpec) -> _Files | None:
     path = spec.results_file
     if path is None or path.endswith("}"):
         return None
-    return _Files(posixpath.splitext(path)[1].lower(), "*" in path)
+    return _Files(posixpath.splitext(path)[1].lower(), are_many(path))
 
 
 def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     """What it means that `as` says something else."""
-    nested = {old.inner is not None, new.inner is not None}
+    nested = {old.inner_batch is not None, new.inner_batch is not None}
     if nested == {True}:
         yield from _renamed_in_results(pair, "batch.as", old.alias, new.alias)
     elif old.alias != new.alias:

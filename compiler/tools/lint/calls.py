@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.paths import Path
-from ...ir.template import is_dynamic
+from ...ir.template import is_dynamic, roots
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
-from .context import Finding, LintContext, inline_items, roots, whole_reference
+from .context import Finding, LintContext, inline_items, whole_reference
 
 
 def identical_calls(context: LintContext, node: SourceNode) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...analyse.invariance import Bindings
 from ...ir.batch_spec import ErrorHandling
 from ...ir.paths import Path
-from ...ir.template import Reference, Template, is_dynamic, parse, templates
+from ...ir.template import Reference, Template, is_dynamic, parse
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ..shared.sub_workflows import NotWalked, Walk
@@ -86,11 +86,6 @@ def _started(node: SourceNode, walk: Walk, folder: FilePath) -> Iterator[tuple[s
     for inner in ir.nodes:
         yield name, inner
         yield from _started(inner, below, file.parent)
-
-
-def roots(value: Any) -> set[str]:
-    """The first names of all references inside `value`."""
-    return {reference.root for _, template in templates(value) for reference in template.references()}
 
 
 def whole_reference(value: Any) -> Reference | None:

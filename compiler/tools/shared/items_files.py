@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import posixpath
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ... import regular_files
+from ...ir.batch_keys import FILE_KINDS
 from ...ir.edges import walk
+from ...ir.file_patterns import may_read
 from ...ir.report import nearest
 from ...ir.template import is_dynamic
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import pflow_type
-from ...runtime.streams import KINDS, is_many
+from ...runtime.streams import is_many
 
 
 def is_there(path: str, folder: Path) -> bool:
@@ -32,7 +34,7 @@ def is_there(path: str, folder: Path) -> bool:
 def alike(path: str, folder: Path) -> str:
     """The file beside the one that is not there with nearly its name; "" if there is none."""
     try:
-        names = [name for name in os.listdir((folder / path).parent) if name.endswith(KINDS)]
+        names = [name for name in os.listdir((folder / path).parent) if name.endswith(FILE_KINDS)]
     except (OSError, ValueError):
         return ""
     return nearest(os.path.basename(path), names) or ""
@@ -59,17 +61,17 @@ def _before(ir: SourceIR, node: SourceNode) -> list[SourceNode]:
 
 
 def _may_write(node: SourceNode, path: str) -> bool:
-    if node.batch is not None and node.batch.results_file is not None and _may_be(node.batch.results_file, path):
+    results = node.batch.results_file if node.batch is not None else None
+    if results is not None and _may_be(results, path, are_results=True):
         return True
     known = pflow_type(node.type)
     if known is not None and known.writes_file:
-        return _may_be(node.params.get(known.writes_file), path)
+        return _may_be(node.params.get(known.writes_file), path, are_results=False)
     # A command, code, an agent or a tool may write whatever it likes.
     return known is None or (known.effects == "perhaps" and node.type != "http")
 
 
-def _may_be(written: object, path: str) -> bool:
+def _may_be(written: object, path: str, *, are_results: bool) -> bool:
     if not isinstance(written, str) or is_dynamic(written):
         return True
-    one, two = os.path.normpath(written), os.path.normpath(path)
-    return fnmatchcase(one, two) or fnmatchcase(two, one)
+    return may_read(posixpath.normpath(path), posixpath.normpath(written), are_results=are_results)

@@ -11,7 +11,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-if __name__ == "__main__":  # run it as a module of the package that its folder is
+if __name__ == "__main__":  # `start` imports this file as a module of its package, then calls `main`
     try:
         from pflow_lower.runtime.start import start
     except ModuleNotFoundError as error:
@@ -31,6 +31,7 @@ from pflow_lower.runtime import (
     peek,
     run_program,
     text,
+    with_inputs,
 )
 
 if __package__ and not TYPE_CHECKING:
@@ -69,7 +70,7 @@ def greet_params(shared: Shared) -> Params:
 def again_params(shared: Shared) -> Params:
     """The parameters of `again`."""
     inputs = find(shared, "settings")
-    scope = {**shared, **inputs}
+    scope = with_inputs(shared, inputs)
     return {
         "command": "cat",
         "inputs": inputs,
