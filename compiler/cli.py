@@ -179,7 +179,7 @@ def cli(ctx: click.Context) -> None:
     "--out",
     metavar="DIR",
     callback=out_folder,
-    help="Write the files into DIR; print nothing.",
+    help="Write the files into DIR; print which.",
 )
 @click.option("--program", is_flag=True, help="Also make flow.py, the whole workflow as a PocketFlow program.")
 @click.option("--standalone", is_flag=True, help="Also copy the runtime, so that pflow-lower is not needed to run.")
@@ -243,7 +243,7 @@ def lower(
     unseen = (program and not shows_files and "lower" not in print_after) or (standalone and not shows_files)
     _refuse(
         {
-            "-o writes files and prints nothing: leave out -o, or --emit": out is not None and asked_to_print,
+            "-o writes the files and does not print them: leave out -o, or --emit": out is not None and asked_to_print,
             "--program and --standalone make files: add -o DIR, or --emit python to see them": unseen,
             "--maps writes files beside the generated ones: add -o DIR": maps and out is None,
             "--watch needs a file to look at, not standard input": watching and workflow == "-",

@@ -48,8 +48,11 @@ SOURCES = {
 }
 """Where each of these uses the keys."""
 
-COMMON_WORDS = {"key", "results", "timeout", "retry_backoff", "rate", "resume", "batch"}
+COMMON_WORDS = {"items", "key", "results", "timeout", "retry_backoff", "rate", "resume", "batch"}
 """Keys whose name, or one of whose values, is a word that code uses for other things, too."""
+
+RUNTIME_NAMES = {"batch": "aliases", "key": "has_keys"}
+"""What the runtime goes by where generated code says what the key does."""
 
 MADE_UP = BatchKey(
     key="made_up",
@@ -137,20 +140,22 @@ def mapped_lines(row: BatchKey) -> set[int]:
 
 
 def mentions(row: BatchKey, places: list[str]) -> bool:
-    """Whether code names the key, its field, or one of the values that it can have."""
-    words = {row.key, row.field, *row.schema.get("enum", ())}
+    """Whether code names the key, its field, or one of the values that it can have.
+
+    What says no more than why a key cannot be set in Python does not use it.
+    """
+    files = [file for place in places for file in sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]]
+    files = [file for file in files if file != PACKAGE / "runtime/overrides.py"]
     if row.key in COMMON_WORDS:
-        return any(
-            re.search(rf"\b(batch|spec|settings|node)\.{row.field}\b", file.read_text("utf-8"))
-            for place in places
-            for file in sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]
-        )
-    for place in places:
-        for file in sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]:
-            for part in ast.walk(ast.parse(file.read_bytes())):
-                name = getattr(part, "attr", None) or getattr(part, "arg", None) or getattr(part, "value", None)
-                if isinstance(name, str) and name in words:
-                    return True
+        name = RUNTIME_NAMES.get(row.key, row.field) if places == SOURCES["runtime"] else row.field
+        used = re.compile(rf"\b(batch|spec|settings|node)\.{name}\b(?!\()")
+        return any(used.search(file.read_text("utf-8")) for file in files)
+    words = {row.key, row.field, *row.schema.get("enum", ())}
+    for file in files:
+        for part in ast.walk(ast.parse(file.read_bytes())):
+            name = getattr(part, "attr", None) or getattr(part, "arg", None) or getattr(part, "value", None)
+            if isinstance(name, str) and name in words:
+                return True
     return False
 
 
@@ -188,6 +193,31 @@ def test_the_schema_takes_a_key_of_ours_and_pflow_s_part_does_not(made_up: Batch
     node = workflow_schema(ours=False)["properties"]["nodes"]["items"]
     assert "made_up" not in node["properties"]["batch"]["properties"]
     assert without_ours(batch) == {"items": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "code", "expected"),
+    [
+        ("resume", "runtime/a.py", "node.resume", True),
+        ("resume", "runtime/overrides.py", "node.resume", False),
+        ("max_retries", "runtime/a.py", "x.max_retries", True),
+        ("max_retries", "runtime/overrides.py", "{'max_retries': 'change it in the workflow'}", False),
+        ("items", "runtime/a.py", "batch.items", True),
+        ("items", "runtime/a.py", "x = {}.items() or node.items() or 'items'", False),
+        ("batch", "runtime/a.py", "node.aliases", True),
+        ("batch", "runtime/a.py", "node.inner, batch.inner", False),
+        ("batch", "tools/plan/a.py", "node.batch.inner_batch", True),
+        ("batch", "tools/plan/a.py", "node.inner, node.aliases", False),
+        ("key", "runtime/a.py", "call.key, batch.keys", False),
+    ],
+)
+def test_what_counts_as_use_of_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str, file: str, code: str, expected: bool
+) -> None:
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(code)
+    assert mentions(batch_keys.batch_key(key), SOURCES[file.split("/")[-2]][:1]) == expected
 
 
 def test_rows_are_in_order() -> None:

@@ -117,7 +117,7 @@ def test_in_pflow_no_item_starts_once_the_budget_is_reached(place: Place) -> Non
     assert status == 1
     assert place.asked == WORDS[:3]  # after two of them it is not reached
     [error] = found["errors"]
-    assert error["message"].startswith("Batch 'rate' ended early: the budget of 0.000013875 $ is reached (0.00001665 $")
+    assert error["message"].startswith("Batch 'rate' ended early: the budget of $0.000013875 is reached ($0.00001665")
     assert error["message"].endswith("3 of 8 items were done, 5 never ran, and the next run goes on from there")
     assert "3 items of flow.pflow.md that ended well are in the journal" in err
     assert place.journalled() == WORDS[:3]
@@ -149,7 +149,7 @@ def test_a_program_keeps_to_it_too(place: Place) -> None:
     status, out, err = place.run(program, "--budget", f"{2.5 * COST:.9f}", words)
     assert status == 1 and out == ""
     assert place.asked == WORDS[:3]
-    assert "Batch 'rate' ended early: the budget of 0.000013875 $ is reached" in err
+    assert "Batch 'rate' ended early: the budget of $0.000013875 is reached" in err
     assert "what is done is kept: run the same command again" in err
     status, out, err = place.run(program, words)
     assert status == 0 and place.asked == WORDS[3:]
@@ -207,7 +207,7 @@ def test_what_steps_and_sub_workflows_cost_counts(place: Place) -> None:
     budget = f"{2.5 * COST:.9f}"
     status, found, _ = place.in_pflow("--budget", budget)
     assert status == 1 and place.asked == ["w0", "w1", "wx"]
-    assert "the budget of 0.000013875 $ is reached (0.00001665 $ known)" in found["errors"][0]["message"]
+    assert "the budget of $0.000013875 is reached ($0.00001665 known)" in found["errors"][0]["message"]
     assert place.in_pflow()[0] == 0
     status, _, _ = place.in_pflow("--budget", budget, "--only", "rate")
     assert status == 1 and place.asked == WORDS[:3]  # the step before is restored: it was paid for then

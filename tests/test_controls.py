@@ -342,7 +342,7 @@ def test_names(shape: type) -> None:
     assert [result["key"] for result in outcome["results"]] == ["#1", "#3"]
     assert outcome["errors"][0]["key"] == "#2"
     assert outcome["errors"][0]["exception"].__notes__ == ["b: item [1] '#2', attempt 1 of 1"]
-    with pytest.raises(ValueError, match=r"the items \[0\] and \[2\] have one name, '#1'"):
+    with pytest.raises(ValueError, match=r"the items \[0\] and \[2\] have the same key, '#1'"):
         run(shape, [1, 2, 1], label, **names)
     assert not WORLD.calls
 
@@ -559,7 +559,7 @@ def test_no_item_starts_once_the_budget_is_reached(shape: type) -> None:
         return {"response": item, "llm_usage": {"cost_usd": 0.5}}
 
     with (
-        pytest.raises(BatchEndedEarly, match=r"the budget of 1\.2 \$ is reached \(1\.5 \$ known\); 3 of 9 items"),
+        pytest.raises(BatchEndedEarly, match=r"the budget of \$1\.20 is reached \(\$1\.50 known\); 3 of 9 items"),
         running(Run("w", budget=1.2, resume=True)),
     ):
         run(shape, list(range(9)), costly, max_concurrent=1)
@@ -574,7 +574,7 @@ def test_a_limit_takes_the_first_items_and_says_so(shape: type) -> None:
     with running(Run("w", limit=2)):
         outcome = run(shape, list(range(9)), label)
     assert responses(outcome) == ["label 0", "label 1"]
-    assert "only the first 2 of 9 items ran (limit)" in str(run.shared["__warnings__"])  # type: ignore[attr-defined]
+    assert "only the first 2 items of 9 ran (limit)" in str(run.shared["__warnings__"])  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("shape", [Threaded, Concurrent])

@@ -17,13 +17,15 @@ from helpers.documents import complaints, surroundings
 from helpers.provider import serving
 
 import pflow_lower
-from pflow_lower import pipeline
+from pflow_lower import pipeline, runtime
 from pflow_lower.cli import cli
 from pflow_lower.diagnostics.codes import CODES
 from pflow_lower.diagnostics.explanations import fenced
+from pflow_lower.lowering.names import RUNTIME
 from pflow_lower.node_types.declared_type import outer_type
 from pflow_lower.node_types.user_table import TYPES
 from pflow_lower.options import Options
+from pflow_lower.runtime import values
 from pflow_lower.tools.guide.topics import FOLDER, topics
 
 TOPICS = topics()
@@ -152,3 +154,10 @@ def shown_of(told: Any, given: Any) -> Any:
     if isinstance(told, list) and isinstance(given, list) and len(told) == len(given):
         return [shown_of(one, other) for one, other in zip(told, given, strict=True)]
     return given
+
+
+def test_every_function_of_a_generated_expression_is_explained() -> None:
+    text = (FOLDER / "review.md").read_text("utf-8").split("## Reading a generated class")[1].split("\n## ")[0]
+    told = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", text))))
+    functions = {name for name in RUNTIME if getattr(values, name, None) is getattr(runtime, name)}
+    assert {name for name in functions if name.islower()} <= told

@@ -53,7 +53,7 @@ def test_list_and_show(run: Run, folder: Path) -> None:
     first, _ = json.loads(run("journal", "list", "--format", "json").out)
     assert (first["nodes"], first["items"], first["in_use"]) == ({"classify": 3, "sum": 1}, 4, False)
     shown = run("journal", "show", "flow.pflow.md").out.splitlines()
-    assert shown[0] == 'classify \'#0\'  1.50 s  0.25 $  {"response": "größe 0"}'
+    assert shown[0] == 'classify \'#0\'  1.50 s  $0.25  {"response": "größe 0"}'
     assert shown[3].startswith("sum  2.00 s  {") and shown[3].endswith("x…")
     assert (
         run("journal", "show", path.stem, "--format", "json").out

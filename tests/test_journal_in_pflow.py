@@ -288,7 +288,7 @@ def test_a_limit_takes_the_first_items_of_every_batch(place: Place) -> None:
     status, result, said = place.run("./flow.pflow.md", "--limit", "3")
     assert status == 0 and place.new == Counter(names("first", 0, 1, 2) | names("second", 0, 1, 2))
     assert [found["stdout"] for found in result["said"]] == ["second n0", "second n1", "second n2"]
-    assert "only the first 3 of 10 items ran (limit)" in said
+    assert "only the first 3 items of 10 ran (limit)" in said
     place.write(
         FLOW.replace("- batch:\n    items: ${names.result}FIRST", "")
         .replace("${first.results}", "${first}")
@@ -330,7 +330,9 @@ def test_a_budget_that_no_cost_counted_against_is_said(place: Place) -> None:
     place.open_the_door()
     status, _, said = place.run("./flow.pflow.md", "--budget", "1")
     assert status == 0
-    assert said.count("no cost is known of the 20 items that ended well, so the budget of 1 $ has bounded nothing") == 1
+    assert (
+        said.count("no cost is known of the 20 items that ended well, so the budget of $1.00 has bounded nothing") == 1
+    )
 
 
 def test_what_only_one_step_did_is_kept_for_the_run_of_all(place: Place) -> None:

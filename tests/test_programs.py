@@ -131,7 +131,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object, cwd: Path, **environment: str) -> Ended:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PFLOW", "TRACEBACK"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PFLOW"))}
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
@@ -418,7 +418,7 @@ def bare_python(tmp_path_factory: Any) -> Path:
 
 def bare(python: Path, flow: Path, *arguments: str, way: tuple[str, ...] = ()) -> Ended:
     command = [str(python), *(way or (str(flow),)), *arguments]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PFLOW", "TRACEBACK"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PFLOW"))}
     return subprocess.run(command, capture_output=True, text=True, cwd=flow.parent.parent, env=kept, check=False)
 
 
@@ -518,7 +518,7 @@ def test_a_class_that_cannot_be_imported_is_a_message(project: Path, before: str
     file.write_text(file.read_text().replace(before, after))
     ended = run(flow, "words=[]", cwd=project)
     assert ended.returncode == 1 and ended.stderr.startswith(said), ended.stderr
-    assert "Traceback" in run(flow, "words=[]", cwd=project, TRACEBACK="1").stderr
+    assert "Traceback" in run(flow, "words=[]", cwd=project, PFLOW_LOWER_TRACEBACK="1").stderr
 
 
 # --- The command line
@@ -776,7 +776,7 @@ def test_an_output_that_is_not_there_is_named(project: Path) -> None:
     assert ended.stderr.splitlines()[-3:] == [
         "error: output 'said': ${shout.results[1].said}: no [1] in a list of 1",
         "output 'x': ${first.sad}: no 'sad' among llm_usage, said",
-        "(set TRACEBACK=1 to see where)",
+        "(set PFLOW_LOWER_TRACEBACK=1 to see where)",
     ]
 
 
@@ -984,7 +984,7 @@ def test_a_budget_that_no_cost_counted_against_is_said(project: Path) -> None:
     file.write_text(priced.replace('shared["llm_usage"] = {"cost_usd": 1.0}', "pass"))
     for fails, status, items in (("", 0, "the 2 items"), ("b", 1, "the one item")):
         ended = run(flow, "--budget", "3.00", words, cwd=project, FAILS=fails)
-        said = f"warning: no cost is known of {items} that ended well, so the budget of 3 $ has bounded nothing\n"
+        said = f"warning: no cost is known of {items} that ended well, so the budget of $3.00 has bounded nothing\n"
         assert ended.returncode == status and ended.stderr.count(said) == 1, ended.stderr
     assert "no cost is known" not in run(flow, words, cwd=project).stderr
     file.write_text(priced)
@@ -996,7 +996,7 @@ def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
     words, calls = 'words=["a", "b", "c"]', project / "calls"
     ended = run(flow, "--budget", "3.00", words, cwd=project, CALLS=str(calls))
     assert ended.returncode == 1 and ended.stdout == ""
-    assert "Batch 'shout' ended early: the budget of 3 $ is reached" in ended.stderr
+    assert "Batch 'shout' ended early: the budget of $3.00 is reached" in ended.stderr
     assert calls.read_text().split() == ["4711", "a", "b"]  # the first step costs as much
     assert "--resume" in ended.stderr  # nothing is kept without it
     ended = run(flow, "--resume", "--budget", "3.00", words, cwd=project)
@@ -1007,7 +1007,7 @@ def test_a_budget_ends_the_run_and_says_how_to_go_on(project: Path) -> None:
 def test_a_limit_is_said(project: Path) -> None:
     ended = run(lower(WORDS, project, "gen"), "--limit=2", 'words=["a", "b", "c"]', cwd=project)
     assert len(outputs(ended)["said"]) == 2
-    assert "only the first 2 of 3 items ran" in ended.stderr
+    assert "only the first 2 items of 3 ran" in ended.stderr
 
 
 def test_two_runs_at_once_with_one_journal(project: Path) -> None:

@@ -50,14 +50,15 @@ def test_a_parallel_batch(prove: Prove) -> None:
     assert out == (
         "classify: 101 runs\n"
         "  calls         agree  771, with the same parameters\n"
-        "  attempts      agree  at most 9 for an item\n"
+        "  attempts      agree  at most 9 for an item; not compared in 12 aborted runs\n"
         "  order         agree\n"
         "  in flight     agree  at most 5\n"
         "  outputs       agree\n"
-        "  progress      agree\n"
-        "  trace         agree\n"
-        "  warnings      agree\n"
+        "  progress      agree  not compared in 12 aborted runs\n"
+        "  trace         agree  not compared in 12 aborted runs\n"
+        "  warnings      agree  not compared in 12 aborted runs\n"
         "  raised error  agree  in 60 runs\n"
+        "  in 13 runs that stopped, items that never ran are left out: pflow counts them as failed\n"
         "1 batch node, 101 runs: all agree\n"
     )
 

@@ -366,6 +366,18 @@ def test_a_program_with_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == "error: 'wrd=x' is not an input of this workflow; its inputs: word=...\n"
 
 
+def test_a_step_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a batch says of itself begins with its name."""
+
+    def act(shared: Any) -> Any:
+        raise ValueError(f"{shared['word']}the items [0] and [1] have the same key, '1'")
+
+    for word in ("", "one: ", "step 'one': ", "one: step 'one': "):
+        assert program(act, [f"word={word}"]) == 1
+        said = capsys.readouterr().err.splitlines()[0]
+        assert said == "error: step 'one': the items [0] and [1] have the same key, '1'"
+
+
 def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def act(shared: Any) -> Any:
         error = ValueError("no such city" if shared["word"] == "x" else "")
@@ -377,11 +389,11 @@ def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: p
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: step 'one': no such city\n")
-    assert err.endswith("(set TRACEBACK=1 to see where)\n")
+    assert err.endswith("(set PFLOW_LOWER_TRACEBACK=1 to see where)\n")
     assert ("forecast: item [3], attempt 2 of 2\n" in err) == (sys.version_info >= (3, 11))
     assert program(act, ["word=y"]) == 1
     assert capsys.readouterr().err.startswith("error: step 'one': ValueError\n")
-    monkeypatch.setenv("TRACEBACK", "1")
+    monkeypatch.setenv("PFLOW_LOWER_TRACEBACK", "1")
     with pytest.raises(ValueError, match="no such city"):
         program(act, ["word=x"])
 

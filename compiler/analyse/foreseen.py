@@ -107,7 +107,7 @@ def missing_in_items(node: SourceNode, reference: Reference, then: str) -> str:
 def beyond_the_items(node: SourceNode, reference: Reference) -> str:
     """That there is no such result of the batch `node`, whose items are written out; "" if there may be one."""
     batch = node.batch
-    if batch is None or batch.inner is not None or not isinstance(batch.items, list):
+    if batch is None or batch.inner_batch is not None or not isinstance(batch.items, list):
         return ""
     place = reference.path[1] if reference.path[:1] == (Field("results"),) and len(reference.path) > 1 else None
     if not isinstance(place, Index) or place.value < len(batch.items):

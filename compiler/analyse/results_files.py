@@ -116,7 +116,7 @@ def _check_items(node: SourceNode, written: list[_Results], report: DiagnosticCo
     if node.batch is None:
         return
     items, is_same_for_all = node.batch.items, not is_dynamic(node.params.get("workflow"))
-    is_one = isinstance(items, list) and len(items) == 1 and node.batch.inner is None
+    is_one = isinstance(items, list) and len(items) == 1 and node.batch.inner_batch is None
     seen: set[str] = set()
     for one in (one for one in written if one.child):
         if one.path in seen or (is_same_for_all and not is_one):

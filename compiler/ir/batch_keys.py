@@ -303,7 +303,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
     ),
     BatchKey(
         key="batch",
-        field="inner",
+        field="inner_batch",
         schema=_inner(DEEPEST - 1),
         default=None,
         about="A batch inside the batch: `items` (of an item of the outer one, `${file.pages}`), `as`, and another "

@@ -22,7 +22,7 @@ class InnerBatch(NamedTuple):
 
     items: str | list[Any]
     alias: str = default("as")
-    inner: InnerBatch | None = None
+    inner_batch: InnerBatch | None = None
 
     @classmethod
     def of(cls, written: Any) -> InnerBatch | None:
@@ -56,15 +56,15 @@ class BatchSpec(NamedTuple):
     retry_backoff: str = default("retry_backoff")
     tolerated_failures: int | str | None = default("tolerated_failures")
     resume: bool = default("resume")
-    inner: InnerBatch | None = default("batch")
+    inner_batch: InnerBatch | None = default("batch")
     written: frozenset[str] = frozenset()
 
     @property
     def levels(self) -> tuple[InnerBatch, ...]:
         """This batch and those inside it, from the outermost on; each as if it were an inner one."""
         listed = self.items if isinstance(self.items, str | list) else []
-        found = [InnerBatch(listed, self.alias, self.inner)]
-        while (inner := found[-1].inner) is not None:
+        found = [InnerBatch(listed, self.alias, self.inner_batch)]
+        while (inner := found[-1].inner_batch) is not None:
             found.append(inner)
         return tuple(found)
 
@@ -90,7 +90,7 @@ class BatchSpec(NamedTuple):
 
     def named(self, item: Any) -> dict[str, Any]:
         """The names that stand for `item` in the parameters of its call, and what they stand for."""
-        return {self.alias: item} if self.inner is None or not isinstance(item, dict) else dict(item)
+        return {self.alias: item} if self.inner_batch is None or not isinstance(item, dict) else dict(item)
 
     @property
     def aliases(self) -> tuple[str, ...]:

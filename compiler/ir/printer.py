@@ -80,7 +80,7 @@ def _batch(batch: LoweredBatch) -> Iterator[str]:
     for row in BATCH_KEYS:
         if (
             row.key in batch.spec.written
-            and row.field not in ("items", "results", "alias", "inner")
+            and row.field not in ("items", "results", "alias", "inner_batch")
             and row.field in batch.spec._fields
         ):
             found = getattr(batch.spec, row.field)

@@ -177,7 +177,7 @@ def _item_variable(alias: str, taken: Collection[str] = ()) -> str:
 
 
 def _levels(spec: BatchSpec) -> tuple[Level, ...]:
-    if spec.inner is None:
+    if spec.inner_batch is None:
         return ()
     made: list[Level] = []
     for level in spec.levels:

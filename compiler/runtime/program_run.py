@@ -20,6 +20,7 @@ from .program import AsyncWorkflow, Workflow, batches_of, check_batches, journal
 from .progress import showing
 from .run import Run, running
 from .signals import Terminated, ending_on_sigterm
+from .start import SEE_WHERE, TRACEBACK_VARIABLE
 
 _MOST_ITEMS = 10
 """So many failed items of a batch are named."""
@@ -79,7 +80,7 @@ def run_program(
                 # As part of the run: one whose outputs are not there has not ended well, and keeps its journal.
                 text, changes = json_text(outputs(shared))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
-            if os.environ.get("TRACEBACK"):
+            if os.environ.get(TRACEBACK_VARIABLE):
                 raise
             return _failed(error, run, visited, shared)
     status = write_out(text)
@@ -136,7 +137,7 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
     left = () if isinstance(error, JournalError) and not visited else _left(run, error)
     if run is not None and (unused := run.unused_budget()):
         say(f"warning: {unused}")
-    say(*_failed_items(visited, shared), *left, "(set TRACEBACK=1 to see where)")
+    say(*_failed_items(visited, shared), *left, SEE_WHERE)
     return status
 
 
@@ -148,11 +149,12 @@ def _text_of(error: BaseException) -> str:
 
 
 def _named(message: str, visited: list[Any]) -> str:
-    """`message` with the step that has failed, unless it says so itself."""
+    """`message` with the step that has failed, unless it says so itself. A batch begins with its step's name alone."""
     step = getattr(visited[-1], "node_id", "") if visited else ""
-    if not step or f"'{step}'" in message.partition("\n")[0]:
+    if not step:
         return message
-    return f"step '{step}': {message}"
+    message = message.removeprefix(f"{step}: ")
+    return message if f"'{step}'" in message.partition("\n")[0] else f"step '{step}': {message}"
 
 
 def _warnings(shared: Shared) -> Iterator[str]:

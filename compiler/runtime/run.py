@@ -282,8 +282,9 @@ def cost_of(outputs: Mapping[str, Any]) -> float | None:
 
 
 def dollars(amount: float) -> str:
-    """An amount for people: "2.5 $", and "0.000013 $" for what is tiny."""
-    return f"{float(f'{amount:.6g}'):.12f}".rstrip("0").rstrip(".") + " $"
+    """An amount for people: "$2.50", and "$0.000013" for what is tiny."""
+    whole, _, cents = f"{float(f'{amount:.6g}'):.12f}".rstrip("0").partition(".")
+    return f"${whole}.{cents:0<2}"
 
 
 def _cost(usage: Mapping[str, Any]) -> float | None:

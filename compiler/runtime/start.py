@@ -20,11 +20,16 @@ from .signals import ending_on_sigterm
 PACKAGE = "pflow_lower_program"
 """The name of the package that the folder of a program is, if it was run by its path."""
 
+TRACEBACK_VARIABLE = "PFLOW_LOWER_TRACEBACK"
+"""The environment variable that has a program show where an error was raised, instead of a message alone."""
+
 _DISTRIBUTIONS = {"pflow": "pflow-cli", "pocketflow": "pocketflow"}
 """What to install for a module that generated code imports."""
 
 _COPY = "pflow_lower_runtime"
 """What the runtime is called where it is a copy beside the program."""
+
+SEE_WHERE = f"(set {TRACEBACK_VARIABLE}=1 to see where)"
 
 _owns_the_process = False
 
@@ -46,7 +51,7 @@ def start(file: str, package: str | None) -> int:
     try:
         program: Any = importlib.import_module(f"{package}.{os.path.splitext(name)[0]}")
     except ImportError as error:
-        if os.environ.get("TRACEBACK"):
+        if os.environ.get(TRACEBACK_VARIABLE):
             raise
         sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder, package)))
         return 1
@@ -136,4 +141,4 @@ def _missing(error: ImportError, folder: str, package: str) -> list[str]:
         lines.append(f"install it: pip install {wanted}")
     elif isinstance(error, ModuleNotFoundError):
         lines.append("put the module beside the workflow, where PYTHONPATH leads, or install it")
-    return [*lines, "(set TRACEBACK=1 to see where)"]
+    return [*lines, SEE_WHERE]

@@ -199,7 +199,7 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
     if spec.retry_backoff == "exponential" and not spec.retry_wait:
         help = "write the first pause in seconds, for example 1; it doubles with each attempt"
         report.error("PFL219", (*path, "retry_backoff"), "exponential needs a `retry_wait` to grow from", help=help)
-    if spec.items_file is not None and spec.inner is not None:
+    if spec.items_file is not None and spec.inner_batch is not None:
         help = "make one line of each inner item in a step before"
         report.error("PFL219", (*path, "batch"), "items of a file cannot be gone through in turn", key=True, help=help)
     results, items = spec.results_file, spec.items_file

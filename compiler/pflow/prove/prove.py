@@ -60,6 +60,10 @@ class Proof(NamedTuple):
     most_attempts: int = 0
     most_in_flight: int = 0
     raising: int = 0
+    aborted: int = 0
+    """Runs of which `_OF_WHO_NOTICED` was not compared."""
+    stopped: int = 0
+    """Runs in which pflow's counts were compared without the items that never ran."""
     differences: tuple[Difference, ...] = ()
     why: str = ""
 
@@ -78,13 +82,18 @@ class Proof(NamedTuple):
         for facet in FACETS:
             found = [difference for difference in self.differences if difference.facet == facet]
             if not found:
-                yield f"  {facet:<14}agree  {seen.get(facet, '')}".rstrip()
+                unseen = f"not compared in {self.aborted} aborted runs" if facet in _OF_WHO_NOTICED else ""
+                facts = [seen.get(facet, ""), unseen if self.aborted else ""]
+                yield f"  {facet:<14}agree  {'; '.join(filter(None, facts))}".rstrip()
                 continue
             yield f"  {facet:<14}DIFFER in {len(found)} runs"
             for difference in found[:_SHOWN]:
                 yield f"    {difference.run}"
                 yield f"      interpreted  {_short(difference.interpreted)}"
                 yield f"      lowered      {_short(difference.lowered)}"
+        if self.stopped:
+            left_out = "items that never ran are left out: pflow counts them as failed"
+            yield f"  in {self.stopped} runs that stopped, {left_out}"
 
 
 def prove(workflow: str, given: Iterable[str]) -> Iterator[Proof]:
@@ -199,7 +208,7 @@ def _nodes(start: Any) -> dict[str, Any]:
 
 def _proof(node: Any, config: NodeConfig, stores: list[dict[str, Any]]) -> Proof:
     batch = config.batch_config
-    runs = calls = attempts = most = raising = 0
+    runs = calls = attempts = most = raising = aborted = stopped = 0
     differences: list[Difference] = []
     for store in stores:
         count = _count(batch.generated, store)
@@ -211,7 +220,11 @@ def _proof(node: Any, config: NodeConfig, stores: list[dict[str, Any]]) -> Proof
             attempts = max([attempts, *our["attempts"].values()])
             most = max(most, our["in flight"])
             raising += our["raised error"] is not None
-            if batch.parallel:
+            if batch.parallel and _is_aborted(their, our):
+                aborted += 1
+                their, our = _first_attempts(their), _first_attempts(our)
+            elif batch.parallel:
+                stopped += bool(_never_ran(their["outputs"]))
                 their, our = _as_designed(their, our, fail_fast=batch.error_handling == "fail_fast")
             our = _on_their_clock(their, our)
             differences += [
@@ -219,7 +232,7 @@ def _proof(node: Any, config: NodeConfig, stores: list[dict[str, Any]]) -> Proof
                 for facet in FACETS
                 if their[facet] != our[facet]
             ]
-    return Proof(config.node_id, runs, calls, attempts, most, raising, tuple(differences))
+    return Proof(config.node_id, runs, calls, attempts, most, raising, aborted, stopped, tuple(differences))
 
 
 def _lowered(node: Any, config: NodeConfig, shared: dict[str, Any], run_one: Callable[..., Any]) -> str:
@@ -277,11 +290,10 @@ def _as_designed(
     - What is under way when a batch is aborted goes on retrying in pflow, and makes no further attempt here.
     """
     outcome = their["outputs"]
-    if not isinstance(outcome, dict) or "errors" not in outcome:
-        aborted = their["raised error"] is not None and our["outputs"] is None
-        return (_first_attempts(their), _first_attempts(our)) if aborted else (their, our)
+    if not _is_outcome(outcome):
+        return their, our
     errors = sorted(outcome["errors"], key=lambda error: int(error["index"]))
-    real = [error for error in errors if not str(error["exception"]).startswith("CancelledError")]
+    real = [error for error in errors if error not in _never_ran(outcome)]
     never_ran = len(errors) - len(real)
     counts = {"count": outcome["count"] - never_ran, "error_count": outcome["error_count"] - never_ran}
     their = {**their, "outputs": {**outcome, **counts, "errors": real}}
@@ -310,10 +322,29 @@ def _on_their_clock(their: dict[str, Any], our: dict[str, Any]) -> dict[str, Any
     return {**our, "outputs": {**our["outputs"], "batch_metadata": metadata}}
 
 
+def _is_aborted(their: Mapping[str, Any], our: Mapping[str, Any]) -> bool:
+    """Whether an exception ended both runs before there was an outcome."""
+    return not _is_outcome(their["outputs"]) and their["raised error"] is not None and our["outputs"] is None
+
+
+def _is_outcome(outputs: Any) -> bool:
+    return isinstance(outputs, dict) and "errors" in outputs
+
+
+def _never_ran(outcome: Any) -> list[Any]:
+    """The errors of pflow's outcome that are of items which never ran."""
+    errors = outcome["errors"] if _is_outcome(outcome) else []
+    return [error for error in errors if str(error["exception"]).startswith("CancelledError")]
+
+
+_OF_WHO_NOTICED = ("attempts", "progress", "trace", "warnings")
+"""What depends, in an aborted run, on when who noticed."""
+
+
 def _first_attempts(run: dict[str, Any]) -> dict[str, Any]:
-    """An aborted run, as far as it does not depend on when who noticed."""
+    """An aborted run without `_OF_WHO_NOTICED`, and of its calls the first ones."""
     first = {index for index, _ in run["order"]}
-    nothing: dict[str, Any] = dict.fromkeys(("attempts", "progress", "trace", "warnings"))
+    nothing: dict[str, Any] = dict.fromkeys(_OF_WHO_NOTICED)
     calls = [call for call in run["calls"] if call[1] == 1]
     return {**run, **nothing, "calls": calls, "order": sorted(first)}
 

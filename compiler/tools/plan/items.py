@@ -41,7 +41,7 @@ def items_of(
     """
     assert node.batch is not None
     found = _outer(node, path, known, before, ways)
-    return found if node.batch.inner is None else _nested(node.batch, path, known, found)
+    return found if node.batch.inner_batch is None else _nested(node.batch, path, known, found)
 
 
 def _nested(spec: BatchSpec, path: str, known: KnownValues, outer: Items) -> Items:

@@ -61,7 +61,7 @@ def _label_lines(node: Mapping[str, Any]) -> Iterator[str]:
     if spec.items_file is not None:
         listed, number = f"the file {spec.items_file}", 1
     yield f"for each {spec.alias} in {listed if number else spec.items}"
-    for inner in spec.levels[1:] if spec.inner is not None else ():
+    for inner in spec.levels[1:] if spec.inner_batch is not None else ():
         source = inner.items if isinstance(inner.items, str) else f"{len(inner.items)} items"
         yield f"and each {inner.alias} in {source}"
     policy = [_side_by_side(spec)]
