@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -339,6 +340,72 @@ def test_an_alias_elsewhere_is_a_warning() -> None:
     (found,) = findings(data)
     assert (found.code, found.severity) == ("PFL321", Severity.WARNING)
     assert "is the item of `a`" in found.message
+
+
+def chain(*nodes: dict[str, Any], edges: str = "") -> dict[str, Any]:
+    """A workflow of nodes that follow each other, or along `edges`: "a>b b>c:again", the last for an action."""
+    ids = [node["id"] for node in nodes]
+    pairs = [edge.split(">") for edge in edges.split()] or [list(pair) for pair in itertools.pairwise(ids)]
+    cut = [(first, *then.partition(":")[::2]) for first, then in pairs]
+    listed = [{"from": one, "to": two, **({"action": action} if action else {})} for one, two, action in cut]
+    return {"nodes": [{"type": "any", **node} for node in nodes], "edges": listed}
+
+
+OTHER = {"id": "other", "batch": {"items": [1], "as": "customer"}}
+READER = {"id": "b", "params": {"x": "${customer.name}"}}
+INSIDE = {"id": "b", "params": {"x": "${customer.name}", "y": "${cust}"}, "batch": {"items": [{}], "as": "cust"}}
+NESTED = {**INSIDE, "batch": nested("${row.parts}", "part")}
+GIVES = "read what the batch gives: ${other.results}"
+OWN = "did you mean ${cust.name}?"
+
+
+@pytest.mark.parametrize(
+    ("data", "batch", "help"),
+    [
+        (chain(OTHER, READER), "other", GIVES),
+        (chain(READER, OTHER), "other", "let `other` run before `b`, which can then read what the batch gives: "),
+        (chain(OTHER, INSIDE), "other", f"{OWN}\n{GIVES}"),
+        (chain(INSIDE, OTHER), "other", OWN),
+        (chain(NESTED, OTHER), "other", "did you mean ${part.name}?\ndid you mean ${row.name}?"),
+        ({**chain(INSIDE, OTHER), "edges": []}, "other", OWN),
+        (chain({"id": "a"}, OTHER, READER, edges="a>other:one a>b"), "other", "let `other` run before `b`"),
+        (chain(READER, OTHER, edges="b>other other>b:again"), "other", "let `other` run before `b`"),
+        (chain(OTHER, READER, {**OTHER, "id": "third"}), "other", GIVES),
+        (chain(OTHER, {**OTHER, "id": "third"}, READER), "third", "read what the batch gives: ${third.results}"),
+        (
+            chain({**OTHER, "batch": {**OTHER["batch"], "results": {"file": "r.jsonl"}}}, READER),
+            "other",
+            "read what the batch gives: ${other.file}",
+        ),
+        ({**chain(OTHER, READER), "enable_namespacing": False}, "other", ""),
+        (chain(READER, {**OTHER, "params": {"y": "${b.out}"}}), "other", ""),
+        (chain(READER, {**OTHER, "batch": {**OTHER["batch"], "items": "${b.out}"}}), "other", ""),
+        ({**chain(OTHER, READER), "edges": [{"from": "other", "to": "nowhere"}]}, "other", ""),
+        (
+            chain({**INSIDE, "batch": {**INSIDE["batch"], "items": ["${customer.name}"]}, "params": {}}, OTHER),
+            "other",
+            "let `other` run before `b`",
+        ),
+    ],
+)
+def test_where_the_item_of_another_batch_is_read_there_is_a_way_out(
+    data: dict[str, Any], batch: str, help: str
+) -> None:
+    (found,) = (one for one in findings({"ir_version": "0.1.0", **data}) if one.code == "PFL321")
+    assert f"is the item of `{batch}`" in found.message
+    assert found.help == help or (help.startswith("let") and found.help.startswith(help))
+
+
+def test_the_way_out_of_an_item_of_another_batch_leads_out() -> None:
+    for data in (chain(OTHER, READER), chain(OTHER, INSIDE), chain(INSIDE, OTHER)):
+        (found,) = (one for one in findings({"ir_version": "0.1.0", **data}) if one.code == "PFL321")
+        for line in found.help.splitlines():
+            better = json.loads(json.dumps(data))
+            (reader,) = (node for node in better["nodes"] if node["id"] == "b")
+            reader["params"]["x"] = line[line.index("${") :].rstrip("?")
+            if "batch" in reader:
+                reader["batch"]["items"] = [{"name": "Ann"}]
+            assert findings({"ir_version": "0.1.0", **better}) == []
 
 
 def test_inputs_must_be_used() -> None:

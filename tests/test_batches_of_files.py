@@ -416,7 +416,7 @@ def test_limit_is_said() -> None:
 @every_shape
 def test_two_items_with_one_name_end_the_batch_with_both_places(shape: str) -> None:
     items([5, 6, 7, 5, 8])
-    with pytest.raises(StreamError, match=r"the items \[0\] and \[3\] have one name, '5'.*; 3 items were done$"):
+    with pytest.raises(StreamError, match=r"the items \[0\] and \[3\] have the same key, '5'.*; 3 items were done$"):
         run(shape, {"key": "${item.x}"})
     assert len(results()) == 3
     Path("in.jsonl").write_text('{"x": 1}\n{"y": 2}\n')

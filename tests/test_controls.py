@@ -342,7 +342,7 @@ def test_names(shape: type) -> None:
     assert [result["key"] for result in outcome["results"]] == ["#1", "#3"]
     assert outcome["errors"][0]["key"] == "#2"
     assert outcome["errors"][0]["exception"].__notes__ == ["b: item [1] '#2', attempt 1 of 1"]
-    with pytest.raises(ValueError, match=r"the items \[0\] and \[2\] have one name, '#1'"):
+    with pytest.raises(ValueError, match=r"the items \[0\] and \[2\] have the same key, '#1'"):
         run(shape, [1, 2, 1], label, **names)
     assert not WORLD.calls
 

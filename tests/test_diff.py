@@ -89,6 +89,12 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
 
 
 RETRIES = {"max_retries": 2}
+PAUSES = {**RETRIES, "retry_wait": 2}
+GROWING = {"retry_backoff": "exponential"}
+
+
+PAGES = {"items": "${who.pages}", "as": "page"}
+LINES = {"items": "${page.lines}", "as": "line"}
 
 
 def at_once(number: int | str) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def at_once(number: int | str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("old", "new", "kinds", "sentence"),
     [
-        ({}, {"timeout": 5}, "behaviour", "has failed when it has taken 5 s."),
+        ({}, {"timeout": 5}, "behaviour", "5 s. A blocking one is left to itself: what it is doing goes on,"),
         (RETRIES, {**RETRIES, "timeout": 5}, "behaviour cost", "has failed when it has taken 5 s."),
         ({"timeout": 5}, {}, "behaviour", "may take as long as it likes."),
         ({**RETRIES, "timeout": 5}, RETRIES, "behaviour", "may take as long as it likes."),
@@ -115,27 +121,102 @@ def at_once(number: int | str) -> dict[str, Any]:
             "failures are more than 5% of the items;",
         ),
         ({}, {"tolerated_failures": 2}, "behaviour", "before, it went on after any number."),
-        ({"tolerated_failures": 2}, {}, "behaviour", "goes on after any number of failures."),
+        ({"tolerated_failures": 2}, {}, "behaviour", "any number of failures; only if all items fail, the run ends."),
         ({"resume": False}, {"resume": True}, "behaviour", "what was paid for is kept."),
+        (
+            {"resume": False},
+            {"resume": True},
+            "behaviour",
+            "when a run was ended starts again, whether it had done its",
+        ),
         ({"resume": True}, {"resume": False}, "behaviour cost", "the next run does every item again."),
         ({}, {"key": "${who.id}"}, "behaviour", "Items have a name in results"),
+        ({}, {"key": "${who.id}"}, "behaviour", "same key, or one has none, the run ends before the first call."),
+        (
+            {"items": {"file": "a.csv"}},
+            {"items": {"file": "a.csv"}, "key": "${who.id}"},
+            "behaviour",
+            "or one has none, the run ends when that item is read from the file.",
+        ),
+        (
+            {"key": "${who.id}"},
+            {"key": "${who.name}"},
+            "behaviour",
+            "If two have the same key, or one has none, the run ends before the first call.",
+        ),
         ({"key": "${who.id}"}, {}, "behaviour", "Items have no name any more"),
         ({"key": "${who.id}"}, {"key": "${who.name}"}, "behaviour", "Items are called something else"),
         (at_once(5), at_once(3), "schedule", "Fewer items run at once"),
         (at_once(3), at_once(5), "schedule", "Mind the provider's rate limit."),
-        (at_once(3), at_once("auto"), "schedule", "is found out by asking now"),
-        (at_once("auto"), at_once(3), "schedule", "3 items run at once, whatever the server allows"),
+        (at_once(3), at_once("auto"), "behaviour schedule", "is found out by asking now"),
+        (at_once(3), at_once("auto"), "behaviour schedule", "429 or 503 is waited for, which uses up no attempt."),
+        (at_once("auto"), at_once(3), "behaviour schedule", "3 items run at once, whatever the server allows"),
+        (at_once("auto"), at_once(3), "behaviour schedule", "is not waited for any more: the attempt has failed."),
+        (
+            {"max_concurrent": "auto"},
+            at_once("auto"),
+            "behaviour schedule",
+            "As many items as the server allows run at once instead of one after the other. A server that answers 429",
+        ),
+        (at_once("auto"), {"max_concurrent": "auto"}, "behaviour schedule", "instead of as many at once as the server"),
         ({"retry_wait": 2}, {"retry_wait": 1}, "cosmetic", "there is one attempt only"),
         ({**RETRIES, "retry_wait": 2}, {**RETRIES, "retry_wait": 1}, "schedule", "by the next after 1 s."),
-        ({}, {"rate": "60/min"}, "schedule", "start at most as often as `60/min` says"),
-        ({"rate": "60/min"}, {}, "schedule", "start as fast as items are done."),
-        ({}, {"retry_backoff": "exponential"}, "schedule", "doubles each time"),
-        ({"retry_backoff": "exponential", "retry_wait": 2}, {"retry_wait": 2}, "schedule", "is always 2 s."),
+        ({}, {"rate": "60/min"}, "behaviour schedule", "start at most as often as `60/min` says"),
+        ({}, {"rate": "60/min"}, "behaviour schedule", "429 or 503 is waited for, which uses up no attempt."),
+        ({"rate": "60/min"}, {}, "behaviour schedule", "start as fast as items are done."),
+        ({"rate": "60/min"}, {}, "behaviour schedule", "is not waited for any more: the attempt has failed."),
+        ({"rate": "60/min"}, {"rate": "5/s"}, "schedule", "start at most as often as `5/s` says, evenly spaced."),
+        ({"rate": "60/min"}, {"rate": "openai"}, "schedule", "which all nodes and processes that name it share."),
+        (PAUSES, {**PAUSES, **GROWING}, "behaviour schedule", "which doubles each time from 2 s to a minute."),
+        ({**PAUSES, "rate": "1/s"}, {**PAUSES, "rate": "1/s", **GROWING}, "schedule", "which doubles each time from"),
+        ({**PAUSES, **GROWING}, PAUSES, "behaviour schedule", "is always 2 s. A server that answers 429 or 503 is not"),
         (
-            {"batch": {"items": "${who.pages}", "as": "page"}},
-            {"batch": {"items": "${who.notes}", "as": "page"}},
+            {"retry_wait": 2},
+            {"retry_wait": 2, **GROWING},
+            "behaviour",
+            "one attempt only, and no pause to grow. A server",
+        ),
+        (
+            {"retry_wait": 2, "rate": "1/s"},
+            {"retry_wait": 2, "rate": "1/s", **GROWING},
+            "cosmetic",
+            "There is one attempt only, and no pause to grow.",
+        ),
+        (
+            {"batch": PAGES},
+            {"batch": {**PAGES, "items": "${who.notes}"}},
             "breaking cost",
-            "Other inner items",
+            "Other inner items: how many",
+        ),
+        (
+            {"batch": PAGES},
+            {"batch": {**PAGES, "as": "sheet"}},
+            "breaking",
+            "`item` holds it as sheet, no longer as page.",
+        ),
+        (
+            {"batch": {**PAGES, "batch": LINES}},
+            {"batch": {**PAGES, "batch": {**LINES, "as": "row"}}},
+            "breaking",
+            "holds it as row, no longer as line.",
+        ),
+        (
+            {"batch": {**PAGES, "batch": LINES}},
+            {"batch": {"items": "${who.pages}", "as": "sheet", "batch": {**LINES, "items": "${sheet.lines}"}}},
+            "breaking",
+            "holds it as sheet, no longer as page.",
+        ),
+        (
+            {"batch": PAGES},
+            {"batch": {**PAGES, "batch": LINES}},
+            "breaking cost",
+            "Each page is gone through in turn: there is a result per inner item, whose `item` holds who, page and",
+        ),
+        (
+            {"batch": {**PAGES, "batch": LINES}},
+            {"batch": PAGES},
+            "breaking cost",
+            "No page is gone through in turn any more: there is one result for each, whose `item` holds who and page.",
         ),
         ({"items": [1, 2]}, {"items": [1, 2, 3]}, "behaviour cost", "3 items instead of 2, added at the end"),
         ({"items": [1, 2, 3]}, {"items": [1, 2]}, "behaviour", "2 items instead of 3: the last ones are gone"),
@@ -193,13 +274,47 @@ def test_files_of_results_of_another_shape_are_breaking(old: str, new: str, kind
 
 
 def test_a_batch_that_comes_into_another_one_and_goes() -> None:
-    nested = with_batch(batch={"items": "${who.pages}", "as": "page"})
+    nested = with_batch(batch=PAGES)
     for old, new, said in (
         (WORKFLOW, nested, "Each item is gone through in turn"),
         (nested, WORKFLOW, "Items are not gone through in turn any more"),
     ):
-        (change,) = (change for change in changes(old, new) if change.field == "batch.batch")
+        (change,) = changes(old, new)  # and none of the prompt, which says the same of the same item
+        assert change.field == "batch.batch"
         assert sorted(kind.value for kind in change.kinds) == ["breaking", "cost"] and said in change.sentence
+
+
+@pytest.mark.parametrize(
+    ("inner", "new_inner"),
+    [
+        (None, None),
+        (PAGES, {**PAGES, "items": "${person.pages}"}),
+        (None, {**PAGES, "items": "${person.pages}"}),
+        (PAGES, None),
+    ],
+)
+def test_an_item_that_is_called_otherwise_is_the_same_item(
+    inner: dict[str, str] | None, new_inner: dict[str, str] | None
+) -> None:
+    """Also in the item's name, in the items of the batch inside, and where that comes or goes."""
+    old, new = with_batch(key="${who.id}"), with_batch(key="${person.id}", **{"as": "person"})
+    for flow, batch in ((old, inner), (new, new_inner)):
+        flow["nodes"][0]["batch"].update({"batch": batch} if batch else {})
+    new["nodes"][0]["params"]["prompt"] = "Greet ${person}"
+    comes_or_goes = ["batch.batch"] if (inner is None) != (new_inner is None) else []
+    found = changes(old, new)
+    assert [change.field for change in found] == ["batch.as", *comes_or_goes]
+    assert found[0].kinds[0].value == ("breaking" if inner and new_inner else "cosmetic")
+    assert ("results" in found[0].sentence) == (not comes_or_goes)
+
+
+def test_a_key_that_goes_is_breaking_where_somebody_reads_it() -> None:
+    old, new = with_batch(key="${who.id}"), with_batch()
+    for flow in (old, new):
+        flow["nodes"][1]["params"]["stdin"] = "${greet.results[0].key}"
+    (change,) = changes(old, new)
+    assert [kind.value for kind in change.kinds] == ["breaking"]
+    assert [reader.where for reader in change.readers] == ["send.params.stdin"]
 
 
 AGAIN = {"while": "${send.exit_code}", "max_iterations": 3}

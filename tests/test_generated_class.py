@@ -269,7 +269,7 @@ def test_an_overridden_name_item_names_the_items(kind: str, key: dict[str, str])
 
     Named(inner(kind, Script([["ok"], ["ok"]])))._run(shared := store(["a", "b"]))
     assert [result["key"] for result in shared["b"]["results"]] == ["#a", "#b"]
-    with pytest.raises(ValueError, match=r"the items \[0\] and \[1\] have one name, '#a'"):
+    with pytest.raises(ValueError, match=r"the items \[0\] and \[1\] have the same key, '#a'"):
         Named(inner(kind, Script([["ok"], ["ok"]])))._run(store(["a", "a"]))
 
 

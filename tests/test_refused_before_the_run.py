@@ -91,7 +91,7 @@ BEFORE_THE_RUN = {
     "items of nothing": ('items: {file: "${z}.jsonl"}\nas: x', "", "[PFL301] get.batch.items.file: ${z} names no node"),
     "results in a file": (f"{OF_TWO}results: {{file: r.jsonl}}", "${get.results}", "[PFL309] last.params.command: "),
     "our names": ("items: {file: in.jsonl}\nas: x\nkey: ${batch_total}", "", "[PFL301] get.batch.key: ${batch_total} "),
-    "one name": (f'{OF_TWO}key: "${{paid.stdout}}"', "", "[PFL329] get.batch.key: every item gets the same name"),
+    "one name": (f'{OF_TWO}key: "${{paid.stdout}}"', "", "[PFL329] get.batch.key: every item gets the same key"),
     "a path of an item": (f'{OF_TWO}results: {{file: "${{x}}.jsonl"}}', "", "[PFL321] get.batch.results.file: ${x} is"),
     "a value": (f"{OF_TWO}timeout: -1", "", "[PFL204] get.batch.timeout: must be more than 0, not -1"),
     "a budget": (f"{OF_TWO}rate: apii", "", '[PFL335] get.batch.rate: no budget is called "apii"'),

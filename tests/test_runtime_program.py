@@ -366,6 +366,18 @@ def test_a_program_with_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == "error: 'wrd=x' is not an input of this workflow; its inputs: word=...\n"
 
 
+def test_a_step_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a batch says of itself begins with its name."""
+
+    def act(shared: Any) -> Any:
+        raise ValueError(f"{shared['word']}the items [0] and [1] have the same key, '1'")
+
+    for word in ("", "one: ", "step 'one': ", "one: step 'one': "):
+        assert program(act, [f"word={word}"]) == 1
+        said = capsys.readouterr().err.splitlines()[0]
+        assert said == "error: step 'one': the items [0] and [1] have the same key, '1'"
+
+
 def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def act(shared: Any) -> Any:
         error = ValueError("no such city" if shared["word"] == "x" else "")

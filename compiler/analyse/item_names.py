@@ -15,7 +15,7 @@ _UNKNOWN = object()
 
 
 def check_item_names(ir: SourceIR, report: DiagnosticCollector) -> None:
-    """Report keys that are the same for every item, and items that are written out and get one name."""
+    """Report keys that are the same for every item, and items that are written out and get the same name."""
     for node in ir.nodes:
         template = parse(node.batch.key) if node.batch is not None and node.batch.key is not None else None
         if template is None or template.issues:
@@ -33,7 +33,7 @@ def _same_for_all(ir: SourceIR, node: SourceNode, template: Template, bindings: 
     if is_one or any(bindings.is_of_item(reference, ITEM_NAME) for reference in references):
         return ""
     known = all(one.root in ir.names or bindings.bound(one.root, ITEM_NAME) is Bound.TOTAL for one in references)
-    return "every item gets the same name: the key reads nothing of the item" if known else ""
+    return "every item gets the same key: it reads nothing of the item" if known else ""
 
 
 def _same_for_two(node: SourceNode, template: Template, bindings: Bindings) -> str:
@@ -48,7 +48,7 @@ def _same_for_two(node: SourceNode, template: Template, bindings: Bindings) -> s
             continue
         name = tuple(map(json.dumps, values))
         if (first := seen.setdefault(name, index)) != index:
-            return f"items[{first}] and items[{index}] get the same name"
+            return f"items[{first}] and items[{index}] get the same key"
     return ""
 
 

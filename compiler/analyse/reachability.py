@@ -49,6 +49,19 @@ class Reachability:
         """The nodes that run, in their order."""
         return [name for name in self._order.position if name in self._reached]
 
+    def leads_on(self, first: str, then: str) -> bool:
+        """Whether a way leads from `first` to `then`, another node, without going back."""
+        place = self._order.position
+        seen, waiting = {first}, [first] if first != then else []
+        while waiting:
+            name = waiting.pop()
+            if name == then:
+                return True
+            on = {after for after in self._after[name] if place[name] < place[after] <= place[then]} - seen
+            seen |= on
+            waiting += on
+        return False
+
     def may_be_skipped(self, name: str) -> bool:
         """Whether the workflow can come to an end without the node."""
         return self._passed[self._order.position[name]]

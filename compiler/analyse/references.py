@@ -28,11 +28,12 @@ from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .item_names import check_item_names
 from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
+from .other_items import OtherItems
 from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .reference_findings import ReferenceUse
 from .results_files import check_results_files
-from .sentences import names_nothing, shells_variable
+from .sentences import names_nothing, respelled, shells_variable
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
 
@@ -65,14 +66,11 @@ class _Checker:
         self.report = report
         self.nodes = {node.id: node for node in ir.nodes}
         self.inputs = frozenset(ir.inputs)
-        self.aliases: dict[str, str] = {}
-        for node in ir.nodes:
-            if node.batch is not None:
-                for alias in node.batch.aliases:
-                    self.aliases.setdefault(alias, node.id)
         self.order: Order = order(ir)
+        self.items = OtherItems(ir, self.order)
+        self.aliases = self.items.names
         # Names that may stand alone; node ids may not.
-        self.names = self.inputs | self.aliases.keys()
+        self.names = self.inputs | self.aliases
         if self.aliases:
             self.names |= {INDEX}
         if any(node.loop for node in ir.nodes):
@@ -92,7 +90,7 @@ class _Checker:
         check_loops(self.ir, self.report, self.nodes)
         check_shell(self.ir, self.report, self.nodes)
         check_code(self.ir, self.report, self.nodes)
-        check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases.keys())
+        check_cache(self.ir, self.report, self.nodes.keys() | self.inputs, self.aliases)
         check_cycle(self.ir, self.report, self.order)
         check_unreachable(self.ir, self.report, self.order)
         check_results_files(self.ir, self.report, self.order, self.children)
@@ -228,8 +226,8 @@ class _Checker:
             what = f"{reference} only exists in the params of a batch node"
             use.fails("PFL321", what)
         elif root in self.aliases:
-            what = f"{reference} is the item of `{self.aliases[root]}`; outside of that batch it does not exist"
-            help = f"read what the batch gives: ${{{self.aliases[root]}.results}}"
+            batch, help = self.items.advice(site, node, reference)
+            what = f"{reference} is the item of `{batch}`; outside of that batch it does not exist"
             use.fails("PFL321", what, help)
 
     def _missing_in_items(self, use: ReferenceUse, node: SourceNode, then: str) -> str:
@@ -290,7 +288,7 @@ class _Checker:
                     if reference.root not in known:
                         if "${" in source:
                             guess = self.report.nearest(reference.root, known)
-                            use.error("PFL301", names_nothing(reference), _respelled(reference, guess))
+                            use.error("PFL301", names_nothing(reference), respelled(reference, guess))
                     elif not use.has_fallback and reference.path:
                         self._output_key(use)
         return roots
@@ -303,13 +301,8 @@ class _Checker:
         if guess is None:
             return ""
         if guess in near or reference.path:
-            return _respelled(reference, guess)
+            return respelled(reference, guess)
         return f"did you mean an output of the node `{guess}`?"
-
-
-def _respelled(reference: Reference, root: str | None) -> str:
-    """The question whether `reference` was meant to begin with `root`; "" without one."""
-    return "" if root is None else f"did you mean ${{{root}{reference.raw[len(reference.root) :]}}}?"
 
 
 def _read(site: TemplateSite, expression: Expression) -> Iterator[Reference]:

@@ -16,3 +16,8 @@ def shells_variable(site: TemplateSite, name: str, inside: str) -> str:
     if site.path[2:] != ("params", "command") or site.node is None or site.node.type != "shell":
         return ""
     return f"the shell's variable is ${name}, or $${{{inside}}}"
+
+
+def respelled(reference: Reference, root: str | None) -> str:
+    """The question whether `reference` was meant to begin with `root`; "" without one."""
+    return "" if root is None else f"did you mean ${{{root}{reference.raw[len(reference.root) :]}}}?"

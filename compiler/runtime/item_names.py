@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def check_names(batch: Batch, items: list[Any]) -> None:
-    """Raises: ValueError, if two items have one name."""
+    """Raises: ValueError, if two items have the same name."""
     seen: dict[str, int] = {}
     for index, item in enumerate(items):
         name = batch.name_of(Call(batch, index, item))
@@ -21,7 +21,6 @@ def check_names(batch: Batch, items: list[Any]) -> None:
 
 
 def one_name(batch: Batch, first: int, second: int, name: str) -> str:
-    """What is said of two items, by their indexes, that have one name."""
-    return (
-        f"{batch.node_id}: the items [{first}] and [{second}] have one name, {name!r}: `key` must tell all items apart"
-    )
+    """What is said of two items, by their indexes, that have the same name: it stands under `key` in results."""
+    both = f"the items [{first}] and [{second}] have the same key, {name!r}"
+    return f"{batch.node_id}: {both}: `key` must tell all items apart"

@@ -149,11 +149,12 @@ def _text_of(error: BaseException) -> str:
 
 
 def _named(message: str, visited: list[Any]) -> str:
-    """`message` with the step that has failed, unless it says so itself."""
+    """`message` with the step that has failed, unless it says so itself. A batch begins with its step's name alone."""
     step = getattr(visited[-1], "node_id", "") if visited else ""
-    if not step or f"'{step}'" in message.partition("\n")[0]:
+    if not step:
         return message
-    return f"step '{step}': {message}"
+    message = message.removeprefix(f"{step}: ")
+    return message if f"'{step}'" in message.partition("\n")[0] else f"step '{step}': {message}"
 
 
 def _warnings(shared: Shared) -> Iterator[str]:

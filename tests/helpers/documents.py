@@ -42,6 +42,8 @@ class Ran(NamedTuple):
             )
         if self.told and not re.fullmatch(pattern(self.told), f"{self.printed.rstrip()}\n"):
             return f"$ {self.command}\nprinted\n{self.printed}\nand not\n{self.told}"
+        if "explain" in self.command and re.search(r"^ *[0-9]+ \| *$", self.printed, re.MULTILINE):
+            return f"$ {self.command}\nexplains an empty line\n{self.printed}"
         return ""
 
 

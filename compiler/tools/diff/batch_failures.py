@@ -56,7 +56,10 @@ def timeout_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Chan
     """What it means that `timeout` says something else."""
     if old.timeout == new.timeout:
         return
-    sentence = f"An attempt has failed when it has taken {new.timeout} s."
+    sentence = (
+        f"An attempt has failed when it has taken {new.timeout} s. A blocking one is left to itself: what it is doing "
+        "goes on, and its late answer is dropped."
+    )
     if new.timeout is None:
         sentence = "An attempt may take as long as it likes."
     found = [BEHAVIOUR, COST] if new.timeout is not None and new.max_retries > 1 else [BEHAVIOUR]
@@ -71,7 +74,7 @@ def tolerated_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Ch
     before = "it went on after any number" if one is None else f"after more than {_number(one)}"
     sentence = f"The run ends as soon as the failures are more than {_number(two)}; before, {before}."
     if two is None:
-        sentence = "The batch goes on after any number of failures."
+        sentence = "The batch goes on after any number of failures; only if all items fail, the run ends."
     yield pair.change(kinds(BEHAVIOUR), "batch.tolerated_failures", sentence, one, two)
 
 
@@ -84,7 +87,10 @@ def resume_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Chang
     """What it means that `resume` says something else."""
     if old.resume == new.resume:
         return
-    sentence = "After a failure the next run does only the items that are left: what was paid for is kept."
+    sentence = (
+        "After a failure the next run does only the items that are left: what was paid for is kept. What was under way "
+        "when a run was ended starts again, whether it had done its work or not."
+    )
     found = [BEHAVIOUR]
     if not new.resume:
         found.append(COST)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ...ir.batch_spec import BatchSpec
 from ...ir.file_patterns import are_many
+from ...ir.template import Field
 from ...node_types.pflow_types import pflow_type
 from .canonical import canonical
 from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, Change, kinds
-from .pair import Pair, times
+from .pair import Pair, listed, times
 
 
 def items_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
@@ -55,16 +56,42 @@ def items_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change
 
 
 def inner_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
-    """What it means that `batch` says something else."""
-    one, two = pair.old.data["batch"].get("batch", ABSENT), pair.new.data["batch"].get("batch", ABSENT)
-    if canonical(one, pair.old_names) == canonical(two, pair.new_names):
+    """What it means that `batch` says something else, for each of the batches inside each other."""
+    before, after = old.levels, new.levels
+    both = min(len(before), len(after))
+    old_names, new_names = pair.old_names.of_annotation(), pair.new_names.of_annotation()
+    for depth in range(1, both):
+        one, two, field = before[depth], after[depth], _field(depth)
+        if canonical(one.items, old_names) != canonical(two.items, new_names):
+            sentence = (
+                "Other inner items: how many there are, and what `item` in a result is, may be other than before."
+            )
+            yield pair.change(kinds(BREAKING, COST), f"{field}.items", sentence, one.items, two.items, pair.readers())
+        yield from _renamed_in_results(pair, f"{field}.as", one.alias, two.alias)
+    if len(before) == len(after):
         return
-    sentence = "Other inner items: how many there are, and what `item` in a result is, may be other than before."
-    if old.inner_batch is None:
-        sentence = "Each item is gone through in turn: there is a result per inner item, whose `item` names both."
-    elif new.inner_batch is None:
+    holds = f"whose `item` holds {listed([level.alias for level in after])}"
+    if len(after) > len(before):
+        inner = "Each item" if both == 1 else f"Each {before[-1].alias}"
+        sentence = f"{inner} is gone through in turn: there is a result per inner item, {holds}."
+    elif both == 1:
         sentence = "Items are not gone through in turn any more: there is one result per item of the list."
-    yield pair.change(kinds(BREAKING, COST), "batch.batch", sentence, one, two, pair.readers())
+    else:
+        sentence = f"No {after[-1].alias} is gone through in turn any more: there is one result for each, {holds}."
+    one, two = (_written_at(node.data["batch"], both) for node in (pair.old, pair.new))
+    yield pair.change(kinds(BREAKING, COST), _field(both), sentence, one, two, pair.readers())
+
+
+def _field(depth: int) -> str:
+    """Where the batch stands that is inside so many others."""
+    return ".".join(["batch"] * (depth + 1))
+
+
+def _written_at(annotation: Any, depth: int) -> Any:
+    """The batch that stands so deep inside `annotation`, as it is written; ABSENT where there is none."""
+    for _ in range(depth):
+        annotation = annotation.get("batch", ABSENT) if isinstance(annotation, Mapping) else ABSENT
+    return annotation
 
 
 def results_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
@@ -76,7 +103,8 @@ def results_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Chan
         found = BREAKING
         sentence = (
             f"Results go to a file as they finish, in any order: ${{{pair.new.id}.results}} is gone, "
-            f"${{{pair.new.id}.file}} is the path, and `errors` has the first failures only."
+            f"${{{pair.new.id}.file}} is the path, and `errors` has the first failures only. Each run begins it anew: "
+            "one that ends early leaves the results of fewer items."
         )
     elif new.results is None:
         found = BREAKING
@@ -120,28 +148,58 @@ def _files_of(spec: BatchSpec) -> _Files | None:
 
 def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     """What it means that `as` says something else."""
-    if old.alias == new.alias:
-        return
-    if pflow_type(pair.new.type) is not None:  # pflow's own classes read parameters and nothing else
-        found = COSMETIC
-        sentence = 'Only this node\'s own templates say it; in results, the item is called "item" as before.'
-    else:
-        found = BREAKING
+    nested = {old.inner_batch is not None, new.inner_batch is not None}
+    if nested == {True}:
+        yield from _renamed_in_results(pair, "batch.as", old.alias, new.alias)
+    elif old.alias != new.alias:
+        # Where only one of them has batches inside it, `item` is another one however it is called: `inner_changes`.
+        is_as_before = nested == {False}
+        if by_itself := _found_by_itself(pair, old.alias, new.alias):
+            found = BREAKING
+            rest = ', and in results the item is called "item" as before' if is_as_before else ""
+            sentence = f"Templates that say the new name mean the same{rest}. But {by_itself}"
+        else:
+            found = COSMETIC
+            rest = '; in results, the item is called "item" as before' if is_as_before else ""
+            sentence = f"Only this node's own templates say it{rest}."
+        yield pair.change(kinds(found), "batch.as", sentence, old.alias, new.alias)
+
+
+def _renamed_in_results(pair: Pair, field: str, old: str, new: str) -> Iterator[Change]:
+    """What it means that `field` calls an item otherwise, where there are batches inside each other."""
+    if old != new:
+        by_itself = _found_by_itself(pair, old, new)
         sentence = (
-            f'Templates that say the new name mean the same, and in results the item is called "item" as before. '
-            f"But a node class that looks into the store by itself finds the item as {new.alias}, no longer as "
-            f"{old.alias}: check that of `{pair.new.type}`."
+            f"Templates that say the new name mean the same, but in results and errors `item` holds it as {new}, no "
+            f"longer as {old}.{by_itself and f' And {by_itself}'}"
         )
-    yield pair.change(kinds(found), "batch.as", sentence, old.alias, new.alias)
+        readers = tuple(reader for reader in pair.readers() if reader.reads("results", "errors", "file"))
+        yield pair.change(kinds(BREAKING), field, sentence, old, new, readers)
+
+
+def _found_by_itself(pair: Pair, old: str, new: str) -> str:
+    """Who may see an item's name besides templates; "" for pflow's own classes: they read parameters, nothing else."""
+    if pflow_type(pair.new.type) is not None:
+        return ""
+    return (
+        f"a node class that looks into the store by itself finds the item as {new}, no longer as {old}: check that of "
+        f"`{pair.new.type}`."
+    )
 
 
 def key_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     """What it means that `key` says something else."""
-    if canonical(old.key, pair.old_names) == canonical(new.key, pair.new_names):
+    before, after = pair.old_names.of_annotation(), pair.new_names.of_annotation()
+    if canonical(old.key, before) == canonical(new.key, after):
         return
-    sentence = "Items are called something else in results, errors and progress."
-    if old.key is None or new.key is None:
-        does = "have a name" if old.key is None else "have no name any more"
-        sentence = f"Items {does} in results (`key`), errors and progress."
-    readers = tuple(reader for reader in pair.readers() if reader.reads("key"))
-    yield pair.change(kinds(BEHAVIOUR), "batch.key", sentence, old.key, new.key, readers)
+    places = "in results (`key`), errors, progress and journal"
+    readers = tuple(reader for reader in pair.readers() if Field("key") in reader.reference.path)
+    found = BEHAVIOUR
+    if new.key is None:
+        sentence = f"Items have no name any more {places}."
+        found = BREAKING if readers else BEHAVIOUR
+    else:
+        does = "have a name" if old.key is None else "are called something else"
+        when = "before the first call" if new.items_file is None else "when that item is read from the file"
+        sentence = f"Items {does} {places}. If two have the same key, or one has none, the run ends {when}."
+    yield pair.change(kinds(found), "batch.key", sentence, old.key, new.key, readers)

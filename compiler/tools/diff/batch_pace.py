@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.batch_spec import BatchSpec, ErrorHandling
-from .model import BEHAVIOUR, COSMETIC, SCHEDULE, Change, Reader, kinds
+from .model import BEHAVIOUR, COSMETIC, SCHEDULE, Change, Kind, Reader, kinds
 from .pair import Pair
 
 
@@ -13,11 +13,14 @@ def parallel_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Cha
     """What it means that `parallel` says something else."""
     if old.parallel == new.parallel:
         return
-    found = [SCHEDULE]
+    changed, waits = _waits(old, new)
+    found = [SCHEDULE, *changed]
     if new.parallel:
-        sentence = f"Up to {new.max_concurrent} items run at once instead of one after the other."
+        most = "As many items as the server allows" if _asks_for_room(new) else f"Up to {new.max_concurrent} items"
+        sentence = f"{most} run at once instead of one after the other.{waits}"
     else:
-        sentence = f"Items run one after the other instead of up to {old.max_concurrent} at once."
+        most = "as many at once as the server allows" if _asks_for_room(old) else f"up to {old.max_concurrent} at once"
+        sentence = f"Items run one after the other instead of {most}.{waits}"
     if new.error_handling is ErrorHandling.FAIL_FAST:
         found.append(BEHAVIOUR)
         sentence += (
@@ -38,6 +41,8 @@ def max_concurrent_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterat
         found, sentence = [SCHEDULE], "How many items run at once is found out by asking now, as the server allows."
         if isinstance(two, int):
             sentence = f"{two} items run at once, whatever the server allows; it is not found out any more."
+        changed, waits = _waits(old, new)
+        found, sentence = [*found, *changed], f"{sentence}{waits}"
     elif new.parallel and isinstance(one, int) and isinstance(two, int):
         way = "More" if two > one else "Fewer"
         sentence = f"{way} items run at once; results and their order stay as they are."
@@ -66,20 +71,50 @@ def rate_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]
     """What it means that `rate` says something else."""
     if old.rate == new.rate:
         return
-    sentence = f"Calls start at most as often as `{new.rate}` says, evenly spaced."
     if new.rate is None:
         sentence = "Calls start as fast as items are done. Mind the provider's rate limit."
-    yield pair.change(kinds(SCHEDULE), "batch.rate", sentence, old.rate, new.rate)
+    elif new.names_a_budget:
+        sentence = f"Calls start as the budget `{new.rate}` allows, which all nodes and processes that name it share."
+    else:
+        sentence = f"Calls start at most as often as `{new.rate}` says, evenly spaced."
+    found, waits = _waits(old, new)
+    yield pair.change(kinds(SCHEDULE, *found), "batch.rate", f"{sentence}{waits}", old.rate, new.rate)
 
 
 def retry_backoff_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     """What it means that `retry_backoff` says something else."""
     if old.retry_backoff == new.retry_backoff:
         return
-    sentence = "The pause between attempts doubles each time, and what a server asks for is waited for."
-    if new.retry_backoff == "fixed":
-        sentence = f"The pause between attempts is always {new.retry_wait} s."
-    yield pair.change(kinds(SCHEDULE), "batch.retry_backoff", sentence, old.retry_backoff, new.retry_backoff)
+    found, waits = _waits(old, new)
+    sentence = f"The pause between attempts is always {new.retry_wait} s."
+    if new.retry_backoff == "exponential":
+        sentence = (
+            f"The pause between attempts is anything up to a bound, which doubles each time from {new.retry_wait} s to "
+            "a minute."
+        )
+    if new.max_retries == 1 and old.max_retries == 1:
+        sentence = "There is one attempt only, and no pause to grow."
+        found = found or (COSMETIC,)
+    else:
+        found = (SCHEDULE, *found)
+    yield pair.change(kinds(*found), "batch.retry_backoff", f"{sentence}{waits}", old.retry_backoff, new.retry_backoff)
+
+
+def _waits(old: BatchSpec, new: BatchSpec) -> tuple[tuple[Kind, ...], str]:
+    """What is other where a server refuses a call for now: each of three keys has a batch wait for it."""
+    before, after = (
+        spec.rate is not None or _asks_for_room(spec) or spec.retry_backoff == "exponential" for spec in (old, new)
+    )
+    if before == after:
+        return (), ""
+    if after:
+        return (BEHAVIOUR,), " A server that answers 429 or 503 is waited for, which uses up no attempt."
+    return (BEHAVIOUR,), " A server that answers 429 or 503 is not waited for any more: the attempt has failed."
+
+
+def _asks_for_room(spec: BatchSpec) -> bool:
+    """Whether the batch finds out how many items may run at once."""
+    return spec.parallel and isinstance(spec.max_concurrent, str)
 
 
 def _metadata(pair: Pair) -> tuple[Reader, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from ...analyse.invariance import Bindings, Bound
+from ...analyse.invariance import ITEM_NAME, Bindings, Bound
 from ...ir.python_ast import parse_python
 from ...ir.template import DynamicIndex, Expression, Literal, Reference, parse
-from ...ir.workflow import SourceIR, SourceNode
+from ...ir.workflow import SourceNode
 
 
 class Names(NamedTuple):
@@ -21,20 +21,33 @@ class Names(NamedTuple):
     """Nodes that have another name in the new workflow."""
     key: str | None = None
     """The parameter that is read; None for what is not a parameter, where all names are those of the workflow."""
+    aliases: tuple[str, ...] = ()
+    """What items are called, from the outermost batch on. An item is known by its place in here: its name may change,
+    and so may how many batches there are inside."""
 
     @classmethod
-    def of(cls, node: SourceNode, ir: SourceIR, renamed: Mapping[str, str]) -> Names:
-        """The names of `node`, a node of `ir`."""
-        return cls(Bindings.of(node, ir.names), renamed)
+    def of(cls, node: SourceNode, declared: Collection[str], renamed: Mapping[str, str]) -> Names:
+        """The names of `node`; `declared` are the ids and inputs of its workflow."""
+        aliases = node.batch.aliases if node.batch is not None else ()
+        return cls(Bindings.of(node, declared), renamed, aliases=aliases)
 
     def of_parameter(self, key: str) -> Names:
         """The names as the parameter `key` reads them."""
         return self._replace(key=key)
 
+    def of_annotation(self) -> Names:
+        """The names as `key` and the items of an inner batch read them: there, too, the names of items are theirs."""
+        return self.of_parameter(ITEM_NAME)
+
     def spell_as(self, other: Names) -> bool:
         """Whether nothing is called otherwise in `other`: a difference in spelling is none of names."""
-        mine, theirs = ((n.bindings.names if n.bindings is not None else {}, n.renamed) for n in (self, other))
-        return mine == theirs
+        same_items = all(mine == theirs for mine, theirs in zip(self.aliases, other.aliases, strict=False))
+        return same_items and self.renamed == other.renamed and self._besides_items() == other._besides_items()
+
+    def _besides_items(self) -> dict[str, Bound]:
+        """The names that a batch gives a meaning to, its items apart."""
+        names = self.bindings.names if self.bindings is not None else {}
+        return {name: bound for name, bound in names.items() if name not in self.aliases}
 
 
 def canonical(value: Any, names: Names) -> Any:
@@ -61,7 +74,9 @@ def _part(part: object, names: Names) -> Any:
 def _reference(reference: Reference, names: Names) -> Any:
     path = (("[]", _reference(step.ref, names)) if isinstance(step, DynamicIndex) else step for step in reference.path)
     bound = names.bindings.bound(reference.root, names.key) if names.bindings and names.key is not None else Bound.OUTER
-    if bound in (Bound.ITEM, Bound.INDEX, Bound.TOTAL):
+    if bound in (Bound.ITEM, Bound.PART):
+        return (Bound.ITEM, names.aliases.index(reference.root), *path)
+    if bound in (Bound.INDEX, Bound.TOTAL):
         return (bound, *path)
     root = reference.root if bound is Bound.OWN else names.renamed.get(reference.root, reference.root)
     return (bound, root, *path)
@@ -70,8 +85,12 @@ def _reference(reference: Reference, names: Names) -> Any:
 def captured(node: SourceNode, names: Names) -> dict[Any, str]:
     """What the parameters of a batch node read once, before the loop: meaning -> spelling."""
     assert names.bindings is not None
-    parts = ((found.reference, names.of_parameter(str(found.path[1]))) for found in names.bindings.hoisted())
-    return {_reference(part, inside): f"${{{part.raw}}}" for part, inside in parts}
+    return {
+        _reference(
+            part, names.of_annotation() if path[0] == "batch" else names.of_parameter(str(path[1]))
+        ): f"${{{part.raw}}}"
+        for part, path, *_ in names.bindings.hoisted()
+    }
 
 
 def of_the_item(names: Names, key: str) -> dict[Any, str]:

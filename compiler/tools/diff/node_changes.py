@@ -10,7 +10,7 @@ from ...node_types.pflow_types import ASKED, DEARER, asks_a_model, is_cached
 from .batches import batch_changes
 from .canonical import Names, canonical, captured, depends_on_item, is_same_code, of_the_item
 from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, SCHEDULE, Change, Kind, Reader, kinds, readers_of
-from .pair import Pair
+from .pair import Pair, listed
 from .pairing import pair_up
 from .tables import Tables, table_changes
 from .workflow_level import workflow_changes
@@ -31,7 +31,7 @@ def compare(old: SourceIR, new: SourceIR, tables: tuple[Tables, Tables] | None =
     for node in new.nodes:
         if node.id in by_id:
             one = by_id[node.id]
-            before_names, after_names = Names.of(one, old, renamed), Names.of(node, new, {})
+            before_names, after_names = Names.of(one, old.names, renamed), Names.of(node, new.names, {})
             pair = Pair(one, node, before_names, after_names, before, after)
             changes += _node(pair)
             if tables is not None:
@@ -115,8 +115,8 @@ def _parameter(pair: Pair, key: str, old: Any, new: Any) -> Change:
         before, after = of_the_item(pair.old_names, key), of_the_item(pair.new_names, key)
         more = [text for meant, text in after.items() if meant not in before]
         less = [text for meant, text in before.items() if meant not in after]
-        sentence += f" It now uses {_listed(more)} of the item." if more else ""
-        sentence += f" It no longer uses {_listed(less)}." if less else ""
+        sentence += f" It now uses {listed(more)} of the item." if more else ""
+        sentence += f" It no longer uses {listed(less)}." if less else ""
     return pair.change(kinds(*found), f"params.{key}", sentence, old, new, pair.readers())
 
 
@@ -126,8 +126,8 @@ def _captures(pair: Pair) -> Iterator[Change]:
     more = [text for meant, text in after.items() if meant not in before]
     less = [text for meant, text in before.items() if meant not in after]
     if more or less:
-        sentences = [f"The batch now depends on {_listed(more)}, read once before the loop."] if more else []
-        sentences += [f"It no longer depends on {_listed(less)}."] if less else []
+        sentences = [f"The batch now depends on {listed(more)}, read once before the loop."] if more else []
+        sentences += [f"It no longer depends on {listed(less)}."] if less else []
         yield pair.change(
             kinds(BEHAVIOUR), "params", " ".join(sentences), sorted(before.values()), sorted(after.values())
         )
@@ -194,7 +194,3 @@ def _files(pair: Pair) -> Iterator[Change]:
             field = f"params.{key}" if key in pair.new.params or key in pair.old.params else "batch"
             here = "It stands in the workflow itself now." if after is ABSENT else f"It stands in {after} now."
             yield pair.change(kinds(COSMETIC), field, here, before, after)
-
-
-def _listed(texts: list[str]) -> str:
-    return ", ".join(texts[:-1]) + (" and " if len(texts) > 1 else "") + texts[-1]

@@ -38,7 +38,8 @@ class Pair(NamedTuple):
         readers: tuple[Reader, ...] = (),
     ) -> Change:
         """A change of `field`, in its place; where nothing names it any more, in that of its parent."""
-        steps = tuple(part for part in field.split(".", 1) if part)
+        # The name of a parameter may have dots in it; the keys of an annotation have none.
+        steps = tuple(part for part in field.split(".", -1 if field.startswith("batch.") else 1) if part)
         node = self.old if new is ABSENT else self.new
         path = (*node.path, *steps)
         return Change(found, self.new.id, field, sentence, old, new, path, readers, self.is_batch)
@@ -47,3 +48,8 @@ class Pair(NamedTuple):
 def times(number: int, what: str) -> str:
     """A number of things: "1 item", "3 items"."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def listed(texts: list[str]) -> str:
+    """Texts as one: "a", "a and b", "a, b and c"."""
+    return ", ".join(texts[:-1]) + (" and " if len(texts) > 1 else "") + texts[-1]

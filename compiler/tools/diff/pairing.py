@@ -5,7 +5,6 @@ What a node says is compared as it was written (`.data`): a key that nobody here
 
 from __future__ import annotations
 
-from ...analyse.invariance import Bindings
 from ...ir.workflow import SourceIR, SourceNode
 from .canonical import Names, canonical
 
@@ -44,7 +43,7 @@ def _alikeness(old: SourceNode, new: SourceNode) -> float:
 
 def _parts(node: SourceNode) -> set[str]:
     """What a node says, one text for each part; whatever else is equal, it counts as one part more."""
-    names = Names(Bindings.of(node, ()))
+    names = Names.of(node, (), {})
     traits = {f"params.{key} {canonical(value, names.of_parameter(key))!r}" for key, value in node.params.items()}
     told = {f"batch.{key}": value for key, value in (node.data.get("batch") or {}).items() if key != "as"}
     told |= {key: node.data[key] for key in ("retry", "loop", "purpose") if key in node.data}
