@@ -70,12 +70,13 @@ class Batch(BatchOutcomes):
         Raises: JournalError, StreamError, OSError; ValueError, if two items have one name.
         """
         try:
-            return self._begun()
+            return self._set_up()
         except BaseException:  # an interrupt, too: what was opened is let go of
             self.end(ended_well=False)
             raise
 
-    def _begun(self) -> Iterator[tuple[int, Any]]:
+    def _set_up(self) -> Iterator[tuple[int, Any]]:
+        """`_begin`, which lets go of everything where this fails."""
         if isinstance(self.items, ItemsFile):
             self._rows = iter(self.items)  # opened before anything else is touched
             if self.results_file is not None and is_one_file(self.items, self.results_file):
@@ -87,7 +88,7 @@ class Batch(BatchOutcomes):
             check_names(self, self.items)
         if self.results_file is not None:  # last: until here, the results of the run before are still there
             self._keep_results_of_others(self.results_file)
-            self._writer = self.results_file.begun()
+            self._writer = self.results_file.begin()
         if isinstance(self.items, ItemsFile):
             return self._read()
         self.results = [None] * len(self.items) if self.parallel and self._writer is None else []
@@ -161,7 +162,7 @@ class Batch(BatchOutcomes):
                     break
                 if names is not None:
                     name = self.name_of(Call(self, number, item))
-                    if (first := names.first_with(name, number)) is not None:
+                    if (first := names.add(name, number)) is not None:
                         raise ValueError(one_name(self, first, number, name))
                 yield number, item
                 number += 1

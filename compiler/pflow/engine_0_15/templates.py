@@ -26,7 +26,7 @@ class OlderEngine(PflowEngine):
         Raises: ValueError, if pflow takes it for one that has no value, in strict mode.
         """
         if _has_opening([params[key] for key in self.templates]):
-            params = self.resolved_by_pflow(call, store)
+            params = self.resolve_with_pflow(call, store)
         return super().prepare(call, inner, store, params)
 
 

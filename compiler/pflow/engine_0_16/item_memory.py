@@ -40,7 +40,7 @@ class ItemMemory:
     def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
         """What an earlier call that asked the same gave; the second of two equal items is another one's answer."""
         with self._lock:
-            number = self._seen.seen_before(asked)
+            number = self._seen.add(asked)
             key = self._keys[call.index] = _KEY.format(asked.hex(), number)
         found = self._cache.get_with_age(key) if self._reads else None
         if found is None:

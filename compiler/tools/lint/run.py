@@ -80,7 +80,7 @@ class Linter:
         self.files += 1
         try:
             found, document = self._found(name)
-            if mend and (fixed := _mended(name, document, found)):
+            if mend and (fixed := _mend(name, document, found)):
                 self.fixed += fixed
                 found, _ = self._found(name)
         except LowerError as error:
@@ -110,7 +110,7 @@ class Linter:
         return self._tables[folder]
 
 
-def _mended(name: str, document: Document, found: Sequence[LintFinding]) -> list[str]:
+def _mend(name: str, document: Document, found: Sequence[LintFinding]) -> list[str]:
     """Mend the file; answers a line for each thing done. Raises: LowerError (PFL602)."""
     if all(one.remove is None for one in found):
         return []
