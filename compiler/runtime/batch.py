@@ -1,9 +1,9 @@
 """One run of a batch: its items, what was captured for them, and what became of each.
 
 A generated class goes through it in PocketFlow's own order: `prep` opens a `Batch`, the scheduler
-takes a `Call` for each item and hands it to `exec`, and `post` writes the outcome. What a batch is stands in
-`batch_state.py`, what becomes of its items in `batch_outcomes.py`; here is which item comes next, and how it begins and
-ends.
+takes a `Call` for each item and hands it to `exec`, and `post` writes the outcome. The state of a batch stands in
+`batch_state.py`, and what becomes of its items in `batch_outcomes.py`. Here is which item comes next, and how a batch
+begins and ends.
 """
 
 from __future__ import annotations

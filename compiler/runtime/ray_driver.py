@@ -1,7 +1,7 @@
 """The driver of a batch on a cluster: hands out chunks of items and takes outcomes.
 
-It stands in the process that runs the workflow. Which items are left and what an outcome means is the batch's to say,
-as for every scheduler (`schedule.py`); here is decided where an item runs, and when.
+It stands in the process that runs the workflow. The batch decides which items are left and what an outcome means, as
+for every scheduler (`schedule.py`); the driver decides where and when an item runs.
 """
 
 from __future__ import annotations
