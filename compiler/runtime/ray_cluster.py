@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from .run import NEEDS_RAY
+
+_CONNECT_SECONDS = 5.0
+_CLIENT_PORT = 10001
+"""Where Ray's own client looks, if an address names no port."""
+
+
+NO_AUTO = "`max_concurrent: auto` is found out in one process; on Ray, write a number"
 
 
 class NotForRay(Exception):
@@ -24,6 +33,31 @@ def ray_itself() -> Any:
     return ray
 
 
+def refuse_what_ray_cannot_do(batches: Iterable[Any]) -> None:
+    """Raises: NotForRay, if one of the generated `batches`, or their classes, cannot run on a cluster."""
+    for batch in batches:
+        if batch.parallel and batch.max_concurrent == "auto":
+            raise NotForRay(f"{batch.node_id}: {NO_AUTO}")
+
+
+def look_for_cluster(address: str) -> None:
+    """Look whether anything listens at `address`, or at RAY_ADDRESS if it is "": Ray itself would wait for minutes.
+
+    Raises: NotForRay, if nothing does. A name that Ray knows, as "auto", it looks up itself.
+    """
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        return
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        host, port = parts.hostname, parts.port or (_CLIENT_PORT if parts.scheme == "ray" else None)
+        if host is not None and port is not None:
+            socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise NotForRay(f"no Ray cluster answers at {address}: {error}") from error
+
+
 def connect(address: str) -> Any:
     """Have a cluster: one that this process is connected to already, the one at `address`, or one of its own on this
     machine. By itself Ray would take any that happens to run here, a test's say; that one is at "auto".
@@ -33,6 +67,7 @@ def connect(address: str) -> Any:
     ray = ray_itself()
     if ray.is_initialized():
         return ray
+    look_for_cluster(address)
     try:
         if address or (address := os.environ.get("RAY_ADDRESS", "")):
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")

@@ -16,8 +16,9 @@ from typing import Any
 
 from ...journals import journal_folder_of
 from ...runtime.journal_file import JournalError
-from ...runtime.run import Run, current_run, join
+from ...runtime.run import Run, check_for_place, current_run, join
 from ...runtime.started_workflow import WORKFLOW_FILE
+from ...runtime.stopping import enclosing_batch
 from ..asked import Asked, asked_for
 from ..messages import say
 from ..resuming import note_failed
@@ -34,14 +35,18 @@ _runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, shared: Any) -> str:
     """`WorkflowEngine.run` as part of a run: the one around it, or one of its own, which ends with it.
 
-    Raises: JournalError, if the journal of the run cannot be used; whatever the workflow does.
+    Raises: JournalError, if the journal of the run cannot be used; ValueError, if a batch cannot run where it is to;
+    whatever the workflow does.
     """
     run = _run_around(shared)
     if run is not None:
+        if enclosing_batch.get() is None:  # what an item starts stays where the item runs
+            check_for_place(run, _classes(workflow))
         with _part_of(run), _steps_of(run, shared):
             return original(engine, workflow, shared)
     asked = asked_for()
     run = _new_run(engine, workflow, shared, asked)
+    check_for_place(run, _classes(workflow))
     if (cache := shared.get(_CACHE)) is not None:
         _runs[cache] = run
     ended_well = False
@@ -143,10 +148,14 @@ def _inputs(workflow: Any, shared: Any) -> dict[str, Any]:
 
 def _open_journal(run: Run, workflow: Any) -> None:
     """Have the journal now, if a batch will want it: that it cannot be had is said before anything runs."""
-    configs = (config.batch_config for config in workflow.node_configs.values())
-    classes = [generated for config in configs if (generated := getattr(config, "generated", None)) is not None]
-    if any(run.wants_journal(generated.resume) for generated in classes):
+    if any(run.wants_journal(generated.resume) for generated in _classes(workflow)):
         run.journal()
+
+
+def _classes(workflow: Any) -> list[Any]:
+    """Those of its batches that are lowered."""
+    configs = (config.batch_config for config in workflow.node_configs.values())
+    return [generated for config in configs if (generated := getattr(config, "generated", None)) is not None]
 
 
 def _forget_at_exit(run: Run) -> None:
