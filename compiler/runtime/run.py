@@ -129,6 +129,11 @@ class Run:
                 )
             return self._journal
 
+    def flush(self) -> None:
+        """Wait until what was done is on the disk. Raises: JournalError, if it is not."""
+        if (journal := self._journal) is not None:
+            journal.flush()
+
     def forget_earlier(self) -> None:
         """Forget what earlier runs of the same inputs have left, whether or not a batch wants the journal now.
 
