@@ -863,6 +863,15 @@ TWO_BATCHES = workflow(
 )
 
 
+def test_a_failed_run_says_which_results_it_could_not_keep(project: Path) -> None:
+    node = {"id": "odd", "type": "nodes:Odd", "params": {"value": "${v}"}, "batch": {"items": ["1", "{2}", "1 / 0"]}}
+    flow = lower(workflow({**node, "batch": {**node["batch"], "as": "v"}}), project, "gen")
+    ended = run(flow, "--resume", cwd=project)
+    assert ended.returncode == 1
+    assert "warning: Batch 'odd': 1 result(s) are not JSON, so they were not journalled" in ended.stderr
+    assert "what is done is kept" in ended.stderr
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_after_a_success_a_run_starts_afresh_whatever_other_inputs_have_left(project: Path, fresh: bool) -> None:
     """Whoever mends a bad item runs other inputs: what the failed run has left is used once, and not for ever."""

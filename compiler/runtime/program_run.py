@@ -139,7 +139,8 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
     left = () if is_of_no_use else _left(run, error)
     if run is not None and (unused := run.unused_budget()):
         say(f"warning: {unused}")
-    say(*_failed_items(visited, shared), *left, SEE_WHERE)
+    warnings = (f"warning: {warning}" for warning in _warnings(shared))
+    say(*warnings, *_failed_items(visited, shared), *left, SEE_WHERE)
     return status
 
 
