@@ -357,6 +357,35 @@ def test_a_copy_of_the_runtime_that_differs_is_not_taken_for_that_of_the_program
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_outside_of_a_package_a_process_has_one_module_of_a_name(project: Path, standalone: bool) -> None:
+    """The classes of the other program would run."""
+    two_projects(project, "mine_a", "mine_b", standalone=standalone)
+    by_file = """if True:
+        import importlib.util
+        for name in "ab":
+            spec = importlib.util.spec_from_file_location("flow_" + name, name + "/gen/flow.py")
+            flow = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(flow)
+            flow.main([])
+    """
+    on_path = """if True:
+        import sys
+        for name in "ab":
+            sys.path.insert(0, name + "/gen")
+            sys.modules.pop("flow", None)
+            import flow
+            flow.main([])
+    """
+    for code in (by_file, on_path):
+        if standalone and code is by_file:
+            code = f"import sys; sys.path.append('a/gen')\n{code}"  # where its runtime is found
+        ended = run("-c", code, cwd=project)
+        assert json.loads(ended.stdout) == {"by": "a"} and ended.returncode == 1, ended.stderr
+        said = f"ImportError: the module nodes of this program is {project}/b/gen/nodes.py, and in this process"
+        assert said in ended.stderr and "as a part of its folder (from FOLDER import flow)" in ended.stderr
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
 def test_a_program_runs_through_links(project: Path, tmp_path_factory: Any, standalone: bool) -> None:
     """Whatever it names is seen from where it stands."""
     (project / "pyproject.toml").write_text('[tool.pflow-lower.journal]\ndir = "kept"\n')
@@ -368,6 +397,7 @@ def test_a_program_runs_through_links(project: Path, tmp_path_factory: Any, stan
     (links / "bin" / "tool.py").symlink_to(flow)
     (links / "bin" / "flow.py").symlink_to("tool")
     (links / "bin" / "nodes.py").write_text("a person's\n")
+    (links / "json.py").write_text("raise SystemExit('where it was started is not where modules are looked for')\n")
     for way in ("folder/flow.py", "bin/tool", "bin/tool.py", "bin/flow.py", "folder/../wf/flow.py"):
         ended = run(way, 'words=["a"]', cwd=links)
         assert outputs(ended)["said"][0]["said"] == "A", way
