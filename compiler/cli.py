@@ -246,7 +246,6 @@ def lower(
             "-o writes the files and does not print them: leave out -o, or --emit": out is not None and asked_to_print,
             "--program and --standalone make files: add -o DIR, or --emit python to see them": unseen,
             "--maps writes files beside the generated ones: add -o DIR": maps and out is None,
-            "--watch needs a file to look at, not standard input": watching and workflow == "-",
         }
     )
     if watching:

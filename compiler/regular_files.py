@@ -20,6 +20,7 @@ MOST = 32 * 1024 * 1024
 Name = str | os.PathLike[str]
 
 LEADS_OUT = "cannot read the file: a link leads out of the repository"
+OUTSIDE = "it is outside of the repository (or of the workflow's folder)"
 HELP = "--allow-outside reads it all the same"
 
 _command_allows = False
@@ -129,7 +130,7 @@ def leads_out(folder: Path) -> bool:
 
 def _refuse_outside(file: Name, below: Path | None) -> None:
     if below is not None and not is_below(file, below):
-        raise Refused(errno.EPERM, "it is outside of the repository (or of the workflow's folder)", os.fspath(file))
+        raise Refused(errno.EPERM, OUTSIDE, os.fspath(file))
 
 
 def _descriptor(file: Name) -> int:

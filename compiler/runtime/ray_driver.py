@@ -37,6 +37,11 @@ MOST_IN_CODE = 1_000_000
 them in every task costs 0.2 ms a task."""
 
 
+def too_many_deaths(death: Exception) -> str:
+    """Why an item is not tried again."""
+    return f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"
+
+
 class Stopped(BaseException):
     """The batch was stopped from another thread, which says why."""
 
@@ -240,7 +245,7 @@ class Driver:
             self._again.append(Chunk(chunk.left, chunk.deaths + 1))
             return
         call = Call(self._batch, *chunk.left.popitem())
-        fail(call, RuntimeError(f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
+        fail(call, RuntimeError(too_many_deaths(death)))
         self._finish(call, None)
 
     def _settle_kept(self) -> None:
