@@ -244,7 +244,7 @@ def test_a_file_in_which_no_result_is_since_every_item_failed_is_said_to_be_empt
 def test_a_manifest_says_that_nobody_came_to_finish_it() -> None:
     many_files([1])
     Path("out").mkdir()
-    ResultsFile("out/*.jsonl").begun().close()
+    ResultsFile("out/*.jsonl").begin().close()
     assert json.loads(Path("out/manifest.json").read_text()) == {"files": ["00000.jsonl"], "complete": False}
 
 
@@ -730,7 +730,7 @@ def test_another_process_does_not_write_that_file(path: str) -> None:
     items([1])
     script = (
         "import sys; from pflow_lower.runtime.streams import ResultsFile; "
-        f"file = ResultsFile({path!r}); writer = file.begun(); writer.write({{'x': 5}}); "
+        f"file = ResultsFile({path!r}); writer = file.begin(); writer.write({{'x': 5}}); "
         "print('begun', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as other:

@@ -246,7 +246,7 @@ def test_two_signals_at_once_end_it_as_an_interrupt(tmp_path: Path, batch: dict[
 
 ASLEEP = """
 import signal, threading, time
-from pflow_lower.runtime.latch import Latch, wait_for_end
+from pflow_lower.runtime.latch import Latch, Semaphore, wait_for_end
 
 def send():
     time.sleep(0.3)
@@ -263,10 +263,41 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("wait", ["Latch().wait()", "Latch().wait(600)", "wait_for_end(other)"])
+@pytest.mark.parametrize(
+    "wait", ["Latch().wait()", "Latch().wait(600)", "wait_for_end(other)", "Semaphore(0).acquire()"]
+)
 def test_a_signal_that_wakes_nobody_up_is_noticed(wait: str) -> None:
     """As one that comes just before the main thread goes to sleep: one second Ctrl-C in ten was lost in that way."""
     script = ASLEEP.replace("WAIT", wait)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.stdout == "noticed\n", done.stderr
+
+
+TWICE = """
+import os, signal, threading, time
+from pflow_lower.runtime.latch import Latch, Semaphore
+
+def both():
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    try:
+        threading.Thread(target=both, daemon=True).start()
+        WAIT
+    finally:
+        time.sleep(0.2)
+except KeyboardInterrupt:
+    print("noticed")
+"""
+
+
+@pytest.mark.parametrize("wait", ["Latch().wait(600)", "Semaphore(0).acquire()"])
+def test_two_signals_at_once_do_not_break_what_waits(wait: str) -> None:
+    script = TWICE.replace("WAIT", wait)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout == "noticed\n", done.stderr
 

@@ -12,7 +12,7 @@ from helpers.command import Run
 
 from pflow_lower.runtime.fingerprints import fingerprint
 from pflow_lower.runtime.journal import Journal
-from pflow_lower.runtime.journal_file import lock
+from pflow_lower.runtime.journal_file import acquire_lock
 from pflow_lower.runtime.run import JOURNAL_VARIABLE, STATE_VARIABLE, journal_name
 
 
@@ -137,7 +137,7 @@ def test_locks_of_journals_that_are_gone_go_unless_somebody_holds_them(run: Run,
     folder.mkdir(parents=True)
     gone, beginning = folder / journal_name("gone.pflow.md"), folder / journal_name("beginning.pflow.md")
     gone.with_name(f"{gone.name}.lock").touch()
-    with contextlib.closing(lock(beginning)):  # as a run does first of all
+    with contextlib.closing(acquire_lock(beginning)):  # as a run does first of all
         assert run("journal", "clear", "--all").status == 1
         assert [file.name for file in folder.iterdir()] == [f"{beginning.name}.lock"]
     run("journal", "clear", "--all")

@@ -83,9 +83,8 @@ class Children:
     def read(self, name: str, shown_in: str) -> _Read:
         """The workflow that a node calls `name`, in the workflow whose own name is `shown_in`."""
         file = self.folder / name
-        if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(self.folder)):
-            problem = f"was not looked at: {regular_files.OUTSIDE}"
-            return _Read(None, problem, Severity.WARNING, regular_files.HELP)
+        if why := regular_files.why_not(file, self.folder):
+            return _Read(None, f"was not looked at: {why}", Severity.WARNING, regular_files.HELP)
         real = _real(file)
         if real in self._way:
             return _Read(None, "starts itself: a run that comes here fails", Severity.WARNING, "a loop repeats a node")

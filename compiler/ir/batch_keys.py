@@ -1,9 +1,9 @@
 """The keys of a batch annotation: one row each, from which everything that lists them follows.
 
-The schema and what it says to editors, reading and defaults, the texts of the editor, the words of the graph,
-`diff`, the tables in README and guide, the source map. A new key is a row here, a field of `BatchSpec`, and
-whatever it means: tests/test_batch_keys.py names every part of the compiler that neither uses a key nor is
-listed in the row's `no_concern`.
+These are the schema with its texts for editors, reading and defaults, the words of the graph, `diff`, the table in the
+guide, and the source map. A new key is a row here, a field of `BatchSpec`, and whatever it means:
+tests/test_batch_keys.py names every part of the compiler that neither uses a key nor is listed in the row's
+`no_concern`.
 """
 
 from __future__ import annotations

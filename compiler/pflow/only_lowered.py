@@ -1,4 +1,4 @@
-"""What pflow never sees of a workflow, since only lowered nodes know it: what is wrong with that is said here.
+"""Errors in the parts of a workflow that pflow never sees, since only lowered nodes know them.
 
 And where pflow's own executor runs such a node, the workflow is refused.
 """

@@ -1,4 +1,4 @@
-"""What calls of earlier runs have answered, and what those of this run leave for later ones."""
+"""The answers of earlier runs that calls of this run use, and those that it leaves for later runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from .below import hear_of_batches_below, why_not_as_left
 from .data_types import Result
 from .fingerprints import as_json, fingerprint
-from .inner import shaped
+from .inner import set_result
 from .journal import Journal
 from .journal_file import WARNED, WRITTEN
 from .missing import ParameterError
@@ -63,8 +63,8 @@ class Answers:
         """How many answers could not be journalled, since JSON cannot hold them."""
         self._has_said_why = False
 
-    def restored(self, call: Call, params: dict[str, Any]) -> dict[str, Any] | None:
-        """The outputs that an earlier run has left for `call`; None if it must be run.
+    def restore(self, call: Call, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Take the outputs that an earlier run has left for `call`; None if it must be run.
 
         Raises: JournalError; ParameterError, for parameters that JSON cannot hold and the journal must.
         """
@@ -84,7 +84,7 @@ class Answers:
         hear_of_batches_below(call)
         if call.attempt > 1:
             return None  # what was there was not good enough
-        outputs = self._journalled(call, asked)
+        outputs = self._find_in_journal(call, asked)
         if outputs is None and self.memory is not None:
             outputs = self.memory.find(call, asked)
         if outputs is not None:
@@ -93,8 +93,8 @@ class Answers:
             call.warned = outputs.pop(WARNED, None)
         return outputs
 
-    def _journalled(self, call: Call, asked: bytes) -> dict[str, Any] | None:
-        """The first answer in the journal that still holds. Raises: JournalError."""
+    def _find_in_journal(self, call: Call, asked: bytes) -> dict[str, Any] | None:
+        """Take the first answer in the journal that still holds. Raises: JournalError."""
         why = ""
         while self.journal is not None and (answer := self.journal.find(asked)) is not None:
             found = why_not_as_left(call, answer.result.get(WRITTEN, ()))
@@ -106,8 +106,8 @@ class Answers:
             call.batch.tell(f"{call.batch.node_id}: what item [{call.index}] gave is not used, it runs again: {why}")
         return None
 
-    def restored_here(self, node: Any, call: Call) -> dict[str, Any] | None:
-        """`restored` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
+    def restore_here(self, node: Any, call: Call) -> dict[str, Any] | None:
+        """`restore` for a call whose node runs elsewhere: its parameters are made here, and nothing is called.
 
         What an `exec` of the author's makes of the answer is made here, too.
 
@@ -117,7 +117,7 @@ class Answers:
         try:
             _exec(node, call)
         except Asked as asked:
-            outputs = self.restored(call, asked.params)
+            outputs = self.restore(call, asked.params)
         except Exception:  # noqa: BLE001  whatever it is, it is raised again where the item runs
             return None
         finally:
@@ -126,12 +126,12 @@ class Answers:
             return outputs
         call.found = outputs
         try:
-            return shaped(call, _exec(node, call))
+            return set_result(call, _exec(node, call))
         except Exception:  # noqa: BLE001  as above
             call.restored, call.found = False, None
             return None
 
-    def answered(self, call: Call, result: Result) -> None:
+    def note_answer(self, call: Call, result: Result) -> None:
         """Note what the inner node has given to `call`, as it is now: what `exec` makes of it is not an answer.
 
         It is kept once the item has ended well. That the node answered an error is not an answer.
@@ -158,7 +158,7 @@ class Answers:
         if not call.gave_an_answer:
             return  # what is left out is to run in the next run
         if self.are_given_elsewhere and not call.restored:
-            self.answered(call, result if call.noted is None else pickle.loads(call.noted))
+            self.note_answer(call, result if call.noted is None else pickle.loads(call.noted))
         for asked, attempt, text, cost in call.answers:
             if attempt != call.attempt:
                 continue  # one that was not good enough

@@ -1,4 +1,4 @@
-"""One item's attempts, and what is said about it when the last one failed.
+"""The attempts of one item, and its error when the last attempt failed.
 
 PocketFlow's own retry loops are not used: they count on the node, which concurrent items share.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from .call import Call
 from .data_types import Result
 from .exceptions import add_note, is_a, is_set, message_of, notes_of
-from .inner import result_of, shaped
+from .inner import result_of, set_result
 from .missing import ParameterError, Unresolved
 from .places import place_of
 from .signals import interrupt_behind
@@ -31,7 +31,7 @@ def attempt(node: Any, call: Call) -> Result | None:
     try:
         call.attempt = 1
         result = node.exec(call)
-        return result if result is not None and result is call.result else shaped(call, result)
+        return result if result is not None and result is call.result else set_result(call, result)
     except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
         return _try_again(node, call, exc)
     finally:
@@ -53,7 +53,7 @@ def _try_again(node: Any, call: Call, exc: Exception) -> Result | None:
         call.attempt += 1
         try:
             result = node.exec(call)
-            return result if result is not None and result is call.result else shaped(call, result)
+            return result if result is not None and result is call.result else set_result(call, result)
         except Exception as another:  # noqa: BLE001  as in `attempt`
             exc = another
 
@@ -69,7 +69,7 @@ async def attempt_async(node: Any, call: Call) -> Result | None:
                     result = await node.exec_async(call)
                 except ParameterError as exc:
                     result = call.batch.engine.unresolved(node, call, exc)
-                return result if result is not None and result is call.result else shaped(call, result)
+                return result if result is not None and result is call.result else set_result(call, result)
             except Exception as exc:  # noqa: BLE001  a node may raise anything: it becomes the item's error
                 if not _is_worth_another(call, exc):
                     return await _fall_back_async(node, call, exc)

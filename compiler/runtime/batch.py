@@ -1,9 +1,9 @@
 """One run of a batch: its items, what was captured for them, and what became of each.
 
 A generated class goes through it in PocketFlow's own order: `prep` opens a `Batch`, the scheduler
-takes a `Call` for each item and hands it to `exec`, and `post` writes the outcome. What a batch is stands in
-`batch_state.py`, what becomes of its items in `batch_outcomes.py`; here is which item comes next, and how it begins and
-ends.
+takes a `Call` for each item and hands it to `exec`, and `post` writes the outcome. The state of a batch stands in
+`batch_state.py`, and what becomes of its items in `batch_outcomes.py`. Here is which item comes next, and how a batch
+begins and ends.
 """
 
 from __future__ import annotations
@@ -70,12 +70,13 @@ class Batch(BatchOutcomes):
         Raises: JournalError, StreamError, OSError; ValueError, if two items have one name.
         """
         try:
-            return self._begun()
+            return self._set_up()
         except BaseException:  # an interrupt, too: what was opened is let go of
             self.end(ended_well=False)
             raise
 
-    def _begun(self) -> Iterator[tuple[int, Any]]:
+    def _set_up(self) -> Iterator[tuple[int, Any]]:
+        """`_begin`, which lets go of everything where this fails."""
         if isinstance(self.items, ItemsFile):
             self._rows = iter(self.items)  # opened before anything else is touched
             if self.results_file is not None:
@@ -87,7 +88,7 @@ class Batch(BatchOutcomes):
             check_names(self, self.items)
         if self.results_file is not None:  # last: until here, the results of the run before are still there
             self._keep_results_of_others(self.results_file)
-            self._writer = self.results_file.begun()
+            self._writer = self.results_file.begin()
         if isinstance(self.items, ItemsFile):
             return self._read()
         self.results = [None] * len(self.items) if self.parallel and self._writer is None else []
@@ -165,7 +166,7 @@ class Batch(BatchOutcomes):
                     break
                 if names is not None:
                     name = self.name_of(Call(self, number, item))
-                    if (first := names.first_with(name, number)) is not None:
+                    if (first := names.add(name, number)) is not None:
                         raise ValueError(one_name(self, first, number, name))
                 yield number, item
                 number += 1

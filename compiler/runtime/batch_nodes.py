@@ -123,12 +123,12 @@ class _SynchronousBatchNode(_Settings, BatchNode):  # type: ignore[misc]  # pock
             return run_inner(inner, call, params)
         if call.is_asked_only:
             raise Asked(params)
-        outputs = controls.restored(call, params)
+        outputs = controls.restore(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
         result = controls.run(call, lambda attempt: run_inner(_inner_of(inner, attempt), attempt, params))
-        controls.answered(call, result)
+        controls.note_answer(call, result)
         return result
 
 
@@ -206,14 +206,14 @@ class ConcurrentBatchNode(_Settings, AsyncParallelBatchNode):  # type: ignore[mi
             return await run_inner_async(self.inner, call, params)
         if call.is_asked_only:
             raise Asked(params)
-        outputs = controls.restored(call, params)
+        outputs = controls.restore(call, params)
         if outputs is not None:
             call.result = result_of(call, outputs)
             return call.result
         result = await controls.run_async(
             call, lambda attempt: run_inner_async(_inner_of(self.inner, attempt), attempt, params)
         )
-        controls.answered(call, result)
+        controls.note_answer(call, result)
         return result
 
 

@@ -40,7 +40,7 @@ class BatchOutcomes(BatchState):
         else:
             record = self.record(call)
             self.errors.add(call.index, record)
-            self._have_failed()
+            self._react_to_failure()
         if call.store is not None and (warnings := call.store.get("__warnings__")):
             call.warned = kinds_of(warnings)
         if call.warned:
@@ -77,7 +77,7 @@ class BatchOutcomes(BatchState):
         if part.unreadable is not None:
             self.is_closed, self.unreadable = True, part.unreadable
         if self.errors.count:
-            self._have_failed()
+            self._react_to_failure()
 
     def _make_room_for(self, index: int) -> None:
         """Results stand in the order of their items, and how many of those a file has, nobody has counted."""
@@ -85,8 +85,8 @@ class BatchOutcomes(BatchState):
         if missing > 0:
             self.results += [None] * missing
 
-    def _have_failed(self) -> None:
-        """What it means for the items that are left that some have failed."""
+    def _react_to_failure(self) -> None:
+        """Some items have failed: decide whether those that are left still run."""
         if self.fail_fast:
             self.is_closed = True
             self.engine.on_stopping()

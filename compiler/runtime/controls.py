@@ -142,12 +142,12 @@ class Controls(Answers):
         Raises: whatever `work` raises; AttemptTimeout; NotStarted.
         """
         if not self._hears_throttles:
-            return work(call) if self.time_limit is None else self._timed(call, work)
+            return work(call) if self.time_limit is None else self._run_timed(call, work)
         while True:
             slot = self._turns.take(call)
             begun = time.monotonic()
             try:
-                result = work(call) if self.time_limit is None else self._timed(call, work)
+                result = work(call) if self.time_limit is None else self._run_timed(call, work)
             except Exception as exc:  # a node may raise anything; asked is only what a server says
                 wait = self._wait_after_exception(call, exc, begun)
                 if wait is None:
@@ -164,12 +164,12 @@ class Controls(Answers):
     async def run_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
         """`run`, in a task."""
         if not self._hears_throttles:
-            return await (work(call) if self.timeout is None else self._timed_async(call, work))
+            return await (work(call) if self.timeout is None else self._run_timed_async(call, work))
         while True:
             slot = await self._turns.take_async(call)
             begun = time.monotonic()
             try:
-                result = await (work(call) if self.timeout is None else self._timed_async(call, work))
+                result = await (work(call) if self.timeout is None else self._run_timed_async(call, work))
             except Exception as exc:  # as in `run`
                 wait = self._wait_after_exception(call, exc, begun)
                 if wait is None:
@@ -183,8 +183,8 @@ class Controls(Answers):
             await asyncio.sleep(wait)
             raise_if_over(call)
 
-    def _timed(self, call: Call, work: Callable[[Call], Result]) -> Result:
-        """`work` on a call of its own, so that an attempt that is given up cannot reach into the next one."""
+    def _run_timed(self, call: Call, work: Callable[[Call], Result]) -> Result:
+        """Do `work` on a call of its own, so that an attempt that is given up cannot reach into the next one."""
         assert self.time_limit is not None
         attempt = call.copied()
         try:
@@ -195,18 +195,18 @@ class Controls(Answers):
         call.become(attempt)
         return result
 
-    async def _timed_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
+    async def _run_timed_async(self, call: Call, work: Callable[[Call], Awaitable[Result]]) -> Result:
         attempt = call.copied()
         exits: list[BaseException] = []
 
-        async def attempted() -> Result | None:
+        async def attempt_or_note_exit() -> Result | None:
             try:
                 return await work(attempt)
             except (KeyboardInterrupt, SystemExit) as exc:  # an event loop would let that fall through, past everybody
                 exits.append(exc)
                 return None
 
-        task = asyncio.ensure_future(attempted())
+        task = asyncio.ensure_future(attempt_or_note_exit())
         try:
             done, _ = await asyncio.wait({task}, timeout=self.timeout)
         except BaseException:  # a cancellation: the attempt ends with it

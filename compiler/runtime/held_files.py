@@ -1,8 +1,8 @@
-"""Files that are being written: by one batch at a time, or what two of them write is lost or mixed up.
+"""Files that are being written: each by one batch at a time, or the results of two would be lost or mixed up.
 
-A file is held as long as what holds it is open, so that nothing has to be given back where a batch ends in an unusual
-way. In this process that is known by the path. Of other processes the system tells, where it has `flock` and the file
-system has it, too; elsewhere they are not noticed.
+A file is held for as long as it is open, so that nothing has to be given back where a batch ends in an unusual
+way. Batches of this process are told apart by the path. Those of other processes are noticed through `flock`, where the
+system and the file system have it, and not at all elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def begin_file(path: Path, buffering: int = -1) -> IO[bytes]:
 
     Raises: StreamError, if another batch is writing it; OSError.
     """
-    file = open(path, "wb", buffering, opener=_opened_as_it_is)  # noqa: SIM115  open as long as the batch runs
+    file = open(path, "wb", buffering, opener=_open_as_it_is)  # noqa: SIM115  open as long as the batch runs
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe may well have several writers
             _hold(path, path, file, file.fileno())
@@ -72,7 +72,7 @@ class HeldFolder:
     __del__ = close
 
 
-def _opened_as_it_is(path: str, flags: int) -> int:
+def _open_as_it_is(path: str, flags: int) -> int:
     return os.open(path, flags & ~os.O_TRUNC, 0o666)  # another batch may be writing it
 
 
@@ -81,7 +81,7 @@ def _hold(written: object, path: Path, holder: Any, descriptor: int | None) -> N
     real = os.path.realpath(path)
     with _holding:
         other = _held.get(real)
-        if (other is not None and not other.closed) or not _is_locked(descriptor):
+        if (other is not None and not other.closed) or not _try_lock(descriptor):
             raise StreamError(
                 f"{written} is being written by another batch that has not ended; "
                 "put ${...} into the path so that each writes its own, or run one at a time"
@@ -89,8 +89,8 @@ def _hold(written: object, path: Path, holder: Any, descriptor: int | None) -> N
         _held[real] = holder
 
 
-def _is_locked(descriptor: int | None) -> bool:
-    """Whether the system gives the file to this process, until it is closed; where it cannot tell, it does."""
+def _try_lock(descriptor: int | None) -> bool:
+    """Lock the file until it is closed. False if another process has locked it; True where the system has no locks."""
     try:
         import fcntl
     except ImportError:

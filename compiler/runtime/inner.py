@@ -21,13 +21,13 @@ def run_inner(inner: Any, call: Call, params: dict[str, Any]) -> Result:
     batch = call.batch
     view = _enter(inner, call, params)
     if batch.starts_workflows:
-        return _outcome(call, _started(inner, call, view))
+        return _outcome(call, _run_workflow(inner, call, view))
     action = batch.run_blocking(inner._run_async(view)) if batch.is_async else inner._run(view)
     return _outcome(call, action)
 
 
-def _started(inner: Any, call: Call, view: MutableMapping[str, Any]) -> Any:
-    """The action of pflow's node that runs a workflow, whose batches know of the item."""
+def _run_workflow(inner: Any, call: Call, view: MutableMapping[str, Any]) -> Any:
+    """Run pflow's node that runs a workflow, whose batches know of the item; its action."""
     token = items_around.set((*call.batch.items_around, (call.batch.node_id, call.index)))
     try:
         return inner._run(view)
@@ -49,12 +49,12 @@ def result_of(call: Call, outputs: Any, *, may_hold_item: bool = False) -> Resul
     An output called `item` gives way to the item itself, which is told; with `may_hold_item` not if it is the item.
     """
     if isinstance(outputs, dict):
-        return _completed(call, dict(outputs), may_hold_item=may_hold_item)
-    return _completed(call, {} if outputs is None else {"value": outputs})
+        return _complete(call, dict(outputs), may_hold_item=may_hold_item)
+    return _complete(call, {} if outputs is None else {"value": outputs})
 
 
-def _completed(call: Call, result: Result, *, may_hold_item: bool = False) -> Result:
-    """`result`, which belongs to this item alone, with the item in it."""
+def _complete(call: Call, result: Result, *, may_hold_item: bool = False) -> Result:
+    """Put the item into `result`, which belongs to this item alone."""
     if "item" in result and not (may_hold_item and result["item"] is call.item):
         call.batch.engine.replacing(call, result["item"])
     result["item"] = call.item
@@ -64,8 +64,8 @@ def _completed(call: Call, result: Result, *, may_hold_item: bool = False) -> Re
     return result
 
 
-def shaped(call: Call, outputs: Any) -> Result:
-    """What the `exec` of a subclass answered, in the shape that the inner node's own results have (`result_of`).
+def set_result(call: Call, outputs: Any) -> Result:
+    """Make what the `exec` of a subclass answered the result of `call`, in the shape of the inner node's (`result_of`).
 
     A truthy "error" in it is a failure.
     """
@@ -112,7 +112,7 @@ def _outcome(call: Call, action: Any) -> Result:
     assert call.store is not None
     outputs = call.store.get(call.batch.node_id)
     made = outputs if isinstance(outputs, dict) else {} if outputs is None else {"value": outputs}
-    result = call.result = _completed(call, made)
+    result = call.result = _complete(call, made)
     if error := result.get("error"):
         call.error = str(error)
     elif action is not None and action != "default" and isinstance(action, str) and action.startswith("error"):

@@ -1,8 +1,9 @@
 """What items gave, on disk: after a crash, a run does only what is not there.
 
-One SQLite file a workflow, from the first item until the run has ended well. One thread writes, one transaction
-for all rows that wait (group commit); nobody waits for it. A row is an answer that was paid for, so it counts as
-written only when it is on the disk (WAL with `synchronous=FULL`: with NORMAL a power cut loses the last commits).
+Each workflow has one SQLite file, from the first item until the run has ended well. One thread writes, in one
+transaction for all rows that wait (group commit); nobody waits for it. A row is an answer that was paid for, so it
+counts as written only when it is on the disk (WAL with `synchronous=FULL`: with NORMAL a power cut loses the last
+commits).
 
 One run at a time: SQLite before 3.51.3 can corrupt a WAL that two connections write, and two runs would pay for
 one item twice. The lock is SQLite's own, on a file beside the journal, so it ends with the process, SIGKILL included.
@@ -26,8 +27,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .fingerprints import as_json
-from .journal_file import JournalError, check_pages, delete, delete_lock, digest, locked, opened, problems_of
-from .latch import Latch
+from .journal_file import (
+    JournalError,
+    acquire_lock,
+    check_pages,
+    delete,
+    delete_lock,
+    digest,
+    open_journal,
+    problems_of,
+)
+from .latch import Latch, Semaphore
 
 _WAITING = 2048  # rows that may wait for the writer, who takes all of them at once; then items wait for the disk
 _AT_ONCE = 64  # rows in one statement: for each, the writer gives the interpreter away and has to get it back
@@ -53,7 +63,7 @@ def forget_answers(path: Path, inputs: bytes | None) -> None:
     Raises: JournalInUse; NotOurs; JournalError.
     """
     if path.exists():
-        with problems_of(path), contextlib.closing(locked(path)):
+        with problems_of(path), contextlib.closing(acquire_lock(path)):
             _forget(path, inputs)
             if not path.exists():
                 delete_lock(path)
@@ -64,7 +74,7 @@ def _forget(path: Path, inputs: bytes | None) -> None:
     left = 0
     if path.exists():
         try:
-            with contextlib.closing(opened(path)) as db:
+            with contextlib.closing(open_journal(path)) as db:
                 check_pages(db)
                 db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (inputs,))
                 left = int(db.execute("SELECT count(*) FROM answer").fetchone()[0])
@@ -91,12 +101,12 @@ class Journal:
         self.path = path
         with problems_of(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = locked(path)
+            self._lock = acquire_lock(path)
         try:
             with problems_of(path):
                 if fresh:
                     _forget(path, inputs)
-                self._db = opened(path)
+                self._db = open_journal(path)
                 self._run = _begin_run(self._db, workflow, inputs)
                 self._inputs = inputs
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -115,9 +125,7 @@ class Journal:
         self._marked: collections.deque[_Claim] = collections.deque()  # those of them whose rows do
         self._reading = threading.Lock()
         self._inbox: queue.SimpleQueue[_Row | _Claim | Latch | None] = queue.SimpleQueue()
-        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # a semaphore; Python's own costs ten times as much
-        for _ in range(_WAITING):
-            self._room.put(None)
+        self._room = Semaphore(_WAITING)
         self._failure: JournalError | None = None
         self._is_over = False  # whether nothing of it is needed any more
         self._writer = threading.Thread(target=self._write, name="pflow-lower-journal", daemon=True)
@@ -215,7 +223,7 @@ class Journal:
         try:
             if self._failure is None:
                 with problems_of(self.path):
-                    if not (self._is_over and self._is_removed()):
+                    if not (self._is_over and self._try_delete()):
                         if ended_well:
                             self._db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (self._inputs,))
                         left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
@@ -235,7 +243,7 @@ class Journal:
         """How many answers there are of which this holds, with a place for the run's inputs in it."""
         return int(self._db.execute(f"SELECT count(*) FROM answer WHERE {which}", (self._inputs,)).fetchone()[0])
 
-    def _is_removed(self) -> bool:
+    def _try_delete(self) -> bool:
         """Remove it while it is open, or SQLite would tidy it up first; False where that cannot be done (Windows)."""
         try:
             delete(self.path)
@@ -246,7 +254,7 @@ class Journal:
     def _put(self, row: _Row | _Claim) -> None:
         if self._failure is not None:
             raise self._failure
-        self._room.get()
+        self._room.acquire()
         self._inbox.put(row)
 
     def _write(self) -> None:
@@ -276,8 +284,7 @@ class Journal:
                     with contextlib.suppress(sqlite3.Error):  # the failure itself may have ended the transaction
                         self._db.execute("ROLLBACK")
             self._marked.extend(claim for claim in claims if not claim.is_repeated)
-            for _ in range(len(rows) + len(claims)):
-                self._room.put(None)
+            self._room.release(len(rows) + len(claims))
             for event in asking:
                 event.set()
 

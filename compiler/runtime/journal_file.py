@@ -169,15 +169,6 @@ def delete(path: Path) -> None:
         path.with_name(path.name + end).unlink(missing_ok=True)
 
 
-def lock(path: Path) -> sqlite3.Connection:
-    """The lock of the journal at `path`, held until the connection is closed or the process ends.
-
-    Raises: JournalInUse; JournalError.
-    """
-    with problems_of(path):
-        return locked(path)
-
-
 def forget(path: Path) -> bool:
     """Remove the journal at `path` and its lock; False if there is no journal.
 
@@ -185,7 +176,7 @@ def forget(path: Path) -> bool:
     """
     is_there = path.exists()
     if is_there or _lock_of(path).exists():
-        with problems_of(path), contextlib.closing(locked(path)):
+        with problems_of(path), contextlib.closing(acquire_lock(path)):
             delete(path)
             delete_lock(path)
     return is_there
@@ -197,8 +188,11 @@ def delete_lock(path: Path) -> None:
         _lock_of(path).unlink()
 
 
-def locked(path: Path) -> sqlite3.Connection:
-    """`lock`, for whoever has `problems_of` around it. Raises: JournalInUse; NotOurs; sqlite3.Error; OSError."""
+def acquire_lock(path: Path) -> sqlite3.Connection:
+    """Lock the journal at `path`, until the connection is closed or the process ends.
+
+    Raises: JournalInUse; NotOurs; sqlite3.Error and OSError, for which whoever calls it has `problems_of`.
+    """
     _refuse_others(path)
     while True:
         before = _identity(_lock_of(path))
@@ -239,8 +233,8 @@ def _process(path: Path) -> str:
     return ""
 
 
-def opened(path: Path) -> sqlite3.Connection:
-    """The journal at `path`, to be written, made where there is none. Raises: sqlite3.Error; OSError."""
+def open_journal(path: Path) -> sqlite3.Connection:
+    """Open the journal at `path` for writing; it is made where there is none. Raises: sqlite3.Error; OSError."""
     if not path.exists() or path.stat().st_size == 0:
         _make(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -1,6 +1,6 @@
-"""What a subclass or an instance of a generated class may say otherwise, and what its values may be.
+"""Which settings a subclass or an instance of a generated class may change, and to which values.
 
-What the compiler wrote, it has validated; what is set in Python is looked at when a run begins. The runtime cannot ask
+The compiler has validated what it wrote; what is set in Python is checked when a run begins. The runtime cannot import
 the table of batch keys: tests/test_batch_keys.py compares its schema with the rules here.
 """
 

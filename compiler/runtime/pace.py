@@ -129,7 +129,7 @@ class SharedBudget:
             return -1
         with self._lock:
             for slot in sorted(self._slots):
-                if _locked(self._file, _SLOTS + slot):
+                if _try_lock(self._file, _SLOTS + slot):
                     self._slots.remove(slot)
                     return slot
         return None
@@ -143,7 +143,7 @@ class SharedBudget:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        while not _locked(self._file, 0):
+        while not _try_lock(self._file, 0):
             time.sleep(0.0005)  # another process reads and writes 16 bytes
         try:
             yield
@@ -167,7 +167,7 @@ class SharedBudget:
 if sys.platform == "win32":
     import msvcrt
 
-    def _locked(file: int, byte: int) -> bool:
+    def _try_lock(file: int, byte: int) -> bool:
         """Lock one byte; False if another process has it."""
         os.lseek(file, byte, os.SEEK_SET)
         try:
@@ -183,7 +183,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(file: int, byte: int) -> bool:
+    def _try_lock(file: int, byte: int) -> bool:
         """Lock one byte; False if another process has it."""
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)

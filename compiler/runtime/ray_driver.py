@@ -1,7 +1,7 @@
 """The driver of a batch on a cluster: hands out chunks of items and takes outcomes.
 
-It stands in the process that runs the workflow. Which items are left and what an outcome means is the batch's to say,
-as for every scheduler (`schedule.py`); here is decided where an item runs, and when.
+It stands in the process that runs the workflow. The batch decides which items are left and what an outcome means, as
+for every scheduler (`schedule.py`); the driver decides where and when an item runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .batch import Batch
 from .below import Below, keep_from_others
 from .call import Call
 from .data_types import Result
-from .inner import shaped
+from .inner import set_result
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .missing import ParameterError
 from .ray_chunks import Chunk, chunk_size, layout
@@ -172,7 +172,7 @@ class Driver:
             if not taken:
                 break
             self._taken += len(taken)
-            items.update(taken if self._journal is None else self._not_restored(taken))
+            items.update(taken if self._journal is None else self._restore_or_ask(taken))
         return Chunk(items) if items else None
 
     def _mean(self) -> float:
@@ -183,13 +183,13 @@ class Driver:
         left = None if self._batch.total is None else self._batch.total - self._taken
         return self._fixed or chunk_size(self._mean(), self._width, left, self._most_tasks)
 
-    def _not_restored(self, items: list[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-        """Those of `items` that the journal, which stands here, has no answer for."""
+    def _restore_or_ask(self, items: list[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Finish those of `items` that the journal, which stands here, has an answer for; gives the others."""
         controls = self._batch.controls
         assert controls is not None
         for index, item in items:
             call = Call(self._batch, index, item)
-            outputs = controls.restored_here(self._node, call)
+            outputs = controls.restore_here(self._node, call)
             if outputs is None:
                 self._asked[index] = call
                 yield index, item
@@ -208,16 +208,16 @@ class Driver:
         try:
             group = self._ray.get(task if chunk.is_whole else next(task))
         except StopIteration:
-            self._ended(task)
+            self._release(task)
         except deaths() as death:
-            self._ended(task)
+            self._release(task)
             self._after_death(chunk, death)
         except (self._ray.exceptions.RayTaskError, self._ray.exceptions.RuntimeEnvSetupError) as error:
             raise NotForRay(f"{self._batch.node_id}: a worker cannot run the items: {error}") from error
         else:
             self._receive(chunk, group)
             if chunk.is_done:  # that a stream has ended need not be waited for
-                self._ended(task)
+                self._release(task)
 
     def _receive(self, chunk: Chunk, group: bytes) -> None:
         usual, rest, abort = pickle.loads(group)
@@ -234,7 +234,7 @@ class Driver:
         if abort is not None:
             raise abort[1]
 
-    def _ended(self, task: Any) -> None:
+    def _release(self, task: Any) -> None:
         self._places.leave(self._running.pop(task).places)
 
     def _after_death(self, chunk: Chunk, death: Exception) -> None:
@@ -307,7 +307,7 @@ class Driver:
                 fail(call, instead)
             return
         call.error = call.exception = None
-        shaped(call, result)
+        set_result(call, result)
 
     def _finish(self, call: Call, result: Result | None) -> None:
         self._batch.finish(call, result)

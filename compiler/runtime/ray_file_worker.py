@@ -60,7 +60,7 @@ def in_file(given: Given, message: bytes) -> Iterator[bytes]:
     told = 0
     while thread.is_alive():
         thread.join(TELL_SECONDS)
-        if not work.may_go_on():
+        if not work.ask_to_go_on():
             file.batch.close()
         if told != file.batch.errors.count:
             told = file.batch.errors.count

@@ -1,10 +1,10 @@
 """A batch over many files on a cluster: a worker reads a file of items and writes one of results.
 
-Neither items nor results pass through the driver, so that there may be any number of them. It has the counts and the
-first errors, and the manifest beside the results says them. Each file is a batch of its own for its worker, with the
-threads and the readers and writers of one process; what is decided over all of them is decided here. A file of results
-gets its name when it is whole; where a worker dies, its file begins anew, one item at a time, so that the item that it
-dies of is known: the third time, that item has failed.
+Neither items nor results pass through the driver, so that there may be any number of them. The driver gets the counts
+and the first errors, and writes them to the manifest beside the results. Each file is a batch of its own for its
+worker, with the threads, readers and writers of one process; decisions about all files are made here. A file of results
+gets its name when it is whole. Where a worker dies, its file begins anew, one item at a time, so that it is known which
+item workers die of: the third time, that item has failed.
 """
 
 from __future__ import annotations

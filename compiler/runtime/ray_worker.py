@@ -1,7 +1,7 @@
 """What a worker of a cluster does with a chunk of items: makes the attempts, and sends outcomes back as they come.
 
 Nothing is decided here: what an outcome means is said where the workflow runs (`ray_batch.py`), and whether to go on,
-too. What is sent is a group of outcomes, pickled, and with it, where an item raised what ends the batch, that.
+too. Each message is a pickled group of outcomes, with the exception that ended the batch, if one did.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Work:
         self.context = contextvars.copy_context()
         self._sign = sign
         self.asks_at = time.monotonic() + STOP_SECONDS
-        """When, of `time.monotonic`, `may_go_on` asks again."""
+        """When, of `time.monotonic`, `ask_to_go_on` asks again."""
         # One loop for all items, as in one process: what a node keeps between them may belong to it.
         self._loop = LoopThread()
         is_async = hasattr(self.node, "exec_async")
@@ -97,8 +97,8 @@ class Work:
         if self.batch.controls is not None:
             self.batch.controls.close()
 
-    def may_go_on(self) -> bool:
-        """Whether a further item may start."""
+    def ask_to_go_on(self) -> bool:
+        """Whether a further item may start. Now and then it asks, and closes the batch if that is over."""
         now = time.monotonic()
         if now > self.asks_at and not self.batch.is_closed:
             self.asks_at = now + STOP_SECONDS
@@ -164,7 +164,7 @@ class _Outcomes:
             run = _hearing(run)
         keep, now = self.ready.append, time.monotonic
         for index, item in items:
-            if batch.is_closed or (now() > work.asks_at and not work.may_go_on()):
+            if batch.is_closed or (now() > work.asks_at and not work.ask_to_go_on()):
                 return
             try:
                 call = Call(batch, index, item)

@@ -1,4 +1,4 @@
-"""Who has written which files of results in a run: nobody else replaces them, somebody may still read them."""
+"""Which batch has written which files of results in a run. No other may replace them: somebody may still read them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ResultsPlaces:
         self._folders: dict[str, dict[str, Writer]] = {}
         self._with_star: dict[str, list[str]] = {}
 
-    def taken_by(self, path: str, writer: Writer) -> tuple[str, Writer] | None:
-        """Who else has written what `path` stands for, one file or with a star many, and under which name of the
-        folder; if nobody has, `writer` does."""
+    def _claim(self, path: str, writer: Writer) -> tuple[str, Writer] | None:
+        """Note that `writer` writes what `path` stands for, one file or with a star many, unless somebody else does:
+        under which name of the folder, and who."""
         folder, name = os.path.split(real_path(path))
         with self._lock:
             names, stars = self._folders.setdefault(folder, {}), self._with_star.setdefault(folder, [])
@@ -46,7 +46,7 @@ class ResultsPlaces:
 
     def claim(self, path: str, writer: Writer) -> None:
         """Let nobody but `writer` write there. Raises: StreamError, if others have: somebody may still read that."""
-        taken = self.taken_by(path, writer)
+        taken = self._claim(path, writer)
         if taken is None:
             return
         name, other = taken

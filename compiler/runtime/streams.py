@@ -77,8 +77,8 @@ class ResultsFile:
         """Those that the results are in, where they are many."""
         self._folder: HeldFolder | None = None
 
-    def begun(self) -> ResultsWriter:
-        """A new file there, in place of those of an earlier run. Raises: StreamError."""
+    def begin(self) -> ResultsWriter:
+        """Begin a new file there, in place of those of an earlier run. Raises: StreamError."""
         if not is_many(self.path):
             return results_file(Path(self.path).expanduser())
         self.files = [self.part(0)]  # in the manifest from the start: it is known again after a run that was killed

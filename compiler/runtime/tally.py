@@ -97,7 +97,7 @@ class _OnDisk:
         self._db.execute("CREATE TABLE known (digest BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID")
         self._db.execute("BEGIN")
 
-    def _number_or(self, digest: bytes, number: int) -> int | None:
+    def _add(self, digest: bytes, number: int) -> int | None:
         """The number of `digest`; None if it had none, and has `number` now."""
         if self._db.execute("INSERT OR IGNORE INTO known VALUES (?, ?)", (digest, number)).rowcount:
             return None
@@ -114,9 +114,9 @@ class _OnDisk:
 class Repeats(_OnDisk):
     """How often each of many digests has been seen."""
 
-    def seen_before(self, digest: bytes) -> int:
-        """How often `digest` was seen before this time."""
-        before = self._number_or(digest, 1)
+    def add(self, digest: bytes) -> int:
+        """Count `digest`; how often it was seen before."""
+        before = self._add(digest, 1)
         if before is None:
             return 0
         self._db.execute("UPDATE known SET number = number + 1 WHERE digest = ?", (digest,))
@@ -126,10 +126,10 @@ class Repeats(_OnDisk):
 class ItemNames(_OnDisk):
     """The names that items have had."""
 
-    def first_with(self, name: Any, number: int) -> int | None:
-        """The item that has had `name` before; None if that is the first one, item `number`."""
+    def add(self, name: Any, number: int) -> int | None:
+        """Note that item `number` has `name`; the item that had it before, None if none had."""
         digest = hashlib.blake2b(repr(name).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        return self._number_or(digest, number)
+        return self._add(digest, number)
 
 
 def is_empty(result: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from .latch import LOOK_INTERVAL
+from .latch import Semaphore, take_before
 
 T = TypeVar("T")
 
@@ -33,10 +33,7 @@ class TimeLimit:
         """`at_once` attempts run at a time, and `most_abandoned` may go on after their time; then a next one waits."""
         self.seconds = seconds
         self._most = at_once + most_abandoned
-        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
-        """As many as may begin; a semaphore, of which Python's own costs ten times as much."""
-        for _ in range(self._most):
-            self._room.put(None)
+        self._room = Semaphore(self._most)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()
@@ -49,15 +46,12 @@ class TimeLimit:
         Raises: AttemptTimeout; whatever `work` raises; RuntimeError, if a thread cannot be started.
         """
         end = time.monotonic() + self.seconds
-        try:
-            taken_before(self._room, end)
-        except queue.Empty:
-            late = f"not begun within {self.seconds:g} s: {self._most} earlier calls still hang"
-            raise AttemptTimeout(late) from None
+        if not self._room.acquire(end):
+            raise AttemptTimeout(f"not begun within {self.seconds:g} s: {self._most} earlier calls still hang")
         worker = self._worker()
         try:
             worker.inbox.put((contextvars.copy_context(), work))
-            answer = taken_before(worker.answers, end)
+            answer = take_before(worker.answers, end)
         except BaseException as exc:  # its time is over, or an interrupt: whatever it answers, nobody asks any more
             worker.dismiss()
             if isinstance(exc, queue.Empty):
@@ -98,28 +92,16 @@ class TimeLimit:
     def _ended(self, worker: _Worker) -> None:
         """Only now is there room for another one in the place of `worker`."""
         self._workers.discard(worker)
-        self._room.put(None)
+        self._room.release()
 
     def _keep(self, worker: _Worker) -> None:
         """The attempt of `worker` has ended in time."""
         with self._lock:
             if not self._is_closed:
                 self._idle.append(worker)
-                self._room.put(None)
+                self._room.release()
                 return
         worker.dismiss()
-
-
-def taken_before(waiting: queue.SimpleQueue[T], end: float) -> T:
-    """The next of those `waiting`, as soon as there is one, and each signal noticed meanwhile; `end` is of
-    `time.monotonic`. Raises: queue.Empty, if there is none by then."""
-    while True:
-        left = max(0.0, end - time.monotonic())
-        try:
-            return waiting.get(timeout=min(left, LOOK_INTERVAL))
-        except queue.Empty:
-            if left <= LOOK_INTERVAL:
-                raise
 
 
 class _Answer(NamedTuple):

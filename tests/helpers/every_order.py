@@ -334,7 +334,7 @@ class TimedAsyncio(SimpleNamespace):
 def use_clock_of_tests(monkeypatch: Any) -> None:
     """Let only the test decide whose time is over."""
     monkeypatch.setattr(timeout, "queue", SimpleNamespace(**{**vars(queue), "SimpleQueue": TimedQueue}))
-    monkeypatch.setattr(timeout, "taken_before", lambda waiting, end: waiting.get(timeout=end))
+    monkeypatch.setattr(timeout, "take_before", lambda waiting, end: waiting.get(timeout=end))
     monkeypatch.setattr(controls, "asyncio", TimedAsyncio())
 
 

@@ -1,9 +1,9 @@
 """Templates that pflow before the reference version reads differently from generated code.
 
-Up to pflow 0.15 there are no escapes, a reference in an index is put in as text before the rest is looked at, and a
-malformed expression stays as it is even beside one that has no value: such a batch is left to the interpreter.
-Whether a reference has a value is told from the text that comes out, where a value may hold something that looks
-like a reference: such an item's parameters are left to pflow's own resolver.
+Up to pflow 0.15 there are no escapes, a reference in an index is replaced by its text before the rest is read, and a
+malformed expression stays as it is even beside one that has no value. A batch with any of these is left to the
+interpreter. These versions also look at the resulting text to tell whether every reference had a value, and a value may
+itself hold something that looks like a reference: the parameters of such an item are left to pflow's own resolver.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class OlderEngine(PflowEngine):
         Raises: ValueError, if pflow takes it for one that has no value, in strict mode.
         """
         if _has_opening([params[key] for key in self.templates]):
-            params = self.resolved_by_pflow(call, store)
+            params = self.resolve_with_pflow(call, store)
         return super().prepare(call, inner, store, params)
 
 

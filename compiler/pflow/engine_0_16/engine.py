@@ -160,10 +160,10 @@ class PflowEngine(Engine):
         """
         if call.entered == call.attempt:
             raise error  # it comes from inside the node, which had its parameters
-        return run_inner(node.inner, call, self.resolved_by_pflow(call, item_store(call)))
+        return run_inner(node.inner, call, self.resolve_with_pflow(call, item_store(call)))
 
-    def resolved_by_pflow(self, call: Call, store: dict[str, Any]) -> dict[str, Any]:
-        """The parameters as pflow's own resolver gives them.
+    def resolve_with_pflow(self, call: Call, store: dict[str, Any]) -> dict[str, Any]:
+        """Have pflow's own resolver make the parameters; what it finds wrong goes into `store`.
 
         Raises: ValueError, in strict mode.
         """

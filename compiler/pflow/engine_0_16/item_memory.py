@@ -1,8 +1,8 @@
 """pflow's memo cache, item by item: of 150 items with one changed, one is run.
 
-pflow keeps the outcome of a whole batch under what all of its items are. Beside that, each item's answer is kept
-under what that item is, in the same cache and by the cache's own methods: with its lifetime, and not read under
-`--no-cache`.
+pflow keeps the outcome of a whole batch, under a key made of all its items. Beside that, the answer of each item is
+kept under a key made of that item, in the same cache and by the cache's own methods: so it lives as long as other
+entries, and is not read under `--no-cache`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ItemMemory:
     def find(self, call: Call, asked: bytes) -> dict[str, Any] | None:
         """What an earlier call that asked the same gave; the second of two equal items is another one's answer."""
         with self._lock:
-            number = self._seen.seen_before(asked)
+            number = self._seen.add(asked)
             key = self._keys[call.index] = _KEY.format(asked.hex(), number)
         found = self._cache.get_with_age(key) if self._reads else None
         if found is None:

@@ -168,16 +168,16 @@ def _order(old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str
     common = {two.id for _, two in pairs}
     before = [renamed.get(name, name) for name in _sequence(old)]
     before, after = [name for name in before if name in common], [name for name in _sequence(new) if name in common]
-    numbers = {node.id: node for node in new.nodes}
+    nodes = {node.id: node for node in new.nodes}
     if before != after:
-        kept = {
+        in_place = {
             name
             for block in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
             for name in before[block.a : block.a + block.size]
         }
         for name in after:
-            if name not in kept:
-                node = numbers[name]
+            if name not in in_place:
+                node = nodes[name]
                 sentence = f"It runs after {_before(after, name)} now, not after {_before(before, name)}."
                 places = before.index(name) + 1, after.index(name) + 1
                 yield Change(
@@ -185,14 +185,14 @@ def _order(old: SourceIR, new: SourceIR, pairs: Pairs, renamed: Mapping[str, str
                 )
         return
     was, now = _edges(old, renamed, common), _edges(new, {}, common)
-    for place in sorted(was.keys() | now.keys(), key=lambda place: (numbers[place[0]].number, place[1])):
+    for place in sorted(was.keys() | now.keys(), key=lambda place: (nodes[place[0]].number, place[1])):
         name, action = place
         one, two = was.get(place, []), now.get(place, [])
         if one != two:
             answer = action or '""'
             when = "it" if action == "default" else f"its action {answer}"
             sentence = f"After {when} comes {_comes(two)}, not {_comes(one)}."
-            node = numbers[name]
+            node = nodes[name]
             is_batch = node.batch is not None
             yield Change(kinds(BEHAVIOUR), name, "edges", sentence, one, two, node.path, batch=is_batch)
 

@@ -67,7 +67,7 @@ def clear(names: Sequence[str]) -> None:
     if not paths:
         click.echo("there is no journal", err=True)
         raise SystemExit(FOUND)
-    cleared = [_cleared(path) for path in paths]
+    cleared = [_clear(path) for path in paths]
     raise SystemExit(DONE if all(cleared) else FAILED)
 
 
@@ -85,7 +85,7 @@ def _described(path: Path) -> Described | JournalError:
         return error
 
 
-def _cleared(path: Path) -> bool:
+def _clear(path: Path) -> bool:
     try:
         forget(path)
     except JournalError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...cli import allow_outside
+from ...command_options import allow_outside
 
 
 @click.command(short_help="Say what a run will make of calls, time and tokens.")

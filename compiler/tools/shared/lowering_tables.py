@@ -157,10 +157,10 @@ def _outside(folder: Path, workflow: Path, out: str, file: Path, where: str) -> 
     """A table that came with a checkout reads and writes nowhere else, whatever its links and placeholders are."""
     if not _is_inside(out):
         yield _problem(file, f"{where}.out", f"for {shown_path(workflow)} it leads {_OUT_OF_ITS_FOLDER}", _HIGHER_UP)
-    elif not regular_files.may_lead_outside():
+    else:
         for key, path in (("out", beside(folder, out)), ("workflows", workflow)):
-            if not regular_files.is_below(path, regular_files.top_of(folder)):
-                message = f"a link takes {shown_path(path)} out of the repository"
+            if why := regular_files.why_not(path, folder):
+                message = f"{shown_path(path)} is not used: {why}"
                 yield _problem(file, f"{where}.{key}", message, regular_files.HELP)
 
 
