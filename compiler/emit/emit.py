@@ -72,9 +72,7 @@ def summary(batch: LoweredBatch) -> str:
     if spec.max_retries > 1:
         wait = f", {literal(spec.retry_wait)} s apart" if spec.retry_wait else ""
         words.append(f"{spec.max_retries} attempts{wait}")
-    words.append(
-        "goes on after failures" if spec.error_handling is ErrorHandling.CONTINUE else "stops at the first failure"
-    )
+    words.append(spec.error_handling.in_words)
     return ", ".join(words)
 
 

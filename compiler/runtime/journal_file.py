@@ -18,6 +18,7 @@ FORMAT = 3
 """The version of the tables below. A journal of another one is refused, never guessed at."""
 
 _APPLICATION = b"pflw"  # where SQLite's header says whose file this is
+_OR_ELSEWHERE = "or name another place ([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
 _SQLITE = b"SQLite format 3\0"
 _APPLICATION_AT = 68
 _PATIENCE = 0.2  # seconds that a lock is waited for, which somebody who only looks may hold for a moment
@@ -142,7 +143,7 @@ def _refuse_others(path: Path) -> None:
     if header.startswith(_SQLITE) and header[_APPLICATION_AT:] != _APPLICATION:
         raise NotOurs(
             f"cannot use the journal {path}: it is not a journal of pflow-lower but another database, which is left as "
-            "it is; move it, or name another place ([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
+            f"it is; move it, {_OR_ELSEWHERE}"
         )
 
 
@@ -286,10 +287,7 @@ def problems_of(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise JournalError(
-            f"cannot write the journal {path}: {error}; make room or name another place "
-            "([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
-        ) from error
+        raise JournalError(f"cannot write the journal {path}: {error}; make room {_OR_ELSEWHERE}") from error
     except sqlite3.DatabaseError as error:
         raise JournalError(
             f"cannot use the journal {path}: {error}; `pflow-lower journal clear` removes it, `--fresh` starts anew"

@@ -1,7 +1,7 @@
 """How a generated `flow.py` starts as a program: as a module of the package that its folder is.
 
-Whether it is run by its path (`python gen/wf/flow.py`) or by its name (`python -m gen.wf.flow`), what it generates
-beside itself is imported from its own folder only, and a module `nodes` of the user's is that of the user.
+Whether it is run by its path (`python gen/wf/flow.py`) or by its name (`python -m gen.wf.flow`), the generated modules
+beside it are imported from its own folder only, so that they never take the place of a module `nodes` of the user's.
 """
 
 from __future__ import annotations
