@@ -1,4 +1,4 @@
-"""The commands that have to do with pflow: `pflow`, `run`, `enable`, `disable`, `status`."""
+"""The commands that have to do with pflow: `pflow`, `run`, `enable`, `disable`, `status`, `prove`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How a failed run is resumed, where pflow's own advice would repeat what was paid for, or be refused.
+"""How to resume a failed run, where pflow's own advice would repeat what was paid for, or would not work.
 
-pflow ends such a run with `pflow resume ID`, and in an environment without `enable` that is a pflow which knows neither
-the journal nor the keys of pflow-lower's own.
+pflow advises `pflow resume ID` at the end of such a run. In an environment without `enable`, that command knows neither
+the journal nor the keys that pflow-lower adds.
 """
 
 from __future__ import annotations

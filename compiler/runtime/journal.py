@@ -1,8 +1,9 @@
 """What items gave, on disk: after a crash, a run does only what is not there.
 
-One SQLite file a workflow, from the first item until the run has ended well. One thread writes, one transaction
-for all rows that wait (group commit); nobody waits for it. A row is an answer that was paid for, so it counts as
-written only when it is on the disk (WAL with `synchronous=FULL`: with NORMAL a power cut loses the last commits).
+Each workflow has one SQLite file, from the first item until the run has ended well. One thread writes, in one
+transaction for all rows that wait (group commit); nobody waits for it. A row is an answer that was paid for, so it
+counts as written only when it is on the disk (WAL with `synchronous=FULL`: with NORMAL a power cut loses the last
+commits).
 
 One run at a time: SQLite before 3.51.3 can corrupt a WAL that two connections write, and two runs would pay for
 one item twice. The lock is SQLite's own, on a file beside the journal, so it ends with the process, SIGKILL included.

@@ -19,6 +19,7 @@ FORMAT = 4
 """The version of the tables below. A journal of another one is refused, never guessed at."""
 
 _APPLICATION = b"pflw"  # where SQLite's header says whose file this is
+_OR_ELSEWHERE = "or name another place ([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
 _SQLITE = b"SQLite format 3\0"
 _APPLICATION_AT = 68
 _PATIENCE = 0.2  # seconds that a lock is waited for, which somebody who only looks may hold for a moment
@@ -149,7 +150,7 @@ def _refuse_others(path: Path) -> None:
     if header.startswith(_SQLITE) and header[_APPLICATION_AT:] != _APPLICATION:
         raise NotOurs(
             f"cannot use the journal {path}: it is not a journal of pflow-lower but another database, which is left as "
-            "it is; move it, or name another place ([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
+            f"it is; move it, {_OR_ELSEWHERE}"
         )
 
 
@@ -295,8 +296,8 @@ def problems_of(path: Path, *, to: Literal["read", "write"] = "write") -> Iterat
     try:
         yield
     except sqlite3.OperationalError as error:
-        help = "make room or name another place ([tool.pflow-lower.journal] dir, or PFLOW_LOWER_JOURNAL)"
-        raise JournalError(f"cannot {to} the journal {path}: {error}{f'; {help}' if to == 'write' else ''}") from error
+        help = f"; make room {_OR_ELSEWHERE}" if to == "write" else ""
+        raise JournalError(f"cannot {to} the journal {path}: {error}{help}") from error
     except sqlite3.DatabaseError as error:
         clear = shlex.join(["pflow-lower", "journal", "clear", str(path)])
         raise JournalDamaged(

@@ -1,4 +1,4 @@
-"""One run of a workflow: what was asked for it, what it has cost, and its journal.
+"""One run of a workflow: its options, what it has cost, and its journal.
 
 `flow.py`, `pflow-lower run` and pflow-lower inside pflow open a `Run` around everything; a batch that runs without one
 is a run of its own.

@@ -1,6 +1,6 @@
 """What a server's "not so fast" means: how long to wait, whether it counts as an attempt, how many calls at once.
 
-A throttled call has failed of nothing of its own, so it uses up no attempt, at most `MOST_THROTTLES` times an item.
+That a call was throttled is not its own failure, so it uses up no attempt, at most `MOST_THROTTLES` times for an item.
 """
 
 from __future__ import annotations

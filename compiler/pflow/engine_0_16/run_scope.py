@@ -1,7 +1,7 @@
 """One `Run` around each run of a workflow in pflow, sub-workflows included: its journal, budget and limit.
 
-pflow's engine runs a sub-workflow as it runs a workflow, maybe in another thread; which run that is part of is known
-by the cache that pflow hands on to it.
+pflow's engine runs a sub-workflow as it runs a workflow, maybe in another thread. The cache that pflow hands on to it
+tells which run it is part of.
 """
 
 from __future__ import annotations

@@ -68,8 +68,6 @@ def plan(
     if watching:
         from ..shared.watch import mentioned_in, stamps, watch_command, workflow_state
 
-        if workflow == "-":
-            raise click.UsageError("--watch needs a file to look at, not standard input")
         file = Path(workflow)
         # Files that nodes read are named from the folder that a run starts in; all others from the workflow's.
         watch_command(
