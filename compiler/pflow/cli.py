@@ -216,7 +216,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
         if ended.code:
             say_how()
         raise
-    except BaseException as error:
+    except BaseException as error:  # whatever ends pflow: its results may not be out
         note_exit(error)
         raise
     raise SystemExit(0)
