@@ -19,7 +19,8 @@ MOST = 32 * 1024 * 1024
 
 Name = str | os.PathLike[str]
 
-LEADS_OUT = "cannot read the file: a link leads out of the repository"
+ELSEWHERE = "it is outside of the repository (or of the workflow's folder)"
+GITS_OWN = "it is git's own, where credentials may stand"
 HELP = "--allow-outside reads it all the same"
 
 _command_allows = False
@@ -35,7 +36,8 @@ def read(file: Name, *, most: int = MOST, below: Path | None = None) -> bytes:
 
     Raises: OSError as `open` does; Refused (which is one) for a device, a pipe, a larger file, one that is elsewhere.
     """
-    _refuse_outside(file, below)
+    if below is not None and (why := _why_not(file, below)):
+        raise Refused(errno.EPERM, why, os.fspath(file))
     with open(_descriptor(file), "rb") as opened:
         content = opened.read(most + 1)
     if len(content) > most:
@@ -53,7 +55,8 @@ def read_beside(file: Name, folder: Path, *, most: int = MOST) -> bytes:
 
 def check_beside(file: Name, folder: Path) -> None:
     """See that a file is one that `read_beside` reads, however large it is. Raises: as that does."""
-    _refuse_outside(file, None if may_lead_outside() else top_of(folder))
+    if why := why_not(file, folder):
+        raise Refused(errno.EPERM, why, os.fspath(file))
     os.close(_descriptor(file))
 
 
@@ -127,9 +130,34 @@ def leads_out(folder: Path) -> bool:
     return repository is not None and not is_below(folder, repository)
 
 
-def _refuse_outside(file: Name, below: Path | None) -> None:
-    if below is not None and not is_below(file, below):
-        raise Refused(errno.EPERM, "it is outside of the repository (or of the workflow's folder)", os.fspath(file))
+def why_not(file: Name, folder: Path) -> str:
+    """Why `read_beside(file, folder)` refuses the file for where it stands; "" if it does not."""
+    return "" if may_lead_outside() else _why_not(file, top_of(folder))
+
+
+def _why_not(file: Name, top: Path) -> str:
+    if not is_below(file, top):
+        return ELSEWHERE
+    try:
+        real, spelled = Path(os.path.realpath(file)), Path(os.path.abspath(file))
+        inside = real.relative_to(os.path.realpath(top))
+    except ValueError:  # a NUL in the name: no file, and `open` says so
+        return ""
+    spelled = spelled.relative_to(top) if spelled.is_relative_to(top) else Path()
+    folders = (real, *real.parents)[1 : len(inside.parts)]
+    gits = _is_called_git(inside) or _is_called_git(spelled) or any(map(_is_git_directory, folders))
+    return GITS_OWN if gits else ""
+
+
+def _is_called_git(inside: Path) -> bool:
+    """Whether a path leads into `.git`, however a file system spells it that knows no capitals."""
+    return any(part.casefold() == ".git" for part in inside.parts)
+
+
+def _is_git_directory(folder: Path) -> bool:
+    """Whether git keeps a repository in a folder, whatever it is called: a `.git` may be a file that names it."""
+    kept = (folder / name for name in ("objects", "refs"))
+    return os.path.lexists(folder / "HEAD") and (os.path.lexists(folder / "commondir") or all(map(os.path.isdir, kept)))
 
 
 def _descriptor(file: Name) -> int:

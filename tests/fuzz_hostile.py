@@ -33,9 +33,9 @@ from pflow_lower.diagnostics.formats.show import FORMATS, render
 from pflow_lower.options import Options
 from pflow_lower.tools.diff.node_changes import compare
 from pflow_lower.tools.lint.findings import lint_findings
+from pflow_lower.tools.lower.mermaid import before_and_after
 from pflow_lower.tools.plan.known import WrongInput
 from pflow_lower.tools.plan.run import plan
-from pflow_lower.tools.shared.mermaid import before_and_after
 from pflow_lower.tools.view.explore import explore
 from pflow_lower.tools.view.page import render as page
 

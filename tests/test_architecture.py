@@ -167,6 +167,8 @@ def why_not(found: Import) -> str:
         return "" if target in allowed else "a stage knows the ground and earlier stages"
     if target in TOPS and source in TOPS:
         return "pflow and tools do not know each other"
+    if not source and target in TOPS and (found.source, found.target) not in ASKED:
+        return "commands are imported by their names, see ELSEWHERE in cli.py"
     return ""
 
 
@@ -174,6 +176,8 @@ def is_of_an_older_engine(module: str) -> bool:
     return module.startswith(("pflow.engine_0_8", "pflow.engine_0_15"))
 
 
+ASKED = {("pipeline", "pflow.ask")}
+"""What a module beside the rooms asks of a room that stands on the pipeline."""
 PUBLIC = {"lint.findings", "plan.forecast"}
 """The modules of tools that other tools may ask."""
 

@@ -44,7 +44,7 @@ SOURCES = {
     "runtime": ["runtime"],
     "lint": ["tools/lint"],
     "plan": ["tools/plan", "tools/shared/node_facts.py"],
-    "graph": ["tools/shared/mermaid.py"],
+    "graph": ["tools/lower/mermaid.py"],
 }
 """Where each of these uses the keys."""
 

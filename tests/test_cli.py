@@ -452,8 +452,8 @@ def test_what_is_printed_is_utf_8(run: Run, tmp_path: Path, encoding: str) -> No
 def test_ctrl_c_has_the_exit_status_of_shells(tmp_path: Path) -> None:
     code = """if True:
         import signal
-        from pflow_lower import cli
-        cli.pipeline.run = lambda *args, **options: signal.raise_signal(signal.SIGINT)
+        from pflow_lower import cli, pipeline
+        pipeline.run = lambda *args, **options: signal.raise_signal(signal.SIGINT)
         cli.run(["small.json"])
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from pflow_lower.cli import cli
-from pflow_lower.tools.shared.mermaid import before_and_after
+from pflow_lower.tools.lower.mermaid import before_and_after
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ok"
 

@@ -92,6 +92,94 @@ def test_a_file_elsewhere_of_a_markdown_workflow(run: Run, repository: Path, pla
     assert SECRET not in shown.out + shown.err
 
 
+def make_git_directory(folder: Path) -> None:
+    for name in ("objects", "refs"):
+        (folder / name).mkdir(parents=True)
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+
+
+GITS = {
+    "spelled": "./.git/config",
+    "by the folder above": "../repository/.git/config",
+    "by a link to the top": "./up/repository/.git/config",
+    "by a link": "./link.md",
+    "by a link to the folder": "./kept/config",
+    "in capitals": "./.GIT/config.md",
+    "of a submodule": "./sub/.git/config",
+    "elsewhere": "./store/config",
+    "of a worktree": "./store/worktrees/w/config.worktree",
+    "the file that says where": "./sub2/.git",
+}
+
+
+@pytest.fixture
+def gits(repository: Path) -> Path:
+    """A repository whose git has a secret, and links and folders by which one can come to it."""
+    places = (".git/config", ".GIT/config.md", "sub/.git/config", "store/config", "store/worktrees/w/config.worktree")
+    for place in (*places, "sub2/.git"):
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        Path(place).write_text(SECRET)
+    make_git_directory(Path("store"))
+    Path("store/worktrees/w/HEAD").write_text("0" * 40)
+    Path("store/worktrees/w/commondir").write_text("../..")
+    Path("up").symlink_to("..")
+    Path("link.md").symlink_to(".git/config")
+    Path("kept").symlink_to(".git")
+    return repository
+
+
+@pytest.mark.parametrize("place", GITS)
+@pytest.mark.parametrize("command", [*COMMANDS, "python", "view"])
+def test_what_git_keeps_for_itself_is_not_read(run: Run, gits: Path, command: str, place: str) -> None:
+    flow("old.json")
+    flow("wf.json")
+    run("wf.json", "-o", "out")
+    flow("wf.json", prompt=GITS[place])
+    more = {"python": ["wf.json", "--emit", "python"], "view": ["view", "wf.json", "-o", "page.html"]}
+    shown = run(*{**COMMANDS, **more}[command])
+    page = Path("page.html").read_text() if Path("page.html").exists() else ""
+    assert SECRET not in shown.out + shown.err + page
+    assert command == "view" or (shown.status == 2 and "PFL115" in shown.out + shown.err)
+    assert run("wf.json", "--allow-outside").status == 0
+
+
+def test_what_git_keeps_is_not_a_workflow_nor_a_table_nor_items(run: Run, gits: Path) -> None:
+    flow(".git/wf.json")
+    Path(".git/nodes.toml").write_text("[tool.pflow-lower.nodes]\nllm = 'a.b:C'\n")
+    Path(".git/data.jsonl").write_text("1\n2\n")
+    child = {"id": "s", "type": "workflow", "params": {"workflow": "./.git/wf.json"}}
+    each = {"id": "a", "type": "llm", "params": {"prompt": "${item}"}, "batch": {"items": {"file": ".git/data.jsonl"}}}
+    Path("wf.json").write_text(json.dumps({"nodes": [child, each], "edges": [{"from": "s", "to": "a"}]}))
+    shown = run("plan", "wf.json").out
+    assert "cannot read .git/data.jsonl" in shown and shown.count("git's own") == 2, shown
+    assert "git's own" in run("lint", "wf.json").out
+    flow("wf.json")
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'wf.json'\nout = 'x'\nnodes = '.git/nodes.toml'\n")
+    shown = run("check", "--update").out
+    assert "git's own" in shown and "a.b" not in shown
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'wf.json'\nout = '.git/x'\n")
+    assert "git's own" in run("check", "--update").out and not Path(".git/x").exists()
+    Path("wf2.json").symlink_to(".git/wf.json")
+    assert "wf2.json: error[PFL101] the file is not read: it is git's own" in run("lint", ".").out
+
+
+def test_a_repository_that_stands_in_gits_own_folder_is_one(run: Run, tmp_path: Path) -> None:
+    make_git_directory(tmp_path)  # worktrees inside of a bare repository
+    Path("tree/.git").mkdir(parents=True)
+    Path("tree/ask.md").write_text("Hi")
+    flow("tree/wf.json", prompt="./ask.md")
+    assert run("tree/wf.json").status == 0
+
+
+def test_what_only_a_map_calls_a_workflow_is_not_shown(run: Run, gits: Path) -> None:
+    flow("wf.json")
+    run("wf.json", "-o", "out", "--maps")
+    file = next(Path("out").glob("nodes.py.*"))
+    line = json.loads(file.read_text())["lines"][0]["first"]
+    file.write_text(file.read_text().replace("../wf.json", "../.git/config"))
+    assert SECRET not in str(run("explain", f"out/nodes.py:{line}"))
+
+
 def test_whoever_means_it_may_say_so(run: Run, repository: Path) -> None:
     flow("wf.json", prompt="../secret.md")
     for arguments in (["wf.json"], ["plan", "wf.json"], ["lint", "wf.json"]):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from ..ir.document import STDIN
+from ..ir.document import NOT_STDIN, STDIN
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
@@ -58,7 +58,7 @@ class _Read(NamedTuple):
 _BESIDE_STDIN = _Read(
     problem="was not looked at: this one came from standard input, and stands beside nothing",
     severity=Severity.WARNING,
-    help="give the workflow's path instead of -",
+    help=NOT_STDIN,
 )
 
 
@@ -83,9 +83,8 @@ class Children:
     def read(self, name: str, shown_in: str) -> _Read:
         """The workflow that a node calls `name`, in the workflow whose own name is `shown_in`."""
         file = self.folder / name
-        if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(self.folder)):
-            problem = "was not looked at: it is outside of the repository (or of the workflow's folder)"
-            return _Read(None, problem, Severity.WARNING, regular_files.HELP)
+        if why := regular_files.why_not(file, self.folder):
+            return _Read(None, f"was not looked at: {why}", Severity.WARNING, regular_files.HELP)
         real = _real(file)
         if real in self._way:
             return _Read(None, "starts itself: a run that comes here fails", Severity.WARNING, "a loop repeats a node")

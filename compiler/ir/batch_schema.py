@@ -38,6 +38,6 @@ def descriptions() -> dict[str, dict[str, Any]]:
 
 
 def markdown_table() -> str:
-    """The table of the keys, as README and guide show it; tests compare."""
+    """The table of the keys, as the guide shows it; a test compares."""
     rows = [f"| `{row.key}` | {row.values_text()} | {row.about[:-1]} |" for row in BATCH_KEYS]
     return "\n".join(["| key | default | |", "| --- | --- | --- |", *rows])

@@ -53,7 +53,7 @@ class Looked(NamedTuple):
     unknown: str = ""
     """Why the answer is not certain: what could not be found or read."""
     missing: str = ""
-    """What the class, or a module's class that it stands for, is not: its module was read and does not have it."""
+    """That the class, or another one that its name stands for, is not in its module, which was read; else ""."""
     found: bool = False
     """Whether the class itself was found."""
     near: str = ""

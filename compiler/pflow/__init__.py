@@ -1,4 +1,4 @@
-"""The pre-compile step inside pflow: batch nodes run as generated code, everything else as ever.
+"""The pre-compile step inside pflow: batch nodes run as generated code, everything else as before.
 
     import pflow_lower.pflow
 

@@ -1,4 +1,4 @@
-"""What `pflow-lower run` was asked for besides what pflow knows: in force for the runs of this process."""
+"""The options of `pflow-lower run` that pflow does not have: they hold for the runs of this process."""
 
 from __future__ import annotations
 

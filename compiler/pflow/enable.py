@@ -1,9 +1,9 @@
 """`enable`, `disable`, `status`: pflow-lower for every pflow of this Python environment.
 
 One file does it, `pflow_lower.pth` in site-packages. Python runs its line at every start, so the line is
-short and needs nothing of pflow-lower: it adds an import hook that has no opinion on any module but a few of
-pflow's. Only when pflow imports those is pflow-lower looked for; if it is missing or broken by then, pflow
-is told so in a line and runs as it is.
+short and needs nothing of pflow-lower: it adds an import hook that acts on a few modules of pflow only. When
+pflow imports one of them, the hook looks for pflow-lower; if that is missing or broken by then, a line on stderr
+says so, and pflow runs as it is.
 """
 
 from __future__ import annotations

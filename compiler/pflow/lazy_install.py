@@ -1,9 +1,8 @@
 """Switching pflow-lower on when pflow is about to compile its first workflow, and not earlier.
 
-pflow's modules can only be wrapped once they are there, and importing them costs time that `pflow --help`
-and programs without pflow must not pay. So an import hook waits for the modules through which every
-run goes (a few in each version), and leaves a stub there for one function each; the first call of either
-installs pflow-lower.
+pflow's modules can only be wrapped once they are imported, which takes time that `pflow --help` and programs without
+pflow must not pay. So an import hook waits for the modules through which every run goes (a few in each version), and
+puts a stub in the place of one function of each; the first call of a stub installs pflow-lower.
 
 `enable` (see `enable.py`) puts the same hook into a Python environment.
 """

@@ -1,4 +1,4 @@
-"""Which batches stay with pflow because of a malformed `${...}`: what comes of one, only pflow's engine says.
+"""Which batches stay with pflow because of a malformed `${...}`: only pflow's engine knows what becomes of one.
 
 pflow's validator refuses such text. Its engine meets it where the validator does not look: in a sub-workflow that
 is chosen at run time, in a workflow that a program compiles.

@@ -1,4 +1,4 @@
-"""What pflow gives: a workflow and the parameters of the run; and how its compiler has read a batch."""
+"""What pflow hands over: a workflow, the parameters of the run, and a batch as its compiler has read it."""
 
 from __future__ import annotations
 

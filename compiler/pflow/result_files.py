@@ -1,6 +1,6 @@
-"""Files of results, as pflow's validator can see them: it knows neither them nor the output `file` of such a batch.
+"""Files of results, which pflow's validator does not know, nor the output `file` of a batch that writes one.
 
-It is shown a text where `${batch.file}` stands, and another output of the batch where it wants a reference.
+Where `${batch.file}` stands, it is shown a plain text, or another output of the batch where it wants a reference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stubs in the place of functions of pflow: the first call of one puts all of pflow's own back and starts something."""
+"""Stubs for functions of pflow: the first call of any puts all of pflow's own functions back, and then calls a hook."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The versions of pflow that pflow-lower supports, and what it wraps in each.
 
 A version gets into the table when `tests/test_versions.py` has run pflow-lower in it. What is not in the table is
-refused, even where pflow has functions of the same names: they do other things. Up to 0.10 pflow has an executor of
-another design, 0.11 to 0.14 keep other records of failed items, warnings and trace than generated classes do.
+refused, even where pflow has functions of the same names, which do other things there. Up to 0.10 pflow's executor has
+another design; from 0.11 to 0.14, its records of failed items, warnings and trace differ from those of generated
+classes.
 """
 
 from __future__ import annotations

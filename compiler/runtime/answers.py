@@ -1,4 +1,4 @@
-"""What calls of earlier runs have answered, and what those of this run leave for later ones."""
+"""The answers of earlier runs that calls of this run use, and those that it leaves for later runs."""
 
 from __future__ import annotations
 

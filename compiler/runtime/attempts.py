@@ -1,4 +1,4 @@
-"""One item's attempts, and what is said about it when the last one failed.
+"""The attempts of one item, and its error when the last attempt failed.
 
 PocketFlow's own retry loops are not used: they count on the node, which concurrent items share.
 """

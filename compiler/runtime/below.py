@@ -1,4 +1,4 @@
-"""What the batches have come to that run below an item: in the workflow that its node starts, and in those below."""
+"""The outcomes of the batches below an item: those in the workflow that its node starts, and further down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The declared inputs of a workflow: what a text given for one stands for, and what a run has where none is given."""
+"""The declared inputs of a workflow: the value of one that is given as a text, and of one that is not given."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Asking an exception that a node raised what it says of itself: it may be of any class, with any methods.
+"""Text and attributes of an exception that a node raised, which may be of any class, with any methods.
 
-What an item raises ends that item. So nothing here raises, whatever `__str__`, a property or `__getattr__` does.
+An exception ends its own item only. So nothing here raises, whatever `__str__`, a property or `__getattr__` does.
 """
 
 from __future__ import annotations

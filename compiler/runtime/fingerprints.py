@@ -1,4 +1,4 @@
-"""What an answer depends on, and what is kept of it: JSON, and the digests that answers are found by."""
+"""Answers as they are kept: as JSON, and found by a digest of everything that they depend on."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Files that are being written: by one batch at a time, or what two of them write is lost or mixed up.
+"""Files that are being written: each by one batch at a time, or the results of two would be lost or mixed up.
 
-A file is held as long as what holds it is open, so that nothing has to be given back where a batch ends in an unusual
-way. In this process that is known by the path. Of other processes the system tells, where it has `flock` and the file
-system has it, too; elsewhere they are not noticed.
+A file is held for as long as it is open, so that nothing has to be given back where a batch ends in an unusual
+way. Batches of this process are told apart by the path. Those of other processes are noticed through `flock`, where the
+system and the file system have it, and not at all elsewhere.
 """
 
 from __future__ import annotations

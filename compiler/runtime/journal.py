@@ -1,8 +1,9 @@
 """What items gave, on disk: after a crash, a run does only what is not there.
 
-One SQLite file a workflow, from the first item until the run has ended well. One thread writes, one transaction
-for all rows that wait (group commit); nobody waits for it. A row is an answer that was paid for, so it counts as
-written only when it is on the disk (WAL with `synchronous=FULL`: with NORMAL a power cut loses the last commits).
+Each workflow has one SQLite file, from the first item until the run has ended well. One thread writes, in one
+transaction for all rows that wait (group commit); nobody waits for it. A row is an answer that was paid for, so it
+counts as written only when it is on the disk (WAL with `synchronous=FULL`: with NORMAL a power cut loses the last
+commits).
 
 One run at a time: SQLite before 3.51.3 can corrupt a WAL that two connections write, and two runs would pay for
 one item twice. The lock is SQLite's own, on a file beside the journal, so it ends with the process, SIGKILL included.
@@ -109,8 +110,9 @@ class Journal:
                 self._run = _begin_run(self._db, workflow, inputs)
                 self._inputs = inputs
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                query = "SELECT node, count(*) FROM answer GROUP BY node"
-                self._found = {} if fresh else dict(self._db.execute(query).fetchall())
+                self._since = self._last_that_ended_well()
+                query = "SELECT node, count(*) FROM answer WHERE run > ? GROUP BY node"
+                self._found = {} if fresh else dict(self._db.execute(query, (self._since,)).fetchall())
                 self._is_shared = self._count(f"NOT {_OF_THESE_INPUTS}") > 0  # with runs of other inputs
                 self._last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM answer").fetchone()[0])
                 if self._found:
@@ -157,8 +159,8 @@ class Journal:
             is_repeated = after > 0
             rows = self._reader.execute(
                 "SELECT id, coalesce(claimed, run), node, key, seconds, cost, result, digest FROM answer "
-                "WHERE fingerprint = ? AND id > ? AND id <= ? ORDER BY id",
-                (asked, after, self._last),
+                "WHERE fingerprint = ? AND id > ? AND id <= ? AND run > ? ORDER BY id",
+                (asked, after, self._last, self._since),
             )
             for number, run, node, key, seconds, cost, text, checksum in rows:
                 if run == self._run:
@@ -225,6 +227,7 @@ class Journal:
                     if not (self._is_over and self._try_delete()):
                         if ended_well:
                             self._db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (self._inputs,))
+                            self._db.execute("UPDATE run SET ended_well = 1 WHERE id = ?", (self._run,))
                         left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
                         ours = self._count(f"{_OF_THESE_INPUTS} OR claimed = {self._run}")
                     self._db.close()
@@ -241,6 +244,11 @@ class Journal:
     def _count(self, which: str) -> int:
         """How many answers there are of which this holds, with a place for the run's inputs in it."""
         return int(self._db.execute(f"SELECT count(*) FROM answer WHERE {which}", (self._inputs,)).fetchone()[0])
+
+    def _last_that_ended_well(self) -> int:
+        """The number of the last run of the same inputs that has ended well: after it, this one starts afresh."""
+        query = "SELECT coalesce(max(id), 0) FROM run WHERE ended_well AND inputs IS ?"
+        return int(self._db.execute(query, (self._inputs,)).fetchone()[0])
 
     def _try_delete(self) -> bool:
         """Remove it while it is open, or SQLite would tidy it up first; False where that cannot be done (Windows)."""

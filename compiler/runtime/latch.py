@@ -1,4 +1,4 @@
-"""Waiting that an interrupt may end at any moment."""
+"""Ways to wait that an interrupt can end at any moment."""
 
 from __future__ import annotations
 

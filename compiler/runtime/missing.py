@@ -1,4 +1,4 @@
-"""What a lookup gives that found nothing, and what is raised where that must not be."""
+"""The result of a lookup that found nothing, and the error where a value is needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How far batches are while they run, on standard error: done of how many, failed, how fast, how long still.
 
-On a terminal that is a bar (of `rich`, where that is installed), elsewhere a plain line every few seconds. There is
-one display for all batches of a run: a batch that the items of another one run is a row of it.
+On a terminal that is a bar (of `rich`, where that is installed), elsewhere a plain line every few seconds. All batches
+of a run share one display, in which each node has a row, batches inside the items of others included.
 """
 
 from __future__ import annotations

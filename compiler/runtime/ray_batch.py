@@ -1,10 +1,10 @@
 """Items on the workers of a Ray cluster: one more scheduler, for items that burn processor time.
 
-What only waits (an API) needs no cluster: one process has it in flight on threads. Here the driver, the process that
-runs the workflow, hands out chunks of items and keeps everything else: which items are left, the journal, what an
+Items that only wait (for an API) need no cluster: the threads of one process are enough. Here the driver, the process
+that runs the workflow, hands out chunks of items and keeps everything else: which items are left, the journal, what an
 outcome means. A worker makes the attempts (`ray_worker.py`), `max_concurrent` items at once over all workers, and
-sends outcomes back as they come, so that a worker that dies takes only what it had under way. What is left of its
-chunk then runs one by one: only so is it certain which item it died of.
+sends outcomes back as they come, so that a worker that dies takes only what it had under way. The rest of its
+chunk then runs one item at a time: otherwise it would not be known which item workers die of.
 
 ray is imported when a batch runs here, and only then.
 """

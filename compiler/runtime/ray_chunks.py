@@ -1,4 +1,4 @@
-"""How the items of a batch are dealt out to the workers of a cluster: by `ray_driver.py`, and by who foresees that."""
+"""How many items of a batch a worker of a cluster gets at a time, for `ray_driver.py` and for `plan`."""
 
 from __future__ import annotations
 

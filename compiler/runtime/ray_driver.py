@@ -1,7 +1,7 @@
 """The driver of a batch on a cluster: hands out chunks of items and takes outcomes.
 
-It stands in the process that runs the workflow. Which items are left and what an outcome means is the batch's to say,
-as for every scheduler (`schedule.py`); here is decided where an item runs, and when.
+It stands in the process that runs the workflow. The batch decides which items are left and what an outcome means, as
+for every scheduler (`schedule.py`); the driver decides where and when an item runs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ MOST_DEATHS = 3
 MOST_IN_CODE = 1_000_000
 """Bytes up to which what a batch ships goes out with the code of its tasks, which a worker gets once: a reference to
 them in every task costs 0.2 ms a task."""
+
+
+def too_many_deaths(death: Exception) -> str:
+    """Why an item is not tried again."""
+    return f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"
 
 
 class Stopped(BaseException):
@@ -237,7 +242,7 @@ class Driver:
             self._again.append(Chunk(chunk.left, chunk.deaths + 1))
             return
         call = Call(self._batch, *chunk.left.popitem())
-        fail(call, RuntimeError(f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
+        fail(call, RuntimeError(too_many_deaths(death)))
         self._finish(call, None)
 
     def _settle_kept(self) -> None:

@@ -1,10 +1,10 @@
 """A batch over many files on a cluster: a worker reads a file of items and writes one of results.
 
-Neither items nor results pass through the driver, so that there may be any number of them. It has the counts and the
-first errors, and the manifest beside the results says them. Each file is a batch of its own for its worker, with the
-threads and the readers and writers of one process; what is decided over all of them is decided here. A file of results
-gets its name when it is whole; where a worker dies, its file begins anew, one item at a time, so that the item that it
-dies of is known: the third time, that item has failed.
+Neither items nor results pass through the driver, so that there may be any number of them. The driver gets the counts
+and the first errors, and writes them to the manifest beside the results. Each file is a batch of its own for its
+worker, with the threads, readers and writers of one process; decisions about all files are made here. A file of results
+gets its name when it is whole. Where a worker dies, its file begins anew, one item at a time, so that it is known which
+item workers die of: the third time, that item has failed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from .batch_state import MOST_CONCURRENT
 from .call import Call
 from .ray_chunks import Chunk
-from .ray_driver import MOST_DEATHS, Driver
+from .ray_driver import MOST_DEATHS, Driver, too_many_deaths
 from .ray_file_worker import Ended, Part, begun_in, in_file, unfinished
 from .streams import ItemsFile, number_of_items
 
@@ -101,7 +101,7 @@ class FilesDriver(Driver):
         if part.is_careful and (index := begun_in(part)) is not None:
             chunk.deaths_of[index] = chunk.deaths_of.get(index, 1) + 1  # the one before the careful ones was of one
             if chunk.deaths_of[index] >= MOST_DEATHS:
-                given_up = (*given_up, (index, f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
+                given_up = (*given_up, (index, too_many_deaths(death)))
         self._forget(part)
         again = _File(part._replace(is_careful=True, given_up=given_up))
         again.deaths_of = chunk.deaths_of

@@ -1,8 +1,9 @@
-"""What travels between the driver and the workers of a cluster, and that it can.
+"""What travels between the driver and the workers of a cluster, and a check that it can be pickled.
 
-To the workers go, once a batch, the node, the store and what was captured, and in every chunk its items; back come
-outcomes, as plain tuples, which are pickled several times as fast as objects. What cannot be pickled is said of before
-the first item runs, by its name and by where it comes from; outputs that cannot be are the failure of their item.
+Workers get the node, the store and what was captured once for a batch, and the items chunk by chunk. They send back
+outcomes as plain tuples, which are pickled several times as fast as objects. If the node or the store cannot be
+pickled, an error names the part and where it comes from, before the first item runs; an item whose outputs cannot be
+pickled has failed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a worker of a cluster does with a chunk of items: makes the attempts, and sends outcomes back as they come.
 
 Nothing is decided here: what an outcome means is said where the workflow runs (`ray_batch.py`), and whether to go on,
-too. What is sent is a group of outcomes, pickled, and with it, where an item raised what ends the batch, that.
+too. Each message is a pickled group of outcomes, with the exception that ended the batch, if one did.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Results into a file as they finish: a writer for each kind of file.
 
-A file of results has whole lines at every moment but that of a write: one that fails or is interrupted is taken back.
-Only a process that dies in the middle of a write leaves half a line; each run begins its file anew.
+Except during a write, a file of results has whole lines only: a write that fails or is interrupted is taken back.
+Only a process that dies in the middle of a write leaves half a line. Each run begins its file anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who has written which files of results in a run: nobody else replaces them, somebody may still read them."""
+"""Which batch has written which files of results in a run. No other may replace them: somebody may still read them."""
 
 from __future__ import annotations
 

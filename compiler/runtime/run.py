@@ -1,4 +1,4 @@
-"""One run of a workflow: what was asked for it, what it has cost, and its journal.
+"""One run of a workflow: its options, what it has cost, and its journal.
 
 `flow.py`, `pflow-lower run` and pflow-lower inside pflow open a `Run` around everything; a batch that runs without one
 is a run of its own.
@@ -147,6 +147,11 @@ class Run:
                     self.journal_path, self.workflow, fresh=self.fresh, inputs=digest_of_inputs(self._inputs)
                 )
             return self._journal
+
+    def flush(self) -> None:
+        """Wait until what was done is on the disk. Raises: JournalError, if it is not."""
+        if (journal := self._journal) is not None:
+            journal.flush()
 
     def forget_earlier(self) -> None:
         """Forget what earlier runs of the same inputs have left, whether or not a batch wants the journal now.

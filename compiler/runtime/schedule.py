@@ -1,17 +1,20 @@
 """Which item runs when: one after the other, on threads, or as tasks of an event loop.
 
-A scheduler decides only where and when a call runs. Which items are left, and what an outcome means for them, is the
-batch's to say (`Batch.next_call`, `Batch.finish`). All of them are called with the node and its batch, give the
-results, and keep one contract. Every item that starts gets exactly one outcome. No more than `max_concurrent` are
-under way at a time, and no more than `max_retries` attempts are made of one. Where `fail_fast` is set, no item starts
-after a failure; those under way finish, their retries included. Items start in order, so the failed item with the
-lowest index is always the same one. Attempts are counted per call, never on the node: PocketFlow's own loop counts on
-the node, and concurrent items would take each other's attempts.
+A scheduler decides only where and when a call runs. The batch decides which items are left, and what an outcome means
+for them (`Batch.next_call`, `Batch.finish`). Every scheduler is called with the node and its batch, returns the
+results, and keeps one contract:
+
+- Every item that starts gets exactly one outcome.
+- No more than `max_concurrent` items are under way at a time, and none gets more than `max_retries` attempts.
+- Under `fail_fast` no item starts after a failure; those under way finish, their retries included. Items start in
+  order, so the failed item with the lowest index is always the same one.
+- Attempts are counted per call. PocketFlow's own loop counts on the node, where concurrent items would take each
+  other's attempts.
 
 An exception that aborts the batch (`Engine.aborts`) leaves no outcome and nothing running. An interrupt (Ctrl-C, a
 cancelled task, a `SystemExit` of an item) leaves nothing running either, and writes what was done by then; a second
-one does not wait for what is under way. Either also ends the batches that
-the items' own nodes run: those in other threads hear of it through `EnclosingBatchStopped`.
+one does not wait for what is under way. Either also ends the batches that the items' own nodes run: those in other
+threads hear of it through `EnclosingBatchStopped`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a batch annotation can say, as a generated class says it."""
+"""The settings of a batch annotation, as attributes of a generated class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM ends a run as Ctrl-C does: no item starts any more, what was done is said, and what can be kept is."""
+"""SIGTERM ends a run as Ctrl-C does: no item starts any more, and the run says what was done and keeps what it can."""
 
 from __future__ import annotations
 

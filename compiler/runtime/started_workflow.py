@@ -1,4 +1,4 @@
-"""The workflow that a node of pflow's starts, for whoever keeps its answers: a changed file gives other ones."""
+"""A digest of the workflow that a node of pflow's starts: if its file has changed, kept answers do not count."""
 
 from __future__ import annotations
 

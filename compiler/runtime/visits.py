@@ -1,4 +1,4 @@
-"""How often one step runs in a run: pflow ends what does not end by itself, and so does a program."""
+"""How often one step has run in a run: as pflow does, a program ends a loop that does not end by itself."""
 
 from __future__ import annotations
 

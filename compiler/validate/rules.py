@@ -57,7 +57,11 @@ def _ids(ir: SourceIR, report: DiagnosticCollector) -> None:
             report.error("PFL207", path, message, help="rename the node")
     start = ir.data.get("start_node")
     if start and start not in first:
-        report.error("PFL209", ("start_node",), f'no node has the id "{start}"', help=_meant(start, first, report))
+        report.error("PFL209", ("start_node",), _no_node(start), help=_meant(start, first, report))
+
+
+def _no_node(name: object) -> str:
+    return f'no node has the id "{name}"'
 
 
 def _edges(ir: SourceIR, report: DiagnosticCollector) -> None:
@@ -67,7 +71,7 @@ def _edges(ir: SourceIR, report: DiagnosticCollector) -> None:
             if edge.get(end) not in ids:
                 name = edge.get(end)
                 path = ("edges", index, end)
-                report.error("PFL208", path, f'no node has the id "{name}"', help=_meant(name, ids, report))
+                report.error("PFL208", path, _no_node(name), help=_meant(name, ids, report))
 
 
 def _names(ir: SourceIR, report: DiagnosticCollector) -> None:

@@ -1,9 +1,9 @@
 """Templates that pflow before the reference version reads differently from generated code.
 
-Up to pflow 0.15 there are no escapes, a reference in an index is put in as text before the rest is looked at, and a
-malformed expression stays as it is even beside one that has no value: such a batch is left to the interpreter.
-Whether a reference has a value is told from the text that comes out, where a value may hold something that looks
-like a reference: such an item's parameters are left to pflow's own resolver.
+Up to pflow 0.15 there are no escapes, a reference in an index is replaced by its text before the rest is read, and a
+malformed expression stays as it is even beside one that has no value. A batch with any of these is left to the
+interpreter. These versions also look at the resulting text to tell whether every reference had a value, and a value may
+itself hold something that looks like a reference: the parameters of such an item are left to pflow's own resolver.
 """
 
 from __future__ import annotations
@@ -32,15 +32,20 @@ class OlderEngine(PflowEngine):
 
 def why_different(node: Mapping[str, Any]) -> str:
     """Why pflow 0.15 may read the templates of a batch node of an IR in its own way; "" if it does not."""
+    found = _differences(node)
+    return f"it has {found}, which this pflow reads in its own way" if found else ""
+
+
+def _differences(node: Mapping[str, Any]) -> str:
     params = node.get("params") or {}
     for _, template in (*templates(params), *templates(node["batch"].get("items"))):
         why = _difference(template)
         if why:
-            return f"it has {why}, which this pflow reads in its own way"
+            return why
     known = pflow_type(node["type"])
     for key in sorted(known.text_containers) if known is not None else ():
         if any(templates(params.get(key))):
-            return f"it has templates in {key}, which this pflow reads in its own way"
+            return f"templates in {key}"
     return ""
 
 

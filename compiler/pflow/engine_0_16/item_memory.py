@@ -1,8 +1,8 @@
 """pflow's memo cache, item by item: of 150 items with one changed, one is run.
 
-pflow keeps the outcome of a whole batch under what all of its items are. Beside that, each item's answer is kept
-under what that item is, in the same cache and by the cache's own methods: with its lifetime, and not read under
-`--no-cache`.
+pflow keeps the outcome of a whole batch, under a key made of all its items. Beside that, the answer of each item is
+kept under a key made of that item, in the same cache and by the cache's own methods: so it lives as long as other
+entries, and is not read under `--no-cache`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One `Run` around each run of a workflow in pflow, sub-workflows included: its journal, budget and limit.
 
-pflow's engine runs a sub-workflow as it runs a workflow, maybe in another thread; which run that is part of is known
-by the cache that pflow hands on to it.
+pflow's engine runs a sub-workflow as it runs a workflow, maybe in another thread. The cache that pflow hands on to it
+tells which run it is part of.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...runtime.started_workflow import WORKFLOW_FILE
 from ...runtime.stopping import enclosing_batch
 from ..asked import Asked, asked_for
 from ..messages import say
-from ..resuming import note_failed
+from ..resuming import are_results_out, note_failed
 
 _CACHE = "__memoization_cache__"
 
@@ -152,6 +152,7 @@ def _open_journal(run: Run, workflow: Any) -> None:
         run.journal()
 
 
+<<<<<<< HEAD
 def _classes(workflow: Any) -> list[Any]:
     """Those of its batches that are lowered."""
     configs = (config.batch_config for config in workflow.node_configs.values())
@@ -159,10 +160,16 @@ def _classes(workflow: Any) -> list[Any]:
 
 
 def _forget_at_exit(run: Run) -> None:
+=======
+def _close_at_exit(run: Run, asked: Asked) -> None:
+    """Forget what a run has done that has ended well, now that its results are out; or keep it."""
+>>>>>>> main
     try:
-        run.close(ended_well=True)
+        left = run.close(ended_well=are_results_out())
     except JournalError as error:
         say(str(error))
+    else:
+        _say_left(run, left, asked, then="run it again")
 
 
 def _end(run: Run, *, ended_well: bool, asked: Asked, trace: Any) -> None:
@@ -170,18 +177,24 @@ def _end(run: Run, *, ended_well: bool, asked: Asked, trace: Any) -> None:
         say(unused)
     is_over = ended_well and not run.is_incomplete
     if is_over and asked.until_exit and run.is_journalled and not run.is_in_part:
-        atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
+        # A kill before the results are printed, or a disk that is full, would lose what was paid for.
+        run.flush()
+        atexit.register(_close_at_exit, run, asked)
         return
     left = run.close(ended_well=ended_well)
     if asked.until_exit and not ended_well:
         note_failed(trace, is_journalled=left > 0)
-    name = os.path.basename(run.workflow)
-    if left and (run.is_in_part or not is_over):
-        resuming = " with --resume" if asked.resume else ""
-        then = "run all of it" if is_over else "run it again"
-        say(
-            f"{left} item{'s' if left > 1 else ''} of {name} that ended well {'are' if left > 1 else 'is'} in the "
-            f"journal; {then}{resuming} to do only the others (`pflow-lower journal` shows them)"
-        )
+    if run.is_in_part or not is_over:
+        _say_left(run, left, asked, then="run all of it" if is_over else "run it again")
     if ended_well and not run.has_batches and (options := asked.options()):
-        say(f"no batch of {name} ran, so {' and '.join(options)} had no effect")
+        say(f"no batch of {os.path.basename(run.workflow)} ran, so {' and '.join(options)} had no effect")
+
+
+def _say_left(run: Run, left: int, asked: Asked, *, then: str) -> None:
+    """Say how many items are in the journal, if any are, and what to do `then`."""
+    if left:
+        items, are = ("items", "are") if left > 1 else ("item", "is")
+        say(
+            f"{left} {items} of {os.path.basename(run.workflow)} that ended well {are} in the journal; {then}"
+            f"{' with --resume' if asked.resume else ''} to do only the others (`pflow-lower journal` shows them)"
+        )

@@ -1,4 +1,4 @@
-"""What inner nodes do when a batch is put to the proof: scripts, and the node that follows one."""
+"""The inner nodes with which a batch is proved: scripts that say what happens, and the node that follows one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A clock that nobody waits for, for pflow's executor and for ours alike.
 
-Threads that sleep hand the turn on; when all of them sleep or wait for each other, the clock jumps to the next
-one's end. Whatever two runs do then, they do at the same times and in the same order, as fast as they can.
+A thread that sleeps lets the others run. When all of them sleep or wait for each other, the clock jumps to the end of
+the next sleep. So two runs do the same at the same times and in the same order, and take only as long as their work.
 
 The modules of both executors get stand-ins for what they use of `time`, `threading` and `concurrent.futures`.
 Nothing else in the process notices.

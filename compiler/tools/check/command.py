@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...cli import allow_outside
+from ...command_options import allow_outside
 from ...diagnostics.diagnostic import each_once, printable
 from ...diagnostics.formats.show import FORMATS, show_findings
 from ...exit_status import of as exit_status

@@ -76,11 +76,10 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     outcome = Outcome(folder=shown_path(lowering.folder), workflow=shown_path(lowering.workflow))
     if not lowering.workflow.exists():
         return outcome._replace(findings=(_gone(lowering),))
-    top = regular_files.repository_of(lowering.folder)
-    if top is not None and not regular_files.may_lead_outside():
+    if (top := regular_files.repository_of(lowering.folder)) is not None:
         for file in filter(None, (lowering.workflow, lowering.nodes_file)):
-            if not regular_files.is_below(file, top):
-                message = f"{shown_path(file)}, which it is made from, is outside of the repository"
+            if why := regular_files.why_not(file, top):
+                message = f"{shown_path(file)}, which it is made from, is not read: {why}"
                 return outcome._replace(findings=(_finding("PFL615", lowering, "", message, regular_files.HELP),))
     try:
         compiled = pipeline.run(shown_path(lowering.workflow), lowering.options)

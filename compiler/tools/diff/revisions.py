@@ -20,6 +20,7 @@ from ...node_types.project_file import PROJECT_FILE, parse_toml
 from ...node_types.run_tables import OWN_FILE
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
+from ..shared.workflow_files import outside
 from .tables import COMPARED
 
 TABLE_FILES = (OWN_FILE, PROJECT_FILE)
@@ -99,10 +100,10 @@ class Repository:
         return Diagnostic(code="PFL117", severity=Severity.ERROR, message=message, file=path, help=help)
 
     def file(self, path: str) -> Path:
-        """The file at `path` in the working tree. Raises: LowerError (PFL101), if a link leads out of it."""
+        """The file at `path` in the working tree. Raises: LowerError (PFL101), if it is not read for where it is."""
         file = self.top / path
-        if not regular_files.may_lead_outside() and not regular_files.is_below(file, self.top):
-            raise refusal("PFL101", self.shown(path), regular_files.LEADS_OUT, help=regular_files.HELP)
+        if why := regular_files.why_not(file, self.top):
+            raise LowerError([outside(self.shown(path), why)])
         return file
 
     def extract(self, commit: str, path: str, into: Path) -> Path:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ... import regular_files
 from ...diagnostics.codes import CODES
 from ...diagnostics.diagnostic import printable
 from ...diagnostics.explanations import explanation
@@ -69,7 +70,9 @@ def line_in_words(file: Path, line: int) -> str:
     if not found:
         parts += ["", "This line is the same for every workflow: nothing of this one is in it."]
     exact = [mapped for mapped in found if (mapped.first, mapped.last) == (found[0].first, found[0].last)]
-    workflow = lines_of(known.workflow)
+    # What only a map says is a workflow may be any file.
+    is_kept = known.remarks and regular_files.why_not(known.workflow, file.parent)
+    workflow = [] if is_kept else lines_of(known.workflow)
     for mapped in exact:
         parts += ["", *_told(mapped, known, workflow)]
     around = [mapped for mapped in found if mapped not in exact]

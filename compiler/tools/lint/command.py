@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...cli import allow_outside, nodes_file
+from ...command_options import allow_outside, nodes_file
 from ...diagnostics.formats.show import FORMATS
 
 

@@ -40,22 +40,9 @@ def nothing_there(folder: str) -> Diagnostic:
     )
 
 
-def leads_out(name: str, argument: str) -> bool:
-    """Whether a workflow that was found, not named, is a link out of the repository of the folder `argument`."""
-    if name == argument or regular_files.may_lead_outside():
-        return False
-    return not regular_files.is_below(name, regular_files.top_of(Path(argument)))
-
-
-def outside(name: str) -> Diagnostic:
-    """The finding about such a workflow."""
-    return Diagnostic(
-        code="PFL101",
-        severity=Severity.ERROR,
-        message=regular_files.LEADS_OUT,
-        file=name,
-        help=regular_files.HELP,
-    )
+def why_not(name: str, argument: str) -> str:
+    """Why a workflow that was found in the folder `argument`, not named, is not read for where it stands; or ""."""
+    return "" if name == argument else regular_files.why_not(name, Path(argument))
 
 
 def _inside(folder: str, passed_by: Callable[[str, str], None]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
 from ...options import Options
-from .files import leads_out, nothing_there, outside, workflows
+from ..shared.workflow_files import outside
+from .files import nothing_there, why_not, workflows
 from .findings import folder_of
 from .fix import fix, write
 from .suppress import Suppressions, suppressions_for
@@ -40,8 +41,8 @@ def run(
             linter.found.append(nothing_there(argument))
             linter.failed += 1
         for name in names:
-            if leads_out(name, argument):
-                linter.found.append(outside(name))
+            if why := why_not(name, argument):
+                linter.found.append(outside(name, why))
                 linter.failed += 1
             else:
                 linter.look_at(name, mend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ... import install_hints
-from ...cli import allow_outside
+from ...command_options import allow_outside
 from ...exit_status import FAILED
 
 

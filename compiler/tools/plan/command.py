@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...cli import allow_outside
+from ...command_options import allow_outside
 
 
 @click.command(short_help="Say what a run will make of calls, time and tokens.")
@@ -68,8 +68,6 @@ def plan(
     if watching:
         from ..shared.watch import mentioned_in, stamps, watch_command, workflow_state
 
-        if workflow == "-":
-            raise click.UsageError("--watch needs a file to look at, not standard input")
         file = Path(workflow)
         # Files that nodes read are named from the folder that a run starts in; all others from the workflow's.
         watch_command(

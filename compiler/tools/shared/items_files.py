@@ -22,7 +22,7 @@ from ...runtime.streams import is_many
 def is_there(path: str, folder: Path) -> bool:
     """Whether there is such a file, or one of many, seen from `folder`; also where nobody is to look."""
     file = folder / Path(path).expanduser()
-    if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(folder)):
+    if regular_files.why_not(file, folder):
         return True
     if not is_many(os.fspath(file)):
         return os.path.exists(file)

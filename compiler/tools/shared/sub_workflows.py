@@ -53,8 +53,8 @@ class Walk(NamedTuple):
         """
         if not file.is_file():
             raise NotWalked(f"the workflow {name} is not a file here: what it does is not known")
-        if not regular_files.may_lead_outside() and not regular_files.is_below(file, regular_files.top_of(folder)):
-            raise NotWalked(f"the workflow {name} is outside of the repository: {regular_files.HELP}")
+        if why := regular_files.why_not(file, folder):
+            raise NotWalked(f"the workflow {name} is not read: {why}; {regular_files.HELP}")
         real = _real(file)
         if real in self.files:
             raise NotWalked(f"the workflow {name} starts itself: how often is not known, and it is not counted again")

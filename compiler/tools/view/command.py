@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...cli import allow_outside, nodes_file, out_folder
+from ...command_options import allow_outside, nodes_file, out_folder
 from ...diagnostics.diagnostic import LowerError, Severity
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import FAILED

@@ -1,0 +1,1 @@
+"""The command `lower`: a workflow's expanded form and its generated code, printed or written."""
