@@ -152,18 +152,14 @@ def _open_journal(run: Run, workflow: Any) -> None:
         run.journal()
 
 
-<<<<<<< HEAD
 def _classes(workflow: Any) -> list[Any]:
     """Those of its batches that are lowered."""
     configs = (config.batch_config for config in workflow.node_configs.values())
     return [generated for config in configs if (generated := getattr(config, "generated", None)) is not None]
 
 
-def _forget_at_exit(run: Run) -> None:
-=======
 def _close_at_exit(run: Run, asked: Asked) -> None:
     """Forget what a run has done that has ended well, now that its results are out; or keep it."""
->>>>>>> main
     try:
         left = run.close(ended_well=are_results_out())
     except JournalError as error:
