@@ -13,7 +13,7 @@ import pytest
 from helpers.command import Run
 
 from pflow_lower import pipeline
-from pflow_lower.runtime.ray_cluster import NO_AUTO
+from pflow_lower.runtime.ray_place import NO_AUTO
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, from_trace, makespan, of_calls, seconds
 from pflow_lower.tools.plan.cluster import Cluster, dealt

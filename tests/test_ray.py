@@ -26,8 +26,8 @@ from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
-from pflow_lower.runtime.ray_cluster import NO_AUTO, NotForRay
 from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
+from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.tools.plan.cluster import Cluster, dealt

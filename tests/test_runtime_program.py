@@ -29,7 +29,7 @@ from pflow_lower.runtime import (
 )
 from pflow_lower.runtime.arguments import dollars, read_inputs
 from pflow_lower.runtime.batch_nodes import ThreadedBatchNode
-from pflow_lower.runtime.ray_cluster import NO_AUTO
+from pflow_lower.runtime.ray_place import NO_AUTO
 from pflow_lower.runtime.run import STATE_VARIABLE
 
 

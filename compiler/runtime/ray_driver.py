@@ -23,9 +23,10 @@ from .inner import set_result
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .missing import ParameterError
 from .ray_chunks import Chunk, chunk_size, layout
-from .ray_cluster import NotForRay, connect, deaths, refuse_what_ray_cannot_do, task_of
+from .ray_cluster import connect, deaths, task_of
 from .ray_pacer import Places, RemotePacer
 from .ray_pickles import Outcome, Usual, pickled_items, shipped
+from .ray_place import NotForRay, refuse_what_ray_cannot_do
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
 from .stream_files import StreamError
 from .turns import SLOT_INTERVAL

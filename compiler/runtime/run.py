@@ -34,9 +34,6 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-NEEDS_RAY = "running on Ray needs ray: pip install ray"
-
-
 def place_of(on: str | None) -> tuple[bool, str]:
     """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
 
@@ -46,11 +43,11 @@ def place_of(on: str | None) -> tuple[bool, str]:
     kind, _, address = (on or "").partition("=")
     if kind != "ray" and on is not None:
         raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
-    if kind == "ray" and "ray" not in sys.modules and find_spec("ray") is None:
-        raise ValueError(NEEDS_RAY)
     if kind == "ray":
-        from .ray_cluster import NotForRay, look_for_cluster
+        from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster
 
+        if "ray" not in sys.modules and find_spec("ray") is None:
+            raise ValueError(NEEDS_RAY)
         try:
             look_for_cluster(address)
         except NotForRay as error:
@@ -61,7 +58,7 @@ def place_of(on: str | None) -> tuple[bool, str]:
 def check_for_place(run: Run, batches: Iterable[Any]) -> None:
     """Raises: ValueError, if one of the generated `batches`, or their classes, cannot run where `run` has them run."""
     if run.is_on_ray:
-        from .ray_cluster import NotForRay, refuse_what_ray_cannot_do
+        from .ray_place import NotForRay, refuse_what_ray_cannot_do
 
         try:
             refuse_what_ray_cannot_do(batches)

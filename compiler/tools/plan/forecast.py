@@ -10,7 +10,7 @@ from ...analyse.reachability import Reachability
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...node_types.run_tables import budgets_for
-from ...runtime.ray_cluster import NO_AUTO
+from ...runtime.ray_place import NO_AUTO
 from ...runtime.visits import MOST_VISITS
 from ..shared.node_facts import retry_budget_of
 from ..shared.prompt_cache import cached_texts
