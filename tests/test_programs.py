@@ -294,6 +294,130 @@ def test_a_module_of_another_program_is_not_taken_for_its_own(project: Path, sta
     assert f"and in this process {project / 'nodes.py'} has that name" in ended.stderr
 
 
+def two_projects(folder: Path, first: str, second: str, *, standalone: bool) -> None:
+    """The programs a/gen and b/gen of the classes `first`:N and `second`:N, which say whose they are."""
+    for name, module in (("a", first), ("b", second)):
+        (folder / name / "flows").mkdir(parents=True)
+        text = (
+            f"from pocketflow import Node\nclass N(Node):\n    def post(self, shared, p, e): shared['by'] = {name!r}\n"
+        )
+        (folder / name / "flows" / f"{module}.py").write_text(text)
+        step = {"id": "say", "type": f"{module}:N", "params": {"x": "${item}"}, "batch": {"items": [name]}}
+        lower(
+            workflow(step, outputs={"by": {"source": "${say.results[0].by}"}}),
+            folder / name,
+            "gen",
+            standalone=standalone,
+        )
+
+
+def running_each(*names: str) -> str:
+    """Code that runs the programs of `names` one after the other, as `python NAME/gen/flow.py` would."""
+    return f"""if True:
+        import runpy, sys
+        sys.argv = ["flow.py"]
+        for name in {names}:
+            try:
+                runpy.run_path(name + "/gen/flow.py", run_name="__main__")
+            except SystemExit as end:
+                print(end.code)
+    """
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_programs_that_run_one_after_the_other_in_one_process(project: Path, standalone: bool) -> None:
+    """What was read for the first is not taken for what stands beside the second."""
+    two_projects(project, "mine_a", "mine_b", standalone=standalone)
+    code = running_each("a", "b", "a")
+    ended = run("-c", code, cwd=project)
+    assert re.findall(r'"by": "(.)"', ended.stdout) == ["a", "b", "a"] and ended.stderr == "", ended.stderr
+    (project / "a" / "flows" / "lib.py").write_text("by = 'a'\n")
+    file = project / "b" / "flows" / "mine_b.py"
+    file.write_text(f"import lib\n{file.read_text()}")
+    ended = run("-c", code, cwd=project)
+    assert ended.stdout.count('"by": "a"') == 2 and "No module named 'lib'" in ended.stderr
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_one_process_has_one_module_of_a_name(project: Path, standalone: bool) -> None:
+    two_projects(project, "mine", "mine", standalone=standalone)
+    ended = run("-c", running_each("a", "b"), cwd=project)
+    assert '"by": "a"' in ended.stdout and ended.stdout.endswith("0\n1\n")
+    assert f"error: the module mine of this program is {project}/b/flows/mine.py, and in this process" in ended.stderr
+    assert "run the program in a process of its own" in ended.stderr
+
+
+def test_a_copy_of_the_runtime_that_differs_is_not_taken_for_that_of_the_program(project: Path) -> None:
+    two_projects(project, "mine_a", "mine_b", standalone=True)
+    with (project / "b/gen/pflow_lower_runtime/values.py").open("a") as file:
+        file.write("# of another version\n")
+    ended = run("-c", running_each("a", "b"), cwd=project)
+    assert ended.stdout.endswith("0\n1\n") and "the module pflow_lower_runtime of this program is" in ended.stderr
+    assert "generate both with one version of pflow-lower" in ended.stderr
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_outside_of_a_package_a_process_has_one_module_of_a_name(project: Path, standalone: bool) -> None:
+    """The classes of the other program would run."""
+    two_projects(project, "mine_a", "mine_b", standalone=standalone)
+    by_file = """if True:
+        import importlib.util
+        for name in "ab":
+            spec = importlib.util.spec_from_file_location("flow_" + name, name + "/gen/flow.py")
+            flow = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(flow)
+            flow.main([])
+    """
+    on_path = """if True:
+        import sys
+        for name in "ab":
+            sys.path.insert(0, name + "/gen")
+            sys.modules.pop("flow", None)
+            import flow
+            flow.main([])
+    """
+    for code in (by_file, on_path):
+        if standalone and code is by_file:
+            code = f"import sys; sys.path.append('a/gen')\n{code}"  # where its runtime is found
+        ended = run("-c", code, cwd=project)
+        assert json.loads(ended.stdout) == {"by": "a"} and ended.returncode == 1, ended.stderr
+        said = f"ImportError: the module nodes of this program is {project}/b/gen/nodes.py, and in this process"
+        assert said in ended.stderr and "as a part of its folder (from FOLDER import flow)" in ended.stderr
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
+def test_a_program_runs_through_links(project: Path, tmp_path_factory: Any, standalone: bool) -> None:
+    """Whatever it names is seen from where it stands."""
+    (project / "pyproject.toml").write_text('[tool.pflow-lower.journal]\ndir = "kept"\n')
+    flow = lower(WORDS, project, "gen/wf", standalone=standalone)
+    links = tmp_path_factory.mktemp("links")
+    (links / "bin").mkdir()
+    (links / "folder").symlink_to(flow.parent)
+    (links / "bin" / "tool").symlink_to(flow)
+    (links / "bin" / "tool.py").symlink_to(flow)
+    (links / "bin" / "flow.py").symlink_to("tool")
+    (links / "bin" / "nodes.py").write_text("a person's\n")
+    (links / "json.py").write_text("raise SystemExit('where it was started is not where modules are looked for')\n")
+    for way in ("folder/flow.py", "bin/tool", "bin/tool.py", "bin/flow.py", "folder/../wf/flow.py"):
+        ended = run(way, 'words=["a"]', cwd=links)
+        assert outputs(ended)["said"][0]["said"] == "A", way
+    ended = run("folder/flow.py", 'words=["a", "b"]', "--resume", cwd=links, FAILS="b", PFLOW_LOWER_STATE="")
+    assert ended.returncode == 1 and list((project / "kept").glob("*.db")), ended.stderr
+
+
+def test_a_program_that_was_lowered_through_a_link_runs(project: Path, tmp_path_factory: Any) -> None:
+    """What it names is seen from there, as its header does."""
+    store = tmp_path_factory.mktemp("store") / "deep"
+    store.mkdir()
+    (project / "out").symlink_to(store)
+    flow = lower(WORDS, project, "out", standalone=True)
+    assert outputs(run(flow, 'words=["a"]', cwd=project))["said"][0]["said"] == "A"
+    for number, file in enumerate(sorted(store.glob("*.py"))):  # as a store of files does it that keeps each once
+        file.rename(store / f"{number}")
+        file.symlink_to(f"{number}")
+    assert outputs(run(flow, 'words=["a"]', cwd=project))["said"][0]["said"] == "A"
+
+
 def test_a_module_of_the_program_that_is_missing(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     (flow.parent / "nodes.py").unlink()
@@ -792,6 +916,22 @@ def test_a_run_that_lacks_an_output_keeps_its_journal(project: Path) -> None:
     assert not list((project / "state").rglob("*.db"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_run_that_is_killed_while_it_prints_has_lost_nothing(project: Path) -> None:
+    flow = lower({**WORDS, "outputs": {"said": {"source": "${shout.results[0].said}"}}}, project, "gen")
+    calls, word = project / "calls", "a" * 100_000  # more than a pipe takes
+    environment = {**os.environ, "CALLS": str(calls), "PFLOW_LOWER_STATE": str(project / "state")}
+    command = [sys.executable, str(flow), "--resume", f'words=["{word}"]']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=project, env=environment) as process:
+        assert process.stdout is not None and process.stdout.read(1) == b"{"
+        process.kill()
+    before = calls.read_text().split()
+    again = run(flow, "--resume", f'words=["{word}"]', cwd=project, CALLS=str(calls))
+    assert outputs(again) == {"said": word.upper()}
+    assert [call for call in calls.read_text().split()[len(before) :] if call != "4711"] == []
+    assert not list((project / "state").rglob("*.db"))
+
+
 # --- Resume, budget, limit
 
 
@@ -845,6 +985,34 @@ TWO_BATCHES = workflow(
     ),
     inputs={"words": {"type": "array"}},
 )
+
+
+def test_a_failed_run_says_which_results_it_could_not_keep(project: Path) -> None:
+    node = {"id": "odd", "type": "nodes:Odd", "params": {"value": "${v}"}, "batch": {"items": ["1", "{2}", "1 / 0"]}}
+    flow = lower(workflow({**node, "batch": {**node["batch"], "as": "v"}}), project, "gen")
+    ended = run(flow, "--resume", cwd=project)
+    assert ended.returncode == 1
+    assert "warning: Batch 'odd': 1 result(s) are not JSON, so they were not journalled" in ended.stderr
+    assert "what is done is kept" in ended.stderr
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_after_a_success_a_run_starts_afresh_whatever_other_inputs_have_left(project: Path, fresh: bool) -> None:
+    """Whoever mends a bad item runs other inputs: what the failed run has left is used once, and not for ever."""
+    flow, calls = lower(WORDS, project, "gen"), project / "calls"
+
+    def called(words: str, *flags: str, **environment: str) -> list[str]:
+        before = len(calls.read_text().split()) if calls.exists() else 0
+        ended = run(flow, "--resume", f"words={words}", *flags, cwd=project, CALLS=str(calls), **environment)
+        assert ended.returncode == (1 if environment else 0), ended.stderr
+        return [call for call in calls.read_text().split()[before:] if call != "4711"]
+
+    assert called('["a", "c"]', FAILS="c") == ["a", "c"]
+    assert called('["a", "b"]', *(["--fresh"] if fresh else [])) == (["a", "b"] if fresh else ["b"])
+    assert called('["a", "b"]') == ["a", "b"]
+    assert called('["a", "b"]') == ["a", "b"]
+    assert called('["a", "c"]') == ["c"], "the failed run goes on"
+    assert not list((project / "state").rglob("*.db"))
 
 
 @pytest.mark.parametrize("is_async", [False, True])

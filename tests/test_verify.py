@@ -123,6 +123,14 @@ def test_a_program_looks_for_classes_in_folders_that_are_written_out(
         verify_program(text)
 
 
+@pytest.mark.parametrize("path", ["sys.path[:] = ['.']", "sys.path[:] = own_path('elsewhere', 'nodes')", "own_path()"])
+def test_outside_of_a_package_a_program_finds_its_own_classes(compiled: pipeline.Compiled, path: str) -> None:
+    text, line = compiled.files["flow.py"], "sys.path[:] = own_path(__file__, 'nodes')"
+    assert line.replace("'", '"') in text
+    with pytest.raises(InvalidOutput, match="has a If"):
+        verify_program(text.replace(line.replace("'", '"'), path))
+
+
 IR = {
     "inputs": {"style": {"type": "string"}, "pages": {"type": "array"}, "tone": {"type": "string"}},
     "nodes": [

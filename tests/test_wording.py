@@ -1,10 +1,11 @@
-"""What users read is plain English: no German syntax, and the tool by its name."""
+"""What users read is plain English: no German syntax, and the tool by its name; and what is said stands once."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,45 @@ def test_all_kinds_of_texts_are_looked_at(tmp_path: Path) -> None:
         '"""Of developers."""\n@click.command()\ndef go():\n    """Help."""\n    return f"{go} is no X"\n'
     )
     assert [text for _, text in said_by(module)] == ["Help.", " is no X"]
+
+
+SAID_TWICE = {
+    "of its own for its results",
+    'a rate such as "60/min" (s, min, h, day),',
+}
+"""What may stand twice: the compiler says it of a workflow, and the runtime, which imports nothing of it, of a run."""
+WORDS, IN_A_ROW = 5, 8
+
+
+def pieces(text: str) -> Iterator[str]:
+    """What `text` says, if it is a sentence or a good part of one, and all its parts of some length.
+
+    A page has several lines, and what a database is asked is no sentence.
+    """
+    words = text.split()
+    is_message = not re.search(r"\n|\b(SELECT|FROM|WHERE)\b|---", text.strip())
+    if is_message and sum(re.search("[a-zA-Z]", word) is not None for word in words) >= WORDS:
+        yield " ".join(words)
+        yield from (" ".join(words[at : at + IN_A_ROW]) for at in range(len(words) - IN_A_ROW + 1))
+
+
+def said_twice(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The pieces of messages that stand in two texts, each with the places of those."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for place, text in said:
+        for piece in set(pieces(text)):
+            found[piece].append(place)
+    return {piece: places for piece, places in found.items() if len(places) > 1}
+
+
+def test_what_is_said_stands_once() -> None:
+    """Whoever changes a sentence finds it by its middle, and has changed it everywhere."""
+    modules = [(file, file.relative_to(PACKAGE).as_posix()) for file in sorted(PACKAGE.rglob("*.py"), key=str)]
+    found = said_twice((f"{place}:{line}", text) for file, place in modules for line, text in said_by(file))
+    assert {piece: places for piece, places in found.items() if not any(piece in text for text in SAID_TWICE)} == {}
+    assert [text for text in SAID_TWICE if not any(piece in text for piece in found)] == []
+
+
+def test_what_is_said_twice_is_found() -> None:
+    texts = ["is a number, it has no fields", "node: is a number,  it has no fields", "is a number, it has no fields"]
+    assert list(said_twice(zip("abc", texts, strict=True))) == ["is a number, it has no fields"]

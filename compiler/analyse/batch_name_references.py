@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..ir.workflow import SourceNode
 from .invariance import BATCH_NAMES, PREVIOUS, Bound
 from .reference_findings import ReferenceUse
+from .sentences import is_a_number, only_in_batches
 from .template_sites import SiteKind
 
 
@@ -12,11 +13,11 @@ def check_batch_name(use: ReferenceUse, node: SourceNode) -> bool:
     """Whether such a reference can be read where it stands, in `node`; one that cannot is reported."""
     reference = use.reference
     if node.batch is None or use.site.kind is not SiteKind.PARAMETER:
-        return use.error("PFL301", f"{reference} only exists in the params of a batch node")
+        return use.error("PFL301", only_in_batches(reference))
     if reference.root == PREVIOUS:
         return _previous(use, node)
     if reference.path:
-        return use.error("PFL307", f"{reference} is a number, it has no fields")
+        return use.error("PFL307", is_a_number(reference))
     if node.batch.items_file is not None and BATCH_NAMES[reference.root] is Bound.TOTAL:
         what = f"{reference} is not known: the items are read from a file, one at a time"
         return use.error(

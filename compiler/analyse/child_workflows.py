@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from ..ir.document import STDIN
+from ..ir.document import NOT_STDIN, STDIN
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
@@ -58,7 +58,7 @@ class _Read(NamedTuple):
 _BESIDE_STDIN = _Read(
     problem="was not looked at: this one came from standard input, and stands beside nothing",
     severity=Severity.WARNING,
-    help="give the workflow's path instead of -",
+    help=NOT_STDIN,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..ir.item_alias import RENAME_ITEM
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import CONSTANTS
@@ -29,7 +30,7 @@ def _check_alias(
     elif alias in ir.inputs or alias in nodes:
         what = "an input" if alias in ir.inputs else "this node" if alias == node.id else "a node"
         message = f'the item\'s name "{alias}" is also {what}: in this batch ${{{alias}}} is the item'
-        help = 'give the item another name with "as"' if path[-1] == "as" else 'name the item with "as"'
+        help = RENAME_ITEM if path[-1] == "as" else 'name the item with "as"'
         report.warn("PFL320", path, message, help=help)
     elif alias.startswith("__") and alias.endswith("__"):
         report.warn("PFL320", path, f"names like {alias} are pflow's own: ${{{alias}}} is not the item")

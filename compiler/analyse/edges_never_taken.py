@@ -6,6 +6,7 @@ import json
 
 from ..ir.batch_spec import ErrorHandling
 from ..ir.edges import Edge, kept, replacements
+from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest
 from ..ir.workflow import SourceIR, SourceNode
 from .node_order import Order
@@ -33,7 +34,11 @@ def _warn_of_replaced(
     lost = _lost(edge, ways)
     if lost and edge.target != later.target and ways is not None and ways.may_end_at(edge.target):
         help += f"; for both to run, lead the later one from `{edge.target}` to `{later.target}`"
-    report.warn("PFL328", edge.path, f"this edge is never taken{lost}: {why}", help=help)
+    _warn(report, edge.path, lost, why, help)
+
+
+def _warn(report: DiagnosticCollector, path: Path, so: str, why: str, help: str) -> None:
+    report.warn("PFL328", path, f"this edge is never taken{so}: {why}", help=help)
 
 
 def _lost(edge: Edge, ways: Reachability | None) -> str:
@@ -62,8 +67,7 @@ def _check_actions(
             why, help = _of_a_batch(node, edge) if node.batch is not None else _of_a_type(node, edge, actions)
         else:
             continue
-        so = fails or _lost(edge, ways)
-        report.warn("PFL328", (*edge.path, "action"), f"this edge is never taken{so}: {why}", help=help)
+        _warn(report, (*edge.path, "action"), fails or _lost(edge, ways), why, help)
 
 
 def _actions(node: SourceNode, interfaces: Interfaces) -> tuple[str, ...]:

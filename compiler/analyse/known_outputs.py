@@ -102,7 +102,7 @@ def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
         )
         return Finding("PFL310", message, f"go through all of ${{{node.id}.results}}, or use fail_fast")
     if first.name == "results" and rest[1:2] == [Field("original_index")] and _known_outputs(node):
-        return Finding("PFL309", f"{reference} is refused by pflow, although it is there at run time", _POSITION)
+        return _refused_by_pflow(reference)
     if kind in ("number", "string"):
         what = "a number" if kind == "number" else "a text"
         return Finding("PFL309", f"{reference} goes into {what}: {node.id}.{first.name}")
@@ -114,6 +114,13 @@ def check_output_key(node: SourceNode, reference: Reference) -> Finding | None:
     return None
 
 
+_TRUE_TEXT = "a string: any text but the empty one counts as true"
+
+
+def _refused_by_pflow(reference: Reference) -> Finding:
+    return Finding("PFL309", f"{reference} is refused by pflow, although it is there at run time", _POSITION)
+
+
 def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], reference: Reference) -> Finding | None:
     """What is wrong with a field of an item, where the items are another batch's results."""
     if node.batch is None or reference.root not in node.aliases or reference.path[:1] != (Field("original_index"),):
@@ -123,7 +130,7 @@ def check_item_field(node: SourceNode, nodes: Mapping[str, SourceNode], referenc
         batch = nodes.get(source.root)
         is_batch = batch is not None and batch.batch is not None
         if is_batch and source.path == (Field("results"),) and _known_outputs(nodes[source.root]):
-            return Finding("PFL309", f"{reference} is refused by pflow, although it is there at run time", _POSITION)
+            return _refused_by_pflow(reference)
     return None
 
 
@@ -163,9 +170,9 @@ def _condition(ir: SourceIR, nodes: Mapping[str, SourceNode], condition: str) ->
         return "a condition is one reference and nothing else"
     for operand in template.expressions[0].operands:
         if isinstance(operand, Literal) and isinstance(operand.value, str):
-            return "a condition cannot be a string: any text but the empty one counts as true"
+            return f"a condition cannot be {_TRUE_TEXT}"
         if isinstance(operand, Reference) and known_type(ir, nodes, operand) == "string":
-            return f"{operand.raw} is a string: any text but the empty one counts as true"
+            return f"{operand.raw} is {_TRUE_TEXT}"
     return ""
 
 

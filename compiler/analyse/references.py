@@ -11,7 +11,7 @@ from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, by_position
 from ..ir.batch_keys import default
-from ..ir.item_alias import is_name, name_like
+from ..ir.item_alias import RENAME_ITEM, is_name, name_like
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Expression, Field, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
@@ -33,7 +33,7 @@ from .pflow_interfaces import Interfaces, check_output, check_parameters
 from .prompt_cache import check_cache
 from .reference_findings import ReferenceUse
 from .results_files import check_results_files
-from .sentences import names_nothing, respelled, shells_variable
+from .sentences import LIST_INDEX, is_a_number, names_nothing, only_in_batches, respelled, shells_variable
 from .template_sites import SiteKind, TemplateSite, template_sites
 from .template_syntax import check_syntax
 
@@ -122,7 +122,7 @@ class _Checker:
             help = "of these only ${__index__} (in a batch) and ${__iteration__} (in a loop) can be read"
             return use.error("PFL306", f"{reference} has a name that is pflow's own", help)
         if root in COUNTERS and reference.path:
-            return use.error("PFL307", f"{reference}: {root} is a number, it has no fields")
+            return use.error("PFL307", is_a_number(f"{reference}: {root}"))
         if root in BATCH_NAMES and not any(root in names for names in (self.names, self.nodes, own)):
             return check_batch_name(use, node)
         if node.batch is not None and not is_name(node.batch.alias) and root in ("item", name_like(node.batch.alias)):
@@ -223,8 +223,7 @@ class _Checker:
             if not node.loop:
                 use.fails("PFL321", f"{reference} only exists in a loop node")
         elif root == INDEX:
-            what = f"{reference} only exists in the params of a batch node"
-            use.fails("PFL321", what)
+            use.fails("PFL321", only_in_batches(reference))
         elif root in self.aliases:
             batch, help = self.items.advice(site, node, reference)
             what = f"{reference} is the item of `{batch}`; outside of that batch it does not exist"
@@ -245,8 +244,7 @@ class _Checker:
         root = reference.root
         if root in self.aliases:
             what = f"{reference} is taken for the node of that name, not for the item"
-            help = 'give the item another name with "as"'
-            return use.error("PFL308", what, help)
+            return use.error("PFL308", what, RENAME_ITEM)
         node = self.nodes[root]
         example = f"${{{root}.results}}" if node.batch is not None else f"${{{root}.NAME}}"
         return use.error(
@@ -278,7 +276,7 @@ class _Checker:
                     self.report.error("PFL301", path, names_nothing(source), help=help)
                 elif not template.expressions:
                     what = f"{source} is not a reference, so the output stays empty"
-                    self.report.warn("PFL322", path, what, help="a list is indexed as items[0], not items.0")
+                    self.report.warn("PFL322", path, what, help=LIST_INDEX)
             for expression in template.expressions:
                 for reference in expression.references():
                     roots.add(reference.root)

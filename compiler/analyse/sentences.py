@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..ir.template import Reference
 from .template_sites import TemplateSite
 
+LIST_INDEX = "a list is indexed as items[0], not items.0"
+
 
 def names_nothing(reference: Reference | str) -> str:
     """A reference whose first name is unknown, as it is written."""
@@ -21,3 +23,13 @@ def shells_variable(site: TemplateSite, name: str, inside: str) -> str:
 def respelled(reference: Reference, root: str | None) -> str:
     """The question whether `reference` was meant to begin with `root`; "" without one."""
     return "" if root is None else f"did you mean ${{{root}{reference.raw[len(reference.root) :]}}}?"
+
+
+def only_in_batches(reference: Reference) -> str:
+    """A name of ours where no batch gives it a value."""
+    return f"{reference} only exists in the params of a batch node"
+
+
+def is_a_number(what: Reference | str) -> str:
+    """A counter that is read as if there were something in it."""
+    return f"{what} is a number, it has no fields"

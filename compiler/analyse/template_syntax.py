@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..ir.report import DiagnosticCollector
-from .sentences import shells_variable
+from .sentences import LIST_INDEX, shells_variable
 from .template_sites import SiteKind, TemplateSite
 
 OPERATORS = frozenset("><=!+*/%")
@@ -52,7 +52,7 @@ def _help(raw: str) -> str:
             'each side of ?? is a reference or JSON: a number, a "string" in double quotes, true, false, null, [], {}'
         )
     if any(step.isdigit() for step in inner.split(".")[1:]):
-        return "a list is indexed as items[0], not items.0"
+        return LIST_INDEX
     if "][" in inner:
         return "one index at a time: put the inner list under a name"
     if "[-" in inner or "[*" in inner or "['" in inner or '["' in inner:

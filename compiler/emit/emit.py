@@ -72,9 +72,7 @@ def summary(batch: LoweredBatch) -> str:
     if spec.max_retries > 1:
         wait = f", {literal(spec.retry_wait)} s apart" if spec.retry_wait else ""
         words.append(f"{spec.max_retries} attempts{wait}")
-    words.append(
-        "goes on after failures" if spec.error_handling is ErrorHandling.CONTINUE else "stops at the first failure"
-    )
+    words.append(spec.error_handling.in_words)
     return ", ".join(words)
 
 
@@ -120,12 +118,12 @@ def runtime_imports(runtime: str, used: set[str]) -> list[str]:
     return ["from typing import TYPE_CHECKING", "", *beside_imports({runtime: used})]
 
 
-def beside_imports(wanted: Mapping[str, Iterable[str]]) -> list[str]:
-    """The imports of modules that stand beside the one that imports them, in a package or not."""
+def beside_imports(wanted: Mapping[str, Iterable[str]], *before: str) -> list[str]:
+    """The imports of modules that stand beside the one that imports them, in a package or not: then after `before`."""
     names = {module: sorted(found) for module, found in wanted.items()}
     inside = [f"    {line}" for line in import_lines({f".{module}": found for module, found in names.items()}, 4)]
     outside = [f"    {line}" for line in import_lines(names, 4)]
-    return [IN_A_PACKAGE, *inside, "else:", *outside]
+    return [IN_A_PACKAGE, *inside, "else:", *(f"    {line}" for line in before), *outside]
 
 
 HEADER = Origin((), "header")

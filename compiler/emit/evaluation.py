@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from .. import runtime
 from ..ir.lowered import Parameter
 from ..ir.template import templates
-from ..load.plain_data import MAX_DEPTH, too_deep
+from ..load.plain_data import TOO_DEEP, too_deep
 from ..lowering.bind import bound, in_store
 from ..node_types.declared_type import meaning_of, outer_type
 from ..runtime import Missing, ParameterError, Unresolved
@@ -82,7 +82,7 @@ def compile_template(template: Any, declared_type: str | None = None) -> Compile
     if isinstance(template, str):
         return _compile_text(template, declared_type)
     if too_deep(template):
-        raise ParameterError(f"the template is nested more than {MAX_DEPTH} levels deep, or contains itself")
+        raise ParameterError(f"the template is {TOO_DEEP}")
     return Compiled(template, declared_type)
 
 

@@ -267,7 +267,7 @@ def _imports(
     theirs: dict[str, set[str]] = {}
     for module, name in classes.lines():
         theirs.setdefault(module, set()).add(name)
-    used = used | ({"class_path"} if folders else set())
+    used = used | ({"class_path"} if folders else set()) | ({"own_path"} if local else set())
     if runtime == RUNTIME and not folders:
         theirs[RUNTIME] = used
         lines = []
@@ -280,5 +280,5 @@ def _imports(
     if theirs:
         lines += [*import_lines(theirs), ""]
     if local:
-        lines += [*beside_imports(local), ""]
+        lines += [*beside_imports(local, f'sys.path[:] = own_path(__file__, "{MODULE}")'), ""]
     return lines[:-1]

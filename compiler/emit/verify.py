@@ -14,7 +14,7 @@ from typing import Any
 
 from ..generated_names import CLASSES, PROGRAM
 from ..ir.batch_keys import BATCH_KEYS
-from ..ir.lowered import RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
+from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
 from ..ir.python_ast import parse_python
 from ..lowering.names import RUNTIME
 from ..lowering.verify_ir import InvalidOutput
@@ -23,7 +23,7 @@ _OWNERS = frozenset({"self", "given", "call"})
 _NAMES = RUNTIME | {"self", "shared", "call", "given", "params", "inputs", "items", "results", "scope", "float"}
 _START = re.compile(
     r"""if __name__ == '__main__':
-(    sys\.path\.insert\(0, __file__\.rpartition\('flow\.py'\)\[0\]\)
+(    sys\.path\.insert\(0, __file__\.rpartition\('flow\.py'\)\[0\] or sys\.path\[0\]\)
 )?    try:
         from [\w.]+\.start import start
     except ModuleNotFoundError as error:
@@ -103,15 +103,25 @@ def _is_class_path(statement: ast.Assign) -> bool:
     )
 
 
+def _is_own_path(statement: ast.stmt) -> bool:
+    """Whether it is `sys.path[:] = own_path(__file__, MODULE)`."""
+    return ast.unparse(statement) == f"sys.path[:] = own_path(__file__, {MODULE!r})"
+
+
 def _with_imports_beside(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """`body`; in place of an `if` between imports of what stands beside, one of them, if both are the same names."""
+    """`body`; in place of an `if` between imports of what stands beside, one of them, if both are the same names.
+
+    Outside of a package, the path may be made ready before them.
+    """
     for statement in body:
         if isinstance(statement, ast.If) and ast.unparse(statement.test) == "__package__ and (not TYPE_CHECKING)":
             inside = [part for part in statement.body if isinstance(part, ast.ImportFrom) and part.level == 1]
-            outside = [part for part in statement.orelse if _is_import(part)]
+            path, *rest = statement.orelse
+            others = rest if _is_own_path(path) else statement.orelse
+            outside = [part for part in others if _is_import(part)]
             for part in inside:
                 part.level = 0
-            whole = len(inside) == len(statement.body) and len(outside) == len(statement.orelse)
+            whole = len(inside) == len(statement.body) and len(outside) == len(others)
             if whole and list(map(ast.unparse, inside)) == list(map(ast.unparse, outside)):
                 yield from outside
                 continue

@@ -119,6 +119,8 @@ RATE = "[1-9][0-9]{0,8}/(s|min|h|day)"
 RATE_NAME = "[a-z][a-z0-9_-]*"
 """What a rate looks like, and the name of one that stands in a table."""
 
+_A_PAUSE = {"lint": "no pause is wrong by itself", "graph": "a picture says how often, not when"}
+
 BATCH_KEYS: tuple[BatchKey, ...] = (
     BatchKey(
         key="items",
@@ -195,10 +197,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         about="Seconds between two attempts of one item.",
         sample=1.5,
         shown_at="attribute",
-        no_concern={
-            "lint": "no pause is wrong by itself",
-            "graph": "a picture says how often, not when",
-        },
+        no_concern=_A_PAUSE,
     ),
     BatchKey(
         key="error_handling",
@@ -267,10 +266,7 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         sample="exponential",
         shown_at="attribute",
         ours=True,
-        no_concern={
-            "lint": "no pause is wrong by itself",
-            "graph": "a picture says how often, not when",
-        },
+        no_concern=_A_PAUSE,
     ),
     BatchKey(
         key="tolerated_failures",

@@ -9,12 +9,20 @@ from typing import Any, NamedTuple
 
 from .batch_keys import BATCH_KEYS, default
 
+ONLY_WHAT_IS_LEFT = "the next run does only the items that are left"
+"""What `resume` is for."""
+
 
 class ErrorHandling(enum.Enum):
     """What one failed item means for the others."""
 
     FAIL_FAST = "fail_fast"
     CONTINUE = "continue"
+
+    @property
+    def in_words(self) -> str:
+        """What the batch does then, in a few words."""
+        return "goes on after failures" if self is ErrorHandling.CONTINUE else "stops at the first failure"
 
 
 class InnerBatch(NamedTuple):
@@ -105,6 +113,11 @@ class BatchSpec(NamedTuple):
             if row.key in written and row.key not in refused and row.field in cls._fields:
                 fields[row.field] = _READ.get(row.key, row.read)(written[row.key])
         return cls(**fields, written=frozenset(written))
+
+
+def at_once(max_concurrent: int | str) -> str:
+    """How many items of a parallel batch run at once, in a few words."""
+    return "as many at once as the server allows" if max_concurrent == "auto" else f"up to {max_concurrent} at once"
 
 
 def one_spelling(path: str) -> str:

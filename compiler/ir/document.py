@@ -89,6 +89,9 @@ class NoPositions:
 
 STDIN = "<stdin>"
 """The name of a workflow that comes from standard input."""
+ONE_NODE = "a workflow has at least one node"
+NOT_STDIN = "give the workflow's path instead of -"
+"""What to do where its folder has to be known."""
 
 
 class Document(NamedTuple):

@@ -6,6 +6,9 @@ import re
 
 from .batch_keys import NAME, default
 
+RENAME_ITEM = 'give the item another name with "as"'
+"""What to do where something else has its name."""
+
 
 def is_name(alias: str) -> bool:
     """Whether `as` may be `alias`."""

@@ -16,7 +16,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, printable
 from ..ir.paths import where
 from .json_positions import JsonPositions, deeper_than, index, spelled, tokens
 from .normalise import repeated_key
-from .plain_data import MAX_DEPTH
+from .plain_data import BOTH_HALVES, MAX_DEPTH, half_of_a_pair
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _WORD = re.compile(r'"[^"\\\n]*"?|\w+|\S')
@@ -71,10 +71,10 @@ def surrogates(text: str, name: str, positions: JsonPositions) -> Iterator[Diagn
                 yield Diagnostic(
                     code="PFL108",
                     severity=Severity.ERROR,
-                    message=f"\\u{ord(character):04x} is half of a surrogate pair, which UTF-8 cannot hold",
+                    message=half_of_a_pair(character),
                     file=name,
                     position=positions.at(at + 1 + offset),
-                    help="write both halves, or the character itself",
+                    help=BOTH_HALVES,
                 )
 
 

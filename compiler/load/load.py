@@ -22,7 +22,7 @@ from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, is_utf_8, refusal
 from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
 from ..generated_names import CLASSES, LOWERED
-from ..ir.document import STDIN, Document, NoPositions
+from ..ir.document import ONE_NODE, STDIN, Document, NoPositions
 from ..ir.report import kind
 from . import conflicts
 from .file_references import read_files
@@ -79,7 +79,7 @@ def from_text(text: str, name: str, *, folder: Path | None = None) -> Document:
     Raises LowerError with PFL1xx findings.
     """
     if not text.strip():
-        raise refusal("PFL104", name, "the file is empty; a workflow has at least one node")
+        raise refusal("PFL104", name, f"the file is empty; {ONE_NODE}")
     if (refused := generated_module(text, name)) is not None:
         raise refused
     if not is_markdown(text, name):

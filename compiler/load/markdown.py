@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import install_hints, regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
-from ..ir.document import Document
+from ..ir.document import NOT_STDIN, Document
 from ..ir.paths import address
 from ..node_types.pflow_types import FILE_DATA
 from . import conflicts
@@ -98,9 +98,7 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
         references = has_file_references(ir)
         if references:
             message = f"{references[0]} stands beside a workflow file, but the workflow came from standard input"
-            raise refusal(
-                "PFL115", name, message, positions.search(references[0]), help="give the workflow's path instead of -"
-            )
+            raise refusal("PFL115", name, message, positions.search(references[0]), help=NOT_STDIN)
         return
     try:
         resolve_file_references(ir, _Bounded(folder))

@@ -15,6 +15,8 @@ from ..ir.paths import Path
 MAX_DEPTH = 100
 """How many levels of objects and lists a workflow may have. Later stages may recurse over values."""
 
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep, or contains itself"
+
 MAX_REPEATED = 100_000
 """How often parts that stand in several places (YAML aliases) may be written out."""
 
@@ -75,7 +77,7 @@ def to_plain_json(data: Any) -> tuple[Any, list[Path]]:
             made = _scalar(value, path)
         if isinstance(made, (dict, list)):
             if len(path) >= MAX_DEPTH:
-                raise NotJson("PFL109", path[:4], f"nested more than {MAX_DEPTH} levels deep, or contains itself")
+                raise NotJson("PFL109", path[:4], TOO_DEEP)
             repeated += id(value) in seen
             seen.add(id(value))
             if repeated > MAX_REPEATED:
@@ -134,12 +136,15 @@ def _check_text(text: str, path: Path) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise NotJson(
-            "PFL108",
-            path,
-            f"\\u{ord(text[error.start]):04x} is half of a surrogate pair, which UTF-8 cannot hold",
-            "write both halves, or the character itself",
-        ) from None
+        raise NotJson("PFL108", path, half_of_a_pair(text[error.start]), BOTH_HALVES) from None
+
+
+def half_of_a_pair(character: str) -> str:
+    """What is wrong with such a character."""
+    return f"\\u{ord(character):04x} is half of a surrogate pair, which UTF-8 cannot hold"
+
+
+BOTH_HALVES = "write both halves, or the character itself"
 
 
 def _shown(value: object) -> str:

@@ -22,7 +22,7 @@ RUNTIME = frozenset(
     """
     AsyncStep AsyncWorkflow Batch Call Capture Engine InnerNode Items ItemsFile Missing ParameterError Params Result
     Results ResultsFile Shared Step Unresolved Workflow all_found as_dict as_json_text as_list as_text beside capture
-    class_path find first found_or if_any_ran items_of joined no_class none_unless_run parsed peek position
+    class_path find first found_or if_any_ran items_of joined no_class none_unless_run own_path parsed peek position
     retrying run_program text with_inputs
     """.split()
 ) | {RAY_OPTIONS, *(shape.base for shape in SHAPES.values())}

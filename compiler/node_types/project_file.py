@@ -116,6 +116,14 @@ def unknown_key(file: Path, where: str, key: str, known: Sequence[str], *, code:
     return table_problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, known), code=code)
 
 
+NOT_NODES = "not a table of nodes"
+
+
+def not_a_truth(value: object) -> str:
+    """What is wrong with a value that must be true or false."""
+    return f"{value!r} is neither true nor false"
+
+
 def near(key: str, known: Sequence[str]) -> str:
     """What to say of an unknown `key` where the `known` ones may stand."""
     found = nearest(key, known)

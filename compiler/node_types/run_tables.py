@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..diagnostics.diagnostic import Diagnostic, LowerError, each_once
 from ..ir.batch_keys import RATE, RATE_NAME
 from ..ir.lowered import Budget
-from .project_file import Table, nearest_table, table_problem, unknown_key
+from .project_file import NOT_NODES, Table, nearest_table, table_problem, unknown_key
 
 OWN_FILE = "pflow-lower.toml"
 MOST_AT_ONCE = 1000
@@ -107,7 +107,7 @@ def ray_options_for(folder: Path | None) -> Mapping[str, Mapping[str, Any]]:
 
     Raises: LowerError (PFL410, PFL413).
     """
-    table = _table(folder, "on", "not a table of nodes")
+    table = _table(folder, "on", NOT_NODES)
     if table is None:
         return {}
     if found := [wrong for name, value in table.value.items() for wrong in _wrong_in_needs(name, value, table)]:

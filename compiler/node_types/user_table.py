@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from .declared_type import JSON_TYPES, outer_type
-from .project_file import nearest_table, read_toml, table_problem, unknown_key
+from .project_file import nearest_table, not_a_truth, read_toml, table_problem, unknown_key
 
 if TYPE_CHECKING:
     from .async_detection import Looked
@@ -130,7 +130,7 @@ def _problems(value: object, file: Path, where: str) -> Iterator[Diagnostic]:
     for key in spec.keys() - set(KEYS):
         yield unknown_key(file, where, key, KEYS, code=_CODE)
     if not isinstance(spec.get("async", False), bool):
-        yield _problem(file, f"{where}.async", f"{spec['async']!r} is neither true nor false")
+        yield _problem(file, f"{where}.async", not_a_truth(spec["async"]))
     params = spec.get("params", {})
     if not isinstance(params, dict):
         yield _problem(file, f"{where}.params", "not a table", 'write params = { prompt = "str" }')

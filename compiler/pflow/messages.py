@@ -17,6 +17,11 @@ def say(text: str) -> None:
     _write_once(f"pflow-lower: {text}\n")
 
 
+def say_interpreted(file: str, why: str) -> None:
+    """Say that nothing of a workflow is lowered, and why; `file` is "" where it has none."""
+    say(f"{file or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
+
+
 def say_off(reason: str) -> None:
     """Say once in a run that pflow runs without pflow-lower, and why."""
     _write_once(f"pflow-lower is off for this run: {reason}\n")

@@ -134,12 +134,13 @@ def refusal(
     `error` is the version's CompilationError, `declared` are the names of the workflow, `why` says why the node was
     not lowered, `options` are those of the command that only lowered nodes honour.
     """
+    or_else = "or change what keeps the node from being lowered."
     if keys := our_keys(node):
         what = f"the batch key `{keys[0]}`"
-        suggestion = f"Take `{keys[0]}` out of the batch, or change what keeps the node from being lowered."
+        suggestion = f"Take `{keys[0]}` out of the batch, {or_else}"
     elif options:
         what = options[0]
-        suggestion = f"Leave {options[0]} away, or change what keeps the node from being lowered."
+        suggestion = f"Leave {options[0]} away, {or_else}"
     elif names := used_names(node, declared):
         what = f"${{{names[0]}}}"
         suggestion = "Use ${__index__}, or have the node before the batch put the number into each item."

@@ -12,7 +12,7 @@ from .engine import Engine
 from .missing import Missing, ParameterError, Unresolved
 from .program import AsyncStep, AsyncWorkflow, Step, Workflow, no_class
 from .program_run import run_program
-from .start import beside, class_path
+from .start import beside, class_path, own_path
 from .streams import ItemsFile, ResultsFile
 from .values import (
     Capture,
@@ -76,6 +76,7 @@ __all__ = [
     "joined",
     "no_class",
     "none_unless_run",
+    "own_path",
     "parsed",
     "peek",
     "position",

@@ -79,8 +79,8 @@ class Batch(BatchOutcomes):
         """`_begin`, which lets go of everything where this fails."""
         if isinstance(self.items, ItemsFile):
             self._rows = iter(self.items)  # opened before anything else is touched
-            if self.results_file is not None and is_one_file(self.items, self.results_file):
-                raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
+            if self.results_file is not None:
+                self._keep_items(self.items, self.results_file)
         self._begin_run()
         settings = self._settings
         self.tolerated = tolerated_of(settings.tolerated_failures, self._total_for_a_share())
@@ -94,6 +94,11 @@ class Batch(BatchOutcomes):
         self.results = [None] * len(self.items) if self.parallel and self._writer is None else []
         # Items side by side are those of the start; one after the other, a node may change the list it is in.
         return enumerate(list(self.items) if self.parallel else self.items)
+
+    def _keep_items(self, items: ItemsFile, results: ResultsFile) -> None:
+        """Raises: StreamError, if the results would replace the file that the items are read from."""
+        if is_one_file(items, results):
+            raise StreamError(f"{self.node_id}: the results would replace the items in {items.path}")
 
     def _begin_run(self) -> None:
         enclosing = self.enclosing.run if self.enclosing is not None else None
@@ -122,8 +127,7 @@ class Batch(BatchOutcomes):
         """
         assert isinstance(self.items, ItemsFile) and self.results_file is not None
         try:
-            if is_one_file(self.items, self.results_file):
-                raise StreamError(f"{self.node_id}: the results would replace the items in {self.items.path}")
+            self._keep_items(self.items, self.results_file)
             self._begin_run()
             self._keep_results_of_others(self.results_file)
             self.results_file.forget_earlier()

@@ -54,13 +54,17 @@ def _matches(value: Any, pattern: re.Pattern[str]) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
+def _up_to(most: int) -> str:
+    return f"a whole number between 1 and {most}"
+
+
 RULES: Final[Mapping[str, Rule]] = {
     "max_concurrent": Rule(
-        f'a whole number between 1 and {MOST_CONCURRENT}, or "auto"',
+        f'{_up_to(MOST_CONCURRENT)}, or "auto"',
         lambda value: _is_whole(value, 1, MOST_CONCURRENT) or _is_text(value, "auto"),
     ),
     "max_retries": Rule(
-        f"a whole number between 1 and {MOST_RETRIES}; it counts the attempts, 1 means no retry",
+        f"{_up_to(MOST_RETRIES)}; it counts the attempts, 1 means no retry",
         lambda value: _is_whole(value, 1, MOST_RETRIES),
     ),
     "retry_wait": Rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
@@ -73,7 +77,7 @@ RULES: Final[Mapping[str, Rule]] = {
         'a rate such as "500/min" (s, min, h, day), or None', lambda value: value is None or is_rate(value)
     ),
     "shared_max_concurrent": Rule(
-        f"a whole number between 1 and {MOST_AT_ONCE}, or None",
+        f"{_up_to(MOST_AT_ONCE)}, or None",
         lambda value: value is None or _is_whole(value, 1, MOST_AT_ONCE),
     ),
     "timeout": Rule(

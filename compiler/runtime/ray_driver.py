@@ -23,9 +23,10 @@ from .inner import set_result
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .missing import ParameterError
 from .ray_chunks import Chunk, chunk_size, layout
-from .ray_cluster import NotForRay, connect, deaths, task_of
+from .ray_cluster import connect, deaths, task_of
 from .ray_pacer import Places, RemotePacer
 from .ray_pickles import Outcome, Usual, pickled_items, shipped
+from .ray_place import NotForRay, refuse_what_ray_cannot_do
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
 from .stream_files import StreamError
 from .turns import SLOT_INTERVAL
@@ -35,6 +36,11 @@ MOST_DEATHS = 3
 MOST_IN_CODE = 1_000_000
 """Bytes up to which what a batch ships goes out with the code of its tasks, which a worker gets once: a reference to
 them in every task costs 0.2 ms a task."""
+
+
+def too_many_deaths(death: Exception) -> str:
+    """Why an item is not tried again."""
+    return f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"
 
 
 class Stopped(BaseException):
@@ -47,10 +53,7 @@ class Driver:
     def __init__(self, node: Any, batch: Batch) -> None:
         self._node = node
         self._batch = batch
-        if batch.is_adaptive:
-            raise NotForRay(
-                f"{batch.node_id}: `max_concurrent: auto` is found out in one process; on Ray, write a number"
-            )
+        refuse_what_ray_cannot_do([node])
         self._first: list[tuple[int, Any]] = []
         self._begin()
         asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}
@@ -240,7 +243,7 @@ class Driver:
             self._again.append(Chunk(chunk.left, chunk.deaths + 1))
             return
         call = Call(self._batch, *chunk.left.popitem())
-        fail(call, RuntimeError(f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
+        fail(call, RuntimeError(too_many_deaths(death)))
         self._finish(call, None)
 
     def _settle_kept(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from .batch_state import MOST_CONCURRENT
 from .call import Call
 from .ray_chunks import Chunk
-from .ray_driver import MOST_DEATHS, Driver
+from .ray_driver import MOST_DEATHS, Driver, too_many_deaths
 from .ray_file_worker import Ended, Part, begun_in, in_file, unfinished
 from .streams import ItemsFile, number_of_items
 
@@ -101,7 +101,7 @@ class FilesDriver(Driver):
         if part.is_careful and (index := begun_in(part)) is not None:
             chunk.deaths_of[index] = chunk.deaths_of.get(index, 1) + 1  # the one before the careful ones was of one
             if chunk.deaths_of[index] >= MOST_DEATHS:
-                given_up = (*given_up, (index, f"{MOST_DEATHS} workers died of this item ({type(death).__name__})"))
+                given_up = (*given_up, (index, too_many_deaths(death)))
         self._forget(part)
         again = _File(part._replace(is_careful=True, given_up=given_up))
         again.deaths_of = chunk.deaths_of

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..ir.batch_keys import FILE_KINDS, file_kinds_text
+from ..ir.document import ONE_NODE
 from ..ir.item_alias import name_like
 from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector, nearest, quoted, shown
@@ -38,15 +39,16 @@ _PATTERNS = {  # the last step of a path, and what its pattern asks for
     "rate": 'a rate such as "60/min" (s, min, h, day), or a name of small letters',
     "ttl": '"1m" to "60m", or "1h"',
 }
+_EDGE = "an edge goes `from` one node `to` another"
 _REQUIRED = {
     "items": f"`items` is {_ITEMS}",
     "file": 'say which one: {"file": "results.jsonl"}',
     "id": "every node has an id of its own",
     "type": 'every node says what it is, for example "type": "shell"',
     "source": 'an output names the value that it returns, for example "source": "${node.output}"',
-    "nodes": "a workflow has at least one node",
-    "from": "an edge goes `from` one node `to` another",
-    "to": "an edge goes `from` one node `to` another",
+    "nodes": ONE_NODE,
+    "from": _EDGE,
+    "to": _EDGE,
 }
 
 
@@ -116,7 +118,7 @@ def _bounds(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
 
 
 def _min_items(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
-    report.error("PFL204", path, "is empty; a workflow has at least one node")
+    report.error("PFL204", path, f"is empty; {ONE_NODE}")
 
 
 def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
@@ -140,7 +142,7 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     elif isinstance(value, str) and "${" in value:
         help = "the reference must be the whole string"
     elif isinstance(value, dict) and "file" in value:
-        help = "only the outermost batch can read a file"
+        help = "a batch inside another one goes through a list; a batch that reads a file has none inside it"
     elif isinstance(value, dict):
         help = "for one item, write a list with one item"
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)

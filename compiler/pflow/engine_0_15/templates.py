@@ -32,15 +32,20 @@ class OlderEngine(PflowEngine):
 
 def why_different(node: Mapping[str, Any]) -> str:
     """Why pflow 0.15 may read the templates of a batch node of an IR in its own way; "" if it does not."""
+    found = _differences(node)
+    return f"it has {found}, which this pflow reads in its own way" if found else ""
+
+
+def _differences(node: Mapping[str, Any]) -> str:
     params = node.get("params") or {}
     for _, template in (*templates(params), *templates(node["batch"].get("items"))):
         why = _difference(template)
         if why:
-            return f"it has {why}, which this pflow reads in its own way"
+            return why
     known = pflow_type(node["type"])
     for key in sorted(known.text_containers) if known is not None else ():
         if any(templates(params.get(key))):
-            return f"it has templates in {key}, which this pflow reads in its own way"
+            return f"templates in {key}"
     return ""
 
 

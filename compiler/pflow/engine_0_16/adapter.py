@@ -30,7 +30,7 @@ from ..batch_names import (
     without_our_keys,
 )
 from ..malformed import why_malformed
-from ..messages import new_run, say, write_line
+from ..messages import new_run, say, say_interpreted, write_line
 from ..only_lowered import first_of, node_of, refusal, text_of, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from ..resuming import note_ours
@@ -112,7 +112,7 @@ def compile_for(
         _give_classes(ir, compiled, given, dialect)
     except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         why = str(error) or type(error).__name__
-        say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
+        say_interpreted(file_of(given)[1], why)
     _refuse_ours(ir, compiled, given, why, dialect)
     return compiled
 

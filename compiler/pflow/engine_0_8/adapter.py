@@ -19,7 +19,7 @@ from pflow.runtime.node_wrapper import TemplateAwareNodeWrapper
 from ...runtime.signals import ending_on_sigterm
 from ..batch_names import as_shown_to_validator, declared_names, names_by_hand
 from ..malformed import why_malformed
-from ..messages import new_run, say
+from ..messages import new_run, say, say_interpreted
 from ..only_lowered import first_of, refusal, text_with_place, wrong_with_ours
 from ..pflow_values import as_data, file_of, place_of, spec_of
 from .engine import WrappedEngine
@@ -51,7 +51,7 @@ def compiled_with_classes(original: Original, ir_json: Any, *arguments: Any, **k
     except Exception as error:  # noqa: BLE001  pflow-lower must never break a run that pflow could do
         why = str(error) or type(error).__name__
         _refuse_ours(ir, given, why)
-        say(f"{file_of(given)[1] or 'the workflow'} runs interpreted, since it could not be lowered: {why}")
+        say_interpreted(file_of(given)[1], why)
     for node_id, why in malformed.items():
         _refuse_ours(ir, given, why, (node_id,))
         say(f"{node_id} runs interpreted: {why}")

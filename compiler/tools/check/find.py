@@ -112,7 +112,7 @@ def _at(path: Path) -> Found:
         is_json = path.suffix == ".json" and not GENERATED.fullmatch(path.name)
         header = None if is_json else header_of(regular_files.read_start(path, HEADER_BYTES))
     except ValueError:  # a NUL in the name
-        return Found([], [_problem("PFL615", path, "there is no such file or folder")])
+        return Found([], [_not_there(path)])
     except OSError as error:
         return Found([], [_problem("PFL615", path, f"cannot be read: {regular_files.reason(error)}")])
     if header is not None or GENERATED.fullmatch(path.name):
@@ -132,7 +132,11 @@ def _missing(path: Path) -> Found:
     inside = _is_below(path, Path())
     root = Path() if inside else next(parent for parent in Path(os.path.abspath(path)).parents if parent.is_dir())
     found = _about(path, _below(root, deep=inside))
-    return found if found.lowerings else Found([], [_problem("PFL615", path, "there is no such file or folder")])
+    return found if found.lowerings else Found([], [_not_there(path)])
+
+
+def _not_there(path: Path) -> Diagnostic:
+    return _problem("PFL615", path, "there is no such file or folder")
 
 
 def _about(path: Path, found: Found) -> Found:

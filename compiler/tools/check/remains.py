@@ -11,7 +11,16 @@ from ... import git, regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
 from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
-from ...generated_header import DUMP, HEADER_BYTES, LOWERED, MARK, header_of, is_dumped, read_header
+from ...generated_header import (
+    DUMP,
+    HEADER_BYTES,
+    LOWERED,
+    MADE_WITHOUT_A_FILE,
+    MARK,
+    header_of,
+    is_dumped,
+    read_header,
+)
 from ...generated_names import CLASSES, PROGRAM
 from ...node_types.project_file import shown_path
 from ..shared.lowerings import Lowering, beside, from_header
@@ -116,7 +125,7 @@ def _signs(folder: Path, ours: set[str]) -> Iterator[str]:
 
 def _unclear(module: Path, header: str) -> Diagnostic:
     if header.partition("\n")[0] == f"{MARK}. Do not edit.":
-        message = "it was made from standard input or from Python: its header names no workflow"
+        message = f"{MADE_WITHOUT_A_FILE}: its header names no workflow"
     else:
         message = "its header does not say, in a form that this version knows, how it was made"
     help = "list the workflow in a table, [[tool.pflow-lower.lowerings]] in pyproject.toml, or lower it from a file"

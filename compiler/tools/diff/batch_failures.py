@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...ir.batch_spec import BatchSpec, ErrorHandling
+from ...ir.batch_spec import ONLY_WHAT_IS_LEFT, BatchSpec, ErrorHandling
 from ...ir.workflow import SourceNode
 from .model import BEHAVIOUR, BREAKING, COST, Change, kinds
 from .pair import Pair, times
@@ -88,7 +88,7 @@ def resume_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Chang
     if old.resume == new.resume:
         return
     sentence = (
-        "After a failure the next run does only the items that are left: what was paid for is kept. What was under way "
+        f"After a failure {ONLY_WHAT_IS_LEFT}: what was paid for is kept. What was under way "
         "when a run was ended starts again, whether it had done its work or not."
     )
     found = [BEHAVIOUR]

@@ -14,6 +14,8 @@ from .canonical import canonical
 from .model import ABSENT, BEHAVIOUR, BREAKING, COSMETIC, COST, Change, kinds
 from .pair import Pair, listed, times
 
+_WORKED_THROUGH = "is worked through: it decides what is done and how many calls that takes"
+
 
 def items_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     """What it means that `items` says something else."""
@@ -48,10 +50,10 @@ def items_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change
             sentence += ", and not at the end: results[i] belongs to another item now"
     elif isinstance(old.items, dict) and isinstance(new.items, dict):
         found.append(COST)
-        sentence = "Another file is worked through: it decides what is done and how many calls that takes"
+        sentence = f"Another file {_WORKED_THROUGH}"
     else:
         found.append(COST)
-        sentence = "Another list is worked through: it decides what is done and how many calls that takes"
+        sentence = f"Another list {_WORKED_THROUGH}"
     yield pair.change(kinds(*found), "batch.items", f"{sentence}.", old.items, new.items, pair.readers())
 
 
@@ -74,10 +76,10 @@ def inner_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change
     if len(after) > len(before):
         inner = "Each item" if both == 1 else f"Each {before[-1].alias}"
         sentence = f"{inner} is gone through in turn: there is a result per inner item, {holds}."
-    elif both == 1:
-        sentence = "Items are not gone through in turn any more: there is one result per item of the list."
     else:
-        sentence = f"No {after[-1].alias} is gone through in turn any more: there is one result for each, {holds}."
+        whose = "Items are not" if both == 1 else f"No {after[-1].alias} is"
+        for_each = "per item of the list" if both == 1 else f"for each, {holds}"
+        sentence = f"{whose} gone through in turn any more: there is one result {for_each}."
     one, two = (_written_at(node.data["batch"], both) for node in (pair.old, pair.new))
     yield pair.change(kinds(BREAKING, COST), _field(both), sentence, one, two, pair.readers())
 
@@ -146,6 +148,9 @@ def _files_of(spec: BatchSpec) -> _Files | None:
     return _Files(posixpath.splitext(path)[1].lower(), are_many(path))
 
 
+_MEAN_THE_SAME = "Templates that say the new name mean the same"
+
+
 def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change]:
     """What it means that `as` says something else."""
     nested = {old.inner_batch is not None, new.inner_batch is not None}
@@ -157,7 +162,7 @@ def alias_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Change
         if by_itself := _found_by_itself(pair, old.alias, new.alias):
             found = BREAKING
             rest = ', and in results the item is called "item" as before' if is_as_before else ""
-            sentence = f"Templates that say the new name mean the same{rest}. But {by_itself}"
+            sentence = f"{_MEAN_THE_SAME}{rest}. But {by_itself}"
         else:
             found = COSMETIC
             rest = '; in results, the item is called "item" as before' if is_as_before else ""
@@ -170,8 +175,8 @@ def _renamed_in_results(pair: Pair, field: str, old: str, new: str) -> Iterator[
     if old != new:
         by_itself = _found_by_itself(pair, old, new)
         sentence = (
-            f"Templates that say the new name mean the same, but in results and errors `item` holds it as {new}, no "
-            f"longer as {old}.{by_itself and f' And {by_itself}'}"
+            f"{_MEAN_THE_SAME}, but in results and errors `item` holds it as {new}, no longer as {old}."
+            f"{by_itself and f' And {by_itself}'}"
         )
         readers = tuple(reader for reader in pair.readers() if reader.reads("results", "errors", "file"))
         yield pair.change(kinds(BREAKING), field, sentence, old, new, readers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...ir.batch_spec import BatchSpec, ErrorHandling
+from ...ir.batch_spec import BatchSpec, ErrorHandling, at_once
 from .model import BEHAVIOUR, COSMETIC, SCHEDULE, Change, Kind, Reader, kinds
 from .pair import Pair
 
@@ -19,8 +19,7 @@ def parallel_changes(pair: Pair, old: BatchSpec, new: BatchSpec) -> Iterator[Cha
         most = "As many items as the server allows" if _asks_for_room(new) else f"Up to {new.max_concurrent} items"
         sentence = f"{most} run at once instead of one after the other.{waits}"
     else:
-        most = "as many at once as the server allows" if _asks_for_room(old) else f"up to {old.max_concurrent} at once"
-        sentence = f"Items run one after the other instead of {most}.{waits}"
+        sentence = f"Items run one after the other instead of {at_once(old.max_concurrent)}.{waits}"
     if new.error_handling is ErrorHandling.FAIL_FAST:
         found.append(BEHAVIOUR)
         sentence += (
@@ -107,9 +106,8 @@ def _waits(old: BatchSpec, new: BatchSpec) -> tuple[tuple[Kind, ...], str]:
     )
     if before == after:
         return (), ""
-    if after:
-        return (BEHAVIOUR,), " A server that answers 429 or 503 is waited for, which uses up no attempt."
-    return (BEHAVIOUR,), " A server that answers 429 or 503 is not waited for any more: the attempt has failed."
+    so = "waited for, which uses up no attempt" if after else "not waited for any more: the attempt has failed"
+    return (BEHAVIOUR,), f" A server that answers 429 or 503 is {so}."
 
 
 def _asks_for_room(spec: BatchSpec) -> bool:

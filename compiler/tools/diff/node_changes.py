@@ -160,10 +160,11 @@ def _key(pair: Pair, key: str, old: Any, new: Any) -> tuple[tuple[Kind, ...], st
         return kinds(COSMETIC), "What the node says about itself; nothing reads it."
     if key == "retry":
         before, after = _most(old), _most(new)
+        so = f"One attempt makes up to {after} calls, not {before}"
         if after > before:
-            return kinds(COST, BEHAVIOUR), f"One attempt makes up to {after} calls, not {before}."
+            return kinds(COST, BEHAVIOUR), f"{so}."
         if after < before:
-            return kinds(BEHAVIOUR), f"One attempt makes up to {after} calls, not {before}: it gives up sooner."
+            return kinds(BEHAVIOUR), f"{so}: it gives up sooner."
         return kinds(SCHEDULE), "The pauses between the node's own attempts change."
     if key == "cache":
         if (new is ABSENT and is_cached(pair.new.type)) or new is True:

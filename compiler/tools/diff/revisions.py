@@ -20,6 +20,7 @@ from ...node_types.project_file import PROJECT_FILE, parse_toml
 from ...node_types.run_tables import OWN_FILE
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
+from ..shared.workflow_files import outside
 from .tables import COMPARED
 
 TABLE_FILES = (OWN_FILE, PROJECT_FILE)
@@ -102,7 +103,7 @@ class Repository:
         """The file at `path` in the working tree. Raises: LowerError (PFL101), if it is not read for where it is."""
         file = self.top / path
         if why := regular_files.why_not(file, self.top):
-            raise refusal("PFL101", self.shown(path), f"the file is not read: {why}", help=regular_files.HELP)
+            raise LowerError([outside(self.shown(path), why)])
         return file
 
     def extract(self, commit: str, path: str, into: Path) -> Path:

@@ -16,7 +16,7 @@ from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
 from ...emit.source_map import RULES, VERSION, Mapped, checksum, map_text, maps_of
 from ...generated_folder import MAP
-from ...generated_header import Header, header_of, read_header
+from ...generated_header import MADE_WITHOUT_A_FILE, Header, header_of, read_header
 from ...generated_names import PROGRAM
 from ...load.load import MAX_BYTES
 from ...options import Options
@@ -46,7 +46,7 @@ def known_of(file: Path, text: str) -> GeneratedFile:
     command = _command(file, text)
     workflow = folder / str(written["source"]) if written else folder / command.source if command else None
     if workflow is None:
-        message = "is not a file that pflow-lower generated, or it was made from standard input or from Python"
+        message = f"is not a file that pflow-lower generated, or {MADE_WITHOUT_A_FILE}"
         raise CannotExplain(
             f"{printable(str(file))} {message}: no source map is beside it, and no header names a workflow"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...ir.item_alias import RENAME_ITEM
 from ...ir.paths import Path
 from ...ir.template import is_dynamic, roots
 from ...ir.workflow import SourceNode
@@ -74,5 +75,5 @@ def hidden_alias(context: LintContext, node: SourceNode) -> Iterator[Finding]:
         if not readers:
             continue
         message = f"`inputs.{alias}` hides the item: in `{readers[0]}`, ${{{alias}}} is that input"
-        help = 'rename the input, or give the item another name with "as"'
+        help = f"rename the input, or {RENAME_ITEM}"
         yield Finding((*node.path, "params", "inputs", alias), message, help, key=True)

@@ -45,17 +45,6 @@ def why_not(name: str, argument: str) -> str:
     return "" if name == argument else regular_files.why_not(name, Path(argument))
 
 
-def outside(name: str, why: str) -> Diagnostic:
-    """The finding about such a workflow."""
-    return Diagnostic(
-        code="PFL101",
-        severity=Severity.ERROR,
-        message=f"the file is not read: {why}",
-        file=name,
-        help=regular_files.HELP,
-    )
-
-
 def _inside(folder: str, passed_by: Callable[[str, str], None]) -> Iterator[str]:
     unreadable: list[str] = []
     listed = [path for table in lowering_tables.above(Path(folder)) for path in _listed(table, folder)]

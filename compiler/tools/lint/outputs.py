@@ -14,6 +14,9 @@ from .shell_text import overwritten
 _ELSEWHERE = re.compile(r"\b(cd|pushd|exec|mktemp)\b")
 
 
+_OVERWRITES = "each overwrites what the one before has written"
+
+
 def same_file(context: LintContext, node: SourceNode) -> Iterator[Finding]:
     """PFL502: every item writes the file that the item before has written."""
     items = inline_items(node)
@@ -36,7 +39,7 @@ def _target(context: LintContext, node: SourceNode, known: PflowType) -> Iterato
     if kept:
         message = f"`{key}` is the same for every item: all but the first find the file there and fail"
     else:
-        message = f"`{key}` is the same for every item: each overwrites what the one before has written"
+        message = f"`{key}` is the same for every item: {_OVERWRITES}"
     help = f"put something of the item into it, ${{{node.aliases[-1]}}} or ${{__index__}}"
     if known.replaces_file:
         help += "; or set `append: true`"
@@ -51,7 +54,7 @@ def _redirect(context: LintContext, node: SourceNode) -> Iterator[Finding]:
         return
     for written, path in overwritten(parse(command)):
         if not path.startswith("/dev/"):
-            message = f"`> {path}` is the same file for every item: each overwrites what the one before has written"
+            message = f"`> {path}` is the same file for every item: {_OVERWRITES}"
             help = (
                 f"put something of the item into the name, ${{__index__}} or ${{{node.aliases[-1]}}}; or append with >>"
             )

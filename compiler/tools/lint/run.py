@@ -14,7 +14,8 @@ from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
 from ...options import Options
-from .files import nothing_there, outside, why_not, workflows
+from ..shared.workflow_files import outside
+from .files import nothing_there, why_not, workflows
 from .findings import folder_of
 from .fix import fix, write
 from .suppress import Suppressions, suppressions_for

@@ -28,22 +28,19 @@ def retries_that_never_happen(_context: LintContext, node: SourceNode) -> Iterat
     known = pflow_type(node.type)
     if known is None:
         return
+    fails = f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error"
+    nothing = f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
     batch = node.batch
     if batch is not None and batch.max_retries > 1 and not known.attempts.raises and batch.timeout is None:
-        message = (
-            f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error, "
-            "and `batch.max_retries` repeats exceptions only"
-        )
+        message = f"{fails}, and `batch.max_retries` repeats exceptions only"
         help = (
             f"set `retry.max` on the node instead; without it, the node tries {_times(known.attempts.own)}"
             if known.attempts.heeds_retry
-            else f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
+            else nothing
         )
         yield Finding((*node.path, "batch", "max_retries"), message, help, key=True)
     if node.retry is not None and node.retry.max > 1 and not known.attempts.heeds_retry:
-        message = f"a {known.call} that fails is not repeated by this: `{node.type}` answers with an error"
-        help = f"nothing in pflow {REFERENCE} repeats it; remove the setting, or repeat it inside the node"
-        yield Finding((*node.path, "retry", "max"), message, help, key=True)
+        yield Finding((*node.path, "retry", "max"), fails, nothing, key=True)
 
 
 def _times(number: int) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
-from ...node_types.project_file import nearest_table, shown_path, table_problem
+from ...node_types.project_file import NOT_NODES, nearest_table, shown_path, table_problem
 from ..shared.globs import Glob
 from .table import Choice, LintFinding, known_codes
 
@@ -86,7 +86,7 @@ def _entries(table: object, file: Path) -> Iterator[Entry]:
         raise _wrong(file, _TABLE, "not a table", example)
     for pattern, nodes in table.items():
         if not isinstance(nodes, dict):
-            raise _wrong(file, f'{_TABLE}."{pattern}"', "not a table of nodes", example)
+            raise _wrong(file, f'{_TABLE}."{pattern}"', NOT_NODES, example)
         try:
             glob = Glob(pattern)
         except ValueError as error:

@@ -126,7 +126,7 @@ def index_into_continue(context: LintContext, node: SourceNode) -> Iterator[Find
     for path, template in templates({"params": dict(node.params)}, node.path):
         for expression in template.expressions:
             if len(expression.operands) > 1 and (found := _indexed(expression, batches)):
-                message = f"${{{found.raw}}} may be the result of another item: `{found.root}` leaves failed items out"
+                message = f"${{{found.raw}}} {_of_another_item(found)}"
                 yield Finding(path, message, help, text=f"${{{expression.raw}}}")
     code, inputs = node.params.get("code"), node.params.get("inputs")
     if node.type != "code" or not isinstance(code, str) or not isinstance(inputs, dict):
@@ -138,11 +138,12 @@ def index_into_continue(context: LintContext, node: SourceNode) -> Iterator[Find
             given[name] = reference
     for found_at in indexings(code, given):
         reference = given[found_at.name]
-        message = (
-            f"line {found_at.line} of the code, {found_at.text}, may be the result of another item: "
-            f"`{reference.root}` leaves failed items out"
-        )
+        message = f"line {found_at.line} of the code, {found_at.text}, {_of_another_item(reference)}"
         yield Finding((*node.path, "params", "inputs", found_at.name), message, help, text=f"${{{reference.raw}}}")
+
+
+def _of_another_item(results: Reference) -> str:
+    return f"may be the result of another item: `{results.root}` leaves failed items out"
 
 
 def _indexed(expression: Expression, batches: frozenset[str]) -> Reference | None:

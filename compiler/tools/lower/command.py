@@ -119,7 +119,6 @@ def _refuse_without_effect(context: click.Context, *, shows_files: bool) -> None
         "-o writes the files and does not print them: leave out -o, or --emit": asked["out"] and asked_to_print,
         "--program and --standalone make files: add -o DIR, or --emit python to see them": unseen,
         "--maps writes files beside the generated ones: add -o DIR": asked["maps"] and not asked["out"],
-        "--watch needs a file to look at, not standard input": asked["watching"] and asked["workflow"] == "-",
     }.items():
         if is_true:
             raise click.UsageError(message)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...diagnostics.diagnostic import printable
-from ...ir.batch_spec import BatchSpec, ErrorHandling
+from ...ir.batch_spec import BatchSpec, at_once
 from ...ir.edges import edges_of, kept
 
 _PLAIN = frozenset(" _-.,/+=?!*()[]{}$:\u2060")
@@ -71,8 +71,7 @@ def _label_lines(node: Mapping[str, Any]) -> Iterator[str]:
         policy.append(f"at most {spec.rate}")
     if spec.max_retries > 1:
         policy.append(f"{spec.max_retries} attempts")
-    goes_on = spec.error_handling is ErrorHandling.CONTINUE
-    policy.append("goes on after failures" if goes_on else "stops at the first failure")
+    policy.append(spec.error_handling.in_words)
     if spec.tolerated_failures is not None:
         policy[-1] = f"stops after more than {spec.tolerated_failures} failures"
     yield ", ".join(policy)
@@ -81,8 +80,7 @@ def _label_lines(node: Mapping[str, Any]) -> Iterator[str]:
 def _side_by_side(spec: BatchSpec) -> str:
     if not spec.parallel:
         return "one by one"
-    most = spec.max_concurrent
-    return "as many at once as the server allows" if most == "auto" else f"up to {most} at once"
+    return at_once(spec.max_concurrent)
 
 
 def _escaped(text: str) -> str:

@@ -30,9 +30,10 @@ OUTPUTS = {
 }
 """What a batch node gives."""
 
+_POSITION = "the position of the item in this batch, from 0"
 _COUNTERS = {
-    "__index__": "the position of the item in this batch, from 0",
-    "batch_index": "the position of the item in this batch, from 0 (pflow-lower's own name for `__index__`)",
+    "__index__": _POSITION,
+    "batch_index": f"{_POSITION} (pflow-lower's own name for `__index__`)",
     "batch_total": "how many items this batch has (pflow-lower's own)",
     PREVIOUS: "the result of the item before, of the last one that succeeded (pflow-lower's own)",
     "__iteration__": "the number of the loop's round",

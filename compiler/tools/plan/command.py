@@ -53,8 +53,8 @@ def plan(
     unknown: n(node) is the number of that node's items.
 
     The numbers are the fewest and the most calls with which a run comes to its end: no item needs a second attempt, or
-    all need every one. What lowering warns of goes to stderr. The exit status is 0, or 2 if the workflow is invalid
-    or a file that says how many items there are could not be read.
+    all need every one. What lowering warns of goes to stderr. The exit status is 0, or 2 if the workflow is invalid,
+    a run would fail at the items of a batch, or a file that says how many there are could not be read.
     """
     from .cluster import Cluster
     from .run import run
@@ -68,8 +68,6 @@ def plan(
     if watching:
         from ..shared.watch import mentioned_in, stamps, watch_command, workflow_state
 
-        if workflow == "-":
-            raise click.UsageError("--watch needs a file to look at, not standard input")
         file = Path(workflow)
         # Files that nodes read are named from the folder that a run starts in; all others from the workflow's.
         watch_command(

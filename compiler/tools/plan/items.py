@@ -25,7 +25,7 @@ class Items(NamedTuple):
     source: str
     note: str = ""
     problem: str = ""
-    """Why they could not be counted, though they are to be there before the run."""
+    """Why a run fails at them, or why they could not be counted, though they are to be there before the run."""
 
 
 def items_of(
@@ -100,9 +100,12 @@ def _outer(
     if value is UNKNOWN:
         return Items(None, _unknown(f"n({path})"), source)
     if not isinstance(value, list):
-        return Items([], NOTHING, source, "the items are not a list: the run will fail here")
-    note = "read from the file as it is now" if root in known.store and root not in ir.inputs else ""
+        return Items([], NOTHING, source, problem="the items are not a list: the run will fail here")
+    note = _AS_IT_IS if root in known.store and root not in ir.inputs else ""
     return Items(value, Range.of(len(value)), source, note)
+
+
+_AS_IT_IS = "read from the file as it is now"
 
 
 def _in_file(written: str, path: str, known: KnownValues, ways: Sequence[tuple[SourceIR, SourceNode]]) -> Items:
@@ -118,7 +121,7 @@ def _in_file(written: str, path: str, known: KnownValues, ways: Sequence[tuple[S
             return unknown._replace(note=f"{where} is not there yet: a step before may write it")
         help = f"; {regular_files.HELP}" if isinstance(error.__cause__, regular_files.Refused) else ""
         return unknown._replace(problem=f"{error}{help}")
-    return Items(None, Range.of(number), source, "read from the file as it is now")
+    return Items(None, Range.of(number), source, _AS_IT_IS)
 
 
 def _of_batch(ir: SourceIR, root: str, path: Sequence[Any], items: Items) -> Range | None:

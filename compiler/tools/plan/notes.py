@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...analyse.analyse import budget_of
-from ...ir.batch_spec import BatchSpec
+from ...ir.batch_spec import ONLY_WHAT_IS_LEFT, BatchSpec
 from ...ir.lowered import Budget
 from ...ir.workflow import SourceNode
 from ...node_types.pflow_types import pflow_type
@@ -36,7 +36,7 @@ def notes_of(node: SourceNode, limit: Budget | None) -> list[str]:
     if _waits_for_servers(spec) and _asks_a_server(node):
         said.append(f"a call that is answered 429 or 503 comes on top, up to {MOST_THROTTLES} times an item")
     if spec.resume:
-        said.append("after a failure, the next run does only the items that are left")
+        said.append(f"after a failure, {ONLY_WHAT_IS_LEFT}")
     return said
 
 

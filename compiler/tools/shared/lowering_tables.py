@@ -25,6 +25,7 @@ from ...node_types.project_file import (
     PROJECT_FILE,
     misspelt_table,
     near,
+    not_a_truth,
     read_toml,
     shown_path,
     table_in,
@@ -148,13 +149,14 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
     return list(found.values()), problems
 
 
+_OUT_OF_ITS_FOLDER = "out of the folder of this table"
+_HIGHER_UP = "put the table at or above what it lists"
+
+
 def _outside(folder: Path, workflow: Path, out: str, file: Path, where: str) -> Iterator[Diagnostic]:
     """A table that came with a checkout reads and writes nowhere else, whatever its links and placeholders are."""
     if not _is_inside(out):
-        help = "put the table at or above what it lists"
-        yield _problem(
-            file, f"{where}.out", f"for {shown_path(workflow)} it leads out of the folder of this table", help
-        )
+        yield _problem(file, f"{where}.out", f"for {shown_path(workflow)} it leads {_OUT_OF_ITS_FOLDER}", _HIGHER_UP)
     else:
         for key, path in (("out", beside(folder, out)), ("workflows", workflow)):
             if why := regular_files.why_not(path, folder):
@@ -193,7 +195,7 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
         yield _problem(file, f"{where}.{key}", f"unknown key {key!r}", near(key, KEYS))
     for key in ("maps", "program", "standalone"):
         if not isinstance(entry.get(key, False), bool):
-            yield _problem(file, f"{where}.{key}", f"{entry[key]!r} is neither true nor false")
+            yield _problem(file, f"{where}.{key}", not_a_truth(entry[key]))
     workflows = entry.get("workflows")
     patterns = [workflows] if isinstance(workflows, str) else workflows
     if not isinstance(patterns, list) or not patterns or not all(isinstance(pattern, str) for pattern in patterns):
@@ -214,8 +216,7 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
     paths = [*(("workflows", pattern) for pattern in patterns), ("out", entry.get("out"))]
     for key, path in paths:
         if isinstance(path, str) and not _is_inside(path):
-            help = "put the table at or above what it lists"
-            yield _problem(file, f"{where}.{key}", f"{path!r} leads out of the folder of this table", help)
+            yield _problem(file, f"{where}.{key}", f"{path!r} leads {_OUT_OF_ITS_FOLDER}", _HIGHER_UP)
 
 
 def _is_inside(path: str) -> bool:

@@ -26,8 +26,10 @@ def watch_command(context: click.Context, state: Callable[[], Any], what: str) -
     """Run the command of `context` now and after every change of `state`, until Ctrl-C.
 
     The command's option `watching` is off in those runs. A run that fails has said why; the next one may not.
-    `what` names what is watched.
+    `what` names what is watched. Raises: click.UsageError, if that is standard input.
     """
+    if what == "-":
+        raise click.UsageError("--watch needs a file to look at, not standard input")
     parameters = {**context.params, "watching": False}
 
     def run() -> None:

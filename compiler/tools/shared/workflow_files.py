@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ... import regular_files
+from ...diagnostics.diagnostic import Diagnostic, Severity
+
 SKIPPED = frozenset(
     {
         *(".git", ".hg", ".svn", ".jj", ".idea", ".vscode"),
@@ -67,3 +70,14 @@ def walk(
 def is_skipped(path: Path, root: Path) -> bool:
     """Whether `walk(root)` would not get to the file `path`, for the names of the folders on the way."""
     return any(part in SKIPPED for part in path.relative_to(root).parts[:-1])
+
+
+def outside(name: str, why: str) -> Diagnostic:
+    """The finding about a workflow called `name` that is not read for where it stands."""
+    return Diagnostic(
+        code="PFL101",
+        severity=Severity.ERROR,
+        message=f"the file is not read: {why}",
+        file=name,
+        help=regular_files.HELP,
+    )

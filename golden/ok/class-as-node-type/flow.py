@@ -25,6 +25,7 @@ from pflow_lower.runtime import (
     beside,
     class_path,
     found_or,
+    own_path,
     peek,
     run_program,
 )
@@ -36,6 +37,7 @@ from weather.nodes import Forecast
 if __package__ and not TYPE_CHECKING:
     from .nodes import ForecastBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import ForecastBatch
 
 INPUTS: dict[str, dict[str, Any]] = {

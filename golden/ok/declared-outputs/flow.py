@@ -29,6 +29,7 @@ from pflow_lower.runtime import (
     first,
     if_any_ran,
     joined,
+    own_path,
     peek,
     run_program,
 )
@@ -36,6 +37,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import CountBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import CountBatch
 
 INPUTS: dict[str, dict[str, Any]] = {

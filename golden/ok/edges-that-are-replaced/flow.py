@@ -26,6 +26,7 @@ from pflow_lower.runtime import (
     Workflow,
     beside,
     found_or,
+    own_path,
     peek,
     run_program,
 )
@@ -33,6 +34,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import EachBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import EachBatch
 
 INPUTS: dict[str, dict[str, Any]] = {}

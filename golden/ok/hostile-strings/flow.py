@@ -25,6 +25,7 @@ from pflow_lower.runtime import (
     all_found,
     beside,
     no_class,
+    own_path,
     peek,
     run_program,
 )
@@ -32,6 +33,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import InlineBatch, ItS77RawBatch_950a197f
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import InlineBatch, ItS77RawBatch_950a197f
 
 INPUTS: dict[str, dict[str, Any]] = {

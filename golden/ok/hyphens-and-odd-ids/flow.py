@@ -26,6 +26,7 @@ from pflow_lower.runtime import (
     Workflow,
     beside,
     found_or,
+    own_path,
     peek,
     run_program,
 )
@@ -41,6 +42,7 @@ if __package__ and not TYPE_CHECKING:
         Step_10Batch,
     )
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import (
         ClassBatch,
         Fetch_PageBatch,

@@ -27,6 +27,7 @@ from pflow_lower.runtime import (
     Workflow,
     all_found,
     beside,
+    own_path,
     peek,
     run_program,
     text,
@@ -35,6 +36,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import ClassifyBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import ClassifyBatch
 
 INPUTS: dict[str, dict[str, Any]] = {

@@ -25,6 +25,7 @@ from pflow_lower.runtime import (
     Workflow,
     beside,
     found_or,
+    own_path,
     peek,
     run_program,
 )
@@ -32,6 +33,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import SayBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import SayBatch
 
 INPUTS: dict[str, dict[str, Any]] = {}

@@ -26,6 +26,7 @@ from pflow_lower.runtime import (
     Workflow,
     beside,
     found_or,
+    own_path,
     peek,
     run_program,
 )
@@ -36,6 +37,7 @@ if __package__ and not TYPE_CHECKING:
         ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5,
     )
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import (
         CompareRevenueFiguresOfEveryRegionWithPreviousYearsBatch,
         ExtractRevenueFiguresOfEveryRegionFromTheReBatch_0fd342a5,

@@ -27,6 +27,7 @@ from pflow_lower.runtime import (
     all_found,
     beside,
     find,
+    own_path,
     parsed,
     peek,
     run_program,
@@ -37,6 +38,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import EachBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import EachBatch
 
 INPUTS: dict[str, dict[str, Any]] = {

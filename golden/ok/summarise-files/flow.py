@@ -30,6 +30,7 @@ from pflow_lower.runtime import (
     all_found,
     as_text,
     beside,
+    own_path,
     peek,
     run_program,
     text,
@@ -38,6 +39,7 @@ from pflow_lower.runtime import (
 if __package__ and not TYPE_CHECKING:
     from .nodes import ReadBatch, SummariseBatch
 else:
+    sys.path[:] = own_path(__file__, "nodes")
     from nodes import ReadBatch, SummariseBatch
 
 INPUTS: dict[str, dict[str, Any]] = {
