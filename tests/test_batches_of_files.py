@@ -332,6 +332,17 @@ def test_results_never_replace_the_items(here: Path) -> None:
     assert Path("in.jsonl").read_text() == '{"x": 1}\n'
 
 
+@pytest.mark.parametrize(
+    "path", ["in/out.jsonl", "none/../in/out.jsonl", "link/out.jsonl", "in/*.jsonl", "in/sub/a.jsonl"]
+)
+def test_results_never_become_items_of_the_next_run(here: Path, path: str) -> None:
+    many_files([1])
+    Path("link").symlink_to("in")
+    with pytest.raises(StreamError, match="the results would replace the items"):
+        run("in order", {"items": {"file": "in/**/*.jsonl"}, "results": {"file": "${folder}"}}, folder=path)
+    assert not CALLS
+
+
 @pytest.mark.parametrize("path", ["out/../in.jsonl", "./in.jsonl", "out/../*.jsonl", "sub/in.jsonl", "sub/*.jsonl"])
 def test_results_never_replace_the_items_by_another_name(here: Path, path: str) -> None:
     """A folder of the path may be missing until it is made for the results."""

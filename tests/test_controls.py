@@ -373,7 +373,9 @@ class Refused(Exception):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_throttled_call_uses_up_no_attempt(shape: type) -> None:
+def test_a_throttled_call_uses_up_no_attempt(shape: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "FIRST_BACKOFF", 0.01)
+
     def busy(item: Any, number: int) -> Any:
         if number <= 3:
             raise Refused(0.01)
@@ -384,13 +386,36 @@ def test_a_throttled_call_uses_up_no_attempt(shape: type) -> None:
 
 
 @pytest.mark.parametrize("shape", [Ordered, Threaded])
-def test_an_answer_that_says_429_is_throttled_too_and_the_waiting_has_an_end(shape: type) -> None:
-    def busy(item: Any, number: int) -> Any:
-        return {"status_code": 429, "response_headers": {"retry-after": "0.001"}, "error": "HTTP 429"}
+@pytest.mark.parametrize("answers", [False, True])
+def test_the_waiting_for_a_server_that_refuses_has_an_end(
+    shape: type, answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controls, "FIRST_BACKOFF", 0.001)
 
-    with pytest.raises(RuntimeError, match="HTTP 429"):
+    def busy(item: Any, number: int) -> Any:
+        if answers:
+            return {"status_code": 429, "response_headers": {"retry-after": "0.001"}, "error": "HTTP 429"}
+        raise Refused(0.001)
+
+    with pytest.raises(RuntimeError, match=r"429 \(the server has refused the call 11 times"):
         run(shape, [1], busy, retry_backoff="exponential")
     assert WORLD.calls == {1: 11}
+
+
+@pytest.mark.parametrize("retry_after", [0, -3, 0.001])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_server_that_asks_for_no_wait_and_refuses_is_waited_for(shape: type, retry_after: float) -> None:
+    """A Retry-After of 0, or a date that is past by the server's clock: ten calls at once would be refused all."""
+    ready = time.monotonic() + 0.3
+
+    def busy(item: Any, number: int) -> Any:
+        if time.monotonic() < ready:
+            raise Refused(retry_after)
+        return "ok"
+
+    at_once = {} if shape is Ordered else {"max_concurrent": "auto"}
+    outcome = run(shape, [1, 2], busy, rate="1000/s", **at_once)
+    assert responses(outcome) == ["ok"] * 2
 
 
 @pytest.mark.parametrize("answers", [False, True])
@@ -417,6 +442,7 @@ def test_a_server_that_asks_for_more_than_an_hour_is_neither_waited_for_nor_aske
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_long_wait_that_a_server_asked_for_is_said_once(shape: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controls, "LONG_WAIT", 0.05)
+    monkeypatch.setattr(controls, "FIRST_BACKOFF", 0.01)
 
     def busy(item: Any, number: int) -> Any:
         if number == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from helpers.command import Run
 
 from pflow_lower.ir.file_patterns import may_read
 from pflow_lower.runtime.stream_files import StreamError
-from pflow_lower.runtime.streams import ItemsFile, ResultsFile
+from pflow_lower.runtime.streams import ItemsFile, ResultsFile, is_one_file
 
 ITEMS = [
     "out/*.jsonl", "out/0*.jsonl", "out/a*.jsonl", "out/1*.jsonl", "out/*-done.jsonl", "out/00003.jsonl", "out/*.csv",
@@ -32,6 +33,10 @@ def test_items_come_from_the_files_that_results_go_to(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     made = ResultsFile(results)
+    (tmp_path / "out/x").mkdir(parents=True)
+    (tmp_path / "out/more.jsonl").touch()  # a pattern that finds nothing is an error
+    foreseen = {items: _is_refused(items, results) for items in ITEMS}
+    shutil.rmtree(tmp_path / "out")
     for number in (0, 3, 10_000, 54_321) if "*" in results else (0,):
         made.part(number).parent.mkdir(parents=True, exist_ok=True)
         made.part(number).touch()
@@ -41,6 +46,24 @@ def test_items_come_from_the_files_that_results_go_to(
         except StreamError:
             found = False
         assert may_read(items, results, are_results=True) == found, items
+        if "*" not in results and "*" in items:  # of many files, what the first of them is called
+            assert foreseen[items] in (found, None), items
+
+
+def _is_refused(items: str, results: str) -> bool | None:
+    """What a run says before its first item, when no earlier one has left any results; None if it has no items."""
+    try:
+        return is_one_file(ItemsFile(items), ResultsFile(results))
+    except StreamError:
+        return None
+
+
+def test_no_star_finds_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jsonl").touch()
+    for items, is_found in {"*.jsonl": False, ".*.jsonl": True, "**/*.jsonl": False}.items():
+        assert may_read(items, ".out.jsonl", are_results=True) == is_found, items
+        assert _is_refused(items, ".out.jsonl") in (is_found, None), items
 
 
 def test_another_step_writes_a_star_as_it_is() -> None:

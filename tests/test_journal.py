@@ -180,7 +180,11 @@ def cut(path: Path) -> None:
         (lambda path: path.write_bytes(b"not a database at all" * 99), "file is not a database"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b'"bug"', b'"bgu"')), "is damaged"),
         (cut, "page|malformed"),
-        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 3"),
+        (
+            lambda path: path.write_bytes(b""),
+            "it is empty, so whatever was in it is lost; `pflow-lower journal clear /",
+        ),
+        (lambda path: pragma(path, "user_version = 0"), "it is of format 0, and this pflow-lower writes format 4"),
     ],
 )
 def test_what_is_not_a_good_journal_is_said_and_never_guessed_at(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]

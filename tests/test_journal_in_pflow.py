@@ -172,6 +172,22 @@ def test_both_batches_survive_a_failure_of_the_second(place: Place) -> None:
     assert len(place.new) == 20  # it had ended well: the next run starts afresh
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk at hand")
+def test_a_run_whose_results_could_not_be_printed_keeps_them(place: Place) -> None:
+    place.write(first=["resume: true"], second=["resume: true"])
+    place.open_the_door()
+    command = [sys.executable, "-m", "pflow_lower", "run", "./flow.pflow.md", "folder=."]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=place.folder, env=place.env, check=False
+        )
+    assert ended.returncode != 0
+    assert "20 items of flow.pflow.md that ended well are in the journal; run it again" in ended.stderr
+    status, result, said = place.run("./flow.pflow.md")
+    assert status == 0 and place.new == Counter(), said
+    assert comparable(result) == undisturbed(place)
+
+
 def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(place: Place) -> None:
     place.write(first=["resume: true"], second=["resume: true"])
     (place.folder / "other").mkdir()

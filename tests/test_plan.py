@@ -13,6 +13,7 @@ import pytest
 from helpers.command import Run
 
 from pflow_lower import pipeline
+from pflow_lower.runtime.ray_place import NO_AUTO
 from pflow_lower.tools.plan.amount import Amount, Range
 from pflow_lower.tools.plan.clock import Times, from_trace, makespan, of_calls, seconds
 from pflow_lower.tools.plan.cluster import Cluster, dealt
@@ -266,7 +267,7 @@ def test_items_that_are_no_list(command: Run, tmp_path: Path) -> None:
     workflow = batch("http", items="${rows.list}")
     workflow["inputs"]["rows"] = {"type": "object", "description": "d", "default": {"list": 3}}
     result = command("-", stdin=json.dumps(workflow))
-    assert result.status == 0 and "the run will fail here" in result.out
+    assert result.status == 2 and "the run will fail here" in result.out
 
 
 def of_file() -> dict[str, Any]:
@@ -706,3 +707,20 @@ def test_refused_calls_that_come_on_top_are_said(
     (tmp_path / "w.json").write_text(json.dumps({"nodes": [node]}))
     shown = run("plan", "w.json")
     assert ("429 or 503 comes on top" in shown.out) == is_said, shown
+
+
+def test_auto_is_said_to_begin_with_few() -> None:
+    rows = ["rows=" + json.dumps(list(range(200)))]
+    text = as_text(plan(on_ray(max_concurrent="auto"), rows))
+    assert "4 at a time at first, more as it goes well, 100 at most" in text
+    assert "3 at a time" in as_text(plan(on_ray(max_concurrent="auto"), ["rows=[1, 2, 3]"]))
+
+
+def test_what_ray_refuses_is_said_and_ends_with_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "w.json").write_text(json.dumps(on_ray(max_concurrent="auto")))
+    ray = ["--on", "ray", "--nodes", "2", "--item-time", "1s"]
+    status, out, _ = run("plan", "w.json", "rows=[1, 2]", *ray)
+    assert status == 2 and f"a run is refused: {NO_AUTO}" in out and "worker" not in out
+    assert run("plan", "w.json", "rows=[1, 2]").status == 0
+    (tmp_path / "w.json").write_text(json.dumps(on_ray(max_concurrent="auto", parallel=False)))
+    assert run("plan", "w.json", "rows=[1, 2]", *ray).status == 0, "one item at a time runs here"

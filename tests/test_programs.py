@@ -1004,6 +1004,22 @@ def test_a_run_that_lacks_an_output_keeps_its_journal(project: Path) -> None:
     assert not list((project / "state").rglob("*.db"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_run_that_is_killed_while_it_prints_has_lost_nothing(project: Path) -> None:
+    flow = lower({**WORDS, "outputs": {"said": {"source": "${shout.results[0].said}"}}}, project, "gen")
+    calls, word = project / "calls", "a" * 100_000  # more than a pipe takes
+    environment = {**os.environ, "CALLS": str(calls), "PFLOW_LOWER_STATE": str(project / "state")}
+    command = [sys.executable, str(flow), "--resume", f'words=["{word}"]']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=project, env=environment) as process:
+        assert process.stdout is not None and process.stdout.read(1) == b"{"
+        process.kill()
+    before = calls.read_text().split()
+    again = run(flow, "--resume", f'words=["{word}"]', cwd=project, CALLS=str(calls))
+    assert outputs(again) == {"said": word.upper()}
+    assert [call for call in calls.read_text().split()[len(before) :] if call != "4711"] == []
+    assert not list((project / "state").rglob("*.db"))
+
+
 # --- Resume, budget, limit
 
 
@@ -1057,6 +1073,34 @@ TWO_BATCHES = workflow(
     ),
     inputs={"words": {"type": "array"}},
 )
+
+
+def test_a_failed_run_says_which_results_it_could_not_keep(project: Path) -> None:
+    node = {"id": "odd", "type": "nodes:Odd", "params": {"value": "${v}"}, "batch": {"items": ["1", "{2}", "1 / 0"]}}
+    flow = lower(workflow({**node, "batch": {**node["batch"], "as": "v"}}), project, "gen")
+    ended = run(flow, "--resume", cwd=project)
+    assert ended.returncode == 1
+    assert "warning: Batch 'odd': 1 result(s) are not JSON, so they were not journalled" in ended.stderr
+    assert "what is done is kept" in ended.stderr
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_after_a_success_a_run_starts_afresh_whatever_other_inputs_have_left(project: Path, fresh: bool) -> None:
+    """Whoever mends a bad item runs other inputs: what the failed run has left is used once, and not for ever."""
+    flow, calls = lower(WORDS, project, "gen"), project / "calls"
+
+    def called(words: str, *flags: str, **environment: str) -> list[str]:
+        before = len(calls.read_text().split()) if calls.exists() else 0
+        ended = run(flow, "--resume", f"words={words}", *flags, cwd=project, CALLS=str(calls), **environment)
+        assert ended.returncode == (1 if environment else 0), ended.stderr
+        return [call for call in calls.read_text().split()[before:] if call != "4711"]
+
+    assert called('["a", "c"]', FAILS="c") == ["a", "c"]
+    assert called('["a", "b"]', *(["--fresh"] if fresh else [])) == (["a", "b"] if fresh else ["b"])
+    assert called('["a", "b"]') == ["a", "b"]
+    assert called('["a", "b"]') == ["a", "b"]
+    assert called('["a", "c"]') == ["c"], "the failed run goes on"
+    assert not list((project / "state").rglob("*.db"))
 
 
 @pytest.mark.parametrize("is_async", [False, True])

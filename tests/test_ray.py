@@ -26,8 +26,8 @@ from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
-from pflow_lower.runtime.ray_cluster import NotForRay
 from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
+from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.tools.plan.cluster import Cluster, dealt
@@ -262,6 +262,53 @@ class Holding(Work):
 def test_auto_is_refused() -> None:
     with pytest.raises(NotForRay, match="on Ray, write a number"):
         outcome(["a"], {"max_concurrent": "auto"})
+
+
+def test_auto_is_refused_in_pflow_before_the_first_step(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    flow = tmp_path / "w.pflow.md"
+    flow.write_text(AUTO_AFTER_A_STEP)
+    home = {**os.environ, "HOME": str(tmp_path), STATE_VARIABLE: str(tmp_path / "state")}
+    command = [sys.executable, "-m", "pflow_lower", "run", "--on", "ray", str(flow)]
+    shown = subprocess.run(command, capture_output=True, text=True, env=home, cwd=tmp_path, check=False)
+    assert shown.returncode != 0 and NO_AUTO in shown.stdout + shown.stderr, shown
+    assert not (tmp_path / "paid").exists()
+
+
+AUTO_AFTER_A_STEP = """\
+# Auto
+
+Pays, then says.
+
+## Steps
+
+### paid
+
+Gives the items.
+
+- type: shell
+
+```shell command
+touch paid; echo '["a", "b"]'
+```
+
+### say
+
+Says each.
+
+- type: shell
+
+```yaml batch
+items: ${paid.stdout}
+as: x
+parallel: true
+max_concurrent: auto
+```
+
+```shell command
+echo "${x}"
+```
+"""
 
 
 def test_a_rate_holds_over_all_workers(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from pflow_lower.runtime import (
     text,
 )
 from pflow_lower.runtime.arguments import dollars, read_inputs
+from pflow_lower.runtime.batch_nodes import ThreadedBatchNode
+from pflow_lower.runtime.ray_place import NO_AUTO
 from pflow_lower.runtime.run import STATE_VARIABLE
 
 
@@ -261,6 +263,48 @@ def test_ray_that_is_not_installed_is_said_before_the_first_step(
     flow = Workflow(start=Step("one", Paid()))
     assert run_program(lambda: flow, {}, lambda shared: {}, ["--on", place]) == 2
     assert capsys.readouterr().err == "error: running on Ray needs ray: pip install ray\n"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_said_before_the_first_step(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: True)
+
+    class Paid(pocketflow.Node):  # type: ignore[misc]
+        def exec(self, prep_res: Any) -> None:
+            raise AssertionError("it has run")
+
+    said = f"no Ray cluster answers at {address}: "
+    status, _, err = run("run", "w.pflow.md", "--on", f"ray={address}")
+    assert status == 2 and said in err
+    flow = Workflow(start=Step("one", Paid()))
+    assert run_program(lambda: flow, {}, lambda shared: {}, ["--on", f"ray={address}"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert run_program(lambda: flow, {}, lambda shared: {}, ["--on", "ray"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_what_ray_cannot_do_is_said_before_the_first_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: True)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    class Paid(pocketflow.Node):  # type: ignore[misc]
+        def exec(self, prep_res: Any) -> None:
+            raise AssertionError("it has run")
+
+    class Found(ThreadedBatchNode):
+        node_id = "found"
+        max_concurrent = "auto"
+
+    paid = Step("paid", Paid())
+    paid >> Found(pocketflow.Node())
+    assert run_program(lambda: Workflow(start=paid), {}, lambda shared: {}, ["--on", "ray"]) == 2
+    assert capsys.readouterr().err == f"error: found: {NO_AUTO}\n"
 
 
 def test_a_budget_is_an_amount_with_or_without_its_sign() -> None:

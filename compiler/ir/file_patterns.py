@@ -57,6 +57,8 @@ def may_read(items: str, written: str, *, are_results: bool) -> bool:
 
 def _is_name(pattern: str, name: Sequence[str]) -> bool:
     """Whether a name is one that `pattern` stands for; each place of it has the characters that may be there."""
+    if name[:1] in (".", ["."]) and pattern[:1] != ".":  # no star finds what is hidden
+        return False
     return _fits(_PIECE.findall(pattern), name, lambda piece: piece[0] == "*", _is_character)
 
 

@@ -194,7 +194,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
     from .asked import ask, asked_for
     from .enable import Refused, is_wanted
     from .lazy_install import install_when_imported
-    from .resuming import say_how
+    from .resuming import note_exit, say_how
 
     if is_wanted(True):
         install_when_imported()
@@ -212,8 +212,12 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
     try:
         cli_main()
     except SystemExit as ended:
+        note_exit(ended.code)
         if ended.code:
             say_how()
+        raise
+    except BaseException as error:  # whatever ends pflow: its results may not be out
+        note_exit(error)
         raise
     raise SystemExit(0)
 

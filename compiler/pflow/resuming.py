@@ -6,6 +6,7 @@ the journal nor the keys that pflow-lower adds.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .messages import say
@@ -13,6 +14,7 @@ from .messages import say
 _has_ours = False
 _trace: Any = None
 _is_journalled = False
+_has_failed = False
 
 
 def note_ours() -> None:
@@ -25,6 +27,25 @@ def note_failed(trace: Any, *, is_journalled: bool) -> None:
     """A run has failed: what pflow's trace says of it, and whether items of it are in the journal."""
     global _trace, _is_journalled
     _trace, _is_journalled = trace, is_journalled
+
+
+def note_exit(status: object) -> None:
+    """pflow's command is over, with this `code` of a SystemExit; without one, whatever else has ended it."""
+    global _has_failed
+    _has_failed = bool(status)
+
+
+def are_results_out() -> bool:
+    """Whether what the command has printed of its results has gone out, as far as one can know while Python exits."""
+    if _has_failed:
+        return False
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):  # a reader that wants no more; a stream that was closed, and so flushed
+        return True
+    except OSError:  # a full disk
+        return False
+    return True
 
 
 def say_how() -> None:

@@ -16,14 +16,17 @@ from .journal import Journal
 from .pace import Pacer, is_rate
 from .run import pacer_of
 from .throttle import (
+    FIRST_BACKOFF,
     MOST_THROTTLES,
     AdaptiveLimit,
     AskedToWaitTooLong,
     Pushback,
+    RefusedTooOften,
     backoff,
     pushback_in,
     pushback_of,
     too_long,
+    too_often,
 )
 from .timeout import AttemptTimeout, TimeLimit
 from .turns import NotStarted, Turns, raise_if_over
@@ -92,20 +95,21 @@ class Controls(Answers):
         if call.throttles >= MOST_THROTTLES:
             return None
         call.throttles += 1
-        if pushback.retry_after is not None:
-            self._say_waiting(call, pushback.retry_after)
-            return pushback.retry_after
-        return backoff(0.5, call.throttles, exponential=True)
+        own = backoff(FIRST_BACKOFF, call.throttles, exponential=True)
+        return own if pushback.retry_after is None else self._as_asked(call, pushback.retry_after, own)
 
     def _wait_after_exception(self, call: Call, exc: Exception, begun: float) -> float | None:
         """Seconds until the call that raised `exc` may be made again; None if that is its outcome.
 
-        Raises: AskedToWaitTooLong, if the server does not want it again before anybody would wait for.
+        Raises: AskedToWaitTooLong, if the server does not want it again before anybody would wait for;
+        RefusedTooOften, which may be worth another attempt.
         """
         pushback = pushback_of(exc)
         wait = self._wait_after(call, pushback, begun)
         if wait is None and pushback is not None and pushback.is_too_long:
             raise AskedToWaitTooLong(too_long(message_of(exc), pushback)) from exc
+        if wait is None and pushback is not None and pushback.is_throttle and call.throttles >= MOST_THROTTLES:
+            raise RefusedTooOften(too_often(message_of(exc))) from exc
         return wait
 
     def _wait_after_result(self, call: Call, result: Result, begun: float) -> float | None:
@@ -116,15 +120,30 @@ class Controls(Answers):
             call.error = None
         elif call.error is not None and pushback is not None and pushback.is_too_long:
             call.error = too_long(call.error, pushback)
+        elif (
+            call.error is not None
+            and pushback is not None
+            and pushback.is_throttle
+            and call.throttles >= MOST_THROTTLES
+        ):
+            call.error = too_often(call.error)
         return wait
 
     def pause_before_next(self, call: Call, exc: BaseException) -> float:
         """Seconds between the attempt that raised `exc` and the next one."""
         pushback = pushback_of(exc)
+        own = backoff(call.batch.retry_wait, call.attempt, exponential=self.exponential)
         if pushback is not None and pushback.retry_after is not None and self._hears_throttles:
-            self._say_waiting(call, pushback.retry_after)
-            return pushback.retry_after
-        return backoff(call.batch.retry_wait, call.attempt, exponential=self.exponential)
+            return self._as_asked(call, pushback.retry_after, own)
+        return own
+
+    def _as_asked(self, call: Call, retry_after: float, own: float) -> float:
+        """Seconds to wait where the server asks for `retry_after`, and for itself `call` would wait for `own`.
+
+        Not less than its own: a server may well say 0, or a date that its clock has passed, and refuse the next call.
+        """
+        self._say_waiting(call, retry_after)
+        return max(retry_after, own)
 
     def _say_waiting(self, call: Call, seconds: float) -> None:
         """Say that a server makes the batch wait for so long, once for all calls that wait until then."""

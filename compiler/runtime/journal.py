@@ -110,8 +110,9 @@ class Journal:
                 self._run = _begin_run(self._db, workflow, inputs)
                 self._inputs = inputs
                 self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                query = "SELECT node, count(*) FROM answer GROUP BY node"
-                self._found = {} if fresh else dict(self._db.execute(query).fetchall())
+                self._since = self._last_that_ended_well()
+                query = "SELECT node, count(*) FROM answer WHERE run > ? GROUP BY node"
+                self._found = {} if fresh else dict(self._db.execute(query, (self._since,)).fetchall())
                 self._is_shared = self._count(f"NOT {_OF_THESE_INPUTS}") > 0  # with runs of other inputs
                 self._last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM answer").fetchone()[0])
                 if self._found:
@@ -158,8 +159,8 @@ class Journal:
             is_repeated = after > 0
             rows = self._reader.execute(
                 "SELECT id, coalesce(claimed, run), node, key, seconds, cost, result, digest FROM answer "
-                "WHERE fingerprint = ? AND id > ? AND id <= ? ORDER BY id",
-                (asked, after, self._last),
+                "WHERE fingerprint = ? AND id > ? AND id <= ? AND run > ? ORDER BY id",
+                (asked, after, self._last, self._since),
             )
             for number, run, node, key, seconds, cost, text, checksum in rows:
                 if run == self._run:
@@ -226,6 +227,7 @@ class Journal:
                     if not (self._is_over and self._try_delete()):
                         if ended_well:
                             self._db.execute(f"DELETE FROM answer WHERE {_OF_THESE_INPUTS}", (self._inputs,))
+                            self._db.execute("UPDATE run SET ended_well = 1 WHERE id = ?", (self._run,))
                         left = int(self._db.execute("SELECT count(*) FROM answer").fetchone()[0])
                         ours = self._count(f"{_OF_THESE_INPUTS} OR claimed = {self._run}")
                     self._db.close()
@@ -242,6 +244,11 @@ class Journal:
     def _count(self, which: str) -> int:
         """How many answers there are of which this holds, with a place for the run's inputs in it."""
         return int(self._db.execute(f"SELECT count(*) FROM answer WHERE {which}", (self._inputs,)).fetchone()[0])
+
+    def _last_that_ended_well(self) -> int:
+        """The number of the last run of the same inputs that has ended well: after it, this one starts afresh."""
+        query = "SELECT coalesce(max(id), 0) FROM run WHERE ended_well AND inputs IS ?"
+        return int(self._db.execute(query, (self._inputs,)).fetchone()[0])
 
     def _try_delete(self) -> bool:
         """Remove it while it is open, or SQLite would tidy it up first; False where that cannot be done (Windows)."""

@@ -9,12 +9,13 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-FORMAT = 3
+FORMAT = 4
 """The version of the tables below. A journal of another one is refused, never guessed at."""
 
 _APPLICATION = b"pflw"  # where SQLite's header says whose file this is
@@ -24,9 +25,11 @@ _APPLICATION_AT = 68
 _PATIENCE = 0.2  # seconds that a lock is waited for, which somebody who only looks may hold for a moment
 
 # `run` is the one that has made an answer, and whose inputs say when it may go; `claimed` the last one it was given to.
+# After a run that has ended well, the next one of the same inputs is given nothing older.
 _TABLES = """
 CREATE TABLE run (
-  id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, started REAL NOT NULL, pid INTEGER NOT NULL, inputs BLOB
+  id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, started REAL NOT NULL, pid INTEGER NOT NULL, inputs BLOB,
+  ended_well INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE answer (
   id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, run INTEGER NOT NULL, claimed INTEGER, node TEXT NOT NULL,
@@ -50,6 +53,10 @@ class JournalError(Exception):
 
 class JournalInUse(JournalError):
     """Another run is writing this journal."""
+
+
+class JournalDamaged(JournalError):
+    """What stands there is no journal that this version can read: a run that comes again meets the same."""
 
 
 class NotOurs(JournalError):
@@ -82,7 +89,7 @@ class Described(NamedTuple):
 
 def describe(path: Path) -> Described:
     """What the journal at `path` is. Raises: JournalError, if there is none or it cannot be read."""
-    with problems_of(path), _reader(path) as db:
+    with problems_of(path, to="read"), _reader(path) as db:
         workflow, started = db.execute("SELECT workflow, started FROM run ORDER BY id DESC LIMIT 1").fetchone() or (
             "",
             0,
@@ -152,7 +159,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
     Raises: JournalError, if there is none or it cannot be read.
     """
-    with problems_of(path), _reader(path) as db:
+    with problems_of(path, to="read"), _reader(path) as db:
         query = "SELECT fingerprint, node, key, seconds, cost, result, digest FROM answer ORDER BY id"
         for asked, node, key, seconds, cost, text, checksum in db.execute(query):
             if digest(asked, node, key, seconds, cost, text) != checksum:
@@ -235,7 +242,7 @@ def _process(path: Path) -> str:
 
 def open_journal(path: Path) -> sqlite3.Connection:
     """Open the journal at `path` for writing; it is made where there is none. Raises: sqlite3.Error; OSError."""
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
         _make(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     check_format(db)
@@ -265,6 +272,8 @@ def _make(path: Path) -> None:
 def check_format(db: sqlite3.Connection) -> None:
     """Raises: sqlite3.DatabaseError, if it is a journal of another version, or none that can be read."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
+    if not db.execute("PRAGMA page_count").fetchone()[0]:
+        raise sqlite3.DatabaseError("it is empty, so whatever was in it is lost")
     if version != FORMAT:
         raise sqlite3.DatabaseError(f"it is of format {version}, and this pflow-lower writes format {FORMAT}")
 
@@ -282,15 +291,17 @@ def digest(*row: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def problems_of(path: Path) -> Iterator[None]:
+def problems_of(path: Path, *, to: Literal["read", "write"] = "write") -> Iterator[None]:
     """Whatever keeps a journal from being used becomes a JournalError that says what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise JournalError(f"cannot write the journal {path}: {error}; make room {_OR_ELSEWHERE}") from error
+        help = f"; make room {_OR_ELSEWHERE}" if to == "write" else ""
+        raise JournalError(f"cannot {to} the journal {path}: {error}{help}") from error
     except sqlite3.DatabaseError as error:
-        raise JournalError(
-            f"cannot use the journal {path}: {error}; `pflow-lower journal clear` removes it, `--fresh` starts anew"
+        clear = shlex.join(["pflow-lower", "journal", "clear", str(path)])
+        raise JournalDamaged(
+            f"cannot use the journal {path}: {error}; `{clear}` removes it, `--fresh` starts anew"
         ) from error
     except OSError as error:
-        raise JournalError(f"cannot write the journal {path}: {error.strerror or error}") from error
+        raise JournalError(f"cannot {to} the journal {path}: {error.strerror or error}") from error

@@ -12,14 +12,14 @@ from .arguments import read_arguments, read_inputs
 from .batch_nodes import is_batch
 from .data_types import Params, Shared
 from .declared_inputs import Inputs
-from .journal_file import JournalError
+from .journal_file import JournalDamaged, JournalError
 from .json_text import json_text, say, write_out
 from .loops import is_cancelled, run_blocking
 from .missing import UnresolvedOutputs
 from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, batches_of, check_batches, journals_of, visited_steps
 from .progress import showing
-from .run import Run, running
+from .run import Run, check_for_place, running
 from .signals import Terminated, ending_on_sigterm
 from .start import SEE_WHERE, TRACEBACK_VARIABLE, status_of_exit
 
@@ -71,6 +71,7 @@ def run_program(
                     limit=asked.limit,
                     on=asked.on,
                 )
+                check_for_place(run, batches_of(flow))
             except ValueError as error:
                 say(f"error: {error}")
                 return 2
@@ -80,8 +81,10 @@ def run_program(
                 with showing(quiet=asked.quiet):
                     _open_journal(run, flow)
                     _run(flow, shared)
-                # As part of the run: one whose outputs are not there has not ended well, and keeps its journal.
+                # As part of the run, which keeps its journal until its outputs are there and out.
                 text, changes = json_text(outputs(shared))
+                run.flush()
+                status = write_out(text)
         except BaseException as error:  # whatever it is, it becomes an exit status here
             if is_cancelled(error):
                 raise
@@ -90,7 +93,6 @@ def run_program(
                     raise
                 traceback.print_exception(error)  # Python shows none, and may end with 0
             return _failed(error, run, visited, shared)
-    status = write_out(text)
     say(*(f"warning: {warning}" for warning in _warnings(shared)))
     say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
     if options := " and ".join(asked.options()):
@@ -141,11 +143,13 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
         message = f"error: {said if isinstance(error, UnresolvedOutputs) else _named(said, visited)}"
     notes = getattr(error, "__notes__", ())
     say(message, *(str(note) for note in notes if isinstance(note, str)))
-    # A journal that could not be had before the first step is not one of this run, nor the way on.
-    left = () if isinstance(error, JournalError) and not visited else _left(run, error)
+    # A journal that is damaged, or could not be had before the first step, is not the way on.
+    is_of_no_use = isinstance(error, JournalDamaged) or (isinstance(error, JournalError) and not visited)
+    left = () if is_of_no_use else _left(run, error)
     if run is not None and (unused := run.unused_budget()):
         say(f"warning: {unused}")
-    say(*_failed_items(visited, shared), *left, SEE_WHERE)
+    warnings = (f"warning: {warning}" for warning in _warnings(shared))
+    say(*warnings, *_failed_items(visited, shared), *left, SEE_WHERE)
     return status
 
 

@@ -7,11 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .run import NEEDS_RAY
-
-
-class NotForRay(Exception):
-    """The batch cannot run on Ray; the message says what stands in the way, and where it comes from."""
+from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster
 
 
 def ray_itself() -> Any:
@@ -33,6 +29,7 @@ def connect(address: str) -> Any:
     ray = ray_itself()
     if ray.is_initialized():
         return ray
+    look_for_cluster(address)
     try:
         if address or (address := os.environ.get("RAY_ADDRESS", "")):
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")

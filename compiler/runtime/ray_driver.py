@@ -23,9 +23,10 @@ from .inner import set_result
 from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .missing import ParameterError
 from .ray_chunks import Chunk, chunk_size, layout
-from .ray_cluster import NotForRay, connect, deaths, task_of
+from .ray_cluster import connect, deaths, task_of
 from .ray_pacer import Places, RemotePacer
 from .ray_pickles import Outcome, Usual, pickled_items, shipped
+from .ray_place import NotForRay, refuse_what_ray_cannot_do
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
 from .stream_files import StreamError
 from .turns import SLOT_INTERVAL
@@ -52,10 +53,7 @@ class Driver:
     def __init__(self, node: Any, batch: Batch) -> None:
         self._node = node
         self._batch = batch
-        if batch.is_adaptive:
-            raise NotForRay(
-                f"{batch.node_id}: `max_concurrent: auto` is found out in one process; on Ray, write a number"
-            )
+        refuse_what_ray_cannot_do([node])
         self._first: list[tuple[int, Any]] = []
         self._begin()
         asked = batch.run.on_options.get(batch.node_id, {}) if batch.run is not None else {}

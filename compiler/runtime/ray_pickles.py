@@ -22,7 +22,8 @@ from .answers import has_own_exec
 from .below import WrittenBelow
 from .data_types import Result
 from .missing import Missing
-from .ray_cluster import NotForRay, ray_itself
+from .ray_cluster import ray_itself
+from .ray_place import NotForRay
 from .values import Capture
 
 if TYPE_CHECKING:

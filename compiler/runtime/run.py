@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,20 +34,36 @@ RESUME_VARIABLE = "PFLOW_LOWER_RESUME"
 """With 1, every batch resumes, whether its annotation says so or not; with 0, none does."""
 
 
-NEEDS_RAY = "running on Ray needs ray: pip install ray"
-
-
 def place_of(on: str | None) -> tuple[bool, str]:
     """Whether batches run on Ray, and the address of its cluster ("": found by Ray), as --on says.
 
-    Raises: ValueError, if it says anything else; and where ray is not installed, before any step has run.
+    Raises: ValueError, if it says anything else; and where ray is not installed, or nothing answers at the address,
+    before any step has run.
     """
     kind, _, address = (on or "").partition("=")
     if kind != "ray" and on is not None:
         raise ValueError(f"{on!r} is not a place where batches run; one is ray, or ray=ADDRESS")
-    if kind == "ray" and "ray" not in sys.modules and find_spec("ray") is None:
-        raise ValueError(NEEDS_RAY)
+    if kind == "ray":
+        from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster
+
+        if "ray" not in sys.modules and find_spec("ray") is None:
+            raise ValueError(NEEDS_RAY)
+        try:
+            look_for_cluster(address)
+        except NotForRay as error:
+            raise ValueError(str(error)) from error
     return kind == "ray", address
+
+
+def check_for_place(run: Run, batches: Iterable[Any]) -> None:
+    """Raises: ValueError, if one of the generated `batches`, or their classes, cannot run where `run` has them run."""
+    if run.is_on_ray:
+        from .ray_place import NotForRay, refuse_what_ray_cannot_do
+
+        try:
+            refuse_what_ray_cannot_do(batches)
+        except NotForRay as error:
+            raise ValueError(str(error)) from error
 
 
 class Run:
@@ -128,6 +144,11 @@ class Run:
                     self.journal_path, self.workflow, fresh=self.fresh, inputs=digest_of_inputs(self._inputs)
                 )
             return self._journal
+
+    def flush(self) -> None:
+        """Wait until what was done is on the disk. Raises: JournalError, if it is not."""
+        if (journal := self._journal) is not None:
+            journal.flush()
 
     def forget_earlier(self) -> None:
         """Forget what earlier runs of the same inputs have left, whether or not a batch wants the journal now.

@@ -8,12 +8,13 @@ the star's place, with a `manifest.json` beside them.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -145,14 +146,37 @@ def is_one_of(name: str, many: str) -> bool:
 
 
 def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
-    """Whether the results would replace the file that the items are read from."""
+    """Whether the results would replace the file that the items are read from, now or when they are read again."""
     # By their real names first: a folder of the path may be missing, and is made before anything is written.
     folder, name = os.path.split(os.path.realpath(os.path.expanduser(results.path)))
     read = [os.path.realpath(file) for file in items.files()]
     if is_many(results.path):
+        if is_many(items.path) and _stands_for(items.path, os.path.join(folder, name.replace("*", "00000"))):
+            return True
         return any(os.path.dirname(file) == folder and is_one_of(os.path.basename(file), name) for file in read)
     two = os.path.join(folder, name)
+    if is_many(items.path) and _stands_for(items.path, two):
+        return True
     return two in read or (os.path.exists(two) and any(os.path.samefile(file, two) for file in read))
+
+
+def _stands_for(many: str, file: str) -> bool:
+    """Whether `many`, a pattern, would find a file at the real path `file`, which need not be there yet."""
+    pieces = Path(many).expanduser().parts
+    plain = list(itertools.takewhile(lambda piece: not any(wild in piece for wild in "*?["), pieces))
+    root = Path(os.path.realpath(os.path.join("", *plain)))
+    path = Path(file)
+    return path.is_relative_to(root) and _fits(pieces[len(plain) :], path.relative_to(root).parts)
+
+
+def _fits(pieces: Sequence[str], names: Sequence[str]) -> bool:
+    if not pieces or not names:
+        return not names and all(piece == "**" for piece in pieces)
+    if pieces[0] == "**":
+        return _fits(pieces[1:], names) or _fits(pieces, names[1:])
+    if names[0].startswith(".") and not pieces[0].startswith("."):
+        return False
+    return fnmatch.fnmatchcase(names[0], pieces[0]) and _fits(pieces[1:], names[1:])
 
 
 def read_items(path: Path) -> Iterator[Any]:

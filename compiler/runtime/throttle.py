@@ -19,6 +19,9 @@ from .value_text import duration
 MOST_THROTTLES = 10
 """How often one item may be told to wait before that counts as its failure."""
 
+FIRST_BACKOFF = 0.5
+"""Seconds that the first pause after a refusal lasts at most; those after it double."""
+
 LONGEST_BACKOFF = 60.0
 """Seconds; pflow's own `retry` has the same cap."""
 
@@ -90,6 +93,15 @@ def too_long(message: str, pushback: Pushback) -> str:
         f"the server asked for no call within {duration(pushback.retry_after or 0)} (Retry-After), and no more than "
         f"{duration(LONGEST_RETRY_AFTER)} is waited for: {message}"
     )
+
+
+class RefusedTooOften(RuntimeError):
+    """A call that the server has refused more than `MOST_THROTTLES` times."""
+
+
+def too_often(message: str) -> str:
+    """The error of an item, which was `message`, where that was the server's answer once too often."""
+    return f"{message} (the server has refused the call {MOST_THROTTLES + 1} times: fewer calls at once, or a `rate`)"
 
 
 def backoff(

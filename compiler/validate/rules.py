@@ -13,8 +13,9 @@ from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.batch_spec import ErrorHandling, one_spelling
+from ..ir.file_patterns import are_many, may_read
 from ..ir.report import DiagnosticCollector, quoted, shown
-from ..ir.template import CONSTANTS
+from ..ir.template import CONSTANTS, is_dynamic
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
 from .schema_errors import KINDS
@@ -205,15 +206,24 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
         report.error("PFL219", (*path, "retry_backoff"), "exponential needs a `retry_wait` to grow from", help=help)
     if spec.items_file is not None and spec.inner_batch is not None:
         help = "make one line of each inner item in a step before"
-        report.error("PFL219", (*path, "batch"), "items of a file cannot be gone through in turn", key=True, help=help)
+        message = "a batch whose items are read from a file cannot have another one inside it"
+        report.error("PFL219", (*path, "batch"), message, key=True, help=help)
     results, items = spec.results_file, spec.items_file
-    if results is not None and items is not None and one_spelling(results) == one_spelling(items):
-        help = "give the results a file of their own"
+    if results is not None and items is not None and _would_replace(one_spelling(results), one_spelling(items)):
+        own = "folder" if are_many(items) else "file"
+        help = f"give the results a {own} of their own"
         report.error("PFL219", (*path, "results"), "the results would replace the items", help=help)
     if spec.tolerated_failures is not None and spec.error_handling is not ErrorHandling.CONTINUE:
         help = 'write "error_handling": "continue", or leave `tolerated_failures` out'
         message = "with `fail_fast`, the first failure ends the batch: none is tolerated"
         report.error("PFL219", (*path, "tolerated_failures"), message, help=help)
+
+
+def _would_replace(results: str, items: str) -> bool:
+    """Whether results go to the file that the items are read from, or to one that the next run would read."""
+    if is_dynamic(results) or is_dynamic(items):
+        return results == items
+    return may_read(items, results, are_results=True)
 
 
 def _finite(node: SourceNode, report: DiagnosticCollector) -> None:

@@ -142,7 +142,7 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     elif isinstance(value, str) and "${" in value:
         help = "the reference must be the whole string"
     elif isinstance(value, dict) and "file" in value:
-        help = "only the outermost batch can read a file"
+        help = "a batch inside another one goes through a list; a batch that reads a file has none inside it"
     elif isinstance(value, dict):
         help = "for one item, write a list with one item"
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)

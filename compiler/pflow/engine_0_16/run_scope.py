@@ -16,11 +16,12 @@ from typing import Any
 
 from ...journals import journal_folder_of
 from ...runtime.journal_file import JournalError
-from ...runtime.run import Run, current_run, join
+from ...runtime.run import Run, check_for_place, current_run, join
 from ...runtime.started_workflow import WORKFLOW_FILE
+from ...runtime.stopping import enclosing_batch
 from ..asked import Asked, asked_for
 from ..messages import say
-from ..resuming import note_failed
+from ..resuming import are_results_out, note_failed
 
 _CACHE = "__memoization_cache__"
 
@@ -34,14 +35,18 @@ _runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, shared: Any) -> str:
     """`WorkflowEngine.run` as part of a run: the one around it, or one of its own, which ends with it.
 
-    Raises: JournalError, if the journal of the run cannot be used; whatever the workflow does.
+    Raises: JournalError, if the journal of the run cannot be used; ValueError, if a batch cannot run where it is to;
+    whatever the workflow does.
     """
     run = _run_around(shared)
     if run is not None:
+        if enclosing_batch.get() is None:  # what an item starts stays where the item runs
+            check_for_place(run, _classes(workflow))
         with _part_of(run), _steps_of(run, shared):
             return original(engine, workflow, shared)
     asked = asked_for()
     run = _new_run(engine, workflow, shared, asked)
+    check_for_place(run, _classes(workflow))
     if (cache := shared.get(_CACHE)) is not None:
         _runs[cache] = run
     ended_well = False
@@ -143,17 +148,24 @@ def _inputs(workflow: Any, shared: Any) -> dict[str, Any]:
 
 def _open_journal(run: Run, workflow: Any) -> None:
     """Have the journal now, if a batch will want it: that it cannot be had is said before anything runs."""
-    configs = (config.batch_config for config in workflow.node_configs.values())
-    classes = [generated for config in configs if (generated := getattr(config, "generated", None)) is not None]
-    if any(run.wants_journal(generated.resume) for generated in classes):
+    if any(run.wants_journal(generated.resume) for generated in _classes(workflow)):
         run.journal()
 
 
-def _forget_at_exit(run: Run) -> None:
+def _classes(workflow: Any) -> list[Any]:
+    """Those of its batches that are lowered."""
+    configs = (config.batch_config for config in workflow.node_configs.values())
+    return [generated for config in configs if (generated := getattr(config, "generated", None)) is not None]
+
+
+def _close_at_exit(run: Run, asked: Asked) -> None:
+    """Forget what a run has done that has ended well, now that its results are out; or keep it."""
     try:
-        run.close(ended_well=True)
+        left = run.close(ended_well=are_results_out())
     except JournalError as error:
         say(str(error))
+    else:
+        _say_left(run, left, asked, then="run it again")
 
 
 def _end(run: Run, *, ended_well: bool, asked: Asked, trace: Any) -> None:
@@ -161,18 +173,24 @@ def _end(run: Run, *, ended_well: bool, asked: Asked, trace: Any) -> None:
         say(unused)
     is_over = ended_well and not run.is_incomplete
     if is_over and asked.until_exit and run.is_journalled and not run.is_in_part:
-        atexit.register(_forget_at_exit, run)  # a kill before the results are printed would lose what was paid for
+        # A kill before the results are printed, or a disk that is full, would lose what was paid for.
+        run.flush()
+        atexit.register(_close_at_exit, run, asked)
         return
     left = run.close(ended_well=ended_well)
     if asked.until_exit and not ended_well:
         note_failed(trace, is_journalled=left > 0)
-    name = os.path.basename(run.workflow)
-    if left and (run.is_in_part or not is_over):
-        resuming = " with --resume" if asked.resume else ""
-        then = "run all of it" if is_over else "run it again"
-        say(
-            f"{left} item{'s' if left > 1 else ''} of {name} that ended well {'are' if left > 1 else 'is'} in the "
-            f"journal; {then}{resuming} to do only the others (`pflow-lower journal` shows them)"
-        )
+    if run.is_in_part or not is_over:
+        _say_left(run, left, asked, then="run all of it" if is_over else "run it again")
     if ended_well and not run.has_batches and (options := asked.options()):
-        say(f"no batch of {name} ran, so {' and '.join(options)} had no effect")
+        say(f"no batch of {os.path.basename(run.workflow)} ran, so {' and '.join(options)} had no effect")
+
+
+def _say_left(run: Run, left: int, asked: Asked, *, then: str) -> None:
+    """Say how many items are in the journal, if any are, and what to do `then`."""
+    if left:
+        items, are = ("items", "are") if left > 1 else ("item", "is")
+        say(
+            f"{left} {items} of {os.path.basename(run.workflow)} that ended well {are} in the journal; {then}"
+            f"{' with --resume' if asked.resume else ''} to do only the others (`pflow-lower journal` shows them)"
+        )

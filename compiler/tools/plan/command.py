@@ -53,8 +53,8 @@ def plan(
     unknown: n(node) is the number of that node's items.
 
     The numbers are the fewest and the most calls with which a run comes to its end: no item needs a second attempt, or
-    all need every one. What lowering warns of goes to stderr. The exit status is 0, or 2 if the workflow is invalid
-    or a file that says how many items there are could not be read.
+    all need every one. What lowering warns of goes to stderr. The exit status is 0, or 2 if the workflow is invalid,
+    a run would fail at the items of a batch, or a file that says how many there are could not be read.
     """
     from .cluster import Cluster
     from .run import run

@@ -10,6 +10,7 @@ from ...analyse.reachability import Reachability
 from ...ir.workflow import SourceIR, SourceNode
 from ...node_types.pflow_types import WORKFLOW_TYPES
 from ...node_types.run_tables import budgets_for
+from ...runtime.ray_place import NO_AUTO
 from ...runtime.visits import MOST_VISITS
 from ..shared.node_facts import retry_budget_of
 from ..shared.prompt_cache import cached_texts
@@ -84,21 +85,23 @@ def forecast(
             runs = runs.times(rounds)
             notes.append("a loop ends when its condition says so")
         path = f"{above}{node.id}"
+        problem = ""
         items = items_of(node, path, known, counts, ((ir, node), *around)) if node.batch is not None else None
         if items is not None:
             counts[node.id] = items
-            notes += [text for text in (items.note, items.problem) if text]
+            problem = items.problem or _refused(place, node)
+            notes += [text for text in (items.note, problem) if text]
         limit = limit_of(node.batch, budgets)
         notes += notes_of(node, limit)
         position = ir.position((*node.path, "id"))
         line = position.line if position is not None else None
-        reached = Reached(node, path, line, runs, rounds, items, limit, notes)
+        reached = Reached(node, path, line, runs, rounds, items, limit, notes, problem)
         if node.type in WORKFLOW_TYPES:
             made.append(_sub_workflow(place, reached))
         else:
             made.append(_leaf(place, reached))
             if remark := known.learn(node):
-                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark), is_uncounted=True)
+                made[-1] = made[-1]._replace(notes=(*made[-1].notes, remark), is_wrong=True)
     ids = [node.id for node in ir.nodes]
     passages = {name: node.passage for name, node in zip(ids, made, strict=True)}
     return tuple(made), along(ways, passages, dict(zip(ids, often, strict=True))).within_limits()
@@ -117,6 +120,13 @@ def _runs(ways: Reachability, name: str) -> tuple[Range, list[str]]:
     return runs, notes
 
 
+def _refused(place: _Place, node: SourceNode) -> str:
+    """Why no run does the batch there, if so."""
+    spec, is_on_ray = node.batch, place.times.cluster is not None and not place.in_item
+    is_auto = spec is not None and spec.parallel and spec.max_concurrent == "auto"
+    return f"a run is refused: {NO_AUTO}" if is_on_ray and is_auto else ""
+
+
 def _leaf(place: _Place, reached: Reached) -> Node:
     """A node that makes calls itself."""
     node, count, items, runs, rounds = reached.node, reached.item_count, reached.items, reached.runs, reached.rounds
@@ -133,7 +143,7 @@ def _leaf(place: _Place, reached: Reached) -> Node:
             samples, number, max(reached.in_flight, 1), budget.worst, budget.waits(), budget.longest(timeout)
         )
         cluster, spec = place.times.cluster, node.batch
-        if cluster is not None and spec is not None and spec.parallel and not place.in_item:
+        if cluster is not None and spec is not None and spec.parallel and not place.in_item and not reached.problem:
             on_workers = dealt(cluster, node.id, number, sum(samples) / len(samples), reached.bound)
             time = time.at_least(on_workers.seconds, on_workers.seconds, on_workers.seconds * budget.worst)
         starts = reached.starts(number, sum(samples) / len(samples))

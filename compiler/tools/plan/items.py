@@ -25,7 +25,7 @@ class Items(NamedTuple):
     source: str
     note: str = ""
     problem: str = ""
-    """Why they could not be counted, though they are to be there before the run."""
+    """Why a run fails at them, or why they could not be counted, though they are to be there before the run."""
 
 
 def items_of(
@@ -100,7 +100,7 @@ def _outer(
     if value is UNKNOWN:
         return Items(None, _unknown(f"n({path})"), source)
     if not isinstance(value, list):
-        return Items([], NOTHING, source, "the items are not a list: the run will fail here")
+        return Items([], NOTHING, source, problem="the items are not a list: the run will fail here")
     note = _AS_IT_IS if root in known.store and root not in ir.inputs else ""
     return Items(value, Range.of(len(value)), source, note)
 

@@ -37,12 +37,14 @@ class Node(NamedTuple):
     """What it comes to, with all that it starts, each time that it is reached."""
     dealt: Dealt | None = None
     """How its items are dealt out to the workers of a cluster."""
+    is_adaptive: bool = False
+    """Whether fewer items than `in_flight` run at first, and more as it goes well."""
     notes: tuple[str, ...] = ()
     inner: tuple[Node, ...] = ()
     not_walked: str = ""
     """Why the workflow that it starts, or one below that, is not looked at, if so."""
-    is_uncounted: bool = False
-    """Whether a file could not be looked at that says how many items there are: a note says which."""
+    is_wrong: bool = False
+    """Whether a run fails here, or a file that says how many items there are could not be read: a note says why."""
 
 
 def together(each: Sequence[tuple[Node, ...]], runs: Range) -> tuple[Node, ...]:
@@ -73,6 +75,7 @@ def _sum(nodes: Sequence[Node]) -> Node:
         dealt=None,
         tokens=added,
         notes=notes,
+        is_wrong=any(node.is_wrong for node in nodes),
         inner=together([node.inner for node in nodes], ONCE),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...diagnostics.diagnostic import for_log
+from ...runtime.throttle import AdaptiveLimit
 from .amount import ONCE, Range
 from .clock import TimeBounds
 from .cluster import Cluster, Dealt
@@ -45,12 +46,19 @@ def _node_lines(node: Node, price: Price | None) -> Iterator[str]:
     if node.dealt is not None:
         yield _on_workers(node.dealt)
     elif node.items is not None and node.in_flight > 1:
-        yield f"{node.in_flight} at a time"
+        yield _at_a_time(node)
     if node.time is not None:
         yield _spoken(node.time)
     if node.tokens is not None:
         yield from _token_lines(node.tokens, price)
     yield from node.notes
+
+
+def _at_a_time(node: Node) -> str:
+    first = int(AdaptiveLimit.START)
+    if not node.is_adaptive or node.in_flight <= first:
+        return f"{node.in_flight} at a time"
+    return f"{first} at a time at first, more as it goes well, {node.in_flight} at most"
 
 
 def _between(found: Range) -> str:

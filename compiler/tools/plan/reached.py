@@ -32,6 +32,8 @@ class Reached(NamedTuple):
     limit: Budget | None
     """What its `rate` says, or what the budget that it names stands for."""
     notes: list[str]
+    problem: str = ""
+    """Why a run fails here, if so."""
 
     @property
     def item_count(self) -> Range:
@@ -87,11 +89,12 @@ class Reached(NamedTuple):
             calls=calls,
             budget=retry_budget_of(self.node),
             in_flight=self.in_flight,
+            is_adaptive=self.in_flight > 1 and self.node.batch is not None and self.node.batch.max_concurrent == "auto",
             time=passage.time,
             tokens=tokens,
             passage=passage,
             notes=tuple(self.notes),
             inner=inner,
             not_walked=not_walked,
-            is_uncounted=self.items is not None and bool(self.items.problem),
+            is_wrong=bool(self.problem),
         )

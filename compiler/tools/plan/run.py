@@ -46,7 +46,7 @@ def run(
         return FAILED
     show_findings(made.findings, "text")  # what a run would stumble over is not a part of the plan
     click.echo(dump(made) if form == "json" else as_text(made))
-    return FAILED if any(node.is_uncounted for _, node in made.flat()) else DONE
+    return FAILED if any(node.is_wrong for _, node in made.flat()) else DONE
 
 
 def plan(

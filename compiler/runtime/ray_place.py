@@ -1,0 +1,50 @@
+"""What is said of Ray before a run begins: what cannot run there, and that no cluster is there. It needs no ray.
+
+Ray itself is asked when a batch runs (`ray_cluster.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+NEEDS_RAY = "running on Ray needs ray: pip install ray"
+_CONNECT_SECONDS = 5.0
+_CLIENT_PORT = 10001
+"""Where Ray's own client looks, if an address names no port."""
+
+
+NO_AUTO = "`max_concurrent: auto` is found out in one process; on Ray, write a number"
+
+
+class NotForRay(Exception):
+    """The batch cannot run on Ray; the message says what stands in the way, and where it comes from."""
+
+
+def refuse_what_ray_cannot_do(batches: Iterable[Any]) -> None:
+    """Raises: NotForRay, if one of the generated `batches`, or their classes, cannot run on a cluster."""
+    for batch in batches:
+        if batch.parallel and batch.max_concurrent == "auto":
+            raise NotForRay(f"{batch.node_id}: {NO_AUTO}")
+
+
+def look_for_cluster(address: str) -> None:
+    """Look whether anything listens at `address`, or at RAY_ADDRESS if it is "": Ray itself would wait for minutes.
+
+    Raises: NotForRay, if nothing does. A name that Ray knows, as "auto", it looks up itself.
+    """
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        return
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        host, port = parts.hostname, parts.port or (_CLIENT_PORT if parts.scheme == "ray" else None)
+        if host is not None and port is not None:
+            socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise NotForRay(f"no Ray cluster answers at {address}: {error}") from error
