@@ -40,6 +40,8 @@ def answer(x: Any) -> Any:
     CALLS[str(x)] += 1
     if x == "bad":
         raise RuntimeError("no such item")
+    if x == "mute":
+        raise TimeoutError
     if x == "set":
         return {1, 2}
     if x == "interrupt":
@@ -171,12 +173,15 @@ def many_files(*files: Iterable[Any]) -> None:
 
 @every_shape
 def test_a_star_stands_for_many_files(shape: str) -> None:
-    many_files([1, 2], [], ["bad", 3])
+    many_files([1, 2], [], ["bad", 3, "mute"])
     outcome = run(shape, {**MANY_FILES, "error_handling": "continue"})
     assert (outcome["file"], outcome["success_count"]) == ("out/*.jsonl", 3)
     assert [result["original_index"] for result in results("out/00000.jsonl")] == [0, 1, 3]
-    errors = [{"index": 2, "item": {"x": "bad"}, "error": "no such item"}]
-    counts = {"success_count": 3, "error_count": 1, "errors": errors}
+    errors = [
+        {"index": 2, "item": {"x": "bad"}, "error": "no such item"},
+        {"index": 4, "item": {"x": "mute"}, "error": "TimeoutError"},
+    ]
+    counts = {"success_count": 3, "error_count": 2, "errors": errors}
     assert json.loads(Path("out/manifest.json").read_text()) == {"files": ["00000.jsonl"], "complete": True, **counts}
     again = {"items": {"file": "out/*.jsonl"}, "results": {"file": "out2.jsonl"}, "error_handling": "continue"}
     with pytest.raises(RuntimeError, match="x"):

@@ -60,7 +60,10 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
     shutil.copy(CHILD, folder)
     for module, classes in APPLICATION.items():
         (folder / module).parent.mkdir(exist_ok=True)
-        (folder / module).write_text("".join(f"class {name}: ...\n" for name in classes), encoding="utf-8")
+        (folder / module).write_text(
+            "from pocketflow import Node\n" + "".join(f"class {name}(Node): ...\n" for name in classes),
+            encoding="utf-8",
+        )
     if kind == "toml":
         folder.joinpath("pyproject.toml" if flags else "nodes.toml").write_text(example.text, encoding="utf-8")
     if flags[:1] == ["lint"]:

@@ -444,7 +444,6 @@ class TestWhatCannotBeLookedAt:
             ("class N(make()): ...", "a base class of N is the result of a call"),
             ("N = make()", "N of m is not a class statement"),
             ("def __getattr__(name): ...", "N of m is not a class statement"),
-            ("from base import Gone\nclass N(Gone): ...", "the module base has no class Gone"),
             ("class N(AsyncNode) ...", "the module m cannot be found or read"),
         ],
     )
@@ -455,17 +454,110 @@ class TestWhatCannotBeLookedAt:
     @pytest.mark.parametrize(
         "source",
         [
-            "class N: ...",
-            "class N(object): ...",
             "from pocketflow import Node\nclass N(Node): ...",
             "import pocketflow as p\nclass N(p.BatchNode): ...",
-            "from typing import Generic, TypeVar\nclass N(Generic[TypeVar('T')]): ...",
-            "from abc import ABC\nclass N(ABC, Exception): ...",
-            "from pflow.core.node import PflowNode\nclass N(PflowNode): ...",
+            "from pocketflow import Node\nfrom typing import Generic\nclass N(Generic[Node], Node): ...",
+            "from pocketflow import Node\nfrom abc import ABC\nclass N(ABC, Exception, Node): ...",
+            "from pflow.core.node import Node\nclass N(Node): ...",
+            "from pocketflow import *\nclass N(Node): ...",
+            "from pocketflow import *\nfrom typing import *\nclass N(Generic[TypeVar('T')], Node, Exception): ...",
+            "from pocketflow import Node\nclass Node(Node): ...\nclass N(Node): ...",
+            "from pocketflow import Node, AsyncNode\nclass N(AsyncNode): ...\nclass N(Node): ...",
+            "from pocketflow import Node\nclass N(AsyncNode): ...\nN = Node",
+            "try:\n from pocketflow import Node\nexcept ImportError:\n Node = None\nclass N(Node): ...",
         ],
     )
     def test_what_everybody_has_is_known(self, tmp_path: Path, source: str) -> None:
         assert self.resolved(tmp_path, source)._replace(base="") == Looked(found=True)
+
+    @pytest.mark.parametrize(
+        ("source", "looked"),
+        [
+            ("class Ask(AsyncNode): ...\nN = Ask", Looked(is_async=True)),
+            ("from pocketflow import *\nclass Ask(AsyncNode): ...\nN = Ask", Looked(is_async=True, base="AsyncNode")),
+            ("from pocketflow import *\nN = AsyncNode", Looked(is_async=True, base="AsyncNode")),
+            (
+                "from typing import *\nfrom pocketflow import *\nN = make()",
+                Looked(unknown="N of m is not a class statement"),
+            ),
+            (
+                "from pocketflow import AsyncNode\nN = AsyncNode\nN = make()",
+                Looked(unknown="N of m is not a class statement"),
+            ),
+            ("class N(AsyncNode): ...\nN = register(N)", Looked(is_async=True)),
+            ("from stars import *\nclass N(Slow): ...", Looked(is_async=True)),
+            ("from stars import *\nN = _Hidden", Looked(missing="the module m has no class _Hidden, which m:N needs")),
+            ("from told import *\nN = _Slow", Looked(is_async=True)),
+            ("from told import *\nN = Quick", Looked(missing="the module m has no class Quick, which m:N needs")),
+            ("from added import *\nN = Slow", Looked(is_async=True)),
+            ("from circle import *", Looked(missing="the module m has no class N")),
+            ("globals()['N'] = 1", Looked(unknown="N of m is not a class statement")),
+            ("def f():\n global N\n N = 1", Looked(unknown="N of m is not a class statement")),
+            ("for N in (): ...", Looked(unknown="N of m is not a class statement")),
+            ("from math import *", Looked(unknown="the module math cannot be found or read")),
+        ],
+    )
+    def test_names_mean_what_the_source_says_in_the_end(self, tmp_path: Path, source: str, looked: Looked) -> None:
+        write(tmp_path / "stars.py", "from told import _Slow as Slow\nclass _Hidden: ...\nHidden = 1")
+        write(tmp_path / "told.py", "__all__ = ['_Slow']\nclass _Slow(AsyncNode): ...\nclass Quick: ...")
+        write(tmp_path / "added.py", "from told import __all__, _Slow as Slow\n__all__ = [*__all__, 'Slow']")
+        write(tmp_path / "circle.py", "from m import *\nfrom circle import *")
+        found = self.resolved(tmp_path, source)
+        assert (found.is_async, found.missing, found.unknown) == (looked.is_async, looked.missing, looked.unknown)
+        assert found.base == looked.base
+
+    @pytest.mark.parametrize(
+        ("source", "name", "missing", "near"),
+        [
+            ("from pocketflow import *\nclass Ask(AsyncNode): ...", "m:Asks", "the module m has no class Asks", "Ask"),
+            ("from typing import *\nclass Ask(AsyncNode): ...", "m:Asks", "the module m has no class Asks", "Ask"),
+            ("from pocketflow import *", "m:AsyncNod", "the module m has no class AsyncNod", "AsyncNode"),
+            ("", "os:path", "the module os has no class path: it is a module", ""),
+            ("import os", "m:os", "the module m has no class os: it is a module", ""),
+            ("from os import path as p", "m:p", "the module os has no class path, which m:p needs: it is a module", ""),
+            ("", "xml:dom", "the module xml has no class dom: it is a module", ""),
+            ("def ask(): ...", "m:ask", "the module m has no class ask: it is a function", ""),
+            (
+                "from base import Gone\nclass N(Gone): ...",
+                "m:N",
+                "the module base has no class Gone, which m:N needs",
+                "",
+            ),
+            (
+                "import pocketflow\nclass N(pocketflow.AsyncNod): ...",
+                "m:N",
+                "the module pocketflow has no class AsyncNod, which m:N needs",
+                "AsyncNode",
+            ),
+            ("class N(B): ...\nclass B(N): ...", "m:N", "the module m has no class B, which m:N needs", ""),
+        ],
+    )
+    def test_a_class_that_there_is_not(self, tmp_path: Path, source: str, name: str, missing: str, near: str) -> None:
+        write(tmp_path / "base.py", "class Slow: ...")
+        looked = self.resolved(tmp_path, source, name)
+        assert (looked.missing, looked.near, looked.unknown) == (missing, near, "")
+
+    @pytest.mark.parametrize(
+        ("source", "is_other"),
+        [
+            ("class N: ...", True),
+            ("class N(object): ...", True),
+            ("from abc import ABC\nclass N(ABC, Exception): ...", True),
+            ("from fractions import Fraction as N", True),
+            ("from pocketflow import *\nfrom enum import *\nclass N(Enum): ...", True),
+            ("class N:\n def _run(self, shared): ...", False),
+            ("class N:\n async def exec_async(self, item): ...", False),
+            ("@node\nclass N: ...", False),
+            ("class N(metaclass=Nodes): ...", False),
+            ("class N: ...\nN = node(N)", False),
+            ("from nowhere import Base\nclass N(Base): ...", False),
+            ("from pocketflow import *\nclass N(Node): ...", False),
+        ],
+    )
+    def test_a_class_that_is_not_a_node(self, tmp_path: Path, source: str, is_other: bool) -> None:
+        assert self.resolved(tmp_path, source).is_other is is_other
+        write(tmp_path / "wf.json", json.dumps({"nodes": [{"id": "a", "type": "m:N", "params": {}}]}))
+        assert ("PFL339" in [one.code for one in lower(tmp_path / "wf.json").diagnostics]) is is_other
 
     @pytest.mark.parametrize(
         ("name", "missing", "near"),
@@ -477,7 +569,7 @@ class TestWhatCannotBeLookedAt:
 
     @pytest.mark.parametrize(
         ("name", "help"),
-        [("m:Ecko", "did you mean Echo?"), ("m:Qqqq", "whoever makes the node will get an ImportError")],
+        [("m:Ecko", "did you mean Echo?"), ("m:Qqqq", "whoever makes the node will get an error")],
     )
     def test_help_for_a_class_that_its_module_does_not_have(self, tmp_path: Path, name: str, help: str) -> None:
         write(tmp_path / "m.py", "class Echo: ...")

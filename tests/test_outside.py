@@ -324,6 +324,18 @@ def test_a_link_does_not_lead_a_write_elsewhere(run: Run, repository: Path) -> N
         ("pyproject.toml", "[tool.x]\n[[tool.pflow_lower.lowerings]]\n", "2:1: .*did you mean .tool.pflow-lower"),
         ("pyproject.toml", "[tool.pflowlower]\nx = 1\n", "1:1: .*did you mean .tool.pflow-lower"),
         ("pyproject.toml", "[tool.pflow-lower.lint]\nignored = 1\n", "2:1: .* unknown key 'ignored'.*mean ignore"),
+        ("pyproject.toml", "[[lowerings]]\nworkflows = 'wf.json'\n", "1:1: .*write ..tool.pflow-lower.lowerings"),
+        ("pyproject.toml", "[tool]\npflow-lower = 3\n", "2:1: .*not a table.*write .tool.pflow-lower]"),
+        ("pyproject.toml", "[tool]\npflow-lower = 'x'\n", "2:1: .*not a table"),
+        ("pyproject.toml", "[tool]\npflow-lower = []\n", "2:1: .*not a table"),
+        ("pyproject.toml", "[tool.pflow-lower]\nlint = 3\n", "2:1: .*not a table.*write .tool.pflow-lower.lint]"),
+        ("pyproject.toml", "[[tool.'pflow-lower.lowerings']]\n", "1:1: .*did you mean ..tool.pflow-lower.lowerings]]"),
+        ("pyproject.toml", "['tool.pflow-lower.nodes']\n", "1:1: .*did you mean .tool.pflow-lower.nodes]"),
+        ("pyproject.toml", "\n[[tool.pflow.lower.lowerings]]\n", "2:1: .*did you mean .tool.pflow-lower]"),
+        ("pyproject.toml", "[[tool.pflow.lowerings]]\n", "1:1: .*did you mean .tool.pflow-lower]"),
+        ("pyproject.toml", "[[tools.pflow-lower.lowerings]]\n", "1:1: .*did you mean .tool.pflow-lower]"),
+        ("pyproject.toml", "[[pflow-lower.lowerings]]\n", "1:1: .*did you mean .tool.pflow-lower]"),
+        ("pflow-lower.toml", "[[pflow-lower.lowerings]]\n", "1:1: .*did you mean .tool.pflow-lower]"),
         ("pyproject.toml", "[tool.pflow-lower]\nnods = 1\n", "2:1: .* unknown key 'nods'.*did you mean nodes"),
         ("pflow-lower.toml", "[[lowering]]\n", "1:1: .*did you mean ..lowerings"),
         ("pflow-lower.toml", "[nodes]\nx = 1\n", "1:1: .*stands in pyproject.toml"),
@@ -343,6 +355,34 @@ def test_a_misspelt_table(run: Run, file: str, text: str, said: str) -> None:
     shown = run("check")
     assert shown.status == 2
     assert re.search(f"{file}:{said}", shown.out.replace("\n  ", " ")), shown.out
+
+
+@pytest.mark.parametrize("command", [["wf.json"], ["lint", "wf.json"], ["plan", "wf.json"], ["check"]])
+@pytest.mark.parametrize("text", ["[[lowerings]]\nout = 'x'\n", "[tool]\npflow-lower = 3\n", "[pflow_lower]\nx = 1\n"])
+def test_every_command_says_so(run: Run, command: list[str], text: str) -> None:
+    flow("wf.json")
+    run("wf.json", "-o", "out")
+    Path("pyproject.toml").write_text(text)
+    shown = run(*command)
+    assert shown.status == 2 and "pyproject.toml:" in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[dependency-groups]\npflow-lower = ['pflow-lower']\n[tool.uv.sources]\npflow-lower = { path = 'x' }\n",
+        "[tool.uv.sources.pflow-lower]\ngit = 'x'\n[tool.pixi.feature.pflow-lower]\nx = 1\n",
+        "[tool.pflow-lower-view]\nx = 1\n[tool.pflow]\nregistry = 'x'\n[tool.pflow.trace]\nlower = 1\n",
+        "[tool.poetry.dependencies]\npflow-lower = { version = '1' }\n[tools]\npflow-lower = '1'\n",
+        "lowerings = 3\n[tool.lowering]\nx = 1\n[lowering]\nx = 1\n",
+        "[project.optional-dependencies]\npflow = ['pflow-cli']\n[tool.x]\nbroken = \n",
+    ],
+)
+def test_tables_of_others_are_not_reported(run: Run, text: str) -> None:
+    flow("wf.json")
+    run("wf.json", "-o", "out")
+    Path("pyproject.toml").write_text(text)
+    assert run("check").status == 0 and run("wf.json").status == 0
 
 
 @pytest.mark.parametrize("head", ["[[lowerings]]", "[[tool.pflow-lower.lowerings]]"])

@@ -696,6 +696,107 @@ def test_failing_steps_and_items_are_named(project: Path) -> None:
     assert ended.returncode == 1 and ended.stderr.startswith("error: step 'first': no word 13\n")
 
 
+@pytest.mark.parametrize("error", ["TimeoutError()", "MemoryError", "BrokenPipeError(32)", "OSError(' ')"])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_an_error_without_a_text_is_named_by_its_kind(project: Path, error: str, parallel: bool) -> None:
+    value = "(_ for _ in ()).throw(${item})"
+    step = {"id": "go", "type": "nodes:Odd", "params": {"value": value}}
+    batch = {"items": [error], "error_handling": "continue", "parallel": parallel}
+    flow = lower(workflow({**step, "batch": batch}), project, "gen")
+    ended = run(flow, cwd=project)
+    said = "32" if "32" in error else error.partition("(")[0]
+    first, _, item, _ = ended.stderr.splitlines()
+    assert first.endswith(f" Errors: [0] {said}") and item.endswith(f": {said}"), ended.stderr
+
+
+ENDING = """
+import asyncio
+import sys
+
+from pocketflow import AsyncNode, Node
+
+
+class Stop(BaseException):
+    pass
+
+
+class End(Node):
+    def exec(self, prepared):
+        if self.params["x"] == 2:
+            exec(self.params["end"])
+        return self.params["x"]
+
+    def post(self, shared, prepared, x):
+        shared["x"] = x
+
+
+class AsyncEnd(AsyncNode):
+    async def exec_async(self, prepared):
+        return End.exec(self, prepared)
+
+    async def post_async(self, shared, prepared, x):
+        shared["x"] = x
+"""
+
+
+ENDS = {
+    "sys.exit()": (1, "the program was ended by what it runs: SystemExit"),
+    "sys.exit(0)": (1, "the program was ended by what it runs: SystemExit: 0"),
+    "sys.exit(256)": (1, "the program was ended by what it runs: SystemExit: 256"),
+    "sys.exit(7)": (7, "the program was ended by what it runs: SystemExit: 7"),
+    "sys.exit('no key')": (1, "the program was ended by what it runs: SystemExit: no key"),
+    "raise Stop('enough')": (1, "Stop: enough"),
+    "raise asyncio.CancelledError": (1, "CancelledError"),
+    "raise GeneratorExit": (1, "GeneratorExit"),
+}
+SHAPES_OF_ENDS = {
+    "in order": ("End", {}),
+    "in threads": ("End", {"parallel": True, "max_concurrent": 1}),
+    "as tasks": ("AsyncEnd", {"parallel": True, "max_concurrent": 1}),
+    "in order, asynchronous": ("AsyncEnd", {}),
+    "a step": ("End", None),
+    "an asynchronous step": ("AsyncEnd", None),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES_OF_ENDS)
+def test_a_node_that_ends_the_program_is_named_and_it_does_not_end_well(project: Path, shape: str) -> None:
+    (project / "flows" / "ending.py").write_text(ENDING)
+    kind, batch = SHAPES_OF_ENDS[shape]
+    step = {"id": "go", "type": f"ending:{kind}", "params": {"x": "${x}", "end": "${end}"}}
+    inputs = {"end": {"type": "string"}}
+    if batch is not None:
+        step["batch"] = {"items": [1, 2, 3], "as": "x", "resume": True, **batch}
+    else:
+        step["params"]["x"] = 2
+    flow = lower(workflow(step, inputs=inputs), project, "gen", standalone=shape == "in order")
+    for code, (status, said) in ENDS.items():
+        ended = run(flow, "--fresh", f"end={code}", cwd=project)
+        assert (ended.returncode, ended.stdout) == (status, ""), ended.stderr
+        first, *more = ended.stderr.splitlines()
+        assert first == f"error: step 'go': {said}" and "Traceback" not in ended.stderr
+        assert more[-1] == "(set PFLOW_LOWER_TRACEBACK=1 to see where)"
+        if batch is None:
+            continue
+        assert any(line.startswith("what is done is kept") for line in more)
+        if sys.version_info >= (3, 11):
+            assert any("go: item [1], attempt 1 of 1" in line for line in more), more
+            assert any(line.startswith("go: interrupted when 1 of 3 items was done") for line in more), more
+    for code in ("sys.exit()", "raise Stop"):
+        ended = run(flow, f"end={code}", cwd=project, PFLOW_LOWER_TRACEBACK="1")
+        assert ended.returncode == 1 and "Traceback" in ended.stderr and "ending.py" in ended.stderr
+
+
+def test_a_module_that_ends_the_program_when_it_is_imported(project: Path) -> None:
+    flow = lower(WORDS, project, "gen")
+    file = project / "flows" / "nodes.py"
+    file.write_text(f"{file.read_text()}\nraise SystemExit(0)\n")
+    ended = run(flow, "words=[]", cwd=project)
+    line = len(file.read_text().splitlines())
+    said = f"error: {file}:{line} ended the program when it was imported: SystemExit: 0\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
 def test_at_most_ten_items_are_named(project: Path) -> None:
     ir = json.loads(json.dumps(WORDS))
     ir["nodes"][1]["batch"] |= {"error_handling": "continue"}

@@ -442,6 +442,22 @@ def test_a_program_that_fails(capsys: pytest.CaptureFixture[str], monkeypatch: p
         program(act, ["word=x"])
 
 
+def test_a_program_that_is_called_in_a_task_is_cancelled_with_it() -> None:
+    """What nobody has asked for, a node's own, is a failure: `tests/test_programs.py`."""
+
+    def act(shared: Any) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise asyncio.CancelledError
+
+    async def call() -> int:
+        return program(act, ["word=x"])
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(call())
+
+
 def test_a_program_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
     def act(shared: Any) -> Any:
         raise KeyboardInterrupt

@@ -154,7 +154,7 @@ def _check_class(node: SourceNode, node_type: NodeType, report: DiagnosticCollec
     if looked is None:
         return
     if looked.missing:
-        help = f"did you mean {looked.near}?" if looked.near else "whoever makes the node will get an ImportError"
+        help = f"did you mean {looked.near}?" if looked.near else "whoever makes the node will get an error"
         report.warn("PFL332", (*node.path, "type"), looked.missing, help=help)
     elif looked.unknown and (parallel or not looked.found):
         place = f"{node_type.module}:{node_type.class_name}"
@@ -166,6 +166,10 @@ def _check_class(node: SourceNode, node_type: NodeType, report: DiagnosticCollec
         )
         message = f"the class {place} could not be looked at: {looked.unknown}"
         report.warn("PFL331", (*node.path, "type"), message, help=help)
+    elif looked.is_other:
+        message = f"the class {node_type.module}:{node_type.class_name} is not a node"
+        help = "let it inherit from Node or AsyncNode of pocketflow: nothing can run it as a step"
+        report.warn("PFL339", (*node.path, "type"), message, help=help)
 
 
 def _toml_key(text: str) -> str:

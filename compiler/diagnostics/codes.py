@@ -100,6 +100,7 @@ CODES: dict[str, str] = {
     # analyse: node types, again
     "PFL337": "parameter that the node type needs",
     "PFL338": "node class that runs otherwise than the table says",
+    "PFL339": "node class that is not a node",
     # analyse: workflows that nodes start
     "PFL340": "child workflow that cannot be started",
     "PFL341": "input that the child workflow does not have",

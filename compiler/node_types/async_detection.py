@@ -11,16 +11,14 @@ import ast
 import builtins
 import importlib.util
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import regular_files
-from ..ir.python_ast import parse_python
 from ..ir.report import nearest
+from .module_names import Elsewhere, ModuleNames, NotAClass, dotted, exported, find, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 ASYNC_CLASSES = frozenset(
@@ -56,6 +54,8 @@ class Looked(NamedTuple):
     """That the class, or another one that its name stands for, is not in its module, which was read; else ""."""
     found: bool = False
     """Whether the class itself was found."""
+    is_other: bool = False
+    """Whether it is surely a class that is not a node: every class was read that it inherits from."""
     near: str = ""
     """A class of that module with a name much like the one that is missing."""
     base: str = ""
@@ -67,25 +67,25 @@ class Looked(NamedTuple):
         return self.base in ASYNC_CLASSES if self.base else None
 
 
-class _Module(NamedTuple):
-    """What a module says at its top level: its classes, what it imports, what it imports with `*`."""
+class _Place(NamedTuple):
+    """A name of a module, at its end or before one of its statements."""
 
-    classes: dict[str, ast.ClassDef]
-    imports: dict[str, tuple[str, str]]
-    """Local name -> (module, name in it); the second is "" where the local name is the module itself."""
-    stars: list[str]
-    others: frozenset[str]
-    """Names that stand for something else: a function, the result of a call."""
+    module: str
+    name: str
+    before: int | None = None
 
 
 @dataclass
 class _Search:
     """A walk from a class to those that it inherits from, and what was seen on the way."""
 
-    todo: list[tuple[str, str]]
-    seen: set[tuple[str, str]] = field(default_factory=set)
+    asked: _Place
+    todo: list[_Place] = field(default_factory=list)
+    seen: set[_Place] = field(default_factory=set)
     is_async: bool = False
     unknown: str = ""
+    missing: str = ""
+    near: str = ""
     found: bool = False
     runs_as_it_likes: bool = False
     """Whether a class on the way may run in a way of its own."""
@@ -104,12 +104,23 @@ class _Search:
     def doubt(self, why: str) -> None:
         self.unknown = self.unknown or why
 
+    def lack(self, place: _Place, what: str, near: str | None = None) -> None:
+        """There is no class at a place to which the way leads: importing the one that was asked for fails."""
+        asked = self.asked
+        needed = "" if place == asked else f", which {asked.module}:{asked.name} needs"
+        if not self.missing:
+            self.missing, self.near = f"the module {place.module} has no class {place.name}{needed}{what}", near or ""
+
     def answer(self) -> Looked:
-        base = self.async_base or ("" if self.unknown or self.todo else self.plain_base)
+        unknown = self.unknown or self.missing or bool(self.todo)
+        base = self.async_base or ("" if unknown else self.plain_base)
         base = "" if self.runs_as_it_likes else base
         if self.is_async:
             return Looked(is_async=True, base=base)
-        return Looked(unknown=self.unknown, found=self.found, base=base)
+        if self.missing:
+            return Looked(missing=self.missing, near=self.near)
+        is_other = self.found and not (unknown or self.plain_base or self.runs_as_it_likes)
+        return Looked(unknown=self.unknown, found=self.found, base=base, is_other=is_other)
 
 
 class NodeSources:
@@ -118,54 +129,124 @@ class NodeSources:
     def __init__(self, folders: Sequence[Path]) -> None:
         """`folders` are searched before `sys.path`."""
         self._folders = [str(folder) for folder in folders]
-        self._modules: dict[str, _Module | None] = {}
+        self._modules: dict[str, ModuleNames | None] = {}
 
     def look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
-            self._modules[module] = _load(importlib.util.spec_from_file_location(module, file), module)
-        search = _Search(todo=[(module, class_name)])
+            self._modules[module] = load(importlib.util.spec_from_file_location(module, file), module)
+        search = _Search(_Place(module, class_name))
+        search.todo.append(search.asked)
         while search.todo and len(search.seen) < _MAX_STEPS:
             place = search.todo.pop()
             if place not in search.seen:
                 search.seen.add(place)
-                missing = self._step(search, *place)
-                if missing is not None and not search.is_async:
-                    return missing
+                self._step(search, place)
         return search.answer()
 
-    def _step(self, search: _Search, module: str, name: str) -> Looked | None:
-        """Look at one class for `search`; answers what there is to say if it is the one asked for, and not there."""
-        search.come_to(module, name)
-        is_first = len(search.seen) == 1
+    def _step(self, search: _Search, place: _Place) -> None:
+        """Look at what one name stands for."""
+        module, name, before = place
         known = module.partition(".")[0] in _KNOWN_MODULES
-        source = None if known and not is_first else self._read(module)
-        if source is None:
-            if not known:
-                search.doubt(f"the module {module} cannot be found or read")
-        elif name in source.classes:
-            _step_to_bases(search, source, module, name)
-        elif name in source.imports:
-            search.todo.append(_origin(source, module, [name]))
-        elif source.stars:
-            search.todo += [(star, name) for star in source.stars]
-        elif name in source.others or "__getattr__" in source.others:
-            search.doubt(f"{name} of {module} is not a class statement")
-        elif self._read(f"{module}.{name}") is not None:
-            search.doubt(f"{module}.{name} is a module")
-        elif is_first:
-            return self._missing(module, name, source)
+        source = self._read(module)
+        if known and place != search.asked:
+            self._step_to_known(search, place, source)
+        elif source is None:
+            search.come_to(module, name)
+            search.doubt("" if known else f"the module {module} cannot be found or read")
         else:
-            search.doubt(f"the module {module} has no class {name}")
-        return None
+            found = find(name, source, self._read, before)
+            if not any(isinstance(meaning, Elsewhere) for meaning, _ in found.meanings):
+                search.come_to(module, name)
+            for meaning, at in found.meanings:
+                if isinstance(meaning, ast.ClassDef):
+                    self._step_to_bases(search, source, place, meaning, at)
+                elif isinstance(meaning, Elsewhere):
+                    self._step_elsewhere(search, source, place, meaning, at)
+                elif isinstance(meaning, NotAClass):
+                    search.lack(place, f": it is {meaning.what}")
+                else:
+                    search.doubt(f"{name} of {module} is not a class statement")
+            if not found.meanings:
+                self._step_to_nothing(search, source, place, found.star)
 
-    def _missing(self, module: str, class_name: str, source: _Module) -> Looked:
-        near = nearest(class_name, (*source.classes, *source.imports))
-        return Looked(missing=f"the module {module} has no class {class_name}", near=near or "")
+    def _step_to_known(self, search: _Search, place: _Place, source: ModuleNames | None) -> None:
+        """A class of PocketFlow's, pflow's or Python's is known by its name, if there is one."""
+        module, name, _ = place
+        search.come_to(module, name)
+        found = None if source is None else find(name, source, self._read)
+        if source is None or found is None:
+            return
+        what = [_what(meaning) for meaning, _ in found.meanings]
+        if what and all(what):
+            search.lack(place, f": it is {what[0]}")
+        elif found.meanings:
+            search.found = True
+        elif _is_of_pocketflow(module):
+            self._step_to_nothing(search, source, place, found.star)
 
-    def _read(self, module: str) -> _Module | None:
+    def _step_to_nothing(self, search: _Search, source: ModuleNames, place: _Place, star: str) -> None:
+        """Nothing binds the name, as far as the source says."""
+        module, name, before = place
+        if before is not None and hasattr(builtins, name):  # `object`, `Exception`
+            return
+        if star:
+            search.doubt(f"the module {star} cannot be found or read")
+        elif source.made_at_run_time:
+            search.doubt(f"{name} of {module} is not a class statement")
+        elif before is None and self._find(f"{module}.{name}") is not None:
+            search.lack(place, ": it is a module")
+        else:
+            known = [each for each in source.names() if each != "*"]
+            known += [each for step in source.steps if step.name == "*" for each in self._starred(step.meaning)]
+            search.lack(place, "", nearest(name, known))
+
+    def _starred(self, meaning: object) -> Iterable[str]:
+        return exported(meaning.module, self._read) if isinstance(meaning, Elsewhere) else ()
+
+    def _step_to_bases(
+        self, search: _Search, source: ModuleNames, place: _Place, definition: ast.ClassDef, at: int
+    ) -> None:
+        search.found = True
+        search.is_async = search.is_async or _defines_async_method(definition)
+        if not _is_of_pocketflow(place.module) and (
+            _may_run_as_it_likes(definition) or definition.name in source.remade
+        ):
+            search.runs_as_it_likes = True
+        for base in definition.bases:
+            if names := dotted(base):
+                search.todo += self._places(source, place.module, names, at)
+            else:
+                search.doubt(f"a base class of {definition.name} is the result of a call")
+
+    def _step_elsewhere(self, search: _Search, source: ModuleNames, place: _Place, meaning: Elsewhere, at: int) -> None:
+        if not meaning.names:
+            search.lack(place, f": it is {_what(meaning)}")
+        elif meaning.module:
+            search.todo.append(_in_module(meaning.module, meaning.names))
+        else:
+            search.todo += self._places(source, place.module, list(meaning.names), at)
+
+    def _places(self, source: ModuleNames, module: str, names: list[str], at: int) -> Iterator[_Place]:
+        """What the dotted `names` mean before the statement `at` of `module`."""
+        head, *rest = names
+        if not rest:
+            yield _Place(module, head, at)
+            return
+        found = find(head, source, self._read, at)
+        for meaning, before in found.meanings:
+            if not isinstance(meaning, Elsewhere):
+                yield _in_module(module, names)
+            elif meaning.module:
+                yield _in_module(meaning.module, [*meaning.names, *rest])
+            else:
+                yield from self._places(source, module, [*meaning.names, *rest], before)
+        if not found.meanings:
+            yield _in_module(module, names)
+
+    def _read(self, module: str) -> ModuleNames | None:
         if module not in self._modules:
-            self._modules[module] = _load(self._find(module), module)
+            self._modules[module] = load(self._find(module), module)
         return self._modules[module]
 
     def _find(self, module: str) -> ModuleSpec | None:
@@ -184,34 +265,17 @@ class NodeSources:
         return spec
 
 
-def _load(spec: ModuleSpec | None, name: str) -> _Module | None:
-    """The module at `spec`, parsed; None if it has no Python source that is a file."""
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    try:
-        source = regular_files.read(spec.origin)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the user's code is looked at, not judged
-            tree = parse_python(source)
-    except (ImportError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
-    module = _Module({}, {}, [], frozenset(_others(tree.body)))
-    for statement in _statements(tree.body):
-        if isinstance(statement, ast.ClassDef):
-            module.classes[statement.name] = statement
-        elif isinstance(statement, ast.Import):
-            for alias in statement.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                module.imports[bound] = (alias.name if alias.asname else bound, "")
-        elif isinstance(statement, ast.ImportFrom):
-            origin = _absolute(package, statement.module or "", statement.level)
-            for alias in statement.names:
-                if alias.name == "*":
-                    module.stars.append(origin)
-                else:
-                    module.imports[alias.asname or alias.name] = (origin, alias.name)
-    return module
+def _in_module(module: str, names: Sequence[str]) -> _Place:
+    """The last of `names` in the module that the others lead to."""
+    *path, name = names
+    return _Place(".".join([module, *path]) if module else ".".join(path), name)
+
+
+def _what(meaning: object) -> str:
+    """What it is that is surely not a class; "" of anything else."""
+    if isinstance(meaning, NotAClass):
+        return meaning.what
+    return "a module" if isinstance(meaning, Elsewhere) and not meaning.names else ""
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -226,48 +290,14 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _statements(handler.body)
 
 
-def _others(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """The names that statements bind to what may be anything."""
-    for statement in _statements(body):
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield statement.name
-        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            yield from (target.id for target in targets if isinstance(target, ast.Name))
-
-
-def _step_to_bases(search: _Search, source: _Module, module: str, name: str) -> None:
-    definition = source.classes[name]
-    search.found = True
-    search.is_async = search.is_async or _defines_async_method(definition)
-    if not _is_of_pocketflow(module) and (
-        _may_run_as_it_likes(definition) or name in {*source.imports, *source.others}
-    ):
-        search.runs_as_it_likes = True
-    bases = [_dotted(base) for base in definition.bases]
-    if not all(bases):
-        search.doubt(f"a base class of {name} is the result of a call")
-    origins = [_origin(source, module, base) for base in bases if base]
-    search.todo += [origin for origin in origins if not _is_builtin(source, module, origin)]
-
-
 def _is_of_pocketflow(module: str) -> bool:
     return module.partition(".")[0] in MODULES_OF_NODES
 
 
 def _may_run_as_it_likes(definition: ast.ClassDef) -> bool:
     """Whether a class has a method of its own that runs it, or is made by more than its statement."""
-    own = {
-        part.name for part in _statements(definition.body) if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    own.update(_others(definition.body))
+    own = {step.name for step in ModuleNames(definition.body, "").steps}
     return bool(definition.decorator_list or definition.keywords) or not _RUNS.isdisjoint(own)
-
-
-def _is_builtin(source: _Module, module: str, origin: tuple[str, str]) -> bool:
-    """Whether a base class is one of Python's own: `object`, `Exception`."""
-    own = origin[0] == module and origin[1] not in {*source.classes, *source.imports, *source.others}
-    return own and not source.stars and hasattr(builtins, origin[1])
 
 
 def _defines_async_method(definition: ast.ClassDef) -> bool:
@@ -275,35 +305,3 @@ def _defines_async_method(definition: ast.ClassDef) -> bool:
         isinstance(statement, ast.AsyncFunctionDef) and statement.name in ASYNC_METHODS
         for statement in _statements(definition.body)
     )
-
-
-def _dotted(base: ast.expr) -> list[str]:
-    """`a.b.C` or `C[T]` as names; empty for an expression that is not a name."""
-    names: list[str] = []
-    while True:
-        if isinstance(base, ast.Subscript):
-            base = base.value
-        elif isinstance(base, ast.Attribute):
-            names.insert(0, base.attr)
-            base = base.value
-        elif isinstance(base, ast.Name):
-            return [base.id, *names]
-        else:
-            return []
-
-
-def _origin(source: _Module, module: str, names: list[str]) -> tuple[str, str]:
-    """The (module, class) that `names` mean in `module`, as far as its imports tell."""
-    head, *rest = names
-    origin, name = source.imports.get(head, (module, head))
-    *path, last = [*([name] if name else []), *rest] or [""]
-    return ".".join([origin, *path]) if origin else ".".join(path), last
-
-
-def _absolute(package: str, module: str, level: int) -> str:
-    """The absolute name of what `from ..module import` means inside `package`."""
-    if level == 0:
-        return module
-    parts = package.split(".") if package else []
-    parts = parts[: len(parts) - (level - 1)]
-    return ".".join([*parts, module] if module else parts)

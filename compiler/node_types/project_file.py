@@ -1,6 +1,7 @@
 """The tables of pflow-lower in TOML files: pyproject.toml, and files that hold nothing else.
 
-A pyproject.toml in which `pflow-lower` does not occur is somebody else's: it is not parsed, and may be broken.
+A pyproject.toml in which `pflow-lower` does not occur is somebody else's: it may be broken. A table in it that is meant
+for pflow-lower, and stands where nobody reads it, is an error all the same.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,10 @@ PROJECT_FILE = "pyproject.toml"
 TABLES = ("journal", "lint", "lowerings", "nodes", "on", "rates")
 """What may stand under `[tool.pflow-lower]`."""
 
-_MUCH_LIKE = re.compile(rb"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ing)?", re.IGNORECASE)
+_MUCH_LIKE = r"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ings?)?"
+_MEANT = re.compile(rf"(?:tools?\.)?{_MUCH_LIKE}(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_MAY_BE_MEANT = re.compile(rb"p_?flow|lowering", re.IGNORECASE)
+_DEEPEST = 3  # `tool`, `pflow`, `lower`
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -64,12 +68,18 @@ def table_in(file: Path, *keys: str, code: str = "PFL410", is_ours: bool = False
     Raises: LowerError with one finding of the code `code`, if it cannot be read.
     """
     content = read_content(file, code)
-    if not is_ours and b"pflow-lower" not in content:
+    is_meant = is_ours or b"pflow-lower" in content
+    if not is_meant and _MAY_BE_MEANT.search(content) is None:
         return None
-    data = parse_toml(content, file, code)
+    try:
+        data = parse_toml(content, file, code)
+    except LowerError:
+        if is_meant:
+            raise
+        return None
     if is_ours and (table := _table_at(data, file, keys)) is not None:
         return table
-    if wrong := unknown_tables(data, file, code):
+    if wrong := [*_misplaced(data, file, code), *_unknown(data, file, code)]:
         raise LowerError(wrong)
     return _table_at(data, file, ("tool", "pflow-lower", *keys))
 
@@ -82,33 +92,56 @@ def _table_at(data: Any, file: Path, keys: tuple[str, ...]) -> Table | None:
     return Table(file, ".".join(keys), data)
 
 
-def unknown_tables(data: Mapping[str, Any], file: Path, code: str) -> list[Diagnostic]:
+def _unknown(data: Mapping[str, Any], file: Path, code: str) -> Iterator[Diagnostic]:
     """What nobody reads under `[tool.pflow-lower]`: a misspelt name is a table that is not there."""
     tool = data.get("tool")
-    ours = tool.get("pflow-lower") if isinstance(tool, dict) else None
-    lint = ours.get("lint") if isinstance(ours, dict) else None
-    return [
-        unknown_key(file, where, key, known, code=code)
-        for where, table, known in (("tool.pflow-lower", ours, TABLES), ("tool.pflow-lower.lint", lint, ("ignore",)))
-        for key in (table if isinstance(table, dict) else ())
-        if key not in known
-    ]
+    table = tool if isinstance(tool, dict) else {}
+    for where, known in (("tool.pflow-lower", TABLES), ("tool.pflow-lower.lint", ("ignore",))):
+        key = where.rpartition(".")[2]
+        if key not in table:
+            return
+        table = table[key]
+        if not isinstance(table, dict):
+            yield table_problem(file, where, "not a table", f"write [{where}]", code=code)
+            return
+        yield from (unknown_key(file, where, key, known, code=code) for key in table if key not in known)
 
 
-def misspelt_table(file: Path, code: str) -> list[Diagnostic]:
-    """A table beside `[tool.pflow-lower]` in a pyproject.toml that is meant to be it: `[tool.pflow_lower]`."""
-    try:
-        content = regular_files.read_beside(file, file.parent)
-        if _MUCH_LIKE.search(content) is None:
-            return []
-        tool = parse_toml(content, file, code).get("tool")
-    except (OSError, LowerError):
-        return []  # somebody else's file; of ours, `table_in` says what is wrong
-    return [
-        table_problem(file, f"tool.{key}", f"unknown table {key!r}", "did you mean [tool.pflow-lower]?", code=code)
-        for key in (tool if isinstance(tool, dict) else ())
-        if key != "pflow-lower" and _MUCH_LIKE.fullmatch(key.encode())
-    ]
+def _misplaced(data: Mapping[str, Any], file: Path, code: str) -> Iterator[Diagnostic]:
+    """Tables that are meant to be `[tool.pflow-lower]`, or in it: `[tool.pflow_lower]`, `[tools.pflow-lower.nodes]`.
+
+    A table of another tool whose name is no more than a part of ours, or begins with it, is not one.
+    """
+    for path in _meant(data):
+        rest = re.split(_MUCH_LIKE, ".".join(path), maxsplit=1, flags=re.IGNORECASE)[1]
+        instead = "[[tool.pflow-lower.lowerings]]" if rest == ".lowerings" else f"[tool.pflow-lower{rest}]"
+        help = f"did you mean {instead}?"
+        yield table_problem(file, _as_key(path), f"unknown table {path[-1]!r}", help, code=code)
+    if file.name == PROJECT_FILE and _is_table(data.get("lowerings")):
+        help = "write [[tool.pflow-lower.lowerings]]; [[lowerings]] is for pflow-lower.toml"
+        yield table_problem(file, "lowerings", "nobody reads this table here", help, code=code)
+
+
+def _meant(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The ways to tables that are meant to be ours, those in them left out."""
+    for key, value in data.items():
+        here = (*path, key)
+        if here == ("tool", "pflow-lower") or not _is_table(value):
+            continue
+        if _MEANT.fullmatch(".".join(here)):
+            yield here
+        elif isinstance(value, dict) and len(here) < _DEEPEST:
+            yield from _meant(value, here)
+
+
+def _is_table(value: object) -> bool:
+    """Whether it is a table, or a list of tables."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
+
+
+def _as_key(path: Sequence[str]) -> str:
+    """A way to a table as TOML has it."""
+    return ".".join(key if re.fullmatch(r"[\w-]+", key) else f'"{key}"' for key in path)
 
 
 def unknown_key(file: Path, where: str, key: str, known: Sequence[str], *, code: str) -> Diagnostic:

@@ -86,13 +86,13 @@ def fail(call: Call, exc: Exception, message: str | None = None) -> None:
         exc.prefix_with(written(call.batch, exc.missing, call.item))
     call.error = message_of(exc) if message is None else message
     call.exception = exc
-    _note(call, exc)
+    say_where(call, exc)
 
 
 def _is_worth_another(call: Call, exc: Exception) -> bool:
     """Raises: `exc`, if it aborts the batch."""
     if call.batch.engine.aborts(exc):
-        _note(call, exc)
+        say_where(call, exc)
         raise exc
     if call.attempt >= call.batch.max_retries or is_a(exc, AskedToWaitTooLong):
         return False
@@ -119,7 +119,7 @@ async def _fall_back_async(node: Any, call: Call, exc: Exception) -> Result | No
         return None
 
 
-def _note(call: Call, exc: Exception) -> None:
+def say_where(call: Call, exc: BaseException) -> None:
     """Say on `exc` which item and attempt raised it: once, even if every item raises the same object."""
     batch = call.batch
     named = f" {call.key!r}" if call.key is not None else ""

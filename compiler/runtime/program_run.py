@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,16 +12,17 @@ from .arguments import read_arguments, read_inputs
 from .batch_nodes import is_batch
 from .data_types import Params, Shared
 from .declared_inputs import Inputs
+from .exceptions import said_by
 from .journal_file import JournalDamaged, JournalError
 from .json_text import json_text, say, write_out
-from .loops import run_blocking
+from .loops import is_cancelled, run_blocking
 from .missing import UnresolvedOutputs
 from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, batches_of, check_batches, journals_of, visited_steps
 from .progress import showing
 from .run import Run, check_for_place, running
 from .signals import Terminated, ending_on_sigterm
-from .start import SEE_WHERE, TRACEBACK_VARIABLE
+from .start import SEE_WHERE, TRACEBACK_VARIABLE, status_of_exit
 
 _MOST_ITEMS = 10
 """So many failed items of a batch are named."""
@@ -37,7 +39,9 @@ def run_program(
 
     Returns the exit status: 0 done; 1 the workflow failed, ended before all items ran, or has not given an output;
     2 the arguments are wrong, the journal cannot be used, or the outputs cannot be written; 130 interrupted, 143
-    terminated.
+    terminated. A node that ends the program chooses another one, but not 0: the workflow is not done.
+
+    Raises: asyncio.CancelledError, if the task that it is called in is cancelled.
     """
     module = sys.modules.get(build_flow.__module__)
     program = os.path.basename(build_flow.__code__.co_filename)
@@ -82,9 +86,13 @@ def run_program(
                 text, changes = json_text(outputs(shared))
                 run.flush()
                 status = write_out(text)
-        except (Exception, KeyboardInterrupt) as error:  # whatever it is, it becomes an exit status here
-            if os.environ.get(TRACEBACK_VARIABLE):
+        except BaseException as error:  # whatever it is, it becomes an exit status here
+            if is_cancelled(error):
                 raise
+            if os.environ.get(TRACEBACK_VARIABLE):
+                if not isinstance(error, SystemExit):
+                    raise
+                traceback.print_exception(error)  # Python shows none, and may end with 0
             return _failed(error, run, visited, shared)
     say(*(f"warning: {warning}" for warning in _warnings(shared)))
     say(*(f"warning: {change}" for change in changes), *_failed_items(visited, shared), *_left(run))
@@ -131,6 +139,7 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
         status = 143 if isinstance(error, Terminated) else 130
         message = "terminated" if isinstance(error, Terminated) else "interrupted"
     else:
+        status = status_of_exit(error) if isinstance(error, SystemExit) else status
         said = _text_of(error)
         message = f"error: {said if isinstance(error, UnresolvedOutputs) else _named(said, visited)}"
     notes = getattr(error, "__notes__", ())
@@ -146,10 +155,14 @@ def _failed(error: BaseException, run: Run | None, visited: list[Any], shared: S
 
 
 def _text_of(error: BaseException) -> str:
+    name = type(error).__name__
     try:
-        return str(error) or type(error).__name__
+        said = str(error)
     except Exception:  # noqa: BLE001  it may have any __str__
-        return type(error).__name__
+        return name
+    if isinstance(error, SystemExit):
+        return f"the program was ended by what it runs: {f'{name}: {said}' if said else name}"
+    return said if said and isinstance(error, Exception) else f"{name}: {said}" if said else name
 
 
 def _named(message: str, visited: list[Any]) -> str:
@@ -180,7 +193,7 @@ def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
         yield f"{node.node_id}: {failed} of {outcome.get('count')} items that ran failed:"
         for error in errors[:_MOST_ITEMS]:
             name = error.get("key") or error["item_summary"]["summary"]
-            yield f"  [{error['index']}] {_line(name)}: {_line(error['error'])}"
+            yield f"  [{error['index']}] {_line(name)}: {_line(said_by(error['error'], error.get('exception')))}"
         if failed > _MOST_ITEMS:
             yield f"  ... and {failed - _MOST_ITEMS} more"
 

@@ -23,18 +23,17 @@ import asyncio
 import contextlib
 import contextvars
 import copy
-import sys
 import threading
 from collections import deque
 from typing import Any
 
-from .attempts import attempt, attempt_async, fail
+from .attempts import attempt, attempt_async, fail, say_where
 from .batch import Batch
 from .call import Call
 from .data_types import Result, Results
 from .exceptions import message_of
 from .latch import Latch, wait_for_end
-from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_loop_running, raise_if_cancelled
+from .loops import CANCEL_CHECK_INTERVAL, LoopThread, is_cancelled, is_loop_running, raise_if_cancelled
 from .outcome import write_interrupted_outcome
 from .run import join
 from .signals import came_twice, is_attended
@@ -70,6 +69,9 @@ def in_order(node: Any, batch: Batch) -> Results:
                     result = attempt(node, call)
                 except NotStarted:
                     break
+                except BaseException as exc:  # raised again
+                    _say_whose(call, exc)
+                    raise
                 batch.finish(call, result)
                 if report is not None:
                     report(call, batch.done)
@@ -224,6 +226,7 @@ class _WorkerThreads:
             pass
         except BaseException as exc:  # noqa: BLE001  raised again in the caller's thread
             self.stop()
+            _say_whose(call, exc)
             self.aborts.append((call.index if call is not None else -1, exc))
         finally:
             with self._lock:
@@ -293,8 +296,9 @@ async def in_tasks(node: Any, batch: Batch) -> Results:
                     if isinstance(exc, Exception) or batch.is_stopped():
                         raise
                     exits.append(exc)
-                    if _is_cancelled(exc):
+                    if is_cancelled(exc):
                         raise
+                    _say_whose(call, exc)
                     raise _Exits from exc
             batch.finish(call, result)
             if report is not None:
@@ -333,12 +337,10 @@ class _Exits(Exception):
     """An item has raised what ends a program: an event loop would let that fall through, past everybody."""
 
 
-def _is_cancelled(exc: BaseException) -> bool:
-    """Whether it is because the task that runs here was cancelled, and not an item's own. Python 3.10 cannot tell."""
-    if not isinstance(exc, asyncio.CancelledError):
-        return False
-    task = asyncio.current_task()
-    return sys.version_info < (3, 11) or (task is not None and task.cancelling() > 0)
+def _say_whose(call: Call | None, exc: BaseException) -> None:
+    """Say on `exc` which item raised it, unless it is none's own: an interrupt, a cancellation, the end of a batch."""
+    if call is not None and not isinstance(exc, (KeyboardInterrupt, EnclosingBatchStopped)) and not is_cancelled(exc):
+        say_where(call, exc)
 
 
 def _is_ctrl_c(exc: BaseException) -> bool:

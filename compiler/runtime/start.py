@@ -12,10 +12,12 @@ import importlib.util
 import itertools
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
+from .exceptions import message_of
 from .signals import ending_on_sigterm
 
 PACKAGE = "pflow_lower_program"
@@ -68,9 +70,22 @@ def start(file: str, package: str | None) -> int:
             raise
         sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder, package)))
         return 1
+    except SystemExit as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exception(error)
+        where, said = traceback.extract_tb(error.__traceback__)[-1], message_of(error)
+        said = f"{SystemExit.__name__}: {said}" if said else SystemExit.__name__
+        sys.stderr.write(f"error: {where.filename}:{where.lineno} ended the program when it was imported: {said}\n")
+        return status_of_exit(error)
     with ending_on_sigterm():
         status: int = program.main(sys.argv[1:])
     return status
+
+
+def status_of_exit(error: SystemExit) -> int:
+    """What a program ends with whose code ends it before it is done: never what says that it is."""
+    code = error.code
+    return code if isinstance(code, int) and code & 0xFF else 1
 
 
 def _where_it_stands(file: str) -> str:

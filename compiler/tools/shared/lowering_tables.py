@@ -23,7 +23,6 @@ from ...generated_folder import MAP
 from ...generated_header import LOWERED
 from ...node_types.project_file import (
     PROJECT_FILE,
-    misspelt_table,
     near,
     not_a_truth,
     read_toml,
@@ -54,8 +53,6 @@ def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
     """
     section = _SECTION
     try:
-        if wrong := misspelt_table(file, "PFL616"):
-            return [], wrong
         table = table_in(file, "lowerings", code="PFL616")
         entries = None if table is None else table.value
         if file.name != PROJECT_FILE:
