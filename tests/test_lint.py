@@ -416,7 +416,7 @@ def test_suppressions_above_the_workflow(lint: Run, tmp_path: Path) -> None:
         without = lint(workflow)
         assert without.status == 1
         assert without.out.startswith(
-            "pyproject.toml:3:21: warning[PFL590] tool.pflow-lower.lint.ignore: 'none/*' matches"
+            "pyproject.toml:3:22: warning[PFL590] tool.pflow-lower.lint.ignore: 'none/*' matches"
         )
         assert without.out.count("PFL590") == 1
     (tmp_path / "none").mkdir()

@@ -696,6 +696,19 @@ def test_failing_steps_and_items_are_named(project: Path) -> None:
     assert ended.returncode == 1 and ended.stderr.startswith("error: step 'first': no word 13\n")
 
 
+@pytest.mark.parametrize("error", ["TimeoutError()", "MemoryError", "BrokenPipeError(32)", "OSError(' ')"])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_an_error_without_a_text_is_named_by_its_kind(project: Path, error: str, parallel: bool) -> None:
+    value = "(_ for _ in ()).throw(${item})"
+    step = {"id": "go", "type": "nodes:Odd", "params": {"value": value}}
+    batch = {"items": [error], "error_handling": "continue", "parallel": parallel}
+    flow = lower(workflow({**step, "batch": batch}), project, "gen")
+    ended = run(flow, cwd=project)
+    said = "32" if "32" in error else error.partition("(")[0]
+    first, _, item, _ = ended.stderr.splitlines()
+    assert first.endswith(f" Errors: [0] {said}") and item.endswith(f": {said}"), ended.stderr
+
+
 ENDING = """
 import asyncio
 import sys

@@ -40,6 +40,12 @@ def message_of(exception: BaseException) -> str:
         return f"{type(exception).__name__} (its message cannot be had: {type(instead).__name__} in __str__)"
 
 
+def said_by(message: object, exception: BaseException | None) -> str:
+    """What to show of an error: its text or, where that says nothing, the kind of the exception."""
+    text = str(message)
+    return text if text.strip() or exception is None else type(exception).__name__
+
+
 def notes_of(exception: BaseException) -> list[str]:
     """The notes on `exception`."""
     notes = attribute_of(exception, "__notes__")

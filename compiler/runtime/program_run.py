@@ -12,6 +12,7 @@ from .arguments import read_arguments, read_inputs
 from .batch_nodes import is_batch
 from .data_types import Params, Shared
 from .declared_inputs import Inputs
+from .exceptions import said_by
 from .journal_file import JournalDamaged, JournalError
 from .json_text import json_text, say, write_out
 from .loops import is_cancelled, run_blocking
@@ -192,7 +193,7 @@ def _failed_items(visited: list[Any], shared: Shared) -> Iterator[str]:
         yield f"{node.node_id}: {failed} of {outcome.get('count')} items that ran failed:"
         for error in errors[:_MOST_ITEMS]:
             name = error.get("key") or error["item_summary"]["summary"]
-            yield f"  [{error['index']}] {_line(name)}: {_line(error['error'])}"
+            yield f"  [{error['index']}] {_line(name)}: {_line(said_by(error['error'], error.get('exception')))}"
         if failed > _MOST_ITEMS:
             yield f"  ... and {failed - _MOST_ITEMS} more"
 

@@ -130,6 +130,10 @@ class PflowEngine(Engine):
         """With what the node that the items come from said on stderr."""
         return message + (get_upstream_stderr(source, shared) or "") if source else message
 
+    def error_text(self, record: dict[str, Any]) -> str:
+        """As pflow has it, be it empty."""
+        return str(record["error"])
+
     def store(self, call: Call) -> dict[str, Any]:
         """The item's store, with what pflow's engine puts there for it."""
         store = call.batch.store_of_an_item()

@@ -47,6 +47,10 @@ class WrappedEngine(Engine):
         """With what the node that the items come from said on stderr."""
         return message + (get_upstream_stderr(source, dict(shared)) or "") if source else message
 
+    def error_text(self, record: dict[str, Any]) -> str:
+        """As pflow has it, be it empty."""
+        return str(record["error"])
+
     def copy_factory(self, inner: Any) -> Callable[[], Any]:
         """As pflow's executor copies the node for every item."""
         return deep_copies(inner)
