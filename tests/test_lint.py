@@ -412,6 +412,15 @@ def test_suppressions_above_the_workflow(lint: Run, tmp_path: Path) -> None:
     )
     (tmp_path / "flows" / "sub").mkdir(parents=True)
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask(max_concurrent=2)))
+    for workflow in ("flows", "flows/sub/w.json"):
+        without = lint(workflow)
+        assert without.status == 1
+        assert without.out.startswith(
+            "pyproject.toml:3:22: warning[PFL590] tool.pflow-lower.lint.ignore: 'none/*' matches"
+        )
+        assert without.out.count("PFL590") == 1
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "w.json").write_text("{}")
     assert lint("flows").status == 0
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask()))
     unused = lint("flows")

@@ -13,7 +13,7 @@ from ...diagnostics.formats.show import FORMATS
 def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Codes and beginnings of codes, separated by commas."""
     codes = tuple(code.strip().upper() for value in values for code in value.split(","))
-    from .table import known_codes
+    from ..shared.suppression_table import known_codes
 
     for code in codes:
         if not code or not any(known.startswith(code) for known in known_codes()):
