@@ -52,6 +52,8 @@ def lint(
     """Find what can be proven about WORKFLOWs and costs money, time or data.
 
     A WORKFLOW is a .json or .pflow.md file, a folder to search, or - for standard input. Findings go to stdout.
+    In a folder, all .pflow.md and .pflow.json files are workflows, and .json files that look like one, in whatever
+    encoding: where one cannot be read, that is an error. Other JSON of which nobody can tell is named on stderr.
 
     A finding that you accept goes into pyproject.toml:
 
