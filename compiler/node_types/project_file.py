@@ -22,8 +22,8 @@ PROJECT_FILE = "pyproject.toml"
 TABLES = ("journal", "lint", "lowerings", "nodes", "on", "rates")
 """What may stand under `[tool.pflow-lower]`."""
 
-_MUCH_LIKE = r"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ings?)?"
-_MEANT = re.compile(rf"(?:tools?\.)?{_MUCH_LIKE}(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_MUCH_LIKE = re.compile(r"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ings?)?", re.IGNORECASE)
+_MEANT = re.compile(rf"(?:tools?\.)?{_MUCH_LIKE.pattern}(?:\..*)?", re.IGNORECASE | re.DOTALL)
 _MAY_BE_MEANT = re.compile(rb"p_?flow|lowering", re.IGNORECASE)
 _DEEPEST = 3  # `tool`, `pflow`, `lower`
 
@@ -113,7 +113,7 @@ def _misplaced(data: Mapping[str, Any], file: Path, code: str) -> Iterator[Diagn
     A table of another tool whose name is no more than a part of ours, or begins with it, is not one.
     """
     for path in _meant(data):
-        rest = re.split(_MUCH_LIKE, ".".join(path), maxsplit=1, flags=re.IGNORECASE)[1]
+        rest = _MUCH_LIKE.split(".".join(path), maxsplit=1)[1]
         instead = "[[tool.pflow-lower.lowerings]]" if rest == ".lowerings" else f"[tool.pflow-lower{rest}]"
         help = f"did you mean {instead}?"
         yield table_problem(file, _as_key(path), f"unknown table {path[-1]!r}", help, code=code)
