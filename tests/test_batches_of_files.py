@@ -26,7 +26,7 @@ from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
-from pflow_lower.runtime.streams import ResultsFile
+from pflow_lower.runtime.streams import ItemsFile, ResultsFile, number_of_items
 from pflow_lower.runtime.tally import MOST_KEPT
 
 MANY = 5000
@@ -432,11 +432,15 @@ def test_limit_is_said() -> None:
 @every_shape
 def test_two_items_with_one_name_end_the_batch_with_both_places(shape: str) -> None:
     items([5, 6, 7, 5, 8])
-    with pytest.raises(StreamError, match=r"the items \[0\] and \[3\] have the same key, '5'.*; 3 items were done$"):
+    with pytest.raises(
+        StreamError, match=r"\(in.jsonl:1 and in.jsonl:4\) have the same key, '5'.*; 3 items were done$"
+    ):
         run(shape, {"key": "${item.x}"})
     assert len(results()) == 3
     Path("in.jsonl").write_text('{"x": 1}\n{"y": 2}\n')
-    with pytest.raises(StreamError, match=r"item \[1\] has no name, `key` is \$\{item\.x\}: .*no 'x' among y"):
+    with pytest.raises(
+        StreamError, match=r"item \[1\] \(in.jsonl:2\) has no name, `key` is \$\{item\.x\}: .*no 'x' among y"
+    ):
         run(shape, {"key": "${item.x}"})
 
 
@@ -489,7 +493,7 @@ def test_a_write_that_fails_in_the_middle_is_taken_back(here: Path) -> None:
 import json, resource, sys
 from pathlib import Path
 from pflow_lower.runtime.stream_files import StreamError
-from pflow_lower.runtime.streams import results_file
+from pflow_lower.runtime.streams import ItemsFile, ResultsFile, number_of_items
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for name in ("a.jsonl", "a.csv"):
@@ -910,3 +914,40 @@ def test_an_answer_of_a_resumed_run_is_as_good_in_the_next(monkeypatch: pytest.M
     with running(Run("workflow.json", resume=True)):
         assert start(*again)["error_count"] == 1
     assert set(Starting.attempts - before) == {"c"}
+
+
+def test_bytes_that_are_not_utf_8_are_found_in_their_line() -> None:
+    Path("in.jsonl").write_bytes(b'{"x": 1}\n' * 20_000 + b'{"x": "\xe9"}\n')
+    with pytest.raises(StreamError, match=r"^in\.jsonl:20001: the line is not UTF-8 \(.*, byte 8\)"):
+        list(ItemsFile("in.jsonl"))
+    with pytest.raises(StreamError, match=r"^in\.jsonl:20001: "):
+        number_of_items(Path("in.jsonl"))
+    Path("in.csv").write_bytes(b"x\n" + b"1\n" * 20_000 + b"\xe9\n")
+    with pytest.raises(StreamError, match=r"^in\.csv:20002: the line is not UTF-8 \(.*, byte 1\)"):
+        list(ItemsFile("in.csv"))
+
+
+def test_a_parquet_file_that_is_broken_is_named() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    Path("in").mkdir()
+    parquet.write_table(pyarrow.table({"x": [1]}), "in/0.parquet")
+    Path("in/1.parquet").write_text("no such thing")
+    with pytest.raises(
+        StreamError, match=r"cannot read in/1\.parquet: Parquet magic bytes not found.*[^.]; 1 item was done"
+    ):
+        run("in order", {"items": {"file": "in/*.parquet"}})
+    with pytest.raises(StreamError, match=r"cannot read in/1\.parquet: "):
+        number_of_items(Path("in/1.parquet"))
+
+
+def test_a_row_of_a_parquet_file_is_named() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    Path("in").mkdir()
+    for number in range(2):
+        parquet.write_table(pyarrow.table({"x": [1, 2] if number else [3, 1]}), f"in/{number}.parquet")
+    with pytest.raises(StreamError, match=r"\(row 2 of in/0\.parquet and row 1 of in/1\.parquet\)"):
+        run("in order", {"items": {"file": "in/*.parquet"}, "key": "${item.x}"})

@@ -580,6 +580,19 @@ def test_as_many_failures_as_are_tolerated_are_tolerated(shape: type) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_an_item_that_failed_is_not_one_whose_cost_is_missed(shape: type) -> None:
+    def failing(item: Any, number: int) -> Any:
+        return {"error": "refused"} if item == 1 else {"response": item}
+
+    with running(Run("w", budget=1.0)) as one:
+        run(shape, [1, 2], failing, error_handling="continue")
+    assert one.unused_budget().startswith("no cost is known of the one item that ended well")
+    with pytest.raises(RuntimeError, match="all 1 items failed"), running(Run("w", budget=1.0)) as none:
+        run(shape, [1], failing, error_handling="continue")
+    assert none.unused_budget() == ""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_no_item_starts_once_the_budget_is_reached(shape: type) -> None:
     def costly(item: Any, number: int) -> Any:
         return {"response": item, "llm_usage": {"cost_usd": 0.5}}

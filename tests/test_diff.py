@@ -628,6 +628,81 @@ def test_a_revision_that_is_misspelt_or_empty(diff: Run, repository: Path) -> No
     assert shown.status == 2 and "is empty; for what is not committed yet, write HEAD" in shown.err
 
 
+def test_history_that_is_missing_is_not_another_revision(
+    diff: Run, repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write("flows/more.json", WORKFLOW)
+    commit()
+    shown = diff("--git", "HEAD~5")
+    assert shown.status == 2 and "HEAD is known, and its history does not go back so far" in shown.err
+    git("clone", "-q", "--depth=1", Path.cwd().as_uri(), "shallow")
+    monkeypatch.chdir("shallow")
+    for revision in ("HEAD~1", "main^", "HEAD~1..HEAD"):
+        shown = diff("--git", revision)
+        assert shown.status == 2 and "this clone is shallow" in shown.err and "git fetch --deepen=1" in shown.err
+        assert "did you mean" not in shown.err
+    git("fetch", "-q", "--deepen=1")
+    assert "flows/more.json: a new workflow" in diff("--git", "HEAD~1").out
+
+
+def test_histories_that_never_met(diff: Run, repository: Path) -> None:
+    git("checkout", "-q", "--orphan", "other")
+    write("flows/more.json", WORKFLOW)
+    commit()
+    shown = diff("--git", "main...other")
+    assert shown.status == 2 and "the two have no commit in common\n  compare the two as they are: A..B" in shown.err
+
+
+@pytest.fixture
+def submodule(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A submodule with a workflow, called `shared`."""
+    Path("origin").mkdir()
+    monkeypatch.chdir("origin")
+    git("init", "-q", "-b", "main")
+    write("wf.json", WORKFLOW)
+    commit()
+    monkeypatch.chdir("..")
+    git("-c", "protocol.file.allow=always", "submodule", "add", "-q", f"{Path.cwd()}/origin", "shared")
+    Path(".git/info/exclude").write_text("origin\n")
+    commit()
+    return Path("shared")
+
+
+def test_a_changed_submodule_is_said_not_to_be_looked_at(
+    diff: Run, submodule: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert diff("--git", "HEAD").status == 0
+    write("shared/wf.json", with_batch(parallel=True))
+    shown = diff("--git", "HEAD")
+    assert shown.status == 2 and "shared: error[PFL712] this submodule has changed, and the workflows" in shown.err
+    assert "shared: cannot be compared" in shown.out
+    assert diff("--git", "HEAD", "flows").status == 0
+    command = shown.err.partition("--git ")[2].split()[0]
+    monkeypatch.chdir("shared")
+    assert "batch.parallel" in diff("--git", command).out
+    commit()
+    monkeypatch.chdir("..")
+    commit()
+    shown = diff("--git", "HEAD~1..HEAD")
+    assert shown.status == 2 and "PFL712" in shown.err
+    monkeypatch.chdir("shared")
+    assert "batch.parallel" in diff("--git", shown.err.partition("--git ")[2].split()[0]).out
+
+
+def test_a_submodule_is_passed_by_without_workflows_and_named_where_it_is_not_checked_out(
+    diff: Run, submodule: Path
+) -> None:
+    Path("shared/wf.json").unlink()
+    Path("shared/data.json").write_text("[1]")
+    shown = diff("--git", "HEAD")
+    assert (shown.status, shown.out) == (0, "no workflow has changed\n")
+    git("-C", "shared", "commit", "-q", "-a", "-m", "x")
+    commit()
+    git("submodule", "deinit", "-q", "-f", "shared")
+    shown = diff("--git", "HEAD~1..HEAD")
+    assert shown.status == 2 and "it is not checked out here: what is in it is not compared" in shown.err
+
+
 def test_outside_of_a_repository(diff: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     shown = diff("--git", "HEAD")

@@ -155,5 +155,6 @@ CODES: dict[str, str] = {
     "PFL704": "change of schedule",
     "PFL705": "cosmetic change",
     "PFL711": "revision that cannot be read",
+    "PFL712": "changed submodule that is not looked at",
 }
 """Every code with its title."""

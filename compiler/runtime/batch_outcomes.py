@@ -123,6 +123,6 @@ class BatchOutcomes(BatchState):
     def _count(self, call: Call, result: Result) -> None:
         """What `call` has cost, and its answer if that is worth keeping. Raises: JournalError."""
         if self.run is not None and not call.restored:
-            self.run.pays(result, is_item=True)
+            self.run.pays(result, is_item=call.error is None)
         if call.error is None and self.controls is not None:
             self.controls.keep(call, result)

@@ -156,8 +156,16 @@ class BatchState(Stoppable):
             return self._settings.name_item(call)
         except ParameterError as error:
             raise ValueError(
-                f"{self.node_id}: item [{call.index}] has no name, `key` is {self._settings.key}: {error}"
+                f"{self.node_id}: item [{call.index}]{self.places_of(call.index)} has no name, "
+                f"`key` is {self._settings.key}: {error}"
             ) from error
+
+    def places_of(self, *indexes: int) -> str:
+        """Where the items with these indexes stand in their file, in brackets; "" where they come from none."""
+        if not isinstance(self.items, ItemsFile):
+            return ""
+        places = [self.items.place_of(index - self.first_index) for index in indexes]
+        return f" ({' and '.join(places)})"
 
     def close(self) -> None:
         """Let no further item start."""

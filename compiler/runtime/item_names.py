@@ -22,5 +22,5 @@ def check_names(batch: Batch, items: list[Any]) -> None:
 
 def one_name(batch: Batch, first: int, second: int, name: str) -> str:
     """What is said of two items, by their indexes, that have the same name: it stands under `key` in results."""
-    both = f"the items [{first}] and [{second}] have the same key, {name!r}"
+    both = f"the items [{first}] and [{second}]{batch.places_of(first, second)} have the same key, {name!r}"
     return f"{batch.node_id}: {both}: `key` must tell all items apart"

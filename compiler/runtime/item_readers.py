@@ -1,4 +1,7 @@
-"""The items in a file, one at a time, and how many there are: a reader for each kind of file."""
+"""The items in a file, one at a time, and how many there are: a reader for each kind of file.
+
+With each item comes the line that it begins in, or the row of a Parquet file.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def _no_number(name: str) -> Any:
 _DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
-def json_lines(path: Path) -> Iterator[tuple[Any]]:
+def json_lines(path: Path) -> Iterator[tuple[Any, int]]:
     """A JSON value a line; empty lines are none. Raises: StreamError."""
     with said_of(path, "read"), open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
@@ -36,10 +39,10 @@ def json_lines(path: Path) -> Iterator[tuple[Any]]:
                 raise StreamError(f"{path}:{number}: the line is not JSON ({why}){ends}") from None
             except RecursionError:
                 raise StreamError(f"{path}:{number}: the line is nested too deeply to be read") from None
-            yield (item,)
+            yield item, number
 
 
-def csv_rows(path: Path) -> Iterator[tuple[Any]]:
+def csv_rows(path: Path) -> Iterator[tuple[Any, int]]:
     """An object a row, all values text. Raises: StreamError."""
     # Python's limit of 131,072 characters is for all of a process; what we write ourselves may have longer cells.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
@@ -55,7 +58,7 @@ def csv_rows(path: Path) -> Iterator[tuple[Any]]:
                 if None in row or None in row.values():
                     more = "more" if None in row else "fewer"
                     raise StreamError(f"{path}:{reader.line_num}: the row has {more} values than the header has names")
-                yield (row,)
+                yield row, begun
                 begun = reader.line_num + 1
         except csv.Error as error:
             raise StreamError(f"{path}:{begun}: the row that begins here is not CSV: {_why(error)}") from None
@@ -69,13 +72,27 @@ def _why(error: csv.Error) -> str:
     return str(error)
 
 
-def parquet_rows(path: Path) -> Iterator[tuple[Any]]:
+def parquet_rows(path: Path) -> Iterator[tuple[Any, int]]:
     """An object a row. Raises: StreamError."""
     parquet = pyarrow_parquet()
+    number = 0
     with said_of(path, "read"), open(path, "rb") as file:
-        for group in parquet.ParquetFile(file).iter_batches(ROWS):
-            for item in group.to_pylist():
-                yield (item,)
+        try:
+            for group in parquet.ParquetFile(file).iter_batches(ROWS):
+                for item in group.to_pylist():
+                    number += 1
+                    yield item, number
+        except _WRONG_PARQUET as error:
+            raise _not_parquet(path, error, number) from error
+
+
+_WRONG_PARQUET = ValueError, ArithmeticError, LookupError, TypeError, NotImplementedError
+"""What pyarrow raises, besides OSError: its own exceptions are these, too."""
+
+
+def _not_parquet(path: Path, error: Exception, rows: int = 0) -> StreamError:
+    where = f" after {rows} row{'' if rows == 1 else 's'}" if rows else ""
+    return StreamError(f"cannot read {path}{where}: {str(error).rstrip('.')}")
 
 
 def json_line_count(path: Path) -> int:
@@ -92,4 +109,7 @@ def csv_row_count(path: Path) -> int:
 def parquet_row_count(path: Path) -> int:
     """How many items `parquet_rows` would give. Raises: StreamError."""
     with said_of(path, "read"):
-        return int(pyarrow_parquet().ParquetFile(path).metadata.num_rows)
+        try:
+            return int(pyarrow_parquet().ParquetFile(path).metadata.num_rows)
+        except _WRONG_PARQUET as error:
+            raise _not_parquet(path, error) from error

@@ -158,7 +158,10 @@ class Run:
         forget_answers(self.journal_path, digest_of_inputs(self._inputs))
 
     def pays(self, outputs: Mapping[str, Any], *, is_item: bool = False) -> float | None:
-        """An item, or a step that is not a batch, has given `outputs`: what that has cost, if it is known."""
+        """An item, or a step that is not a batch, has given `outputs`: what that has cost, if it is known.
+
+        `is_item` says that it is an item that ended well: what has failed need not have cost anything.
+        """
         cost = cost_of(outputs)
         with self._lock:
             if cost is None:

@@ -26,12 +26,29 @@ def pyarrow_parquet() -> Any:
     return parquet
 
 
+def _said_of_bad_text(path: Path) -> str:
+    """Where the first bytes stand that are not UTF-8: the error itself tells of one piece of the file only."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if why := _why_not_text(line):
+                return f"{path}:{number}: the line is not UTF-8 ({why})"
+    return f"cannot read {path}: it was not UTF-8"  # it has changed meanwhile
+
+
+def _why_not_text(line: bytes) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return f"{error.reason}, byte {error.start + 1}"
+    return ""
+
+
 @contextlib.contextmanager
 def said_of(path: Path, what: str) -> Iterator[None]:
     """Say `what` ("read", "write") could not be done to the file at `path`. Raises: StreamError."""
     try:
         yield
     except UnicodeDecodeError as error:
-        raise StreamError(f"cannot read {path}: it is not UTF-8 (byte {error.start} of a piece)") from error
+        raise StreamError(_said_of_bad_text(path)) from error
     except OSError as error:
         raise StreamError(f"cannot {what} {path}: {error.strerror or error}") from error

@@ -27,7 +27,8 @@ from .stream_files import StreamError, said_of
 class FileKind(NamedTuple):
     """How a kind of file is read and written."""
 
-    read: Callable[[Path], Iterator[tuple[Any]]]
+    read: Callable[[Path], Iterator[tuple[Any, int]]]
+    """Items, each with the line, or the row, that it begins in."""
     count: Callable[[Path], int]
     """How many items there are, faster than by reading them where that can be."""
     write: Callable[[Path], ResultsWriter]
@@ -62,6 +63,15 @@ class ItemsFile:
         if not found:
             raise StreamError(f"cannot read {self.path}: no file has such a name")
         return found
+
+    def place_of(self, index: int) -> str:
+        """Where the item with that index stands, for a message. Raises: StreamError."""
+        for path in self.files():
+            for _, line in _kind_of(path).read(path):
+                if not index:
+                    return f"{path}:{line}" if path.suffix.lower() != ".parquet" else f"row {line} of {path}"
+                index -= 1
+        return str(self.path)  # it has become shorter meanwhile
 
     def __repr__(self) -> str:
         return f"ItemsFile({self.path!r})"
@@ -194,9 +204,9 @@ def read_items(path: Path) -> Iterator[Any]:
     return _all(first, rows)
 
 
-def _all(first: tuple[Any], rows: Iterator[tuple[Any]]) -> Iterator[Any]:
+def _all(first: tuple[Any, int], rows: Iterator[tuple[Any, int]]) -> Iterator[Any]:
     yield first[0]
-    for (item,) in rows:
+    for item, _ in rows:
         yield item
 
 

@@ -79,7 +79,7 @@ def diff(paths: tuple[str, ...], revision: str | None, form: str, fail_on: froze
 
     OLD and NEW are two workflow files. With --git, the versions are those of the repository, and the arguments
     are the files and folders to look at (all, if there are none). The tables of node types, of rates and of Ray
-    that each version has are compared, too.
+    that each version has are compared, too. A submodule that has changed is not looked at: that is said.
 
     \b
     breaking   results have another shape, order or name
@@ -88,7 +88,8 @@ def diff(paths: tuple[str, ...], revision: str | None, form: str, fail_on: froze
     schedule   the same calls at other times
     cosmetic   nothing that can be observed
 
-    The exit status is 0, 1 for a change that --fail-on names, 2 if a version cannot be lowered.
+    The exit status is 0, 1 for a change that --fail-on names, 2 if a version cannot be lowered, or
+    a submodule has changed that may have workflows.
     """
     try:
         if revision is not None:
@@ -131,6 +132,7 @@ def _show(
 
 def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
     from .load_pair import compare_files
+    from .model import Comparison
     from .revisions import Repository
 
     repository = Repository(f"--git {revision}")
@@ -150,6 +152,8 @@ def _of_revisions(revision: str, paths: Sequence[str]) -> list[Comparison]:
                     sides.append(repository.extract(commit, path, Path(scratch, name)))
             names = [repository.shown(path) for path in (pair.old or pair.new, pair.new or pair.old) if path]
             found.append(compare_files(sides[0], sides[1], *names, tables=True))
+    for name, reason in repository.unseen(old, new, paths):
+        found.append(Comparison(repository.shown(name), repository.shown(name), None, None, problems=(reason,)))
     return [one for one in found if one.changes or one.problems or one.old is None or one.new is None]
 
 

@@ -5,11 +5,14 @@ git is only asked, never told: nothing here changes a repository.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import posixpath
+import re
+import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +28,8 @@ from .tables import COMPARED
 
 TABLE_FILES = (OWN_FILE, PROJECT_FILE)
 _NAMES_AT_ONCE = 200
+_SUBMODULE = "160000"
+"""The mode that git gives one."""
 
 
 class Changed(NamedTuple):
@@ -52,8 +57,16 @@ class Repository:
             first, found, last = text.partition(dots)
             if found:
                 old, new = self.commit(first or "HEAD"), self.commit(last or "HEAD")
-                return (self._text("merge-base", old, new).strip() if dots == "..." else old), new
+                return (self._parted(old, new) if dots == "..." else old), new
         return self.commit(text), None
+
+    def _parted(self, old: str, new: str) -> str:
+        """The commit at which two histories parted."""
+        found = self._git("merge-base", old, new, none=1).decode().strip()
+        if not found:
+            help = self._deepen() or "compare the two as they are: A..B"
+            raise refusal("PFL711", self._place, "the two have no commit in common", help=help)
+        return found
 
     def changed(self, old: str, new: str | None, paths: Sequence[str]) -> list[Changed]:
         """The workflows that differ from commit `old` to `new` (None: the working tree), at or below `paths`.
@@ -85,6 +98,35 @@ class Repository:
             if name in self._tree(old) and self._is_workflow(Changed(name, name), old, new):
                 found.setdefault(name, Changed(name, name))
         return [found[name] for name in sorted(found, key=str)]
+
+    def unseen(self, old: str, new: str | None, paths: Sequence[str]) -> Iterator[tuple[str, Diagnostic]]:
+        """The submodules at or below `paths` that differ, with what is to be said of each."""
+        commits = [old] if new is None else [old, new]
+        options = ("--raw", "--abbrev=10", "--no-ext-diff", "--no-renames", "--ignore-submodules=none")
+        fields = iter(self._names("diff", *options, *commits, "--", *paths))
+        for entry, name in zip(fields, fields, strict=False):
+            modes, (first, last) = entry.lstrip(":").split()[:2], entry.split()[2:4]
+            if _SUBMODULE not in modes or (here := self._has_workflows(self.top / name)) is False:
+                continue
+            what = "the workflows in it are" if here else "it is not checked out here: what is in it is"
+            message = f"this submodule has changed, and {what} not compared"
+            help = "name the files and folders to look at, without it"
+            if here and modes[0] == _SUBMODULE and first.strip("0"):
+                asked = f"{first}..{last}" if new is not None and modes[1] == _SUBMODULE else first
+                help = f"compare there: cd {shlex.quote(self.shown(name))} && pflow-lower diff --git {asked}\nor {help}"
+            yield name, Diagnostic("PFL712", Severity.ERROR, message, file=self.shown(name), help=help)
+
+    def _has_workflows(self, submodule: Path) -> bool | None:
+        """Whether there are workflows in the working tree of a submodule; None where it has none."""
+        if not (submodule / ".git").exists():
+            return None
+        for folder, folders, names in os.walk(submodule):
+            folders[:] = [name for name in folders if name != ".git"]
+            for path in (Path(folder, name) for name in names if may_be_workflow(name)):
+                with contextlib.suppress(OSError):
+                    if has_workflow_name(path.name) or looks_like_workflow(regular_files.read_beside(path, submodule)):
+                        return True
+        return False
 
     def nothing_at(self, path: str, old: str, new: str | None) -> Diagnostic | None:
         """The finding about a path of the command line at which neither version has a workflow; None if one has."""
@@ -224,10 +266,22 @@ class Repository:
 
     def _instead_of(self, name: str) -> str:
         """What to do about a revision that there is not."""
+        base = re.split(r"[~^@]", name, maxsplit=1)[0]
+        if base not in ("", name) and self._git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}", none=1):
+            return self._deepen() or f"{base} is known, and its history does not go back so far"
         known = self._text("for-each-ref", f"--count={_NAMES_AT_ONCE}", "--format=%(refname:short)").split()
         if guess := nearest(name, [*known, "HEAD"]):
             return f"did you mean {guess}?"
         return (
             "name a commit, a branch or a tag (git branch -a and git tag list them)\n"
             f"in a shallow clone, fetch it first: git fetch --depth=1 origin {name}"
+        )
+
+    def _deepen(self) -> str:
+        """What to do where a clone does not have all of its history; "" where it does."""
+        if self._text("rev-parse", "--is-shallow-repository").strip() != "true":
+            return ""
+        return (
+            "this clone is shallow, and history before its oldest commit is missing here\n"
+            "fetch more of it: git fetch --deepen=1, or all of it: git fetch --unshallow"
         )
