@@ -151,7 +151,8 @@ def _check_name(node: BatchSettings, name: str, value: Any) -> None:
 
 def _check_hook(node: BatchSettings, name: str, value: Any) -> None:
     """A method of PocketFlow's that is never called here, or one whose coroutine nobody would wait for."""
-    hook, is_async = name.removesuffix("_async"), hasattr(generated_class(type(node)), "exec_async")
+    hook = name.removesuffix("_async")
+    is_async = any("exec_async" in vars(cls) for cls in type(node).__mro__ if cls.__module__.startswith(_RUNTIME))
     called = f"{hook}_async" if is_async else hook
     if name not in (called, "prep"):  # `prep_async` calls `prep`
         if not any(called in owner for owner in _owners(node)):
