@@ -36,7 +36,17 @@ nodes_file = click.option(
 
 
 def out_folder(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
-    """The value of -o: an empty one is a variable that was not set, never this folder."""
+    """The value of -o."""
+    return None if value is None else path_given(value)
+
+
+def paths_given(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
+    """The paths that a command goes through."""
+    return tuple(map(path_given, values))
+
+
+def path_given(value: str) -> Path:
+    """A path of a command line: an empty one is a variable that was not set, never this folder."""
     if value == "":
         raise click.BadParameter("is empty; for this folder, write `.`")
-    return None if value is None else Path(value)
+    return Path(value)

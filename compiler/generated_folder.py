@@ -107,13 +107,21 @@ def is_expanded_ir(file: Path) -> bool:
 
 def is_map(file: Path) -> bool:
     """Whether a file is a source map of ours."""
+    return source_in_map(file) is not None
+
+
+def source_in_map(file: Path) -> str | None:
+    """The workflow that a source map of ours names, relative to its folder; "" without one. None: it is not a map."""
     if not file.name.endswith(MAP) or not GENERATED.fullmatch(file.name):
-        return False
+        return None
     try:
         data = json.loads(regular_files.read(file))
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(data, dict) and data.get("file") == file.name.removesuffix(MAP)
+        return None
+    if not isinstance(data, dict) or data.get("file") != file.name.removesuffix(MAP):
+        return None
+    source = data.get("source")
+    return source if isinstance(source, str) and "\0" not in source else ""
 
 
 def _is_left_over(folder: Path, name: str) -> bool:

@@ -549,3 +549,21 @@ def test_findings_as_data(run: Run) -> None:
     (found,) = json.loads(shown.out)
     assert (shown.status, found["code"], found["file"], found["line"]) == (1, "PFL611", "made/lowered.json", 1)
     assert found["help"] == "pflow-lower check --update made"
+
+
+def test_an_empty_path_is_a_variable_that_was_not_set(run: Run) -> None:
+    workflow("flows/greet.json")
+    run("flows/greet.json", "-o", "made/greet")
+    assert run("check", ".").status == 0
+    shown = run("check", "")
+    assert shown.status == 2 and "is empty; for this folder, write `.`" in shown.err
+
+
+@pytest.mark.parametrize("table", ["'*' = 3", "'*.json' = { price = ['PFL9'] }", "'*.json' = { '*' = 3 }"])
+def test_what_is_wrong_with_the_table_of_suppressions_is_said(run: Run, table: str) -> None:
+    workflow("flows/greet.json")
+    run("flows/greet.json", "-o", "made/greet")
+    Path("pyproject.toml").write_text(f"[tool.pflow-lower.lint.ignore]\n{table}\n")
+    for path in ([], ["."], ["pyproject.toml"]):
+        shown = run("check", *path)
+        assert shown.status == 2 and "pyproject.toml:2:1: error[PFL591]" in shown.out, shown

@@ -514,6 +514,64 @@ def test_a_second_workflow_does_not_take_a_folder(run: Run) -> None:
     assert run("renamed.json", "-o", "out").status == 0
 
 
+def commit_all() -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for command in (["init", "-q", "."], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+
+
+@pytest.mark.parametrize("says", ["nobody", "a map", "requirements", "git", "git, of the other one"])
+@pytest.mark.parametrize("gone", ["deleted", "emptied"])
+def test_what_is_left_in_a_folder_is_not_taken_either(run: Run, says: str, gone: str) -> None:
+    """It was replaced, lowered.json and all, since no module said whose it was."""
+    workflow("one.json", "one")
+    workflow("two.json", "two")
+    first, second = ("two.json", "one.json") if says == "git, of the other one" else ("one.json", "two.json")
+    flags = {"a map": ["--maps"], "requirements": ["--program", "--standalone"]}.get(says, [])
+    run(first, "-o", "out", *flags)
+    if says.startswith("git"):
+        commit_all()
+    for name in ("nodes.py", "flow.py"):
+        if Path("out", name).exists():
+            DAMAGE[gone](Path("out", name))
+    before = contents(Path("out"))
+    for arguments in ([second], [second, "--program"], ["-"]):
+        text = Path(second).read_text() if arguments == ["-"] else ""
+        shown = run(*arguments, "-o", "out", stdin=text)
+        assert shown.status == 2 and "PFL603" in shown.err
+        if says == "nobody":
+            assert "out/lowered.json: error[PFL603] this is left of a lowering, and nothing beside it says" in shown.err
+            assert "delete it, if it was made from this workflow" in shown.err
+        else:
+            assert f"this folder holds what ../{first} is lowered to" in shown.err
+    assert contents(Path("out")) == before
+    assert run(first, "-o", "out").status == 0 and Path("out/nodes.py").stat().st_size
+
+
+def test_what_is_left_is_replaced_where_it_is_of_the_workflow_or_of_no_use(run: Run) -> None:
+    for name in ("one", "two"):
+        workflow(f"{name}.json", name)
+        run(f"{name}.json", "-o", name)
+    commit_all()
+    workflow("one.json", "one-n")
+    Path("one/nodes.py").unlink()
+    assert run("one.json", "-o", "one").status == 0  # git knows that it is its own
+    for left in contents(Path("two")):
+        Path("two", left).unlink()
+    assert run("one.json", "-o", "two").status == 0  # nothing is lost
+    shutil.rmtree(".git")
+    workflow("one.json", "one-b")
+    Path("one/nodes.py").unlink()
+    assert run("one.json", "-o", "one").status == 2
+    Path("one/lowered.json").write_text("")
+    assert run("one.json", "-o", "one").status == 0
+    workflow("one.json", "one-v")
+    Path("one/nodes.py").unlink()
+    Path("pflow-lower.toml").write_text("[[lowerings]]\nworkflows = 'one.json'\nout = 'one'\n")
+    assert run("check", "--update").status == 0  # a table says so
+    assert "OneVBatch" in Path("one/nodes.py").read_text() and run("check").status == 0
+
+
 def test_a_table_does_not_take_a_folder_either(run: Run) -> None:
     workflow("one.json", "one")
     workflow("two.json", "two")

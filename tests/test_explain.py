@@ -27,7 +27,7 @@ TO_READ_ONLY = {
     *("PFL101", "PFL102", "PFL103", "PFL104", "PFL112", "PFL214", "PFL412", "PFL590", "PFL591", "PFL601", "PFL602"),
     *("PFL117", "PFL118", "PFL603"),
     *("PFL611", "PFL612", "PFL613", "PFL614", "PFL615", "PFL616"),
-    *("PFL701", "PFL702", "PFL703", "PFL704", "PFL705", "PFL711"),
+    *("PFL701", "PFL702", "PFL703", "PFL704", "PFL705", "PFL711", "PFL712"),
 }
 """Codes whose wrong example is a command line: no file gives them, or none that one would print."""
 

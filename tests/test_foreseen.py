@@ -144,7 +144,6 @@ def batch(items: str) -> list[dict[str, Any]]:
         ("${object.list}", None),
         ("${first.results}", None),
         ("${code.stdout}", None),
-        ("${array}${array}", None),
     ],
 )
 def test_items_that_are_not_a_list(items: str, kind: str | None) -> None:
@@ -159,6 +158,46 @@ def test_items_that_are_not_a_list(items: str, kind: str | None) -> None:
     for finding in found:
         assert finding.severity is Severity.WARNING and finding.where == "last.batch.items"
         assert f"which is {kind}" in finding.message and finding.help
+
+
+@pytest.mark.parametrize(
+    ("items", "then"),
+    [
+        ("${array}}", "every run fails here"),
+        ("${array}${array}", "every run fails here"),
+        ("${string}}", "every run fails here"),
+        ("${string}${array}", "a run fails unless that makes a JSON list"),
+        ("${untyped},${array}", "a run fails unless that makes a JSON list"),
+    ],
+)
+def test_items_that_are_more_than_one_reference(items: str, then: str) -> None:
+    data = {
+        "inputs": {name: {"type": name} for name in ("array", "string")} | {"untyped": {}},
+        "nodes": batch(items),
+        "edges": edges("first>code", "code>last"),
+    }
+    (found,) = findings(data, "PFL324")
+    assert found.message == f"the items are a text that is put together, not one reference: {then}"
+    assert found.where == "last.batch.items" and "refer to one list: ${" in found.help
+
+
+def test_inner_items_that_are_more_than_one_reference() -> None:
+    node = {**nodes("a")[0], "batch": {"items": [[1]], "as": "x", "batch": {"items": "${x}}", "as": "y"}}}
+    (found,) = findings({"nodes": [node]}, "PFL324")
+    assert found.where == "a.batch.batch.items" and found.message.endswith("every run fails here")
+
+
+@pytest.mark.parametrize("depth", [0, -1, None, "5", [1]])
+def test_a_depth_at_which_no_workflow_starts(depth: object) -> None:
+    node = {"id": "w", "type": "workflow", "params": {"workflow": "saved", "max_depth": depth}}
+    (found,) = findings({"nodes": [node]}, "PFL340")
+    assert found.where == "w.params.max_depth" and found.message.endswith("every run that comes here fails")
+
+
+@pytest.mark.parametrize("depth", [1, 10, "${n}"])
+def test_a_depth_at_which_one_may_start(depth: object) -> None:
+    node = {"id": "w", "type": "workflow", "params": {"workflow": "saved", "max_depth": depth}}
+    assert not findings({"inputs": {"n": {"type": "integer"}}, "nodes": [node]}, "PFL340")
 
 
 @pytest.mark.parametrize("reference", ["item", "my-item.name", "my_item"])

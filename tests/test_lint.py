@@ -233,8 +233,8 @@ def test_what_code_certainly_changes(code: str, expected: list[str]) -> None:
 def test_folders_are_searched_for_workflows(lint: Run, tmp_path: Path) -> None:
     for name, content in {
         "flows/a.json": json.dumps(ask(max_concurrent=2)),
-        "flows/package.json": '{"nodes": 3}',
-        "flows/broken.json": '{"nodes": [',
+        "flows/package.json": '{"nodes": []}',
+        "flows/broken.json": '{"x": [',
         "flows/lowered.json": json.dumps(ask(max_concurrent=2)),
         "flows/.hidden/b.json": json.dumps(ask(max_concurrent=2)),
         "flows/node_modules/b.json": json.dumps(ask(max_concurrent=2)),
@@ -412,6 +412,15 @@ def test_suppressions_above_the_workflow(lint: Run, tmp_path: Path) -> None:
     )
     (tmp_path / "flows" / "sub").mkdir(parents=True)
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask(max_concurrent=2)))
+    for workflow in ("flows", "flows/sub/w.json"):
+        without = lint(workflow)
+        assert without.status == 1
+        assert without.out.startswith(
+            "pyproject.toml:3:22: warning[PFL590] tool.pflow-lower.lint.ignore: 'none/*' matches"
+        )
+        assert without.out.count("PFL590") == 1
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "w.json").write_text("{}")
     assert lint("flows").status == 0
     (tmp_path / "flows" / "sub" / "w.json").write_text(json.dumps(ask()))
     unused = lint("flows")
@@ -458,21 +467,66 @@ def test_a_wrong_table_above_several_workflows_is_said_once(lint: Run, run: Run,
 def test_a_file_that_may_have_been_a_workflow_is_said_to_be_not_looked_at(lint: Run, tmp_path: Path) -> None:
     Path("good.json").write_text(json.dumps(ask()))
     Path("empty.json").write_text("")
-    Path("half.json").write_text('{"nodes')
-    Path("cut.json").write_text('{"nodes": [')
-    Path("latin.json").write_bytes(b'{"x": "\xff"}')
-    Path("misspelt.json").write_text(json.dumps(ask()).replace('"nodes"', '"node"').replace("ir_version", "v"))
+    Path("cut.json").write_text('{"x": [')
+    Path("latin.json").write_bytes(b'{"x": "\xff"')
+    Path("wide.json").write_bytes('{"x": '.encode("utf-16"))
+    Path("map.json").write_text('{"nodes": {"a": 1}}')
+    Path("number.json").write_text('{"nodes": 3}')
+    Path("typeless.json").write_text('{"nodes": [{"id": "a", "params": {}}]}')
+    Path("misspelt.json").write_text('{"node": [{"id": "a", "type": "b"}]}')
     Path("other.json").write_text('{"name": "x", "node": [1], "nods": {}}')
+    Path("graph.json").write_text('{"nodes": [{"id": "a", "type": "b", "data": {}}, {"params": 1, "position": 1}]}')
     Path("away.json").symlink_to("nowhere")
-    lines = [line for line in lint(".").err.splitlines() if line.startswith("not looked at")]
+    shown = lint(".")
+    lines = [line for line in shown.err.splitlines() if line.startswith("not looked at")]
+    assert shown.status == 0
     assert sorted(line.partition(": ")[2] for line in lines)[1:] == [
         "cut.json (it is not JSON)",
         "empty.json (it is empty)",
-        "half.json (it is not JSON)",
         "latin.json (it is not JSON)",
+        'map.json (its "nodes" are not a list)',
         'misspelt.json (it has no "nodes", but "node")',
+        'number.json (its "nodes" are not a list)',
+        "typeless.json (none of its nodes has an id and a type)",
+        "wide.json (it is not JSON)",
     ]
     assert min(lines).startswith("not looked at: away.json (cannot be read: ")
+    for line in lines:
+        assert lint(line.split()[3]).status == 2, "whoever names a file means a workflow"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("w.json", json.dumps(ask()).encode("utf-16"), "PFL103"),
+        ("w.json", json.dumps(ask()).encode("utf-16-le"), "PFL103"),
+        ("w.json", json.dumps(ask()).replace("ask", "\xe9").encode("latin-1"), "PFL103"),
+        ("w.json", b'{"nodes', "PFL105"),
+        ("w.json", b'{"nodes": [', "PFL105"),
+        ("w.json", json.dumps({"node": ask()["nodes"]}).encode(), "PFL201"),
+        ("w.pflow.json", b"", "PFL104"),
+        ("w.pflow.json", b"{}", "PFL201"),
+        ("w.pflow.md", b"", "PFL104"),
+        ("w.pflow.md", b"\xff\xfe", "PFL103"),
+    ],
+)
+def test_what_looks_like_a_workflow_and_cannot_be_read_is_an_error(
+    lint: Run, run: Run, name: str, content: bytes, code: str
+) -> None:
+    Path("flows").mkdir()
+    Path("flows/good.json").write_text(json.dumps(ask()))
+    Path("flows", name).write_bytes(content)
+    for argument in (".", "flows", f"flows/{name}"):
+        shown = lint(argument)
+        assert shown.status == 2 and f"flows/{name}:" in shown.out and "not looked at" not in shown.err
+    Path("pflow-lower.toml").write_text('[[lowerings]]\nworkflows = "flows/*"\nout = "made/{name}"\n')
+    assert run("check").status == 2
+
+
+def test_a_link_to_nowhere_that_is_called_a_workflow_is_an_error(lint: Run) -> None:
+    Path("good.json").write_text(json.dumps(ask()))
+    Path("w.pflow.json").symlink_to("nowhere")
+    assert lint(".").status == 2
 
 
 @pytest.mark.parametrize("folder", [".", "flows", ".flows"])
@@ -482,8 +536,7 @@ def test_what_a_table_lists_is_linted_whatever_it_looks_like(lint: Run, folder: 
     Path(folder).mkdir(exist_ok=True)
     Path(folder, "good.json").write_text(json.dumps(ask()))
     Path(folder, "w.json").write_bytes(content)
-    before = lint(".").status
-    assert before == (2 if folder == ".flows" else 0)
+    assert lint(".").status == (2 if folder == ".flows" or content == b'{"nodes": [' else 0)
     Path("pflow-lower.toml").write_text(f'[[lowerings]]\nworkflows = "{folder}/w.json"\nout = "made"\n')
     for argument in (".", folder, os.path.abspath(folder)):
         said = lint(argument)

@@ -17,7 +17,7 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from ..ir.document import NOT_STDIN, STDIN
 from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, kind, nearest
-from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
+from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, is_dynamic, parse, templates
 from ..ir.workflow import SourceIR, SourceNode
 from ..load import load
 from ..node_types.pflow_types import WORKFLOW_TYPES
@@ -167,7 +167,13 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
     for node in ir.nodes:
         if node.type not in WORKFLOW_TYPES:
             continue
-        if not node.params.get("workflow"):
+        _check_depth(node, report)
+        written = node.params.get("workflow")
+        if written and not isinstance(written, str):
+            message = f"a workflow is named by a text, and this is {kind(written)}: every run that comes here fails"
+            report.warn("PFL340", (*node.path, "params", "workflow"), message, help="write the path of its file")
+            continue
+        if not written:
             message = "which workflow to start is not said: every run that comes here fails"
             named = "- workflow: ./child.pflow.md" if ir.document.is_markdown else '"workflow": "./child.pflow.md"'
             report.warn("PFL340", (*node.path, "params"), message, help=f"name it: {named}")
@@ -185,6 +191,17 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
             if (call.name, keys) not in reported:
                 reported.add((call.name, keys))
                 _check_call(call, children.read(call.name, ir.name), report)
+
+
+def _check_depth(node: SourceNode, report: DiagnosticCollector) -> None:
+    """Warn of a `max_depth` with which pflow starts no workflow at all: that of the first one has to be more than 0."""
+    most = node.params.get("max_depth", _DEEPEST)
+    if (isinstance(most, str) and is_dynamic(most)) or (isinstance(most, (int, float)) and most > 0):
+        return
+    wrong = f"is {most}" if isinstance(most, (int, float)) and not isinstance(most, bool) else f"is {kind(most)}"
+    message = f"`max_depth` {wrong}: every run that comes here fails"
+    help = f"write a whole number, 1 or more, or leave it out: it is {_DEEPEST} then"
+    report.warn("PFL340", (*node.path, "params", "max_depth"), message, help=help)
 
 
 def check_children_of_program(ir: SourceIR, report: DiagnosticCollector, children: Children) -> None:

@@ -73,6 +73,7 @@ def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
 def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
     """Warn of items that are known to be something else than a list."""
     for node in ir.nodes:
+        _check_items_are_one_reference(ir, node, report, nodes)
         items = node.batch.items if node.batch is not None else None
         template = parse(items.strip()) if isinstance(items, str) else None
         if template is None or not template.is_whole:
@@ -88,6 +89,26 @@ def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, S
             declared = operand.root in ir.inputs and not operand.path
             help = f'declare the input "{operand.root}" as "array"' if declared else "refer to a list"
             report.warn("PFL324", path, message, text=f"${{{operand.raw}}}", help=help)
+
+
+def _check_items_are_one_reference(
+    ir: SourceIR, node: SourceNode, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]
+) -> None:
+    """Warn of items, of a batch or of one inside it, that are a text with references in it."""
+    for depth, level in enumerate(node.batch.levels if node.batch is not None else ()):
+        template = parse(level.items.strip()) if isinstance(level.items, str) else None
+        if template is None or template.is_whole or not template.expressions:
+            continue
+        # A list or an object with anything after it is not JSON; nor is what ends with a brace a list.
+        is_hopeless = isinstance(template.parts[-1], str) or all(
+            isinstance(operand, Reference) and known_type(ir, nodes, operand) in ("array", "object")
+            for expression in template.expressions
+            for operand in expression.operands
+        )
+        then = "every run fails here" if is_hopeless else "a run fails unless that makes a JSON list"
+        message = f"the items are a text that is put together, not one reference: {then}"
+        help = f"refer to one list: ${{{template.expressions[0].raw}}}"
+        report.warn("PFL324", (*node.path, *["batch"] * (depth + 1), "items"), message, help=help)
 
 
 def missing_in_items(node: SourceNode, reference: Reference, then: str) -> str:

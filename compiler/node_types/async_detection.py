@@ -104,6 +104,14 @@ class _Search:
     def doubt(self, why: str) -> None:
         self.unknown = self.unknown or why
 
+    def cannot_read(self, module: str) -> None:
+        """Nobody knows what a module has."""
+        self.doubt(f"the module {module} cannot be found or read")
+
+    def cannot_tell(self, place: _Place) -> None:
+        """What is at a place may be anything."""
+        self.doubt(f"{place.name} of {place.module} is not a class statement")
+
     def lack(self, place: _Place, what: str, near: str | None = None) -> None:
         """There is no class at a place to which the way leads: importing the one that was asked for fails."""
         asked = self.asked
@@ -153,7 +161,8 @@ class NodeSources:
             self._step_to_known(search, place, source)
         elif source is None:
             search.come_to(module, name)
-            search.doubt("" if known else f"the module {module} cannot be found or read")
+            if not known:
+                search.cannot_read(module)
         else:
             found = find(name, source, self._read, before)
             if not any(isinstance(meaning, Elsewhere) for meaning, _ in found.meanings):
@@ -166,7 +175,7 @@ class NodeSources:
                 elif isinstance(meaning, NotAClass):
                     search.lack(place, f": it is {meaning.what}")
                 else:
-                    search.doubt(f"{name} of {module} is not a class statement")
+                    search.cannot_tell(place)
             if not found.meanings:
                 self._step_to_nothing(search, source, place, found.star)
 
@@ -191,9 +200,9 @@ class NodeSources:
         if before is not None and hasattr(builtins, name):  # `object`, `Exception`
             return
         if star:
-            search.doubt(f"the module {star} cannot be found or read")
+            search.cannot_read(star)
         elif source.made_at_run_time:
-            search.doubt(f"{name} of {module} is not a class statement")
+            search.cannot_tell(place)
         elif before is None and self._find(f"{module}.{name}") is not None:
             search.lack(place, ": it is a module")
         else:

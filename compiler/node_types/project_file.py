@@ -22,11 +22,11 @@ PROJECT_FILE = "pyproject.toml"
 TABLES = ("journal", "lint", "lowerings", "nodes", "on", "rates")
 """What may stand under `[tool.pflow-lower]`."""
 
-_MUCH_LIKE = re.compile(r"p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ings?)?", re.IGNORECASE)
-_MEANT = re.compile(rf"(?:tools?\.)?{_MUCH_LIKE.pattern}(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_MEANT = re.compile(r"(?:tools?\.)?p_?flow[-_. ]{0,2}l?ow?er(?:s|ed|ings?)?(\..*)?", re.IGNORECASE | re.DOTALL)
 _MAY_BE_MEANT = re.compile(rb"p_?flow|lowering", re.IGNORECASE)
 _DEEPEST = 3  # `tool`, `pflow`, `lower`
 
+_PLAIN_KEY = re.compile(r"[\w-]+")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -112,8 +112,7 @@ def _misplaced(data: Mapping[str, Any], file: Path, code: str) -> Iterator[Diagn
 
     A table of another tool whose name is no more than a part of ours, or begins with it, is not one.
     """
-    for path in _meant(data):
-        rest = _MUCH_LIKE.split(".".join(path), maxsplit=1)[1]
+    for path, rest in _meant(data):
         instead = "[[tool.pflow-lower.lowerings]]" if rest == ".lowerings" else f"[tool.pflow-lower{rest}]"
         help = f"did you mean {instead}?"
         yield table_problem(file, _as_key(path), f"unknown table {path[-1]!r}", help, code=code)
@@ -122,14 +121,14 @@ def _misplaced(data: Mapping[str, Any], file: Path, code: str) -> Iterator[Diagn
         yield table_problem(file, "lowerings", "nobody reads this table here", help, code=code)
 
 
-def _meant(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The ways to tables that are meant to be ours, those in them left out."""
+def _meant(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The ways to tables that are meant to be ours, and what in their last name comes after that: `.lowerings`."""
     for key, value in data.items():
         here = (*path, key)
         if here == ("tool", "pflow-lower") or not _is_table(value):
             continue
-        if _MEANT.fullmatch(".".join(here)):
-            yield here
+        if found := _MEANT.fullmatch(".".join(here)):
+            yield here, found[1] or ""
         elif isinstance(value, dict) and len(here) < _DEEPEST:
             yield from _meant(value, here)
 
@@ -141,7 +140,7 @@ def _is_table(value: object) -> bool:
 
 def _as_key(path: Sequence[str]) -> str:
     """A way to a table as TOML has it."""
-    return ".".join(key if re.fullmatch(r"[\w-]+", key) else f'"{key}"' for key in path)
+    return ".".join(key if _PLAIN_KEY.fullmatch(key) else f'"{key}"' for key in path)
 
 
 def unknown_key(file: Path, where: str, key: str, known: Sequence[str], *, code: str) -> Diagnostic:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...command_options import allow_outside
+from ...command_options import allow_outside, paths_given
 from ...diagnostics.diagnostic import each_once, printable
 from ...diagnostics.formats.show import FORMATS, show_findings
 from ...exit_status import of as exit_status
@@ -24,7 +24,7 @@ _FEW = 3
 
 
 @click.command(short_help="Compare committed files with their workflows.")
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=str), callback=paths_given)
 @click.option("--update", is_flag=True, help="Refresh what differs (refused where CI is set).")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."

@@ -94,7 +94,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     outcome = outcome._replace(is_portable=not any(map(ours_in, batches)))
     stale = [path for path in sorted(files) if present[path] != files[path].encode()]
     try:
-        found = in_the_way(files, lowering.folder, stale, source=lowering.workflow) if stale else []
+        found = in_the_way(files, lowering.folder, stale, source=lowering.workflow, is_said=True) if stale else []
     except OSError as error:
         return outcome._replace(findings=(_unreadable(lowering, error),))
     outcome = _with_obstacles(outcome, found)
@@ -119,7 +119,7 @@ def _refresh(
 ) -> Outcome:
     """Write what differs; `said` is what lowering the workflow warns of, which stays."""
     try:
-        written = write(files, lowering.folder, source=lowering.workflow)
+        written = write(files, lowering.folder, source=lowering.workflow, is_said=True)
         removed = output.remove(lowering.folder / path for path in extra)
     except LowerError as error:
         return outcome._replace(findings=error.diagnostics)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ... import git, regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
-from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map
+from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map, source_in_map
 from ...generated_header import (
     DUMP,
     HEADER_BYTES,
@@ -85,11 +84,7 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
 def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
     """The lowering that a source map tells of: its workflow; the flags, from the files that are there."""
     for name in sorted(name for name in ours if name.endswith(MAP)):
-        if not is_map(folder / name):
-            continue
-        data: Any = json.loads(regular_files.read(folder / name))
-        source = data.get("source")
-        if isinstance(source, str) and source and "\0" not in source:
+        if source := source_in_map(folder / name):
             program = any(one in ours for one in (PROGRAM, f"{PROGRAM}{MAP}"))
             return Lowering(
                 folder=folder,

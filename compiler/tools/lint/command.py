@@ -13,7 +13,7 @@ from ...diagnostics.formats.show import FORMATS
 def _codes(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Codes and beginnings of codes, separated by commas."""
     codes = tuple(code.strip().upper() for value in values for code in value.split(","))
-    from .table import known_codes
+    from ..shared.suppression_table import known_codes
 
     for code in codes:
         if not code or not any(known.startswith(code) for known in known_codes()):
@@ -52,6 +52,8 @@ def lint(
     """Find what can be proven about WORKFLOWs and costs money, time or data.
 
     A WORKFLOW is a .json or .pflow.md file, a folder to search, or - for standard input. Findings go to stdout.
+    In a folder, all .pflow.md and .pflow.json files are workflows, and .json files that look like one, in whatever
+    encoding: where one cannot be read, that is an error. Other JSON of which nobody can tell is named on stderr.
 
     A finding that you accept goes into pyproject.toml:
 

@@ -19,7 +19,7 @@ def workflows(arguments: Iterable[str], passed_by: Callable[[str, str], None]) -
 
     In a folder, what `recognise` takes for a workflow is one; hidden folders and those of tools are passed by. So is
     what a table of lowerings lists, wherever it stands and whatever it looks like. A file of which nobody can say
-    whether it is one is handed to `passed_by`, with why.
+    whether it is one is handed to `passed_by`, with why: that alone is not an error.
     """
     seen: set[str] = set()
     for argument in arguments:
@@ -77,6 +77,8 @@ def _listed(table: Path, folder: str) -> list[str]:
 def _looks_like_one(path: str, passed_by: Callable[[str, str], None]) -> bool:
     try:
         content = regular_files.read(path)
+    except PermissionError:  # it may be one: whoever reads it says why not
+        return True
     except OSError as error:
         passed_by(path, f"cannot be read: {regular_files.reason(error)}")
         return False

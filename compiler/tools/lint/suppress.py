@@ -1,34 +1,15 @@
-"""Findings that their author has looked at and accepts, listed in pyproject.toml.
-
-[tool.pflow-lower.lint.ignore]
-"flows/*.json" = { classify = ["PFL501"], "*" = ["PFL513"] }
-
-The first key is a pattern for the workflow's path, relative to the table's folder (see `Glob`), the second a node's
-id or `*`. A place of their own, because a workflow has none: pflow refuses keys that it does not know, and a
-comment in Markdown would become part of what the node is for.
-"""
+"""Findings that their author has looked at and accepts: what the table of them leaves, and what it needs not say."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
-from ...node_types.project_file import NOT_NODES, nearest_table, shown_path, table_problem
-from ..shared.globs import Glob
-from .table import Choice, LintFinding, known_codes
-
-_TABLE = "tool.pflow-lower.lint.ignore"
-
-
-class Entry(NamedTuple):
-    """One code that is accepted in one place."""
-
-    pattern: Glob
-    node: str
-    code: str
+from ...diagnostics.diagnostic import Diagnostic, Position, Severity
+from ...node_types.project_file import nearest_table, shown_path
+from ..shared.suppression_table import KEYS, TABLE, Entry, entries_of, known_codes
+from .table import Choice, LintFinding
 
 
 class Suppressions:
@@ -54,21 +35,37 @@ class Suppressions:
         return kept
 
     def unused(self, choice: Choice) -> Iterator[Diagnostic]:
-        """A finding for every entry whose workflows were looked at and that accepted nothing."""
+        """A finding for every entry whose workflows were looked at and that accepted nothing, or that has none."""
         if not choice.wants("PFL590"):
             return
+        without: dict[str, bool] = {}
         for entry in self._entries:
             codes = [code for code in known_codes() if code.startswith(entry.code)]
-            if entry in self._looked_at and entry not in self._used and all(map(choice.wants, codes)):
-                yield Diagnostic(
-                    code="PFL590",
-                    severity=Severity.WARNING,
-                    message=f"`{entry.node}` of {entry.pattern.text} has no finding {entry.code} (any more)",
-                    where=_TABLE,
-                    file=shown_path(self.file),
-                    position=_position(self.file, entry),
-                    help="remove the entry",
-                )
+            pattern = entry.pattern.text
+            if entry in self._looked_at:
+                if entry not in self._used and all(map(choice.wants, codes)):
+                    message = f"`{entry.node}` of {pattern} has no finding {entry.code} (any more)"
+                    yield self._finding(entry, message, "remove the entry")
+            elif pattern not in without:
+                without[pattern] = self._is_without_files(entry)
+                if without[pattern]:
+                    yield self._finding(entry, f"{pattern!r} matches no file", "correct the pattern, or remove it")
+
+    def _is_without_files(self, entry: Entry) -> bool:
+        unread: list[OSError] = []
+        found = entry.pattern.files(self.file.parent, unread.append)
+        return not found and all(isinstance(error, FileNotFoundError) for error in unread)
+
+    def _finding(self, entry: Entry, message: str, help: str) -> Diagnostic:
+        return Diagnostic(
+            code="PFL590",
+            severity=Severity.WARNING,
+            message=message,
+            where=TABLE,
+            file=shown_path(self.file),
+            position=_position(self.file, entry),
+            help=help,
+        )
 
 
 def suppressions_for(folder: Path) -> Suppressions | None:
@@ -76,34 +73,8 @@ def suppressions_for(folder: Path) -> Suppressions | None:
 
     Raises: LowerError (PFL410 the file cannot be read, PFL591 a wrong entry).
     """
-    table = nearest_table(folder, "lint", "ignore")
-    return None if table is None else Suppressions(table.file, _entries(table.value, table.file))
-
-
-def _entries(table: object, file: Path) -> Iterator[Entry]:
-    example = 'write "flows/*.json" = { NODE = ["PFL501"] }'
-    if not isinstance(table, dict):
-        raise _wrong(file, _TABLE, "not a table", example)
-    for pattern, nodes in table.items():
-        if not isinstance(nodes, dict):
-            raise _wrong(file, f'{_TABLE}."{pattern}"', NOT_NODES, example)
-        try:
-            glob = Glob(pattern)
-        except ValueError as error:
-            raise _wrong(file, f'{_TABLE}."{pattern}"', str(error), example) from error
-        for node, codes in nodes.items():
-            where = f'{_TABLE}."{pattern}".{node}'
-            listed = [codes] if isinstance(codes, str) else codes
-            if not isinstance(listed, list) or not all(isinstance(code, str) for code in listed):
-                raise _wrong(file, where, "not a list of codes", example)
-            for code in listed:
-                if not code or not any(known.startswith(code) for known in known_codes()):
-                    raise _wrong(file, where, f"{code!r} is not a lint code or prefix", example)
-                yield Entry(glob, node, code)
-
-
-def _wrong(file: Path, where: str, message: str, help: str) -> LowerError:
-    return LowerError([table_problem(file, where, message, help, code="PFL591")])
+    table = nearest_table(folder, *KEYS)
+    return None if table is None else Suppressions(table.file, entries_of(table.value, table.file))
 
 
 def _position(file: Path, entry: Entry) -> Position | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ...diagnostics.codes import CODES
 from ...diagnostics.diagnostic import Diagnostic, by_position
 from ...ir.paths import Path
 from ...ir.report import DiagnosticCollector
 from ...ir.workflow import SourceIR
+from ..shared.suppression_table import is_linted
 from . import calls, items, outputs, portable, retries, settings, shell, values
 from .context import LintContext, Rule
 
@@ -61,11 +61,6 @@ class Choice(NamedTuple):
         return chosen > refused
 
 
-def is_linted(code: str) -> bool:
-    """Whether `lint` shows findings of `code`: its own, and what reading and validation warn of."""
-    return code.startswith(("PFL1", "PFL2", "PFL3", "PFL5"))
-
-
 def lint(ir: SourceIR, diagnostics: Iterable[Diagnostic], choice: Choice = Choice()) -> list[LintFinding]:  # noqa: B008
     """Every wanted finding about the workflow `ir`, by position. `diagnostics` are those of the stages."""
     context = LintContext.of(ir)
@@ -77,11 +72,6 @@ def lint(ir: SourceIR, diagnostics: Iterable[Diagnostic], choice: Choice = Choic
             for one in _run(rule, context):
                 found.setdefault(one.diagnostic, one)
     return [found[finding] for finding in by_position(found) if choice.wants(finding.code)]
-
-
-def known_codes() -> list[str]:
-    """Every code that `lint` can show, sorted."""
-    return sorted(code for code in CODES if is_linted(code))
 
 
 def _run(rule: Rule, context: LintContext) -> Iterator[LintFinding]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from ...node_types.project_file import TABLES as PROJECT_TABLES
 from ...node_types.run_tables import OWN_FILE
 from .globs import Glob
 from .lowerings import Lowering, beside
+from .suppression_table import KEYS as SUPPRESSIONS
+from .suppression_table import entries_of
 
 TABLES = (OWN_FILE, PROJECT_FILE)
 """The files in which a table may stand."""
@@ -49,8 +51,25 @@ _ENDS = (".pflow.md", ".md", ".json")
 def read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
     """The lowerings that the table in `file` lists, and what is wrong with it; nothing if it has no table.
 
-    In pflow-lower.toml the table may be written as in pyproject.toml, too.
+    In pflow-lower.toml the table may be written as in pyproject.toml, too. Of a pyproject.toml it is also said what is
+    wrong with its table of suppressions: nobody else reads that, until a workflow is linted.
     """
+    suppressions = _wrong_suppressions(file) if file.name == PROJECT_FILE else ()
+    found, problems = _read(file)
+    return found, list(dict.fromkeys([*problems, *suppressions]))
+
+
+def _wrong_suppressions(file: Path) -> Sequence[Diagnostic]:
+    try:
+        table = table_in(file, *SUPPRESSIONS, code="PFL616")
+        if table is not None:
+            list(entries_of(table.value, file))
+    except LowerError as error:
+        return error.diagnostics
+    return ()
+
+
+def _read(file: Path) -> tuple[list[Lowering], list[Diagnostic]]:
     section = _SECTION
     try:
         table = table_in(file, "lowerings", code="PFL616")

@@ -3,8 +3,12 @@
 A file is a workflow if its name ends in `.pflow.md` or `.pflow.json`, or if it is JSON that looks like one: an object
 with `ir_version`, or with a list of `nodes` of which one has `id` and `type`, none has what the graphs of other
 programs have (`position`, `data`), and either some node has `params` or `batch`, or no edge is one of another program.
-JSON that is broken is one if it mentions all that; whoever reads it then says what is wrong. What pflow-lower itself
-wrote, `lowered.json` and source maps, is not one. All other Markdown is left alone.
+JSON that is broken is one if it mentions all that, or begins as one does; so is JSON in UTF-16, or with `nodes`
+misspelt. Whoever reads it then says what is wrong, and that is an error. What pflow-lower itself wrote, `lowered.json`
+and source maps, is not one. All other Markdown is left alone.
+
+Of other JSON it may be said that nobody can know (`why_unclear`), which is not an error: by its name it is not a
+workflow, and nobody named it. JSON that is clearly something else is passed by.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ _FOREIGN = frozenset({"position", "data", "typeVersion"})
 _NODES = re.compile(r'"nodes"\s*:\s*\[')
 _ID = re.compile(r'"id"\s*:')
 _TYPE = re.compile(r'"type"\s*:')
+_BEGINNING = re.compile(r'\s*\{\s*"(?:nodes|ir_version)(?:"|$)')
 _FOREIGN_BROKEN = re.compile(rf'"(?:{"|".join(sorted(_FOREIGN))})"\s*:')
 
 
@@ -46,29 +51,56 @@ def looks_like_workflow(text: str | bytes, before: bool = False) -> bool:
     `before` is the answer to the same question before an edit: what looked like a workflow stays one until it has
     no `nodes`.
     """
-    text = text if isinstance(text, str) else text.decode("utf-8-sig", "replace")
-    if not before and '"nodes"' not in text and '"ir_version"' not in text:
+    text = _text(text)
+    if not before and not any(hint in text for hint in ('"nodes', '"ir_version', '"id"')):
         return False
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        mentions_all = all(part.search(text) for part in (_NODES, _ID, _TYPE)) and not _FOREIGN_BROKEN.search(text)
-        return before or '"ir_version"' in text or mentions_all
-    return _is_one(data, before)
+        begins_or_mentions_all = _BEGINNING.match(text) or all(part.search(text) for part in (_NODES, _ID, _TYPE))
+        return before or '"ir_version"' in text or bool(begins_or_mentions_all and not _FOREIGN_BROKEN.search(text))
+    misspelt = _misspelt(data)
+    return _is_one(data, before) or (
+        misspelt != "" and any({"params", "batch"} & node.keys() for node in data[misspelt])
+    )
 
 
-def why_unclear(text: bytes) -> str:
-    """Why nobody can say whether what does not look like a workflow was one: it is empty, no JSON, or has a list like
-    its nodes under another name; "" if one can."""
+def why_unclear(content: bytes) -> str:
+    """Why nobody can say whether what does not look like a workflow was one; "" if one can.
+
+    It is empty, or not JSON; or its nodes are not in a list, have no `id` and `type`, or stand under another name.
+    """
+    text = _text(content)
     if not text.strip():
         return "it is empty"
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return "it is not JSON"
+    if misspelt := _misspelt(data):
+        return f'it has no "nodes", but "{misspelt}"'
+    nodes = data.get("nodes", []) if isinstance(data, dict) else []
+    if not isinstance(nodes, list):
+        return 'its "nodes" are not a list'
+    if any(
+        isinstance(node, dict) and {"params", "batch"} & node.keys() and not _FOREIGN & node.keys() for node in nodes
+    ):
+        return "none of its nodes has an id and a type"
+    return ""
+
+
+def _text(content: str | bytes) -> str:
+    """The text of JSON in any encoding that JSON may have: who reads it as a workflow says that it is not UTF-8."""
+    if isinstance(content, str):
+        return content
+    return content.decode(json.detect_encoding(content), "replace")
+
+
+def _misspelt(data: Any) -> str:
+    """The key under which there is a list like that of nodes; "" if there is none, or if there are `nodes`."""
     for key in get_close_matches("nodes", data, 1, 0.7) if isinstance(data, dict) and "nodes" not in data else ():
         if _is_one({**data, "nodes": data[key]}, before=False):
-            return f'it has no "nodes", but "{key}"'
+            return str(key)
     return ""
 
 

@@ -11,7 +11,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-if __name__ == "__main__":  # `start` imports this module and calls its `main`
+if __name__ == "__main__":  # `start` imports this file as a module, then calls `main`
     try:
         from pflow_lower.runtime.start import start
     except ModuleNotFoundError as error:
