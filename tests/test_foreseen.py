@@ -221,12 +221,59 @@ def test_a_variable_of_the_shell(name: str) -> None:
     assert outside.help == ""
 
 
-@pytest.mark.parametrize("inside", ["BEFORE%%<*", "BEFORE:-x", "BEFORE:1:2", "BEFORE/a/b", "BEFORE[@]", "BEFORE^^"])
+@pytest.mark.parametrize("inside", ["BEFORE%%<*", "BEFORE:-x", "BEFORE:1:2", "BEFORE/a/b", "BEFORE^^"])
 def test_a_variable_that_the_shell_is_to_change(inside: str) -> None:
     template = f"echo ${{{inside}}}"
     command = {"id": "a", "type": "shell", "params": {"command": template, "stdin": template}}
     within, outside = findings({"nodes": [command]}, "PFL302")
     assert within.help == f"{outside.help}\nthe shell's variable is $BEFORE, or $${{{inside}}}"
+
+
+@pytest.mark.parametrize(
+    ("inside", "short"),
+    [
+        ("@", "$@, or "),
+        ("*", "$*, or "),
+        ("#", "$#, or "),
+        ("?", "$?, or "),
+        ("$", "$$, or "),
+        ("!", "$!, or "),
+        ("-", "$-, or "),
+        ("1:-x", "$1, or "),
+        ("@:2", "$@, or "),
+        ("10:-x", ""),
+        ("#ARR[@]", ""),
+        ("#v", ""),
+        ("!v", ""),
+        ("!PREFIX@", ""),
+        ("v[@]", ""),
+        ("v[@]:1", ""),
+        ("v[$i]", ""),
+        ("v[-1]", ""),
+        ("v@Q", "$v, or "),
+    ],
+)
+def test_what_the_shell_knows_by_itself(inside: str, short: str) -> None:
+    template = f"echo ${{{inside}}}"
+    command = {"id": "a", "type": "shell", "params": {"command": template, "stdin": template}}
+    within, outside = findings({"nodes": [command]}, "PFL302")
+    assert within.help == f"{outside.help}\nthe shell's variable is {short}$${{{inside}}}"
+
+
+def test_an_element_of_a_variable_of_the_shell() -> None:
+    command = {"id": "a", "type": "shell", "params": {"command": "echo ${BASH_SOURCE[0]}", "stdin": "${HOME.x}"}}
+    inside, _ = findings({"nodes": [command]}, "PFL301")
+    assert inside.help == "the shell's variable is $${BASH_SOURCE[0]}"
+
+
+@pytest.mark.parametrize(("number", "help"), [("1", "$1, or $${1}"), ("10", "$${10}")])
+def test_an_argument_of_the_shell_is_not_a_number(number: str, help: str) -> None:
+    text = f"awk '{{print ${{{number}}}}}'"
+    found = findings({"nodes": [{"id": "a", "type": "shell", "params": {"command": text, "stdin": text}}]}, "PFL344")
+    assert [(one.severity.value, one.where, one.help) for one in found] == [
+        ("warning", "a.params.command", f"the shell's variable is {help}")
+    ]
+    assert not findings({"nodes": [{"id": "a", "type": "shell", "params": {"command": f"echo $${{{number}}}"}}]}, "PFL")
 
 
 @pytest.mark.parametrize("inside", ["", " BEFORE", "a.0", "x ?? 'y'", "x??'y'"])

@@ -139,7 +139,7 @@ class _Checker:
             if declares_params(node.type):
                 return False  # the batch itself is refused: no need to say it again
             help = "the node's `batch` is one of its params, so it does not run as a batch"
-        if not reference.path and (shell := shells_variable(site, root, root)):
+        if shell := shells_variable(site, reference.raw):
             help = f"{help}\n{shell}" if help else shell
         return use.error("PFL301", names_nothing(reference), help)
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from ..ir.template import Reference
 from .template_sites import TemplateSite
+
+_EXPANSION = re.compile(
+    r"(?:(?P<name>[A-Za-z_]\w*|[0-9@*#?$!-])|[!#](?:[A-Za-z_]\w*|[0-9]+|[@*#?$!-])|[0-9]+)"
+    r"(?P<index>\[[^\]]*\])?(?:[-+=?:%#/^,@~*].*)?",
+    re.ASCII | re.DOTALL,
+)
+"""A variable or an argument with what the shell is to do with it: `HOME:-/root`, `file%%.*`, `#`, `@`, `!name`, `1`."""
 
 LIST_INDEX = "a list is indexed as items[0], not items.0"
 
@@ -13,11 +22,15 @@ def names_nothing(reference: Reference | str) -> str:
     return f"{reference} names no node or input"
 
 
-def shells_variable(site: TemplateSite, name: str, inside: str) -> str:
-    """How the shell's variable `name` is written in a command, where `${inside}` stands; "" where no shell reads it."""
+def shells_variable(site: TemplateSite, inside: str) -> str:
+    """How what the shell knows as `${inside}` is written in a command; "" where no shell reads it, or knows it."""
     if site.path[2:] != ("params", "command") or site.node is None or site.node.type != "shell":
         return ""
-    return f"the shell's variable is ${name}, or $${{{inside}}}"
+    found = _EXPANSION.fullmatch(inside)
+    if found is None or "??" in inside:
+        return ""
+    is_short = found["name"] and not found["index"]  # not of `$10`, which is `$1` and a 0
+    return f"the shell's variable is {f'${inside[: found.end(1)]}, or ' if is_short else ''}$${{{inside}}}"
 
 
 def respelled(reference: Reference, root: str | None) -> str:

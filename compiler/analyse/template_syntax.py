@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from ..ir.report import DiagnosticCollector
 from .sentences import LIST_INDEX, shells_variable
 from .template_sites import SiteKind, TemplateSite
 
 OPERATORS = frozenset("><=!+*/%")
 """What stands in a `${...}` that is meant to compute something."""
-
-_EXPANSION = re.compile(r"\$\{(?P<inside>(?P<name>[A-Za-z_]\w*)(?:[-+=?:%#/^,]|\[[@*]\]).*)\}", re.ASCII | re.DOTALL)
-"""A variable with what the shell is to do with it: `${HOME:-/root}`, `${file%%.*}`."""
 
 
 def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
@@ -26,10 +21,13 @@ def check_syntax(site: TemplateSite, report: DiagnosticCollector) -> bool:
     for issue in template.issues:
         shown = issue.raw if len(issue.raw) <= 60 else issue.raw[:57] + "..."
         help = _help(issue.raw)
-        if (variable := _EXPANSION.fullmatch(issue.raw)) and "??" not in issue.raw:
-            shell = shells_variable(site, variable["name"], variable["inside"])
-            help = f"{help}\n{shell}" if shell else help
+        if issue.raw.endswith("}") and (shell := shells_variable(site, issue.raw[2:-1])):
+            help = f"{help}\n{shell}"
         report.error("PFL302", site.path, f"{shown} is not a reference", text=issue.raw, help=help)
+    for expression in template.expressions:
+        if expression.raw.isdigit() and (shell := shells_variable(site, expression.raw)):
+            message = f"${{{expression.raw}}} is the number {expression.raw}, not an argument of the command"
+            report.warn("PFL344", site.path, message, text=f"${{{expression.raw}}}", help=shell)
     return bool(template.issues)
 
 

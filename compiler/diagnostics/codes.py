@@ -106,6 +106,8 @@ CODES: dict[str, str] = {
     "PFL341": "input that the child workflow does not have",
     "PFL342": "input that the child workflow needs",
     "PFL343": "output that the child workflow does not have",
+    # analyse: references, again
+    "PFL344": "number where a command has an argument",
     # analyse: what pflow says beyond that
     "PFL390": "refused by pflow's own validator",
     # lower
