@@ -127,7 +127,7 @@ def campaign(way: str, items: int, kills: int, folder: Path, seed: int = 0) -> C
         time.sleep(0.001)
     start_up = time.monotonic() - started
     if process.wait():
-        raise RuntimeError(f"{way}: exit status {process.returncode}")
+        raise RuntimeError(_why_failed(way, process, calm))
     expected = _results(way, calm)
     place = _place(folder / "killed", items)
     done, lost, repeated, twice, killed, runs = set[int](), 0, 0, 0, 0, 0
@@ -147,7 +147,7 @@ def campaign(way: str, items: int, kills: int, folder: Path, seed: int = 0) -> C
         twice += len(begun_before.intersection(started_now) - done)
         begun_before.update(started_now)
         if process.returncode not in (0, -signal.SIGKILL):
-            raise RuntimeError(f"{way}: exit status {process.returncode}")
+            raise RuntimeError(_why_failed(way, process, place))
         killed += process.returncode != 0
         is_over = process.returncode == 0 or _has_given(place)  # or killed on its way out
         if is_over:  # the next one is new
@@ -158,6 +158,11 @@ def campaign(way: str, items: int, kills: int, folder: Path, seed: int = 0) -> C
         lost += len(done - found)
         done |= found
     return Campaign(way, killed, lost, repeated, twice, runs, equal, time.monotonic() - begun)
+
+
+def _why_failed(way: str, process: subprocess.Popen[bytes], place: Path) -> str:
+    said = (place / "said.txt").read_text(encoding="utf-8", errors="replace")
+    return f"{way}: exit status {process.returncode}\n{said}"
 
 
 def _kill_at(process: subprocess.Popen[bytes], place: Path, wanted: int, later: float) -> None:
@@ -195,8 +200,8 @@ def _start(way: str, place: Path, items: int) -> subprocess.Popen[bytes]:
         numbers = f"numbers={json.dumps(list(range(items)))}"
         flags = ["--no-cache", "--no-trace", "--output-format", "json"]
         command = ["-m", "pflow_lower", "run", "./flow.pflow.md", numbers, *flags]
-    with (place / "out.json").open("wb") as out:
-        return subprocess.Popen([sys.executable, *command], cwd=place, env=env, stdout=out, stderr=subprocess.DEVNULL)
+    with (place / "out.json").open("wb") as out, (place / "said.txt").open("wb") as said:
+        return subprocess.Popen([sys.executable, *command], cwd=place, env=env, stdout=out, stderr=said)
 
 
 def _size(place: Path) -> int:

@@ -216,8 +216,8 @@ def test_a_subclass_and_an_instance_set_it_otherwise() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
-        ("max_concurrent", 0, 'must be a whole number between 1 and 100, or "auto", not 0'),
-        ("max_concurrent", 2.5, 'must be a whole number between 1 and 100, or "auto", not 2.5'),
+        ("max_concurrent", 0, 'must be a whole number between 1 and 1000, or "auto", not 0'),
+        ("max_concurrent", 2.5, 'must be a whole number between 1 and 1000, or "auto", not 2.5'),
         ("max_retries", 0, "must be a whole number between 1 and 10; it counts the attempts, 1 means no retry, not 0"),
         ("error_handling", "FAIL_FAST", 'must be "fail_fast" or "continue", not \'FAIL_FAST\''),
         ("retry_wait", float("nan"), "must be a number of seconds, 0 or more, not nan"),

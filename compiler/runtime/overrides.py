@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any, Final, NamedTuple
 
-from .batch_state import MOST_CONCURRENT
 from .pace import is_rate
 from .settings import BatchSettings, generated_class, names_items
 from .value_text import short
@@ -60,8 +59,8 @@ def _up_to(most: int) -> str:
 
 RULES: Final[Mapping[str, Rule]] = {
     "max_concurrent": Rule(
-        f'{_up_to(MOST_CONCURRENT)}, or "auto"',
-        lambda value: _is_whole(value, 1, MOST_CONCURRENT) or _is_text(value, "auto"),
+        f'{_up_to(MOST_AT_ONCE)}, or "auto"',  # a workflow may say 100 at most, as pflow has it
+        lambda value: _is_whole(value, 1, MOST_AT_ONCE) or _is_text(value, "auto"),
     ),
     "max_retries": Rule(
         f"{_up_to(MOST_RETRIES)}; it counts the attempts, 1 means no retry",
@@ -152,7 +151,8 @@ def _check_name(node: BatchSettings, name: str, value: Any) -> None:
 
 def _check_hook(node: BatchSettings, name: str, value: Any) -> None:
     """A method of PocketFlow's that is never called here, or one whose coroutine nobody would wait for."""
-    hook, is_async = name.removesuffix("_async"), hasattr(generated_class(type(node)), "exec_async")
+    hook = name.removesuffix("_async")
+    is_async = any("exec_async" in vars(cls) for cls in type(node).__mro__ if cls.__module__.startswith(_RUNTIME))
     called = f"{hook}_async" if is_async else hook
     if name not in (called, "prep"):  # `prep_async` calls `prep`
         if not any(called in owner for owner in _owners(node)):

@@ -13,7 +13,6 @@ import glob
 import itertools
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -152,7 +151,8 @@ def is_many(path: Any) -> bool:
 
 def is_one_of(name: str, many: str) -> bool:
     """Whether a file of that name is one of those that results are written to as `many`, a name with a star."""
-    return re.fullmatch(".*".join(map(re.escape, many.split("*"))), name, re.DOTALL) is not None
+    before, _, after = many.partition("*")
+    return len(name) >= len(before + after) and name.startswith(before) and name.endswith(after)
 
 
 def is_one_file(items: ItemsFile, results: ResultsFile) -> bool:
