@@ -537,6 +537,20 @@ class TestWhatCannotBeLookedAt:
         looked = self.resolved(tmp_path, source, name)
         assert (looked.missing, looked.near, looked.unknown) == (missing, near, "")
 
+    @pytest.mark.parametrize("star", ["", "from pocketflow import *", "from typing import *"])
+    def test_a_star_changes_nothing_of_what_is_said(self, tmp_path: Path, star: str) -> None:
+        write(tmp_path / "m.py", f"from pocketflow import AsyncNode\n{star}\nclass Ask(AsyncNode): ...\nAlias = Ask\n")
+        table = '[tool.pflow-lower.nodes]\nask = "m:Askk"\nalias = "m:Alias"\n'
+        write(tmp_path / "pyproject.toml", table)
+        for name, codes in (("ask", ["PFL332"]), ("alias", []), ("m:Asks", ["PFL332"]), ("m:Alias", [])):
+            node = {"id": "a", "type": name, "params": {}, "batch": {"items": [1], "parallel": True}}
+            write(tmp_path / "wf.json", json.dumps({"nodes": [node]}))
+            lowered = lower(tmp_path / "wf.json")
+            assert [(one.code, one.help) for one in lowered.diagnostics] == [
+                (code, "did you mean Ask?") for code in codes
+            ]
+            assert ("ConcurrentBatchNode" in lowered.files["nodes.py"]) is (codes == [])
+
     @pytest.mark.parametrize(
         ("source", "is_other"),
         [
