@@ -493,7 +493,7 @@ def test_a_write_that_fails_in_the_middle_is_taken_back(here: Path) -> None:
 import json, resource, sys
 from pathlib import Path
 from pflow_lower.runtime.stream_files import StreamError
-from pflow_lower.runtime.streams import ItemsFile, ResultsFile, number_of_items
+from pflow_lower.runtime.streams import results_file
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for name in ("a.jsonl", "a.csv"):

@@ -27,7 +27,7 @@ from pocketflow import AsyncNode, Node
 from pflow_lower import lower
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
-from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay
+from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay, look_for_cluster
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.tools.plan.cluster import Cluster, dealt
@@ -262,6 +262,15 @@ class Holding(Work):
 def test_auto_is_refused() -> None:
     with pytest.raises(NotForRay, match="on Ray, write a number"):
         outcome(["a"], {"max_concurrent": "auto"})
+
+
+def test_a_cluster_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = ray.get_runtime_context().gcs_address
+    monkeypatch.delitem(sys.modules, "ray")  # as before anything was connected
+    look_for_cluster(address)
+    look_for_cluster("auto")
+    with pytest.raises(NotForRay, match=r"no Ray cluster answers at 127\.0\.0\.1:1: "):
+        look_for_cluster("127.0.0.1:1")
 
 
 def test_auto_is_refused_in_pflow_before_the_first_step(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +287,29 @@ def test_a_cluster_that_does_not_answer_is_said_before_the_first_step(
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert run_program(lambda: flow, {}, lambda shared: {}, ["--on", "ray"]) == 2
     assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_a_port_at_which_something_else_listens_is_not_a_cluster(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        flow = Workflow(start=Step("one", pocketflow.Node()))
+        assert run_program(lambda: flow, {}, lambda shared: {}, ["--on", f"ray={address}"]) == 2
+        thread.join()
+    assert f"no Ray cluster answers at {address}: what listens there is not Ray's head" in capsys.readouterr().err
 
 
 def test_what_ray_cannot_do_is_said_before_the_first_step(

@@ -18,6 +18,12 @@ _CLIENT_PORT = 10001
 """Where Ray's own client looks, if an address names no port."""
 
 
+_SETTINGS = b"\x04"
+"""The type of an HTTP/2 frame."""
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
+"""How a connection of HTTP/2 begins: the magic words, and a frame of no settings."""
+_FRAME_HEAD = 9
+
 NO_AUTO = "`max_concurrent: auto` is found out in one process; on Ray, write a number"
 
 
@@ -32,10 +38,26 @@ def refuse_what_ray_cannot_do(batches: Iterable[Any]) -> None:
             raise NotForRay(f"{batch.node_id}: {NO_AUTO}")
 
 
-def look_for_cluster(address: str) -> None:
-    """Look whether anything listens at `address`, or at RAY_ADDRESS if it is "": Ray itself would wait for minutes.
+def _expect_grpc(connection: socket.socket) -> None:
+    """Raises: ConnectionError, where something else than a gRPC server listens, which answers with its settings at once
+    (RFC 9113, 3.4); OSError."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return
+    connection.sendall(_PREFACE)
+    answer = b""
+    while len(answer) < _FRAME_HEAD:
+        part = connection.recv(_FRAME_HEAD - len(answer))
+        if not part:
+            break
+        answer += part
+    if answer[3:4] != _SETTINGS:
+        raise ConnectionError("what listens there is not Ray's head, whose port is 6379 by default")
 
-    Raises: NotForRay, if nothing does. A name that Ray knows, as "auto", it looks up itself.
+
+def look_for_cluster(address: str) -> None:
+    """Look whether a cluster may be at `address`, or at RAY_ADDRESS if that is "": Ray itself would wait for minutes.
+
+    Raises: NotForRay, if nothing of the kind listens there. A name that Ray knows, as "auto", it looks up itself.
     """
     address = address or os.environ.get("RAY_ADDRESS", "")
     ray = sys.modules.get("ray")
@@ -45,6 +67,7 @@ def look_for_cluster(address: str) -> None:
         parts = urlsplit(address if "://" in address else f"//{address}")
         host, port = parts.hostname, parts.port or (_CLIENT_PORT if parts.scheme == "ray" else None)
         if host is not None and port is not None:
-            socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+            with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
+                _expect_grpc(connection)
     except (OSError, ValueError) as error:
         raise NotForRay(f"no Ray cluster answers at {address}: {error}") from error
