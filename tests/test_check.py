@@ -567,3 +567,12 @@ def test_what_is_wrong_with_the_table_of_suppressions_is_said(run: Run, table: s
     for path in ([], ["."], ["pyproject.toml"]):
         shown = run("check", *path)
         assert shown.status == 2 and "pyproject.toml:2:1: error[PFL591]" in shown.out, shown
+
+
+@pytest.mark.parametrize(("folder", "argument"), [("made", "made"), ("made of it", "'made of it'"), ("-x", "./-x")])
+def test_a_command_that_is_named_can_be_given(run: Run, folder: str, argument: str) -> None:
+    workflow("flows/greet.json")
+    run("flows/greet.json", "-o", f"./{folder}")
+    Path(folder, "nodes.py").unlink()
+    shown = run("check")
+    assert shown.status == 2 and f"pflow-lower WORKFLOW -o {argument}; or remove what is left" in shown.out

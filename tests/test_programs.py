@@ -419,13 +419,14 @@ def test_a_program_that_was_lowered_through_a_link_runs(project: Path, tmp_path_
     assert outputs(run(flow, 'words=["a"]', cwd=project))["said"][0]["said"] == "A"
 
 
-def test_a_module_of_the_program_that_is_missing(project: Path) -> None:
-    flow = lower(WORDS, project, "gen")
+@pytest.mark.parametrize(("folder", "argument"), [("gen", "gen"), ("gen of words", "'gen of words'")])
+def test_a_module_of_the_program_that_is_missing(project: Path, folder: str, argument: str) -> None:
+    flow = lower(WORDS, project, folder)
     (flow.parent / "nodes.py").unlink()
-    for command in ([flow], ["-m", "gen.flow"]):
+    for command in ([flow], ["-m", f"{folder}.flow"]):
         ended = run(*command, "words=[]", cwd=project)
         assert ended.returncode == 1
-        assert "a part of the program is missing: pflow-lower check --update gen" in ended.stderr
+        assert f"a part of the program is missing: pflow-lower check --update {argument}\n" in ended.stderr
 
 
 def test_what_goes_round_for_ever_ends_as_in_pflow(project: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -224,3 +225,9 @@ def shown_path(file: Path) -> str:
         return absolute.relative_to(Path.cwd()).as_posix()
     except (ValueError, OSError):
         return str(file)
+
+
+def as_argument(file: Path) -> str:
+    """The file, or folder, as an argument of a command that somebody is told to give."""
+    name = shown_path(file)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)

@@ -235,15 +235,18 @@ def _share_the_runtime(package: str) -> None:
 
 def _missing(error: ImportError, folder: str, package: str) -> list[str]:
     """What to say of an import that has failed."""
+    import shlex  # only when something is wrong
+
     lines = [f"error: {error}"]
     distribution = _DISTRIBUTIONS.get((error.name or "").partition(".")[0])
     requirements = os.path.join(folder, "requirements.txt")
+    here = shlex.quote(os.path.relpath(folder))
     if _COPY in (error.name or "").split("."):
-        lines.append(f"the runtime beside it is not whole: pflow-lower check --update {os.path.relpath(folder)}")
+        lines.append(f"the runtime beside it is not whole: pflow-lower check --update {here}")
     elif isinstance(error, ModuleNotFoundError) and (error.name or "").rpartition(".")[0] == package:
-        lines.append(f"a part of the program is missing: pflow-lower check --update {os.path.relpath(folder)}")
+        lines.append(f"a part of the program is missing: pflow-lower check --update {here}")
     elif isinstance(error, ModuleNotFoundError) and distribution is not None:
-        wanted = f"-r {os.path.relpath(requirements)}" if os.path.exists(requirements) else distribution
+        wanted = f"-r {shlex.quote(os.path.relpath(requirements))}" if os.path.exists(requirements) else distribution
         lines.append(f"install it: pip install {wanted}")
     elif isinstance(error, ModuleNotFoundError):
         lines.append("put the module beside the workflow, where PYTHONPATH leads, or install it")

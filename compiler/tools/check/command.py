@@ -116,7 +116,7 @@ def _count(number: int) -> str:
 
 def _arguments(workflows: Iterable[str]) -> str:
     """A few workflows by name, many by the folder that they are in."""
-    from .compare import as_argument
+    from ...node_types.project_file import as_argument
 
     names = sorted(workflows)
     if len(names) > _FEW:
@@ -129,7 +129,7 @@ def _arguments(workflows: Iterable[str]) -> str:
 
 def _command(stale: Sequence[Outcome], paths: Sequence[Path]) -> str:
     """The one command that refreshes everything: the folder, where it is one, or else what was asked for."""
-    from .compare import as_argument
+    from ...node_types.project_file import as_argument
 
     names = [as_argument(Path(stale[0].folder))] if len(stale) == 1 else [as_argument(path) for path in paths]
     names = [] if names == ["."] else names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ...generated_folder import MAP
 from ...in_the_way import Obstacle, in_the_way
 from ...ir.known_to_pflow import ours_in
-from ...node_types.project_file import shown_path
+from ...node_types.project_file import as_argument, shown_path
 from ...write import write
 from ..shared.lowerings import Lowering
 from .difference import first_difference, unified
@@ -215,12 +214,6 @@ def first_clear(names: Iterable[str], command: str) -> str:
     """`command`, after what is in its way has been moved or deleted."""
     listed = " and ".join(names)
     return f"move or delete {listed}, which --update does not replace; then: {command}" if listed else command
-
-
-def as_argument(folder: Path) -> str:
-    """`folder` as an argument of a command."""
-    name = shown_path(folder)
-    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def _unreadable(lowering: Lowering, error: OSError) -> Diagnostic:

@@ -21,7 +21,7 @@ from ...generated_header import (
     read_header,
 )
 from ...generated_names import CLASSES, PROGRAM
-from ...node_types.project_file import shown_path
+from ...node_types.project_file import as_argument, shown_path
 from ..shared.lowerings import Lowering, beside, from_header
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"
@@ -78,7 +78,7 @@ def remains(folder: Path, names: Iterable[str]) -> Remains:
         return Remains(problem=problem)
     module = shown_path(folder / CLASSES)
     message = f"this is left of a lowering, and no module beside it, as {module}, says what it was made from"
-    return Remains(problem=_problem(folder / left, message, _HELP.format(folder=shown_path(folder))))
+    return Remains(problem=_problem(folder / left, message, _HELP.format(folder=as_argument(folder))))
 
 
 def _from_maps(folder: Path, ours: set[str]) -> Lowering | None:
