@@ -579,6 +579,7 @@ def agree(data: dict[str, Any]) -> None:
 COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
+@pytest.mark.slow
 @settings(COMMON, max_examples=200)
 @given(workflows)
 def test_we_refuse_what_pflow_refuses(data: dict[str, Any]) -> None:
@@ -733,6 +734,7 @@ ANNOTATED = st.builds(
 FED = st.dictionaries(st.sampled_from(["x", "y", "item", "result", "next"]), st.sampled_from(["${item}", "t", 3]))
 
 
+@pytest.mark.slow
 @given(
     st.one_of(st.lists(ANNOTATED, max_size=5).map("\n".join), st.sampled_from([None, 3, ["a"]])),
     st.one_of(FED, st.none()),

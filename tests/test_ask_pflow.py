@@ -109,6 +109,7 @@ def test_an_unknown_type_is_refused_in_markdown(command: list[str], tmp_path: Pa
     assert "error[PFL390] source: Unknown node type: 'shel'" in said
 
 
+@pytest.mark.slow
 def test_a_type_of_a_server_and_a_missing_key_are_not_the_workflows_fault(tmp_path: Path) -> None:
     assert ask(tmp_path, workflow(then="mcp-mail-send", more="- text: ${item}\n"))[0] == 0
     assert ask(tmp_path, workflow(then="llm", more="- model: gpt-5\n- prompt: Say ${item}\n"))[0] == 0
@@ -120,6 +121,7 @@ def test_json_is_left_alone(tmp_path: Path) -> None:
     assert (status, "PFL390" in said) == (0, False), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("inputs", "refused"),
     [("name: ${item}", ""), ("nam: ${item}", "name"), ("name: ${item}\n    more: 1", "more"), (None, "child.pflow.md")],
@@ -133,6 +135,7 @@ def test_a_workflow_that_a_node_starts_is_looked_at(inputs: str | None, refused:
     assert not refused or ("error[PFL34" in said and refused in said)
 
 
+@pytest.mark.slow
 def test_check_refuses_what_lower_refuses(tmp_path: Path) -> None:
     assert ask(tmp_path, workflow(), "lower", "wf.pflow.md", "wf.pflow.md", "-o", "gen")[0] == 0
     assert ask(tmp_path, workflow(), "check", "wf.pflow.md", "gen")[0] == 0
@@ -189,6 +192,7 @@ def test_from_python_nothing_of_pflow_stays_changed(tmp_path: Path) -> None:
     assert vars(WorkflowValidator)["validate"] is before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [0, 1])
 def test_what_pflow_refuses_beside_our_keys_is_refused(depth: int, tmp_path: Path) -> None:
     ours = OURS.replace("- type: shell", "- type: shel")
@@ -198,6 +202,7 @@ def test_what_pflow_refuses_beside_our_keys_is_refused(depth: int, tmp_path: Pat
     assert "Unknown node type: 'shel'" in said
 
 
+@pytest.mark.slow
 def test_a_type_of_a_server_in_a_workflow_that_a_node_starts_is_not_its_fault(tmp_path: Path) -> None:
     ours = OURS.replace("- type: shell", "- type: mcp-mail-send")
     said = ask(tmp_path, of_child(tmp_path, ours, 1))[1]

@@ -668,6 +668,7 @@ def in_pflow(here: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_in_pflow(here: Path) -> None:
     pytest.importorskip("pflow")
     items(range(30))
@@ -683,6 +684,7 @@ def test_in_pflow(here: Path) -> None:
     assert status == 1 and "in.jsonl:2: the line is not JSON" in said
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow(here: Path) -> None:
     number = 40_000
     items(["bad" if n % 2 else n for n in range(number)])
@@ -693,6 +695,7 @@ def test_memory_does_not_grow(here: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kilobytes
 
 
+@pytest.mark.slow
 def test_the_benchmark_in_small() -> None:
     script = Path(__file__).parent.parent / "benchmarks" / "stream.py"
     command = [sys.executable, str(script), "--items", "10000", "--kills", "1"]

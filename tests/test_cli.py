@@ -238,6 +238,7 @@ def test_an_option_is_never_ignored(run: Run, tmp_path: Path, arguments: list[st
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_what_is_to_be_shown_on_the_way_is_shown_of_a_program(run: Run) -> None:
     for flags in (["-o", "out", "--print-after", "load"], ["--print-after", "lower"], ["--emit", "both"]):
         assert run("small.json", "--program", *flags).returncode == 0
@@ -260,6 +261,7 @@ def test_out(run: Run, tmp_path: Path) -> None:
     assert header[2] == "#     pflow-lower ../../small.json -o ."
 
 
+@pytest.mark.slow
 def test_source_maps_are_written_where_they_are_asked_for_and_told_when_they_are_left(run: Run, tmp_path: Path) -> None:
     shown = run("small.json", "-o", "made", "--maps")
     assert shown.stderr == f"wrote {Path('made/lowered.json')}, {Path('made/nodes.py')}, source maps\n"
@@ -273,6 +275,7 @@ def test_source_maps_are_written_where_they_are_asked_for_and_told_when_they_are
     assert run("small.json", "--maps").returncode == 2
 
 
+@pytest.mark.slow
 def test_the_command_in_the_header_makes_the_same_files(run: Run, tmp_path: Path) -> None:
     run("small.json", "-o", "out dir", "--program", "--nodes", "no table.toml")
     tmp_path.joinpath("no table.toml").write_text("")
@@ -347,6 +350,7 @@ def test_names_with_spaces(run: Run, tmp_path: Path) -> None:
     assert header[2] == """#     pflow-lower '../my flow'"'"'s.json' -o ."""
 
 
+@pytest.mark.slow
 def test_standalone(run: Run, tmp_path: Path) -> None:
     run("small.json", "-o", "out", "--standalone", "--program")
     written = contents(tmp_path / "out")
@@ -401,6 +405,7 @@ def on_a_terminal(tmp_path: Path, *arguments: str, **environment: str) -> str:
     return written.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_colour_on_a_terminal(run: Run, tmp_path: Path) -> None:
     plain = run("warns.json", "--emit", "both")
     coloured = on_a_terminal(tmp_path, "warns.json", "--emit", "both")
@@ -528,6 +533,7 @@ def test_what_an_earlier_run_left_is_named(run: Run, tmp_path: Path) -> None:
     assert "flow.py is left from an earlier run" in done.stderr and "mine.py" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a shell's pipes")
 def test_a_judgement_that_nobody_reads_to_its_end_is_no_pass(run: Run, tmp_path: Path) -> None:
     run("small.json", "-o", "gen")

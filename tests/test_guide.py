@@ -133,6 +133,7 @@ def test_the_types_of_a_parameter_are_those_that_a_table_takes() -> None:
         assert {outer_type(member).strip() for member in declared.split("|")} <= set(TYPES)
 
 
+@pytest.mark.slow
 def test_what_workflows_give_is_what_the_guide_says(tmp_path: Path) -> None:
     pytest.importorskip("pflow")
     assert len(GIVEN) >= 3

@@ -301,6 +301,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_nothing_acknowledged_is_lost_or_run_again(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     chance = random.Random(7)

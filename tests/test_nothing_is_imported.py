@@ -97,6 +97,7 @@ def test_by_the_module(checkout: Path, command: str) -> None:
     assert run.returncode in (0, 1), run.stderr
 
 
+@pytest.mark.slow
 def test_many_folders_in_several_processes(checkout: Path) -> None:
     for number in range(210):
         (checkout / "flows").mkdir(exist_ok=True)
@@ -110,6 +111,7 @@ def test_many_folders_in_several_processes(checkout: Path) -> None:
     assert run.returncode == 2 and "many/wf_209/nodes.py" in run.stdout
 
 
+@pytest.mark.slow
 def test_the_language_server(checkout: Path) -> None:
     pytest.importorskip("pygls")
 

@@ -385,6 +385,7 @@ def test_outside_of_a_package_a_process_has_one_module_of_a_name(project: Path, 
         assert said in ended.stderr and "as a part of its folder (from FOLDER import flow)" in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standalone", [False, True], ids=["installed", "standalone"])
 def test_a_program_runs_through_links(project: Path, tmp_path_factory: Any, standalone: bool) -> None:
     """Whatever it names is seen from where it stands."""
@@ -508,6 +509,7 @@ The word.
 """
 
 
+@pytest.mark.slow
 def test_a_child_workflow_stands_beside_its_parent(project: Path) -> None:
     pytest.importorskip("pflow")
     (project / "flows" / "child.pflow.md").write_text(CHILD, encoding="utf-8")
@@ -607,6 +609,7 @@ def test_requirements_are_those_of_the_package(project: Path) -> None:
     assert "pflow-cli" not in (project / "other" / "requirements.txt").read_text()
 
 
+@pytest.mark.slow
 def test_check_knows_requirements(project: Path) -> None:
     lower(WORDS, project, "out", standalone=True)
     file = project / "out" / "requirements.txt"
@@ -1140,6 +1143,7 @@ def test_all_batches_of_a_flow_that_is_called_share_one_journal_with_the_command
     assert not list((project / "state").rglob("*.db"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("called", ["program", "build_flow"])
 @pytest.mark.parametrize("table", ["[tool.pflow-lower.journal]\ndir = 'kept'\n", ""])
 def test_a_program_has_its_journal_where_the_table_says(project: Path, called: str, table: str) -> None:
@@ -1180,6 +1184,7 @@ def test_a_class_called_like_the_generated_one_tries_again_and_an_output_of_seve
     assert printed == {"all": "c, try 2; 2 more", "said": "b, try 3"}
 
 
+@pytest.mark.slow
 def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) -> None:
     """Somebody may have mended the class in between, and must not wonder where its old answers come from."""
     flow = lower(WORDS, project, "gen")
@@ -1193,6 +1198,7 @@ def test_a_program_says_that_answers_of_an_earlier_run_are_there(project: Path) 
     assert "holds 1 answer of earlier runs; an item that asks the same is not run again\n" in again.stderr
 
 
+@pytest.mark.slow
 def test_items_that_start_a_workflow_are_other_ones_when_that_has_changed(project: Path) -> None:
     pytest.importorskip("pflow")
     child = (
@@ -1212,6 +1218,7 @@ def test_items_that_start_a_workflow_are_other_ones_when_that_has_changed(projec
     assert [str(found["out"]) for found in said] == ["100", "200", "300"]
 
 
+@pytest.mark.slow
 def test_fresh_forgets(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     words, calls = 'words=["a", "b"]', project / "calls"
@@ -1220,6 +1227,7 @@ def test_fresh_forgets(project: Path) -> None:
     assert calls.read_text().split() == ["4711", "a", "b"]
 
 
+@pytest.mark.slow
 def test_fresh_leaves_what_runs_of_other_inputs_have_journalled(project: Path) -> None:
     """Their answers are not used, either: an item that asks the same is run again."""
     flow = lower(WORDS, project, "gen")
@@ -1247,6 +1255,7 @@ def test_a_journal_that_cannot_be_read_is_not_called_the_way_on(project: Path) -
     assert "what is done is kept" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_budget_that_no_cost_counted_against_is_said(project: Path) -> None:
     flow = lower(WORDS, project, "gen")
     file, words = project / "flows" / "nodes.py", 'words=["a", "b"]'

@@ -246,6 +246,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="made there, a pipe can be made small")
 @pytest.mark.parametrize("writer", ["program", "in pflow"])
 @pytest.mark.parametrize("before", ["full", "empty"])
@@ -257,6 +258,7 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up(before: str, writer: str) -> 
     run_unread(ours, theirs, before, writer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rich", ["with rich", "without"])
 @pytest.mark.parametrize("before", ["stopped", "empty"])
 def test_a_terminal_that_nobody_reads_holds_nothing_up(before: str, rich: str) -> None:

@@ -96,6 +96,7 @@ def test_lowering_again_changes_nothing(seed: int) -> None:
     assert not any("batch" in node for node in lowered.ir["nodes"])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.integers(0, 3))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_new_node_changes_no_other_class(seed: int, place: int) -> None:

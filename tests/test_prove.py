@@ -259,6 +259,7 @@ def test_without_pflow(prove: Prove) -> None:
     assert err.startswith(f'this needs pflow {REFERENCE} (pip install "pflow-cli=={REFERENCE}.*" markdown-it-py)')
 
 
+@pytest.mark.slow
 def test_the_command() -> None:
     command = [sys.executable, "-m", "pflow_lower", "prove", CLASSIFIER, "style=warm"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))

@@ -400,6 +400,7 @@ def staged_tasks(plan: tuple[str, ...], choices: list[int], *, fail_fast: bool) 
 PLANS = ["ok", "raise ok", "raise raise"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fail_fast", [False, True])
 @pytest.mark.parametrize("staged", [staged_threads, staged_tasks])
 def test_every_order_of_three_items(staged: Callable[..., Any], fail_fast: bool) -> None:
@@ -408,6 +409,7 @@ def test_every_order_of_three_items(staged: Callable[..., Any], fail_fast: bool)
             every_order(lambda choices, plan=plan: staged(plan, choices, fail_fast=fail_fast))  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("staged", [staged_threads, staged_tasks])
 def test_every_order_with_an_abort(staged: Callable[..., Any]) -> None:
     for plan in itertools.product([*PLANS, "refuse", "raise refuse"], repeat=3):

@@ -249,6 +249,7 @@ def test_a_valid_workflow_is_loaded_without_heavy_imports() -> None:
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_ten_thousand_nodes_are_validated() -> None:
     node = {"type": "any", "batch": {"items": [1]}, "params": {"x": "${item}"}}
     edges = [{"from": f"n{i}", "to": f"n{i + 1}"} for i in range(9_999)]

@@ -151,6 +151,7 @@ class Stdin:
         return self._content
 
 
+@pytest.mark.slow
 def test_the_page_depends_on_nothing_but_the_workflow(tmp_path: Path) -> None:
     made = set()
     for seed in ("0", "1"):
@@ -362,6 +363,7 @@ def test_boxes_never_overlap_and_edges_go_forward_where_they_can(graph: tuple[in
         assert all(laid.places[a][0] < laid.places[b][0] for a, b in edges)
 
 
+@pytest.mark.slow
 def test_a_chain_of_thousands_is_laid_out_in_a_row() -> None:
     laid = lay_out(5000, [(at, at + 1) for at in range(4999)])
     assert len({y for _, y in laid.places}) == 1
@@ -388,6 +390,7 @@ def test_a_label_fits_and_tells_its_node_from_others(names: list[str], room: int
     assert len(set(same.values())) == len(same)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indent", [1, 2, None])
 def test_many_items_are_folded_and_the_page_stays_small(tmp_path: Path, indent: int | None) -> None:
     """Ten times the items, the same page."""

@@ -98,6 +98,7 @@ def test_a_file_that_a_workflow_refers_to_counts(tmp_path: Path, start: Start) -
     assert watching.interrupt() == 130
 
 
+@pytest.mark.slow
 def test_check_sees_workflows_and_generated_files(tmp_path: Path, start: Start) -> None:
     file = tmp_path / "flow.json"
     file.write_text(workflow("Hello"))

@@ -99,6 +99,7 @@ class Started:
         return self.process.returncode, self.said
 
 
+@pytest.mark.slow
 def test_a_line_now_and_then_in_a_pipe(tmp_path: Path) -> None:
     program = Started(tmp_path)
     program.wait_for("say: 6/8 (75 %), ")
@@ -111,6 +112,7 @@ def test_a_line_now_and_then_in_a_pipe(tmp_path: Path) -> None:
     assert any(line.startswith("  say... 8/8 ") for line in lines)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_pflow_s_own_display_stands_alone(tmp_path: Path) -> None:
     program = Started(tmp_path, terminal=True)
     program.wait_for("say... 6/8")
@@ -120,6 +122,7 @@ def test_on_a_terminal_pflow_s_own_display_stands_alone(tmp_path: Path) -> None:
     assert "say: " not in said
 
 
+@pytest.mark.slow
 def test_quiet(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     status, said = Started(tmp_path, "", "--quiet").rest()
@@ -127,6 +130,7 @@ def test_quiet(tmp_path: Path) -> None:
     assert "say" not in said.replace("say.pflow.md", "").replace("-say-", "").replace("'say'", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_says_what_is_waited_for_and_how_far_it_came(tmp_path: Path, number: int) -> None:
     program = Started(tmp_path, PARALLEL)
