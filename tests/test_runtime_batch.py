@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import re
 import sys
 from typing import Any
 
@@ -141,7 +142,10 @@ def theirs(items: Scripts, *, namespacing: bool = True, depth: int = 0, alias: s
     shared.pop("__template_errors__", None)
     if items == [] and shared.get("__warnings__"):
         del shared["__warnings__"]  # pflow's remark on an empty batch is not a warning, and its Engine's to make
-    return Run(shared, raised, progress, script)
+    run = Run(shared, raised, progress, script)
+    if run.raised is not None:  # an error without a text is named by its kind here; pflow says nothing
+        run.raised = re.sub(r"(\[\d+\] )(?=;|$| \(\+)", r"\1RuntimeError", run.raised)
+    return run
 
 
 def compare(our: Run, their: Run) -> None:

@@ -27,6 +27,7 @@ from .known_outputs import Finding, added_outputs, output_named_by
 
 _DEEPEST = 10
 """How deep workflows stand in workflows at most, as in pflow."""
+_FAILS = "every run that comes here fails"
 _MOST_FILES = 200
 """How many files are looked at for one workflow; of more it is said that they were not."""
 _MOST_BYTES = load.MAX_BYTES
@@ -170,11 +171,11 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
         _check_depth(node, report)
         written = node.params.get("workflow")
         if written and not isinstance(written, str):
-            message = f"a workflow is named by a text, and this is {kind(written)}: every run that comes here fails"
+            message = f"a workflow is named by a text, and this is {kind(written)}: {_FAILS}"
             report.warn("PFL340", (*node.path, "params", "workflow"), message, help="write the path of its file")
             continue
         if not written:
-            message = "which workflow to start is not said: every run that comes here fails"
+            message = f"which workflow to start is not said: {_FAILS}"
             named = "- workflow: ./child.pflow.md" if ir.document.is_markdown else '"workflow": "./child.pflow.md"'
             report.warn("PFL340", (*node.path, "params"), message, help=f"name it: {named}")
             continue
@@ -199,7 +200,7 @@ def _check_depth(node: SourceNode, report: DiagnosticCollector) -> None:
     if (isinstance(most, str) and is_dynamic(most)) or (isinstance(most, (int, float)) and most > 0):
         return
     wrong = f"is {most}" if isinstance(most, (int, float)) and not isinstance(most, bool) else f"is {kind(most)}"
-    message = f"`max_depth` {wrong}: every run that comes here fails"
+    message = f"`max_depth` {wrong}: {_FAILS}"
     help = f"write a whole number, 1 or more, or leave it out: it is {_DEEPEST} then"
     report.warn("PFL340", (*node.path, "params", "max_depth"), message, help=help)
 

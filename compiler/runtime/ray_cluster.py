@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster
+from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster, no_cluster
 
 
 def ray_itself() -> Any:
@@ -36,7 +36,7 @@ def connect(address: str) -> Any:
         else:
             ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise NotForRay(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
+        raise no_cluster(address, error) from error
     _say_on_stderr()
     return ray
 

@@ -54,6 +54,11 @@ def _expect_grpc(connection: socket.socket) -> None:
         raise ConnectionError("what listens there is not Ray's head, whose port is 6379 by default")
 
 
+def no_cluster(address: str, error: object) -> NotForRay:
+    """That no cluster answers at `address`, and why."""
+    return NotForRay(f"no Ray cluster answers at {address or 'this machine'}: {error}")
+
+
 def look_for_cluster(address: str) -> None:
     """Look whether a cluster may be at `address`, or at RAY_ADDRESS if that is "": Ray itself would wait for minutes.
 
@@ -70,4 +75,4 @@ def look_for_cluster(address: str) -> None:
             with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
                 _expect_grpc(connection)
     except (OSError, ValueError) as error:
-        raise NotForRay(f"no Ray cluster answers at {address}: {error}") from error
+        raise no_cluster(address, error) from error
