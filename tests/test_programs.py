@@ -22,7 +22,9 @@ import pocketflow
 import pytest
 
 import pflow_lower
+from pflow_lower.generated_header import HEADER_BYTES, MARK
 from pflow_lower.journals import journal_folder_of
+from pflow_lower.runtime import start
 from pflow_lower.runtime.visits import VISITS_VARIABLE
 
 CLASSES = """
@@ -1448,3 +1450,8 @@ def test_one_flow_from_several_threads(project: Path) -> None:
     """
     ended = run("-c", code, cwd=project, SECONDS="0.001")
     assert ended.stdout == "0\n", ended.stderr + ended.stdout
+
+
+def test_a_program_knows_generated_files_as_the_compiler_does() -> None:
+    """The runtime may import nothing of the compiler, so it says both once more."""
+    assert (MARK.encode(), HEADER_BYTES) == (start._MARK, start._HEADER_BYTES)

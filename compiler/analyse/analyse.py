@@ -19,7 +19,8 @@ from ..ir.report import DiagnosticCollector, nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from ..node_types.run_tables import budgets_for, ray_options_of
-from .child_workflows import Children, check_children_of_program
+from .child_files import Children
+from .child_workflows import check_children_of_program
 from .program import check_program
 from .references import check_references
 

@@ -19,7 +19,8 @@ from ..node_types.lookup import NodeTypes
 from ..node_types.pflow_types import declares_params
 from ..validate.rules import batch_inside_params
 from .batch_name_references import check_batch_name
-from .child_workflows import Children, check_child_output, check_children
+from .child_files import Children
+from .child_workflows import check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .edges_never_taken import check_edges

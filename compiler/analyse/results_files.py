@@ -13,7 +13,8 @@ from ..ir.paths import Path
 from ..ir.report import DiagnosticCollector
 from ..ir.template import is_dynamic
 from ..ir.workflow import SourceIR, SourceNode
-from .child_workflows import Children, files_started
+from .child_calls import files_started
+from .child_files import Children
 from .node_order import Order
 from .reachability import ways_of
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..analyse.child_workflows import files_started
+from ..analyse.child_calls import files_started
 from ..diagnostics.diagnostic import Diagnostic, Severity
 from ..ir.paths import Path as DataPath
 from ..ir.workflow import SourceIR, SourceNode
