@@ -19,7 +19,7 @@ from pocketflow import Node
 
 from pflow_lower import lower
 from pflow_lower.runtime.pace import Pace
-from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
+from pflow_lower.runtime.run import STATE_VARIABLE, Run, dollars, running
 
 
 class Ask(Node):  # type: ignore[misc]
@@ -166,7 +166,7 @@ def test_killed_three_times_and_resumed_it_ends_complete_below_its_rate_and_its_
             ended.append(running.returncode)
             assert server.answered[200] - paid <= most + 10  # those under way come on top
             if running.returncode:
-                assert f"ended early: the budget of {most * PRICE:g} $ is reached" in err
+                assert f"ended early: the budget of {dollars(most * PRICE)} is reached" in err
             # Asked again is only what was under way at a kill, or has failed.
             again = [path for path, times in before.items() if server.asked[path] > times]
             assert len(again) <= AT_A_KILL + failed
