@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections import Counter
@@ -397,9 +398,14 @@ def test_the_waiting_for_a_server_that_refuses_has_an_end(
             return {"status_code": 429, "response_headers": {"retry-after": "0.001"}, "error": "HTTP 429"}
         raise Refused(0.001)
 
-    with pytest.raises(RuntimeError, match=r"429 \(the server has refused the call 11 times"):
-        run(shape, [1], busy, retry_backoff="exponential")
-    assert WORLD.calls == {1: 11}
+    def busy_at_one(item: Any, number: int) -> Any:
+        return busy(item, number) if item == 1 else "ok"
+
+    outcome = run(shape, [1, 2], busy_at_one, retry_backoff="exponential", error_handling="continue")
+    (error,) = outcome["errors"]
+    assert re.search(r"429 \(the server has refused the call 11 times", error["error"])
+    assert answers or isinstance(error["exception"], Refused), "the author's own exception, for whoever looks at it"
+    assert WORLD.calls == {1: 11, 2: 1}
 
 
 @pytest.mark.parametrize("retry_after", [0, -3, 0.001])

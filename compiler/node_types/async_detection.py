@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..ir.report import nearest
-from .module_names import Elsewhere, ModuleNames, NotAClass, dotted, exported, find, load
+from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, dotted, exported, find, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 ASYNC_CLASSES = frozenset(
@@ -187,7 +187,9 @@ class NodeSources:
         if source is None or found is None:
             return
         what = [_what(meaning) for meaning, _ in found.meanings]
-        if what and all(what):
+        if FUNCTION in what and not _is_of_pocketflow(module):
+            search.cannot_tell(place)  # it may stand for a base: `typing.NamedTuple` does
+        elif what and all(what):
             search.lack(place, f": it is {what[0]}")
         elif found.meanings:
             search.found = True

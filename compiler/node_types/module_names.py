@@ -28,6 +28,9 @@ class Elsewhere(NamedTuple):
     """None of them: the module itself."""
 
 
+FUNCTION = "a function"
+
+
 class NotAClass(NamedTuple):
     """What is surely not a class."""
 
@@ -84,7 +87,7 @@ class ModuleNames:
         for statement in body:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
                 is_plain = not statement.decorator_list
-                self._bind(statement.name, NotAClass("a function") if is_plain else Unclear(), is_sure)
+                self._bind(statement.name, NotAClass(FUNCTION) if is_plain else Unclear(), is_sure)
                 for part in ast.walk(statement):
                     for name in part.names if isinstance(part, ast.Global) else ():
                         self._bind(name, Unclear(), False)

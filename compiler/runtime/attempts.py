@@ -16,7 +16,7 @@ from .inner import result_of, set_result
 from .missing import ParameterError, Unresolved
 from .places import place_of
 from .signals import interrupt_behind
-from .throttle import AskedToWaitTooLong
+from .throttle import MOST_THROTTLES, AskedToWaitTooLong, pushback_of, too_often
 from .value_text import written
 
 
@@ -85,6 +85,8 @@ def fail(call: Call, exc: Exception, message: str | None = None) -> None:
     if is_a(exc, Unresolved) and exc.missing is not None:
         exc.prefix_with(written(call.batch, exc.missing, call.item))
     call.error = message_of(exc) if message is None else message
+    if call.throttles >= MOST_THROTTLES and (pushback := pushback_of(exc)) is not None and pushback.is_throttle:
+        call.error = too_often(call.error)  # in words only: whoever looks at `exc` finds the author's own exception
     call.exception = exc
     say_where(call, exc)
 

@@ -165,7 +165,7 @@ class BatchState(Stoppable):
         if not isinstance(self.items, ItemsFile):
             return ""
         places = [self.items.place_of(index - self.first_index) for index in indexes]
-        return f" ({' and '.join(places)})"
+        return f" ({' and '.join(places)})" if all(places) else ""
 
     def close(self) -> None:
         """Let no further item start."""

@@ -21,7 +21,6 @@ from .throttle import (
     AdaptiveLimit,
     AskedToWaitTooLong,
     Pushback,
-    RefusedTooOften,
     backoff,
     pushback_in,
     pushback_of,
@@ -101,15 +100,12 @@ class Controls(Answers):
     def _wait_after_exception(self, call: Call, exc: Exception, begun: float) -> float | None:
         """Seconds until the call that raised `exc` may be made again; None if that is its outcome.
 
-        Raises: AskedToWaitTooLong, if the server does not want it again before anybody would wait for;
-        RefusedTooOften, which may be worth another attempt.
+        Raises: AskedToWaitTooLong, if the server does not want it again before anybody would wait for.
         """
         pushback = pushback_of(exc)
         wait = self._wait_after(call, pushback, begun)
         if wait is None and pushback is not None and pushback.is_too_long:
             raise AskedToWaitTooLong(too_long(message_of(exc), pushback)) from exc
-        if wait is None and pushback is not None and pushback.is_throttle and call.throttles >= MOST_THROTTLES:
-            raise RefusedTooOften(too_often(message_of(exc))) from exc
         return wait
 
     def _wait_after_result(self, call: Call, result: Result, begun: float) -> float | None:

@@ -47,18 +47,19 @@ def csv_rows(path: Path) -> Iterator[tuple[Any, int]]:
     # Python's limit of 131,072 characters is for all of a process; what we write ourselves may have longer cells.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     with said_of(path, "read"), open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)  # or a quote that nothing closes swallows the rows after it
+        reader = csv.reader(file, strict=True)  # or a quote that nothing closes swallows the rows after it
         begun = 1
         try:
-            names = reader.fieldnames or []
+            names = next(reader, [])
             if len(set(names)) != len(names):
                 raise StreamError(f"{path}:1: two columns have the same name")
             begun = reader.line_num + 1
-            for row in reader:
-                if None in row or None in row.values():
-                    more = "more" if None in row else "fewer"
+            for values in reader:
+                if values and len(values) != len(names):  # a blank line is not a row
+                    more = "more" if len(values) > len(names) else "fewer"
                     raise StreamError(f"{path}:{reader.line_num}: the row has {more} values than the header has names")
-                yield row, begun
+                if values:
+                    yield dict(zip(names, values, strict=True)), begun
                 begun = reader.line_num + 1
         except csv.Error as error:
             raise StreamError(f"{path}:{begun}: the row that begins here is not CSV: {_why(error)}") from None

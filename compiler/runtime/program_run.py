@@ -86,6 +86,7 @@ def run_program(
                 text, changes = json_text(outputs(shared))
                 run.flush()
                 status = write_out(text)
+                run.is_incomplete = run.is_incomplete or status != 0
         except BaseException as error:  # whatever it is, it becomes an exit status here
             if is_cancelled(error):
                 raise

@@ -28,11 +28,13 @@ def pyarrow_parquet() -> Any:
 
 def _said_of_bad_text(path: Path) -> str:
     """Where the first bytes stand that are not UTF-8: the error itself tells of one piece of the file only."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if why := _why_not_text(line):
-                return f"{path}:{number}: the line is not UTF-8 ({why})"
-    return f"cannot read {path}: it was not UTF-8"  # it has changed meanwhile
+    with contextlib.suppress(OSError):  # it may be gone by now
+        if path.is_file():  # a pipe cannot be read again
+            with open(path, "rb") as file:
+                for number, line in enumerate(file, 1):
+                    if why := _why_not_text(line):
+                        return f"{path}:{number}: the line is not UTF-8 ({why})"
+    return f"cannot read {path}: it is not UTF-8"
 
 
 def _why_not_text(line: bytes) -> str:

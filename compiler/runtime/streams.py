@@ -8,6 +8,7 @@ the star's place, with a `manifest.json` beside them.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import glob
 import itertools
@@ -65,13 +66,17 @@ class ItemsFile:
         return found
 
     def place_of(self, index: int) -> str:
-        """Where the item with that index stands, for a message. Raises: StreamError."""
-        for path in self.files():
-            for _, line in _kind_of(path).read(path):
-                if not index:
-                    return f"{path}:{line}" if path.suffix.lower() != ".parquet" else f"row {line} of {path}"
-                index -= 1
-        return str(self.path)  # it has become shorter meanwhile
+        """Where the item with that index stands, for a message; "" where that cannot be looked up again: a pipe has
+        been read, a file may be gone or have become shorter."""
+        with contextlib.suppress(StreamError, OSError):
+            for path in self.files():
+                if not path.is_file():
+                    return ""
+                for _, line in _kind_of(path).read(path):
+                    if not index:
+                        return f"{path}:{line}" if path.suffix.lower() != ".parquet" else f"row {line} of {path}"
+                    index -= 1
+        return ""
 
     def __repr__(self) -> str:
         return f"ItemsFile({self.path!r})"

@@ -95,10 +95,6 @@ def too_long(message: str, pushback: Pushback) -> str:
     )
 
 
-class RefusedTooOften(RuntimeError):
-    """A call that the server has refused more than `MOST_THROTTLES` times."""
-
-
 def too_often(message: str) -> str:
     """The error of an item, which was `message`, where that was the server's answer once too often."""
     return f"{message} (the server has refused the call {MOST_THROTTLES + 1} times: fewer calls at once, or a `rate`)"

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...diagnostics.diagnostic import Diagnostic, Position, Severity
 from ...node_types.project_file import nearest_table, shown_path
 from ..shared.suppression_table import KEYS, TABLE, Entry, entries_of, known_codes
+from ..shared.workflow_files import walk
 from .table import Choice, LintFinding
 
 
@@ -38,7 +39,8 @@ class Suppressions:
         """A finding for every entry whose workflows were looked at and that accepted nothing, or that has none."""
         if not choice.wants("PFL590"):
             return
-        without: dict[str, bool] = {}
+        without = self._without_files()
+        said: set[str] = set()
         for entry in self._entries:
             codes = [code for code in known_codes() if code.startswith(entry.code)]
             pattern = entry.pattern.text
@@ -46,15 +48,21 @@ class Suppressions:
                 if entry not in self._used and all(map(choice.wants, codes)):
                     message = f"`{entry.node}` of {pattern} has no finding {entry.code} (any more)"
                     yield self._finding(entry, message, "remove the entry")
-            elif pattern not in without:
-                without[pattern] = self._is_without_files(entry)
-                if without[pattern]:
-                    yield self._finding(entry, f"{pattern!r} matches no file", "correct the pattern, or remove it")
+            elif pattern in without and pattern not in said:
+                said.add(pattern)
+                yield self._finding(entry, f"{pattern!r} matches no file", "correct the pattern, or remove it")
 
-    def _is_without_files(self, entry: Entry) -> bool:
-        unread: list[OSError] = []
-        found = entry.pattern.files(self.file.parent, unread.append)
-        return not found and all(isinstance(error, FileNotFoundError) for error in unread)
+    def _without_files(self) -> set[str]:
+        """The patterns of entries for which no workflow was looked at, and that match no file; one walk for all."""
+        left = {entry.pattern.text: entry.pattern for entry in self._entries if entry not in self._looked_at}
+        folder, unread = self.file.parent, list[OSError]()
+        for inner in walk(folder, unread.append, everywhere=True) if left else ():
+            for name in inner.files:
+                path = (inner.path / name).relative_to(folder).as_posix()
+                left = {text: pattern for text, pattern in left.items() if not pattern.matches(path)}
+            if not left:
+                break
+        return set() if unread else set(left)
 
     def _finding(self, entry: Entry, message: str, help: str) -> Diagnostic:
         return Diagnostic(

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from typing import Any
 
 from ...generated_folder import MAP
@@ -60,9 +59,8 @@ def looks_like_workflow(text: str | bytes, before: bool = False) -> bool:
         begins_or_mentions_all = _BEGINNING.match(text) or all(part.search(text) for part in (_NODES, _ID, _TYPE))
         return before or '"ir_version"' in text or bool(begins_or_mentions_all and not _FOREIGN_BROKEN.search(text))
     misspelt = _misspelt(data)
-    return _is_one(data, before) or (
-        misspelt != "" and any({"params", "batch"} & node.keys() for node in data[misspelt])
-    )
+    nodes = [node for node in data[misspelt] if isinstance(node, dict)] if misspelt else []
+    return _is_one(data, before) or any({"params", "batch"} & node.keys() for node in nodes)
 
 
 def why_unclear(content: bytes) -> str:
@@ -98,8 +96,10 @@ def _text(content: str | bytes) -> str:
 
 def _misspelt(data: Any) -> str:
     """The key under which there is a list like that of nodes; "" if there is none, or if there are `nodes`."""
-    for key in get_close_matches("nodes", data, 1, 0.7) if isinstance(data, dict) and "nodes" not in data else ():
-        if _is_one({**data, "nodes": data[key]}, before=False):
+    for key in data if isinstance(data, dict) and "nodes" not in data else ():
+        # No other word that is like it: `models` and `notes` are lists of other people's.
+        is_meant = key.lower() in ("node", "nodes") or sorted(key.lower()) == sorted("nodes")
+        if is_meant and _is_one({**data, "nodes": data[key]}, before=False):
             return str(key)
     return ""
 
