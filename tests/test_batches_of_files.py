@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -954,3 +955,22 @@ def test_a_row_of_a_parquet_file_is_named() -> None:
         parquet.write_table(pyarrow.table({"x": [1, 2] if number else [3, 1]}), f"in/{number}.parquet")
     with pytest.raises(StreamError, match=r"\(row 2 of in/0\.parquet and row 1 of in/1\.parquet\)"):
         run("in order", {"items": {"file": "in/*.parquet"}, "key": "${item.x}"})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes")
+@pytest.mark.parametrize("last", ['{"x": 1, "id": "a"}\n', '{"x": 1}\n', '{"x": 1, "id": "\udcff"}\n'])
+def test_what_is_wrong_in_a_pipe_is_said_though_it_cannot_be_read_again(tmp_path: Path, last: str) -> None:
+    pipe = tmp_path / "items.jsonl"
+    os.mkfifo(pipe)
+    text = ('{"x": 1, "id": "a"}\n{"x": 1, "id": "b"}\n' + last).encode("utf-8", "surrogateescape")
+    threading.Thread(target=lambda: pipe.write_bytes(text), daemon=True).start()
+    with pytest.raises((StreamError, ValueError), match=r"not UTF-8|have the same key|has no name"):
+        run("in order", {"items": {"file": "items.jsonl"}, "key": "${item.id}"})
+
+
+def test_a_row_of_csv_stands_where_it_begins(tmp_path: Path) -> None:
+    file = tmp_path / "in.csv"
+    file.write_text('id,t\n\n1,"x\ny"\n\n2,z\n')
+    assert [ItemsFile(str(file)).place_of(index) for index in (0, 1)] == [f"{file}:3", f"{file}:6"]
+    file.unlink()
+    assert ItemsFile(str(file)).place_of(0) == ""

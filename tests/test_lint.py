@@ -550,3 +550,17 @@ def test_a_broken_workflow_in_a_folder_is_not_passed_by(lint: Run, tmp_path: Pat
     (tmp_path / "package.json").write_text('{"name": "nodes", ')
     result = lint(".")
     assert result.status == 2 and "w.json:1:" in result.out and "package.json" not in result.out
+
+
+def test_lists_of_other_people_are_not_misspelt_nodes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models = [{"id": "gpt-4o", "type": "chat", "params": {"temperature": 0.2}}, {"id": "bge", "type": "embedding"}]
+    (tmp_path / "models.json").write_text(json.dumps({"models": models}))
+    (tmp_path / "node.json").write_text(json.dumps({"node": [{"id": "a", "type": "x"}, "text"]}))
+    node = {"id": "a", "type": "shell", "params": {"command": "date"}}
+    (tmp_path / "w.json").write_text(json.dumps({"nodes": [node]}))
+    assert run("lint", ".").status == 0
+    (tmp_path / "typo.json").write_text(json.dumps({"ndoes": [node]}))
+    assert run("lint", ".").status == 2
