@@ -593,6 +593,25 @@ def test_a_result_beyond_the_items(reference: str, batch: dict[str, Any], said: 
     assert all(said in text for text in found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "annotation", "severity"),
+    [
+        ("integer", "str", Severity.WARNING),
+        ("array", "str | None", Severity.WARNING),
+        ("array", "int", Severity.ERROR),
+        ("integer", "float", None),
+        ("integer", "Any", None),
+        ("string", "str", None),
+    ],
+)
+def test_code_that_says_text_is_not_given_a_number(kind: str, annotation: str, severity: Severity | None) -> None:
+    """pflow's validator takes anything for text; its code node refuses it when it runs."""
+    code = f"n: {annotation}\nresult: str = str(n)"
+    node = {"id": "c", "type": "code", "params": {"inputs": {"n": "${n}"}, "code": code}}
+    found = findings({"inputs": {"n": {"type": kind}}, "nodes": [node]}, "PFL315")
+    assert [one.severity for one in found] == ([] if severity is None else [severity])
+
+
 def writing(*pairs: str) -> list[dict[str, Any]]:
     """Batches as a=out.jsonl, or a=out.jsonl<in.jsonl."""
     found = []
@@ -701,3 +720,13 @@ def test_the_batch_before_is_named_with_its_line(tmp_path: Path) -> None:
     assert "./o.csv" in "".join(lines[found.position.line - 1 :][:2])
     line = next(number for number, line in enumerate(lines, 1) if '"results"' in line)
     assert found.message == f'the results would replace those of "a" (line {line}): both write o.csv'
+
+
+def test_a_run_that_begins_at_the_end_is_told_where_to_begin() -> None:
+    """The first of `nodes` runs first: an edge from it to the others would lead in a circle."""
+    data = {"nodes": nodes("total", "translate", "length"), "edges": edges("length>translate", "translate>total")}
+    (one,) = findings(data, "PFL323")
+    assert one.where == "length.id"
+    assert one.help == 'a run begins with `total`, the first of `nodes`: to begin here, add "start_node": "length"'
+    assert findings({**data, "start_node": "length"}, "PFL323", "PFL305") == []
+

@@ -714,3 +714,19 @@ def test_what_a_declared_type_converts(tmp_path: Path, declared: str, made: str)
     (tmp_path / "w.json").write_text(json.dumps({"nodes": [node]}))
     text = pipeline.run(str(tmp_path / "w.json"), Options(nodes_file=tmp_path / "nodes.toml")).files["nodes.py"]
     assert {name for name in ("as_text", "as_list", "as_dict") if f"{name}(" in text} == ({made} if made else set())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [("def x(:", "shop.py:4: invalid syntax"), ("<<<<<<< HEAD", "shop.py:4: invalid syntax"), ("\0", "shop.py: ")],
+)
+def test_a_module_that_is_not_python_is_missing_whatever_is_declared(tmp_path: Path, more: str, said: str) -> None:
+    (tmp_path / "shop.py").write_text(f"from pocketflow import Node\nclass Sell(Node):\n    pass\n{more}\n")
+    table = '[tool.pflow-lower.nodes]\nsell = { class = "shop:Sell", async = false }\n'
+    for declared in ("", table):
+        (tmp_path / "pyproject.toml").write_text(declared)
+        node = {"id": "a", "type": "sell" if declared else "shop:Sell", "batch": {"items": [1], "parallel": True}}
+        (tmp_path / "w.json").write_text(json.dumps({"nodes": [node]}))
+        found = lower(tmp_path / "w.json").diagnostics
+        (one,) = [one.message for one in found if one.code == "PFL332"]
+        assert one.startswith(f"the module shop cannot be imported: {said}")

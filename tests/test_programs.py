@@ -793,14 +793,23 @@ def test_a_node_that_ends_the_program_is_named_and_it_does_not_end_well(project:
         assert ended.returncode == 1 and "Traceback" in ended.stderr and "ending.py" in ended.stderr
 
 
-def test_a_module_that_ends_the_program_when_it_is_imported(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise OSError('gone')", "OSError: gone"),
+        ("def x(:", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_module_that_ends_the_program_when_it_is_imported(project: Path, statement: str, said: str) -> None:
     flow = lower(WORDS, project, "gen")
     file = project / "flows" / "nodes.py"
-    file.write_text(f"{file.read_text()}\nraise SystemExit(0)\n")
+    file.write_text(f"{file.read_text()}\n{statement}\n")
     ended = run(flow, "words=[]", cwd=project)
     line = len(file.read_text().splitlines())
-    said = f"error: {file}:{line} ended the program when it was imported: SystemExit: 0\n"
-    assert (ended.returncode, ended.stderr) == (1, said)
+    first, last = ended.stderr.splitlines()
+    assert first == f"error: {file}:{line} ended the program when it was imported: {said}"
+    assert ended.returncode == 1 and last == "(set PFLOW_LOWER_TRACEBACK=1 to see where)"
 
 
 def test_at_most_ten_items_are_named(project: Path) -> None:

@@ -70,7 +70,8 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
                     report.error("PFL315", path, f"{message}{annotation}`", help=help)
                 continue
             for reference, kind in _contradictions(ir, nodes, counters, template, declared):
-                report.error(
+                say = report.warn if declared in _FITS[kind] else report.error
+                say(
                     "PFL315",
                     path,
                     f"${{{reference.raw}}} is {_a(kind)}; the code says `{name}: {annotation}`",
@@ -127,7 +128,9 @@ def _contradictions(
             kind = "integer" if operand.raw in counters else known_type(ir, nodes, operand)
             if kind == "number" and operand.root in nodes and nodes[operand.root].batch is not None:
                 kind = "integer" if len(operand.path) == 1 else kind  # a batch's numbers are counts
-            if kind is not None and declared not in _FITS.get(kind, PYTHON_TYPES):
+            is_refused = kind is not None and declared not in _FITS.get(kind, PYTHON_TYPES)
+            fails = declared == "string" and kind not in (None, "string")  # pflow's validator does not say so
+            if kind is not None and (is_refused or fails):
                 yield operand, kind
 
 

@@ -57,12 +57,18 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
 
 
 def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
-    """For each node how it would run: after the nearest node before it from which no edge goes on yet."""
+    """For each node how it would run: after the nearest node before it from which no edge goes on yet; or as the first
+    one, where it leads to the node that now is."""
     markdown = ir.document.is_markdown
     ends = [node.id for node in ir.nodes if ways.runs_at_all(node.id) and ways.may_end_at(node.id)]
     before = ends[-1] if ends else None  # every node that runs goes on already
     for node in ir.nodes:
-        if markdown or before is None:
+        after: set[str] = set()
+        ways.walk(node.id, after)
+        if ir.start in after and not markdown:
+            name = json.dumps(node.id, ensure_ascii=False)
+            yield f'a run begins with `{ir.start}`, the first of `nodes`: to begin here, add "start_node": {name}'
+        elif markdown or before is None or before in after:
             what = "a route" if markdown else "an edge"
             yield f"lead {what} of another node to it, or remove it"
         else:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..ir.report import nearest
-from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, dotted, exported, find, load
+from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, NotPython, dotted, exported, find, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 ASYNC_CLASSES = frozenset(
@@ -108,6 +108,10 @@ class _Search:
         """Nobody knows what a module has."""
         self.doubt(f"the module {module} cannot be found or read")
 
+    def cannot_import(self, module: str, why: str) -> None:
+        """A module to which the way leads is not Python."""
+        self.missing = self.missing or f"the module {module} cannot be imported: {why}"
+
     def cannot_tell(self, place: _Place) -> None:
         """What is at a place may be anything."""
         self.doubt(f"{place.name} of {place.module} is not a class statement")
@@ -138,11 +142,13 @@ class NodeSources:
         """`folders` are searched before `sys.path`."""
         self._folders = [str(folder) for folder in folders]
         self._modules: dict[str, ModuleNames | None] = {}
+        self._broken: dict[str, str] = {}
+        """Why a module that is there cannot be imported."""
 
     def look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
-            self._modules[module] = load(importlib.util.spec_from_file_location(module, file), module)
+            self._load(module, importlib.util.spec_from_file_location(module, file))
         search = _Search(_Place(module, class_name))
         search.todo.append(search.asked)
         while search.todo and len(search.seen) < _MAX_STEPS:
@@ -159,6 +165,8 @@ class NodeSources:
         source = self._read(module)
         if known and place != search.asked:
             self._step_to_known(search, place, source)
+        elif module in self._broken:
+            search.cannot_import(module, self._broken[module])
         elif source is None:
             search.come_to(module, name)
             if not known:
@@ -257,8 +265,15 @@ class NodeSources:
 
     def _read(self, module: str) -> ModuleNames | None:
         if module not in self._modules:
-            self._modules[module] = load(self._find(module), module)
+            self._load(module, self._find(module))
         return self._modules[module]
+
+    def _load(self, module: str, spec: ModuleSpec | None) -> None:
+        self._modules[module] = None
+        try:
+            self._modules[module] = load(spec, module)
+        except NotPython as error:
+            self._broken[module] = str(error)
 
     def _find(self, module: str) -> ModuleSpec | None:
         """The module's spec. Packages on the way are walked through, not imported."""

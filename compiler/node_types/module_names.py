@@ -7,6 +7,7 @@ inherits from what its bases stand for where its statement is.
 from __future__ import annotations
 
 import ast
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import ModuleSpec
@@ -235,8 +236,15 @@ def _has(module: str, name: str, read: Read, asked: dict[str, bool | None]) -> b
     return True if found.meanings else (None if found.star or names.made_at_run_time else False)
 
 
+class NotPython(Exception):
+    """The source of a module cannot be compiled: importing it fails. The text says where, and why."""
+
+
 def load(spec: ModuleSpec | None, name: str) -> ModuleNames | None:
-    """The names of the module at `spec`; None if it has no Python source that is a file."""
+    """The names of the module at `spec`; None if it has no Python source that is a file.
+
+    Raises: NotPython.
+    """
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     try:
@@ -245,7 +253,12 @@ def load(spec: ModuleSpec | None, name: str) -> ModuleNames | None:
             warnings.simplefilter("ignore")  # the user's code is looked at, not judged
             tree = parse_python(source)
         return ModuleNames(tree.body, name if spec.submodule_search_locations is not None else name.rpartition(".")[0])
-    except (ImportError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+    except SyntaxError as error:
+        at = f":{error.lineno}" if error.lineno else ""
+        raise NotPython(f"{os.path.basename(spec.origin)}{at}: {error.msg}") from error
+    except ValueError as error:  # a byte that text does not have
+        raise NotPython(f"{os.path.basename(spec.origin)}: {error}") from error
+    except (ImportError, OSError, RecursionError, MemoryError):
         return None
 
 

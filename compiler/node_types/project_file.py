@@ -69,8 +69,9 @@ def table_in(file: Path, *keys: str, code: str = "PFL410", is_ours: bool = False
     Raises: LowerError with one finding of the code `code`, if it cannot be read.
     """
     content = read_content(file, code)
-    is_meant = is_ours or b"pflow-lower" in content
-    if not is_meant and _MAY_BE_MEANT.search(content) is None:
+    letters = content.replace(b"\0", b"")  # of UTF-16 and UTF-32, too, of which it is then said that they are
+    is_meant = is_ours or b"pflow-lower" in letters
+    if not is_meant and _MAY_BE_MEANT.search(letters) is None:
         return None
     try:
         data = parse_toml(content, file, code)

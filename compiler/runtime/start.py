@@ -71,16 +71,24 @@ def start(file: str, package: str | None) -> int:
             raise
         sys.stderr.write("".join(f"{line}\n" for line in _missing(error, folder, package)))
         return 1
-    except SystemExit as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a module of the application's may raise anything
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exception(error)
-        where, said = traceback.extract_tb(error.__traceback__)[-1], message_of(error)
-        said = f"{SystemExit.__name__}: {said}" if said else SystemExit.__name__
-        sys.stderr.write(f"error: {where.filename}:{where.lineno} ended the program when it was imported: {said}\n")
-        return status_of_exit(error)
+        sys.stderr.write(f"error: {_ended_when_imported(error)}\n{SEE_WHERE}\n")
+        return status_of_exit(error) if isinstance(error, SystemExit) else 1
     with ending_on_sigterm():
         status: int = program.main(sys.argv[1:])
     return status
+
+
+def _ended_when_imported(error: BaseException) -> str:
+    """Where a module of the program ended it, and how."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place, said = f"{frame.filename}:{frame.lineno}", message_of(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        place, said = f"{error.filename}:{error.lineno}", error.msg
+    kind = type(error).__name__
+    return f"{place} ended the program when it was imported: {f'{kind}: {said}' if said else kind}"
 
 
 def status_of_exit(error: SystemExit) -> int:
