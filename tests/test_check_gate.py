@@ -687,3 +687,20 @@ def test_a_folder_of_which_nothing_is_left_is_named(run: Run) -> None:
         Path("out", name).unlink()
     shown = run("check", ".")
     assert shown.status == 2 and "empty folders in it: out" in shown.out
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+@pytest.mark.parametrize("name", ["pyproject.toml", "pflow-lower.toml"])
+def test_a_table_that_is_not_utf_8_is_said(
+    encoding: str, name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PowerShell's `>` writes UTF-16."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.json").write_text(
+        json.dumps({"nodes": [{"id": "a", "type": "shell", "params": {"command": "date"}}]})
+    )
+    assert run("w.json", "-o", "gen").status == 0
+    table = '[[tool.pflow-lower.lowerings]]  # für\nworkflows = ["flows/*.json"]\nout = "generated/{name}"\n'
+    (tmp_path / name).write_bytes(table.encode(encoding))
+    done = run("check")
+    assert done.status == 2 and name in done.out + done.err

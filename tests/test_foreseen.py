@@ -730,3 +730,10 @@ def test_a_run_that_begins_at_the_end_is_told_where_to_begin() -> None:
     assert one.help == 'a run begins with `total`, the first of `nodes`: to begin here, add "start_node": "length"'
     assert findings({**data, "start_node": "length"}, "PFL323", "PFL305") == []
 
+
+@pytest.mark.parametrize(("name", "told"), [("w", True), ("HOME", False), ("w:-1", False)])
+def test_a_small_name_in_a_command_of_a_batch_may_have_been_the_item(name: str, told: bool) -> None:
+    batch = {"items": ["a"], "as": "word"}
+    node = {"id": "say", "type": "shell", "params": {"command": f"echo ${{{name}}} ${{word}}"}, "batch": batch}
+    (one,) = [one for one in findings({"nodes": [node]}, "PFL3", "PFL1") if "shell's variable" in one.help]
+    assert ("the item is ${word}" in one.help) == told

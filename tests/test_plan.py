@@ -724,3 +724,33 @@ def test_what_ray_refuses_is_said_and_ends_with_2(run: Run, tmp_path: Path) -> N
     assert run("plan", "w.json", "rows=[1, 2]").status == 0
     (tmp_path / "w.json").write_text(json.dumps(on_ray(max_concurrent="auto", parallel=False)))
     assert run("plan", "w.json", "rows=[1, 2]", *ray).status == 0, "one item at a time runs here"
+
+
+@pytest.mark.parametrize(
+    ("docs", "more", "said"),
+    [
+        (
+            [{"id": 1, "text": "a"}, {"id": 1, "text": "b"}],
+            {},
+            "items[0] and items[1] get the same key: the run will fail",
+        ),
+        (
+            [{"id": 1, "text": "a"}, {"text": "b"}],
+            {},
+            "${doc.id} is not there in items[1]: it has no name, and the run",
+        ),
+        ([{"id": 1, "text": "a"}, {"id": 2}], {}, "${doc.text} is not there in items[1]: the run will fail here"),
+        ([{"id": 1, "text": "a"}, {"id": 2}], {"error_handling": "continue"}, ""),
+        ([{"id": 1, "text": "a"}, {"id": 2, "text": "b"}], {}, ""),
+    ],
+)
+@pytest.mark.parametrize("given", [True, False])
+def test_items_that_are_known_are_looked_at(
+    docs: Any, more: Any, said: str, given: bool, run: Run, tmp_path: Path
+) -> None:
+    batch = {"items": "${docs}", "as": "doc", "key": "${doc.id}", **more}
+    node = {"id": "say", "type": "llm", "params": {"model": "m", "prompt": "Say ${doc.text}"}, "batch": batch}
+    declared = {"type": "array", "required": True} if given else {"type": "array", "default": docs}
+    (tmp_path / "w.json").write_text(json.dumps({"inputs": {"docs": declared}, "nodes": [node]}))
+    done = run("plan", str(tmp_path / "w.json"), *([f"docs={json.dumps(docs)}"] if given else []))
+    assert (done.status == 2) == bool(said) and said in done.out, done.out

@@ -17,13 +17,18 @@ _UNKNOWN = object()
 def check_item_names(ir: SourceIR, report: DiagnosticCollector) -> None:
     """Report keys that are the same for every item, and items that are written out and get the same name."""
     for node in ir.nodes:
-        template = parse(node.batch.key) if node.batch is not None and node.batch.key is not None else None
-        if template is None or template.issues:
-            continue
-        bindings = Bindings.of(node, ir.names)
-        if why := _same_for_all(ir, node, template, bindings) or _same_for_two(node, template, bindings):
+        if why := not_told_apart(ir, node):
             help = f"`key` must tell all items apart: with a field of ${{{node.aliases[-1]}}}, or with ${{__index__}}"
             report.error("PFL329", (*node.path, "batch", "key"), why, help=help)
+
+
+def not_told_apart(ir: SourceIR, node: SourceNode) -> str:
+    """Which items of a batch its key does not tell apart, as far as they are written out; "" if none."""
+    template = parse(node.batch.key) if node.batch is not None and node.batch.key is not None else None
+    if template is None or template.issues:
+        return ""
+    bindings = Bindings.of(node, ir.names)
+    return _same_for_all(ir, node, template, bindings) or _same_for_two(node, template, bindings)
 
 
 def _same_for_all(ir: SourceIR, node: SourceNode, template: Template, bindings: Bindings) -> str:

@@ -30,7 +30,10 @@ def shells_variable(site: TemplateSite, inside: str) -> str:
     if found is None or "??" in inside:
         return ""
     is_short = found["name"] and not found["index"]  # not of `$10`, which is `$1` and a 0
-    return f"the shell's variable is {f'${inside[: found.end(1)]}, or ' if is_short else ''}$${{{inside}}}"
+    said = f"the shell's variable is {f'${inside[: found.end(1)]}, or ' if is_short else ''}$${{{inside}}}"
+    # An alias that has another name now looks like this, too; variables of the environment are in capitals.
+    may_be_item = bool(site.node.aliases) and inside.isidentifier() and inside.islower()
+    return f"{said}; the item is ${{{site.node.aliases[-1]}}}" if may_be_item else said
 
 
 def respelled(reference: Reference, root: str | None) -> str:

@@ -20,6 +20,7 @@ from .clock import TimeBounds, Times, makespan, of_calls
 from .cluster import dealt
 from .items import Items, items_of
 from .known import UNKNOWN, KnownValues
+from .known_items import wrong_with
 from .limits import Starts
 from .node import Node, repeated, together
 from .notes import limit_of, notes_of
@@ -89,7 +90,7 @@ def forecast(
         items = items_of(node, path, known, counts, ((ir, node), *around)) if node.batch is not None else None
         if items is not None:
             counts[node.id] = items
-            problem = items.problem or _refused(place, node)
+            problem = items.problem or _refused(place, node) or wrong_with(ir, node, items.values)
             notes += [text for text in (items.note, problem) if text]
         limit = limit_of(node.batch, budgets)
         notes += notes_of(node, limit)
