@@ -444,7 +444,6 @@ class TestWhatCannotBeLookedAt:
             ("class N(make()): ...", "a base class of N is the result of a call"),
             ("N = make()", "N of m is not a class statement"),
             ("def __getattr__(name): ...", "N of m is not a class statement"),
-            ("class N(AsyncNode) ...", "the module m cannot be found or read"),
         ],
     )
     def test_is_said(self, tmp_path: Path, source: str, unknown: str) -> None:

@@ -39,41 +39,47 @@ def check_unreachable(ir: SourceIR, report: DiagnosticCollector, order: Order) -
     for edge in set(ir.edges).difference(ir.edges_taken):
         if ways.runs_at_all(edge.source):
             ways.walk(edge.target, reported)
-    ways_in = tuple(_ways_in(ir, ways))
+    before = tuple(_nodes_before(ir, ways))
     lost = []
     for node in sorted(ir.nodes, key=lambda node: (node.id in led_to, node.number)):
         if ways.runs_at_all(node.id) or node.id in reported:
             continue
         ways.walk(node.id, reported)
         lost.append(node)
+
+    def help_for(node: SourceNode) -> str:
+        return _way_in(ir, ways, node, before[node.number])
+
     for node in lost[:_MOST]:
         way = "no edge leads to it"
         if node.id in led_to:
             way = "the edges that lead to it come from nodes that never run"
-        report.warn("PFL323", (*node.path, "id"), f"this node never runs: {way}", help=ways_in[node.number])
+        report.warn("PFL323", (*node.path, "id"), f"this node never runs: {way}", help=help_for(node))
     if len(lost) > _MOST:
         message = f"{len(lost) - _MOST} more nodes never run, this one and those after it to which no edge leads"
-        report.warn("PFL323", (*lost[_MOST].path, "id"), message, help=ways_in[lost[_MOST].number])
+        report.warn("PFL323", (*lost[_MOST].path, "id"), message, help=help_for(lost[_MOST]))
 
 
-def _ways_in(ir: SourceIR, ways: Reachability) -> Iterator[str]:
-    """For each node how it would run: after the nearest node before it from which no edge goes on yet; or as the first
-    one, where it leads to the node that now is."""
-    markdown = ir.document.is_markdown
+def _nodes_before(ir: SourceIR, ways: Reachability) -> Iterator[str | None]:
+    """For each node the nearest one before it from which no edge goes on yet; None if every node that runs goes on."""
     ends = [node.id for node in ir.nodes if ways.runs_at_all(node.id) and ways.may_end_at(node.id)]
-    before = ends[-1] if ends else None  # every node that runs goes on already
+    before = ends[-1] if ends else None
     for node in ir.nodes:
-        after: set[str] = set()
-        ways.walk(node.id, after)
-        if ir.start in after and not markdown:
-            name = json.dumps(node.id, ensure_ascii=False)
-            yield f'a run begins with `{ir.start}`, the first of `nodes`: to begin here, add "start_node": {name}'
-        elif markdown or before is None or before in after:
-            what = "a route" if markdown else "an edge"
-            yield f"lead {what} of another node to it, or remove it"
-        else:
-            yield f"add {json.dumps({'from': before, 'to': node.id}, ensure_ascii=False)} to `edges`"
+        yield before
         before = node.id if ways.may_end_at(node.id) else before
+
+
+def _way_in(ir: SourceIR, ways: Reachability, node: SourceNode, before: str | None) -> str:
+    """How a node would run: after the one `before` it; or as the first one, where it leads to the node that now is."""
+    is_markdown = ir.document.is_markdown
+    after: set[str] = set()
+    ways.walk(node.id, after)
+    if ir.start in after and not is_markdown:
+        name = json.dumps(node.id, ensure_ascii=False)
+        return f'a run begins with `{ir.start}`, the first of `nodes`: to begin here, add "start_node": {name}'
+    if is_markdown or before is None or before in after:  # an edge from there would lead in a circle
+        return f"lead {'a route' if is_markdown else 'an edge'} of another node to it, or remove it"
+    return f"add {json.dumps({'from': before, 'to': node.id}, ensure_ascii=False)} to `edges`"
 
 
 def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:

@@ -227,7 +227,6 @@ BATCH_KEYS: tuple[BatchKey, ...] = (
         editor={"examples": ["${issue.number}"]},
         ours=True,
         no_concern={
-            "plan": "a name costs nothing",
             "graph": "a picture shows the batch, not its items",
         },
     ),
