@@ -51,11 +51,11 @@ def in_the_way(
     changed: Collection[str],
     *,
     source: Path | None = None,
-    is_said: bool = False,
+    is_declared: bool = False,
 ) -> list[Obstacle]:
     """What keeps those of `files` that have `changed` from being written into `folder`; nothing is written by asking.
 
-    `is_said`: a table, say, names `source` as the workflow of the folder.
+    `is_declared` says that a table names `source` as the workflow of the folder.
 
     Raises: OSError.
     """
@@ -70,7 +70,7 @@ def in_the_way(
         for path in changed
         if (obstacle := _obstacle(folder / path, folder, files[path], source, ours=ours)) is not None
     ]
-    return list(dict.fromkeys([*found, *_another_workflow(files, folder, changed, is_said=is_said)]))
+    return list(dict.fromkeys([*found, *_another_workflow(files, folder, changed, is_declared=is_declared)]))
 
 
 def _obstacle(target: Path, folder: Path, text: str, source: Path | None, *, ours: bool) -> Obstacle | None:
@@ -168,7 +168,7 @@ def _lines(text: str) -> set[str]:
 
 
 def _another_workflow(
-    files: Mapping[str, str], folder: Path, changed: Collection[str], *, is_said: bool
+    files: Mapping[str, str], folder: Path, changed: Collection[str], *, is_declared: bool
 ) -> Iterator[Obstacle]:
     """What another workflow, which is still there, was lowered to and `folder` holds; or what may be that."""
     new = next((head for name in sorted(files) if (head := header_of(files[name])) is not None), None)
@@ -177,7 +177,7 @@ def _another_workflow(
     is_left = LOWERED in changed and _is_left_alone(folder)
     found = next(_whose(folder, is_left=is_left), None)
     if found is None:
-        if is_left and not is_said:
+        if is_left and not is_declared:
             message = "this is left of a lowering, and nothing beside it says of which workflow"
             instead = "choose another folder; or delete it, if it was made from this workflow or nobody needs it"
             yield Obstacle(folder / LOWERED, message, "PFL603", instead)
@@ -208,12 +208,10 @@ def _whose(folder: Path, *, is_left: bool) -> Iterator[tuple[Path, str]]:
         module, header = found
         yield module, header.source
     for name in _names_in(folder):
-        if (
-            source := _source_in(header_in(folder / name) or "")
-            if name == REQUIREMENTS
-            else source_in_map(folder / name)
-        ):
-            yield folder / name, source
+        file = folder / name
+        source = _source_in(header_in(file) or "") if name == REQUIREMENTS else source_in_map(file)
+        if source:
+            yield file, source
     for module in (folder / CLASSES, folder / PROGRAM) if is_left else ():
         for content in git.versions(module):
             if (source := _source_in(content.decode("utf-8", "replace"))) and (folder / source).is_file():

@@ -19,7 +19,9 @@ from .ir.lowered import MODULE, LoweredIR
 from .lowering.names import digest_of
 
 
-def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None, is_said: bool = False) -> list[Path]:
+def write(
+    files: Mapping[str, str], folder: Path, *, source: Path | None = None, is_declared: bool = False
+) -> list[Path]:
     """Write `files` into `folder`: all of them or, if something is in the way, none.
 
     A file that is there already is replaced only if pflow-lower made it, and not for another workflow than that of
@@ -33,7 +35,7 @@ def write(files: Mapping[str, str], folder: Path, *, source: Path | None = None,
     """
     try:
         changed = {path: text for path, text in files.items() if not _holds(folder / path, text)}
-        if found := in_the_way(files, folder, changed, source=source, is_said=is_said):
+        if found := in_the_way(files, folder, changed, source=source, is_declared=is_declared):
             raise LowerError([obstacle.finding for obstacle in found])
         folder.mkdir(parents=True, exist_ok=True)
         for path in changed:

@@ -20,7 +20,7 @@ from .missing import UnresolvedOutputs
 from .outcome import BatchEndedEarly
 from .program import AsyncWorkflow, Workflow, batches_of, check_batches, journals_of, visited_steps
 from .progress import showing
-from .run import Run, check_for_place, running
+from .run import Run, check_for_ray, running
 from .signals import Terminated, ending_on_sigterm
 from .start import SEE_WHERE, TRACEBACK_VARIABLE, status_of_exit
 
@@ -72,7 +72,7 @@ def run_program(
                     limit=asked.limit,
                     on=asked.on,
                 )
-                check_for_place(run, batches_of(flow))
+                check_for_ray(run, batches_of(flow))
             except ValueError as error:
                 say(f"error: {error}")
                 return 2

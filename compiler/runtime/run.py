@@ -55,8 +55,8 @@ def place_of(on: str | None) -> tuple[bool, str]:
     return kind == "ray", address
 
 
-def check_for_place(run: Run, batches: Iterable[Any]) -> None:
-    """Raises: ValueError, if one of the generated `batches`, or their classes, cannot run where `run` has them run."""
+def check_for_ray(run: Run, batches: Iterable[Any]) -> None:
+    """Raises: ValueError, if `run` is on Ray and one of the generated `batches`, or their classes, cannot run there."""
     if run.is_on_ray:
         from .ray_place import NotForRay, refuse_what_ray_cannot_do
 

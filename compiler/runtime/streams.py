@@ -185,13 +185,20 @@ def _stands_for(many: str, file: str) -> bool:
 
 
 def _fits(pieces: Sequence[str], names: Sequence[str]) -> bool:
-    if not pieces or not names:
-        return not names and all(piece == "**" for piece in pieces)
-    if pieces[0] == "**":
-        return _fits(pieces[1:], names) or _fits(pieces, names[1:])
-    if names[0].startswith(".") and not pieces[0].startswith("."):
-        return False
-    return fnmatch.fnmatchcase(names[0], pieces[0]) and _fits(pieces[1:], names[1:])
+    """Whether the pieces of a pattern stand for all names of a path: `**` for any number of them, which are not hidden
+    from it; every other piece for one."""
+    ends = {0}
+    for piece in pieces:
+        if piece == "**":
+            ends = set(range(min(ends, default=len(names) + 1), len(names) + 1))
+        else:
+            ends = {end + 1 for end in ends if end < len(names) and _is_name(piece, names[end])}
+    return len(names) in ends
+
+
+def _is_name(piece: str, name: str) -> bool:
+    is_hidden = name.startswith(".") and not piece.startswith(".")
+    return not is_hidden and fnmatch.fnmatchcase(name, piece)
 
 
 def read_items(path: Path) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...journals import journal_folder_of
 from ...runtime.journal_file import JournalError
-from ...runtime.run import Run, check_for_place, current_run, join
+from ...runtime.run import Run, check_for_ray, current_run, join
 from ...runtime.started_workflow import WORKFLOW_FILE
 from ...runtime.stopping import enclosing_batch
 from ..asked import Asked, asked_for
@@ -41,12 +41,12 @@ def run_of_workflow(original: Callable[..., str], engine: Any, workflow: Any, sh
     run = _run_around(shared)
     if run is not None:
         if enclosing_batch.get() is None:  # what an item starts stays where the item runs
-            check_for_place(run, _classes(workflow))
+            check_for_ray(run, _classes(workflow))
         with _part_of(run), _steps_of(run, shared):
             return original(engine, workflow, shared)
     asked = asked_for()
     run = _new_run(engine, workflow, shared, asked)
-    check_for_place(run, _classes(workflow))
+    check_for_ray(run, _classes(workflow))
     if (cache := shared.get(_CACHE)) is not None:
         _runs[cache] = run
     ended_well = False

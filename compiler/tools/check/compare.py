@@ -93,7 +93,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     outcome = outcome._replace(is_portable=not any(map(ours_in, batches)))
     stale = [path for path in sorted(files) if present[path] != files[path].encode()]
     try:
-        found = in_the_way(files, lowering.folder, stale, source=lowering.workflow, is_said=True) if stale else []
+        found = in_the_way(files, lowering.folder, stale, source=lowering.workflow, is_declared=True) if stale else []
     except OSError as error:
         return outcome._replace(findings=(_unreadable(lowering, error),))
     outcome = _with_obstacles(outcome, found)
@@ -118,7 +118,7 @@ def _refresh(
 ) -> Outcome:
     """Write what differs; `said` is what lowering the workflow warns of, which stays."""
     try:
-        written = write(files, lowering.folder, source=lowering.workflow, is_said=True)
+        written = write(files, lowering.folder, source=lowering.workflow, is_declared=True)
         removed = output.remove(lowering.folder / path for path in extra)
     except LowerError as error:
         return outcome._replace(findings=error.diagnostics)

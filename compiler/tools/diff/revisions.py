@@ -23,7 +23,7 @@ from ...node_types.project_file import PROJECT_FILE, parse_toml
 from ...node_types.run_tables import OWN_FILE
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow
 from ..shared.watch import mentioned
-from ..shared.workflow_files import outside
+from ..shared.workflow_files import outside, walk
 from .tables import COMPARED
 
 TABLE_FILES = (OWN_FILE, PROJECT_FILE)
@@ -120,13 +120,13 @@ class Repository:
         """Whether there are workflows in the working tree of a submodule; None where it has none."""
         if not (submodule / ".git").exists():
             return None
-        for folder, folders, names in os.walk(submodule):
-            folders[:] = [name for name in folders if name != ".git"]
-            for path in (Path(folder, name) for name in names if may_be_workflow(name)):
+        unread: list[OSError] = []
+        for folder in walk(submodule, unread.append):
+            for path in (folder.path / name for name in folder.files if may_be_workflow(name)):
                 with contextlib.suppress(OSError):
                     if has_workflow_name(path.name) or looks_like_workflow(regular_files.read_beside(path, submodule)):
                         return True
-        return False
+        return bool(unread)  # there may be some where nobody can look
 
     def nothing_at(self, path: str, old: str, new: str | None) -> Diagnostic | None:
         """The finding about a path of the command line at which neither version has a workflow; None if one has."""
