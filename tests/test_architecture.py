@@ -47,7 +47,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
     "pygments": {"", "tools"},
-    "rich": {"runtime"},  # the bar of `progress.py`
+    "rich": {"runtime"},  # the bar of `progress_displays.py`
     "tomli": {"node_types"},
     "tomllib": {"node_types"},  # no part of Python 3.10
     "yaml": {"load"},
