@@ -76,6 +76,16 @@ def test_batches_of_one_node_are_one_row() -> None:
     assert row.counts().line(102) == line
 
 
+def test_a_batch_that_ends_before_it_knows_its_total_never_had_so_many() -> None:
+    """Ctrl-C among the items of a file: what is done by then is not all."""
+    first, second = FakeBatch(None, 6), FakeBatch(2, 2)
+    row = row_of(first, second)
+    row.end(first)  # type: ignore[arg-type]
+    assert row.counts().line(104) == "say: 8 done, 2.0/s"
+    row.end(second)  # type: ignore[arg-type]
+    assert row.counts().last_line(104) == "say: 8 done, in 4.0 s"
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )

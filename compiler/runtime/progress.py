@@ -41,13 +41,15 @@ class Row:
         self.name = name
         self.begun = now
         self.under_way: list[Batch] = []
-        self._items_of_ended = 0
+        self._items_of_ended: int | None = 0
+        """None once one has ended before it knew how many it has: before the end of their file."""
         self._done_of_ended = self._failed_of_ended = self._restored_of_ended = 0
 
     def end(self, batch: Batch) -> None:
         """`batch` has ended, maybe early: keep its counts."""
         self.under_way.remove(batch)
-        self._items_of_ended += batch.done if batch.total is None else batch.total
+        before, items = self._items_of_ended, batch.total
+        self._items_of_ended = None if before is None or items is None else before + items
         self._done_of_ended += batch.done
         self._failed_of_ended += batch.errors.count
         self._restored_of_ended += batch.restored
@@ -55,7 +57,7 @@ class Row:
     def counts(self) -> Counts:
         """How far they are now."""
         done = self._done_of_ended + sum(batch.done for batch in self.under_way)
-        totals = [batch.total for batch in self.under_way]
+        totals = [self._items_of_ended, *(batch.total for batch in self.under_way)]
         known = [total for total in totals if total is not None]
         return Counts(
             self.name,
@@ -63,7 +65,7 @@ class Row:
             done,
             failed=self._failed_of_ended + sum(batch.errors.count for batch in self.under_way),
             ran=done - self._restored_of_ended - sum(batch.restored for batch in self.under_way),
-            total=self._items_of_ended + sum(known) if len(known) == len(totals) else None,
+            total=sum(known) if len(known) == len(totals) else None,
         )
 
 
