@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,23 @@ def test_a_misspelt_option_of_run_is_told_before_anything_runs(
         env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUTF8": "1"},
     )
     assert (done.returncode, expected in done.stderr) == (status, True), done
+
+
+def test_run_tells_of_a_table_that_nobody_reads(tmp_path: Path) -> None:
+    shutil.copy(FLOWS / "spell.pflow.md", tmp_path / "spell.pflow.md")
+    (tmp_path / "pflow-lower.toml").write_text("[rate]\nall = '1/s'\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", "run", "spell.pflow.md", "--dry-run"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUTF8": "1"},
+    )
+    assert (
+        done.stderr.count("pflow-lower.toml:1:1: warning[PFL413] rate: unknown key 'rate'\n  did you mean [rates]?")
+        == 1
+    )
 
 
 def test_usage_is_pflows() -> None:

@@ -120,6 +120,7 @@ def run_workflow(
     _refuse_json(ctx.args)
     _refuse_generated(ctx.args)
     _refuse_twice(ctx.args)
+    _tell_of_tables(ctx.args)
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
 
@@ -280,6 +281,18 @@ def _refuse_misspelt(arguments: Sequence[str], own: Sequence[str], pflow: Module
         if guess is not None:
             context = click.get_current_context(silent=True)
             raise click.NoSuchOption(name, possibilities=[names[guess]], ctx=context)
+
+
+def _tell_of_tables(arguments: Sequence[str]) -> None:
+    """Say which tables beside the workflow nobody reads: whoever wrote one takes it for what the run keeps to."""
+    from pathlib import Path
+
+    from ..node_types.run_tables import unread_for
+
+    for argument in arguments:
+        if argument.endswith(".md") and "=" not in argument and os.path.isfile(argument):
+            for finding in unread_for(Path(argument).parent):
+                click.echo(finding.render(), err=True)
 
 
 def _pflow(arguments: Sequence[str], own: Sequence[str] = ()) -> NoReturn:
