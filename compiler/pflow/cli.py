@@ -266,7 +266,8 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
 def _refuse_misspelt(arguments: Sequence[str], own: Sequence[str], pflow: ModuleType) -> None:
     """Refuse what is nearly an option of `own`: pflow would take it for an input, and say so, or drop it.
 
-    `pflow` is the module of its command line, whose commands know which options are pflow's: some are near ours.
+    `pflow` is the module of its command line, whose commands know which options are pflow's: some are near ours. That
+    of 0.8.1 has no command before it starts, and that version no option that is near.
     """
     from ..ir.report import nearest
 
@@ -275,7 +276,7 @@ def _refuse_misspelt(arguments: Sequence[str], own: Sequence[str], pflow: Module
     theirs = {opt for each in commands for param in each.params for opt in (*param.opts, *param.secondary_opts)}
     for argument in arguments[: arguments.index("--")] if "--" in arguments else arguments:
         name = argument.partition("=")[0]
-        if not name.startswith("-") or name in theirs or not theirs:
+        if not name.startswith("-") or name in theirs:
             continue
         guess = nearest(name.lstrip("-"), names) or (name.lstrip("-") if name.lstrip("-") in names else None)
         if guess is not None:
