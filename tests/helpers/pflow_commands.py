@@ -67,7 +67,11 @@ def main() -> None:
     import pflow.cli
     import pflow.execution.plan
     import pflow.runtime.workflow_executor  # noqa: F401
+    from pflow.execution.formatters import plan_formatter
 
+    # A plan says how long a node took the last time, if that was a second or more: on a busy machine any may.
+    assert plan_formatter._TEXT_DURATION_THRESHOLD_MS
+    plan_formatter._TEXT_DURATION_THRESHOLD_MS = float("inf")
     if "models" in sys.argv:
         from pflow.core.litellm_runtime import import_litellm
 
