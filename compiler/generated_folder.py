@@ -16,13 +16,13 @@ from .generated_header import HEADER_BYTES, Header, header_of, is_expanded, read
 from .generated_names import LOWERED, PROGRAM
 from .generated_names import MAP as MAP
 from .generated_names import REQUIREMENTS as REQUIREMENTS
+from .text_faults import conflict_in_broken
 
 MODULE = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py")
 """The modules that are generated: all of them say, in their header, what they were made from."""
 GENERATED = re.compile(rf"({MODULE.pattern}|{re.escape(LOWERED)})({re.escape(MAP)})?|{re.escape(REQUIREMENTS)}")
 """Every name that a file of ours can have in a folder."""
 _TYPE = re.compile(r'"type": "nodes(_[0-9a-f]+)?:\w+"')
-_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 
 
 def belongs_to(folder: Path) -> tuple[Path, Header] | None:
@@ -97,7 +97,7 @@ def is_expanded_ir(file: Path) -> bool:
         text = regular_files.read(file).decode("utf-8", "replace")
     except OSError:
         return False
-    if not text.strip() or _TYPE.search(text) or (_CONFLICT.search(text) and '"nodes"' in text):
+    if not text.strip() or _TYPE.search(text) or ('"nodes"' in text and conflict_in_broken(text) is not None):
         return True
     try:
         return is_expanded(json.loads(text))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .generated_names import LOWERED as LOWERED
 from .generated_names import MADE_BY
+from .text_faults import is_marker
 
 MADE_WITHOUT_A_FILE = "it was made from standard input or from Python"
 MARK = f"# {MADE_BY}"
@@ -24,7 +24,6 @@ FLAGS = ("--program", "--standalone", "--maps")
 """The options without a value that the command in a header may have: fields of `Header`, and of `Options`."""
 
 _COMMAND = "#     pflow-lower "
-_CONFLICT = re.compile(r"<{7}|={7}|>{7}|\|{7}")
 
 
 class Header(NamedTuple):
@@ -50,7 +49,7 @@ def header_of(content: bytes | str) -> str | None:
     for number, line in enumerate(lines):
         if line.startswith(MARK):
             return "\n".join(lines[number:])
-        if line.strip() and not line.startswith("#") and not _CONFLICT.match(line):
+        if line.strip() and not line.startswith("#") and not is_marker(line):
             return None
     return None
 

@@ -18,7 +18,14 @@ PACKAGE = Path(pflow_lower.__file__).parent
 
 GROUND = ("diagnostics", "ir", "node_types")
 """What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
-GROUND_MODULES = ("before_pflow", "generated_header", "generated_names", "install_hints", "regular_files")
+GROUND_MODULES = (
+    "before_pflow",
+    "generated_header",
+    "generated_names",
+    "install_hints",
+    "regular_files",
+    "text_faults",
+)
 """Modules beside the rooms that every room but the runtime may use, as it uses the standard library."""
 STAGES = ("load", "validate", "analyse", "lowering", "emit")
 """In their order: a stage imports the ground and earlier stages, never a later one."""
@@ -40,7 +47,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pyarrow": {"runtime"},  # where a batch reads or writes .parquet
     "pygls": {"tools"},
     "pygments": {"", "tools"},
-    "rich": {"runtime"},  # the bar of `progress.py`
+    "rich": {"runtime"},  # the bar of `progress_displays.py`
     "tomli": {"node_types"},
     "tomllib": {"node_types"},  # no part of Python 3.10
     "yaml": {"load"},

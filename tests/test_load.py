@@ -61,7 +61,7 @@ def refused(source: Any) -> str:
         (b'{"a": "x', "<stdin>:1:7: error[PFL105] the string that starts here has no closing quote"),
         (b'{"a": "x\ty"}', "<stdin>:1:9: error[PFL105] a string cannot contain '\\t' as it is"),
         (b'{"a": "\\x"}', "<stdin>:1:8: error[PFL105]"),
-        (b'{"a": 1} {"b": 2}', "<stdin>:1:10: error[PFL105] the workflow has ended, but `{` follows"),
+        (b'{"a": 1} {"b": 2}', "<stdin>:1:10: error[PFL105] the JSON value has ended, but `{` follows"),
         (b"", "<stdin>: error[PFL104] the file is empty"),
         (b"\xef\xbb\xbf  \n", "<stdin>: error[PFL104] the file is empty"),
         (b'\xff\xfe{\x00"\x00', "<stdin>: error[PFL103] the file is UTF-16"),
@@ -553,3 +553,64 @@ def test_a_conflict_in_the_markdown_itself(written: str, is_one: bool, tmp_path:
         text = text.replace("- prompt: ./prompt.md\n", "").replace("type: llm", "type: shell")
     expected = [] if not is_one else [("w.pflow.md", text.splitlines().index("<<<<<<< HEAD") + 1)]
     assert conflicts(tmp_path / "w.pflow.md", text) == expected
+
+
+SIDES = "<<<<<<< HEAD\nA: ${item}\n=======\nB: ${item}\n>>>>>>> other\n"
+
+
+@pytest.mark.parametrize("workflow", ["w.json", "w.pflow.md"])
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("prompt.md", "Grüße\n  für".encode("latin-1"), "prompt.md:1:3: error[PFL115] ask{at}: byte 0xfc is not UTF-8"),
+        ("prompt.md", b"\xef\xbb\xbfok\nno\xe9", "prompt.md:2:3: error[PFL115] ask{at}: byte 0xe9 is not UTF-8"),
+        ("prompt.md", "Hi".encode("utf-16"), "prompt.md: error[PFL115] ask{at}: the file is UTF-16"),
+        ("headers.json", b'{"a": "\xff"}', "headers.json:1:8: error[PFL115] ask{at}: byte 0xff is not UTF-8"),
+        ("headers.json", b'{"a": 1\n} }', "headers.json:2:3: error[PFL115] ask{at}: "),
+        ("headers.json", f'{{"a": 1,\n{SIDES}}}'.encode(), "headers.json:2:1: error[PFL115] ask{at}: a merge conflict"),
+        ("headers.yaml", f"a: 1\n{SIDES}".encode(), "headers.yaml:2:1: error[PFL115] ask{at}: a merge conflict"),
+        ("headers.yaml", b"a: 1\nb: [", "headers.yaml:2:5: error[PFL115] ask{at}: YAML: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_file_is_told_at_its_place_there(
+    workflow: str, name: str, content: bytes, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key, kind = name.partition(".")[0], "llm" if name == "prompt.md" else "http"
+    if workflow.endswith(".json"):
+        if name.endswith(".yaml"):
+            return  # a JSON workflow reads none
+        Path(workflow).write_text(json.dumps({"nodes": [{"id": "ask", "type": kind, "params": {key: f"./{name}"}}]}))
+        expected = expected.replace("{at}", f".params.{key}")
+    else:
+        pytest.importorskip("pflow")
+        Path(workflow).write_text(f"# W\n\nW.\n\n## Steps\n\n### ask\n\nAsks.\n\n- type: {kind}\n- {key}: ./{name}\n")
+        expected = expected.replace(" ask{at}:", "")
+    Path(name).write_bytes(content)
+    with pytest.raises(LowerError) as caught:
+        load(workflow)
+    (found,) = caught.value.diagnostics
+    assert found.render().startswith(expected)
+    assert found.via is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '{"nodes": [\n>>>>>>> theirs\n]}',
+            "w.json:2:1: error[PFL105] a merge conflict is not resolved: its marker `>",
+        ),
+        ('{"nodes": [\n=======\n]}', "w.json:2:1: error[PFL105] a merge conflict is not resolved: its marker `==="),
+        ('{"nodes": [\n======\n]}', "w.json:2:1: error[PFL105] a value was expected, not `=`"),
+        ('{"nodes": [\n  <<<<<<< HEAD\n]}', "w.json:2:3: error[PFL105] a value was expected, not `<`"),
+    ],
+)
+def test_what_is_left_of_a_conflict_in_json(
+    text: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w.json").write_text(text)
+    with pytest.raises(LowerError) as caught:
+        load("w.json")
+    assert str(caught.value).startswith(expected)

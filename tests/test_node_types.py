@@ -196,7 +196,7 @@ class TestTable:
 
     def test_a_file_that_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "latin.toml").write_bytes(b'a = "\xe9:A"')
-        assert refused(None, tmp_path / "latin.toml") == ["PFL410 : not UTF-8 text"]
+        assert refused(None, tmp_path / "latin.toml") == ["PFL410 : byte 0xe9 is not UTF-8"]
         (missing,) = refused(None, tmp_path / "nowhere.toml")
         assert missing.startswith("PFL410 : cannot be read:")
 

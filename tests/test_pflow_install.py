@@ -102,6 +102,32 @@ def test_the_commands(start: str, tmp_path: Path) -> None:
     assert "class GreetBatch(" in (tmp_path / "dump" / "report" / "nodes.py").read_text()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "expected"),
+    [
+        (["--limt", "3"], 2, "No such option: --limt Did you mean --limit?"),
+        (["--budjet=3"], 2, "No such option: --budjet Did you mean --budget?"),
+        (["-resume"], 2, "No such option: -resume Did you mean --resume?"),
+        (["--nothing-alike"], 1, "Unknown option '--nothing-alike'"),  # pflow's to say
+        (["--", "--limt"], 1, "Unknown option '--limt'"),
+        (["--only", "greet"], 1, "then retry --only"),  # nearly `--on`; there is no run whose results it could take
+        (["style=--limt"], 0, ""),
+    ],
+)
+def test_a_misspelt_option_of_run_is_told_before_anything_runs(
+    arguments: list[str], status: int, expected: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", "run", REPORT, "--dry-run", *arguments],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        cwd=FLOWS,
+        env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUTF8": "1"},
+    )
+    assert (done.returncode, expected in done.stderr) == (status, True), done
+
+
 def test_usage_is_pflows() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pflow_lower", "pflow", "--help"], capture_output=True, encoding="utf-8", check=True

@@ -22,7 +22,9 @@ from helpers.shapes import SHAPES
 
 import pflow_lower
 from pflow_lower.runtime import progress
-from pflow_lower.runtime.progress import PlainLines, Row, duration, showing
+from pflow_lower.runtime.progress import Row, showing
+from pflow_lower.runtime.progress_displays import PlainLines
+from pflow_lower.runtime.value_text import duration
 
 HERE = Path(__file__).parent
 PATIENCE = 60
@@ -74,6 +76,16 @@ def test_batches_of_one_node_are_one_row() -> None:
     assert row.counts().line(102) == line
 
 
+def test_a_batch_that_ends_before_it_knows_its_total_never_had_so_many() -> None:
+    """Ctrl-C among the items of a file: what is done by then is not all."""
+    first, second = FakeBatch(None, 6), FakeBatch(2, 2)
+    row = row_of(first, second)
+    row.end(first)  # type: ignore[arg-type]
+    assert row.counts().line(104) == "say: 8 done, 2.0/s"
+    row.end(second)  # type: ignore[arg-type]
+    assert row.counts().last_line(104) == "say: 8 done, in 4.0 s"
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
@@ -83,7 +95,7 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_plain_lines_come_less_often_in_a_long_run() -> None:
     written: list[str] = []
-    lines, row = PlainLines(written.append), row_of(FakeBatch(10, 1)).counts()
+    lines, row = PlainLines(written.append, 3.0), row_of(FakeBatch(10, 1)).counts()
     now = 103.0
     while now < 100 + 3600:
         lines.show([row], now)
@@ -219,7 +231,7 @@ def test_a_display_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 UNREAD = """
-import fcntl, os, sys, termios, time
+import contextlib, os, sys, termios, time
 import pocketflow
 from helpers.scripted import lowered_class, store
 from pflow_lower.pflow.messages import write_line
@@ -230,18 +242,28 @@ class Slow(pocketflow.Node):
         time.sleep(0.005)
 
 progress.TICK, progress.FIRST_LINE, progress.CLOSING_SECONDS = 0.001, 0.0, 0.05
+def fill(fd, most=1 << 20):
+    os.set_blocking(fd, False)
+    written = 0
+    with contextlib.suppress(BlockingIOError):
+        while written < most:
+            written += os.write(fd, b"x")
+    os.set_blocking(fd, True)
+    return written
+
+name = "say"
 if sys.argv[1] == "full":
-    os.set_blocking(2, False)
-    try:
-        while True:
-            os.write(2, b"x")
-    except BlockingIOError:
-        os.set_blocking(2, True)
+    fill(2)
 elif sys.argv[1] == "stopped":
     termios.tcflow(2, termios.TCOOFF)
+elif sys.argv[1] == "nearly full":
+    fill(2, fill(os.openpty()[1]) - 20 if os.isatty(2) else 0)
+    name *= 4000  # in the midst of its line nothing more is taken
 with progress.showing(write=write_line if sys.argv[2] == "in pflow" else None):
     for number in range(30):
-        lowered_class(parallel=number % 2 == 0)(Slow())._run(store(list(range(9))))
+        batch = lowered_class(parallel=number % 2 == 0)
+        batch.node_id = name
+        batch(Slow())._run(store(list(range(9))))
 print("done")
 """
 
@@ -249,7 +271,7 @@ print("done")
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="made there, a pipe can be made small")
 @pytest.mark.parametrize("writer", ["program", "in pflow"])
-@pytest.mark.parametrize("before", ["full", "empty"])
+@pytest.mark.parametrize("before", ["full", "nearly full", "empty"])
 def test_a_pipe_that_nobody_reads_holds_nothing_up(before: str, writer: str) -> None:
     import fcntl
 
@@ -259,17 +281,17 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up(before: str, writer: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rich", ["with rich", "without"])
-@pytest.mark.parametrize("before", ["stopped", "empty"])
-def test_a_terminal_that_nobody_reads_holds_nothing_up(before: str, rich: str) -> None:
+@pytest.mark.parametrize("writer", ["with rich", "without", "in pflow"])
+@pytest.mark.parametrize("before", ["stopped", "nearly full", "empty"])
+def test_a_terminal_that_nobody_reads_holds_nothing_up(before: str, writer: str) -> None:
     pty = pytest.importorskip("pty")
-    run_unread(*pty.openpty(), before, rich)
+    run_unread(*pty.openpty(), before, writer)
 
 
 def run_unread(ours: int, theirs: int, before: str, how: str) -> None:
     """Run thirty batches, whose standard error `theirs` is, and read nothing from `ours`."""
     path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm"}
+    env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "20000"}
     env.pop("PYTHONUNBUFFERED", None)  # with that, nobody waits for a lock of `sys.stderr`
     without_rich = "import sys\nsys.modules['rich'] = None\n" if how == "without" else ""
     try:

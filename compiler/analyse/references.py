@@ -68,6 +68,7 @@ class _Checker:
         self.nodes = {node.id: node for node in ir.nodes}
         self.inputs = frozenset(ir.inputs)
         self.order: Order = order(ir)
+        self.edges = frozenset((edge.source, edge.target) for edge in ir.edges)
         self.items = OtherItems(ir, self.order)
         self.aliases = self.items.names
         # Names that may stand alone; node ids may not.
@@ -153,7 +154,17 @@ class _Checker:
             what = f"{reference} is this node's own output, which is not there yet"
             return use.error("PFL304", what, "only a `loop` node can read it")
         what = f"{reference} is read before `{root}` runs"
-        return use.error("PFL303", what, f"move `{root}` before `{node.id}`")
+        return use.error("PFL303", what, self._earlier(root, node.id))
+
+    def _earlier(self, first: str, then: str) -> str:
+        """What makes `first` run before `then`: its place in the file only where steps are edges, as in Markdown."""
+        is_markdown = self.ir.document.is_markdown
+        if is_markdown and self.nodes[first].number > self.nodes[then].number:
+            return f"move `{first}` before `{then}`"
+        if not is_markdown and (then, first) in self.edges:
+            return f"turn the edge between them round: from `{first}` to `{then}`"
+        edges = "routes" if is_markdown else "edges"
+        return f"let the {edges} lead from `{first}` to `{then}`, and not from `{then}` to `{first}`"
 
     def _output_key(self, use: ReferenceUse) -> None:
         """A reference without a fallback must name an output, where one can know its name here."""

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Position, Severity
+from ..text_faults import NOT_RESOLVED, ONE_SIDE, conflict
 from .json_positions import LineIndex
-
-_MARKERS = [re.compile(rf"^{mark}\r?$", re.MULTILINE) for mark in ("<{7}(?: .*)?", "={7}", ">{7}(?: .*)?")]
-"""As git writes them, in their order, at the start of a line. One alone, an underlined heading say, is none."""
 
 
 def in_text(text: str, name: str, at: Callable[[int], Position]) -> Iterator[Diagnostic]:
     """The first conflict in a text, at its first marker; a file with one usually has more."""
-    first: re.Match[str] | None = None
-    end = 0
-    for marker in _MARKERS:
-        found = marker.search(text, end)
-        if found is None:
-            return
-        first, end = first or found, found.end()
-    assert first is not None
-    message = "a merge conflict is not resolved: its markers `<<<<<<<`, `=======` and `>>>>>>>` are read as text"
-    help = "keep one of the two sides and remove the lines with the markers"
-    yield Diagnostic("PFL120", Severity.WARNING, message, file=name, position=at(first.start()), help=help)
+    first = conflict(text)
+    if first is not None:
+        message = f"{NOT_RESOLVED}: its markers `<<<<<<<`, `=======` and `>>>>>>>` are read as text"
+        yield Diagnostic("PFL120", Severity.WARNING, message, file=name, position=at(first), help=ONE_SIDE)
 
 
 def in_files(data: Mapping[str, Any], folder: Path) -> Iterator[Diagnostic]:

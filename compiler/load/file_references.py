@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import regular_files
-from ..diagnostics.diagnostic import LowerError, refusal
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
 from ..ir.document import Positions
 from ..ir.paths import Path as DataPath
 from ..ir.paths import address, where
 from ..node_types.pflow_types import FILE_DATA, FILE_SUFFIXES, FILE_TEXTS
-from .json_errors import repeated_keys
+from ..text_faults import Fault, not_utf_8
+from .json_errors import repeated_keys, syntax_error
 from .json_positions import JsonPositions
 from .plain_data import NotJson, to_plain_json
 
@@ -43,6 +44,9 @@ def read_files(data: dict[str, Any], name: str, folder: Path | None, positions: 
                     holder[key] = _content(reference, folder, key)
                 except _Unreadable as error:
                     place = positions.find(at)
+                    if error.found is not None:  # in the file itself
+                        found = error.found._replace(where=where(data, at), via=place)
+                        raise LowerError([found]) from error.__cause__
                     raise refusal(
                         "PFL115", name, str(error), place, where=where(data, at), help=error.help
                     ) from error.__cause__
@@ -53,9 +57,16 @@ def read_files(data: dict[str, Any], name: str, folder: Path | None, positions: 
 
 
 class _Unreadable(Exception):
-    def __init__(self, message: str, help: str = "") -> None:
+    def __init__(self, message: str, help: str = "", found: Diagnostic | None = None) -> None:
         super().__init__(message)
         self.help = help
+        self.found = found
+
+
+def fault_in_file(fault: Fault, file: Path) -> Diagnostic:
+    """The finding about a `fault` of a file that a workflow refers to."""
+    name = os.path.normpath(file)
+    return Diagnostic("PFL115", Severity.ERROR, fault.message, file=name, position=fault.position, help=fault.help)
 
 
 def _content(reference: str, folder: Path | None, key: str) -> Any:
@@ -63,14 +74,16 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
         help = "give the path of the workflow instead, or write the content here"
         raise _Unreadable(f"{reference} is a file beside the workflow, but the workflow came without a folder", help)
     try:
-        content = regular_files.read_beside(folder / reference, folder).decode("utf-8")
-        content = content.replace("\r\n", "\n").replace("\r", "\n")  # as text files are read
+        read = regular_files.read_beside(folder / reference, folder)
     except regular_files.Refused as error:
         raise _Unreadable(f"the file {reference} is not read: {error.strerror}", regular_files.HELP) from error
     except OSError as error:
         raise _Unreadable(f"cannot read the file {reference}: {regular_files.reason(error)}") from error
-    except ValueError as error:  # not UTF-8, or a NUL in the name
-        raise _Unreadable(f"the file {reference} is not UTF-8 text") from error
+    except ValueError as error:
+        raise _Unreadable(f"cannot read the file {reference}: there is a NUL in its name") from error
+    if fault := not_utf_8(read):
+        raise _Unreadable(fault.message, found=fault_in_file(fault, folder / reference))
+    content = read.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")  # as text files are read
     if key in FILE_TEXTS:
         return content
     if not reference.endswith(".json"):
@@ -88,6 +101,11 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
         if twice:
             raise LowerError(repeated_keys(content, data, os.path.normpath(folder / reference), JsonPositions(content)))
         return data
+    except json.JSONDecodeError as error:
+        name = os.path.normpath(folder / reference)
+        (finding,) = syntax_error(error, content, name, JsonPositions(content)).diagnostics
+        found = Diagnostic("PFL115", Severity.ERROR, finding.message, "", name, finding.position, finding.help)
+        raise _Unreadable(finding.message, found=found) from error
     except (ValueError, RecursionError, NotJson) as error:
         raise _Unreadable(f"the file {reference} is not plain JSON: {error}") from error
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, printable, refusal
 from ..ir.paths import where
+from ..text_faults import conflict_in_broken
 from .json_positions import JsonPositions, deeper_than, index, spelled, tokens
 from .normalise import repeated_key
 from .plain_data import BOTH_HALVES, MAX_DEPTH, half_of_a_pair
@@ -87,6 +88,8 @@ def deep_json(text: str, name: str, positions: JsonPositions) -> LowerError:
 def syntax_error(error: json.JSONDecodeError, text: str, name: str, positions: JsonPositions) -> LowerError:
     """The parser's finding in words of ours: those of json.loads differ between Python versions."""
     at = error.pos
+    if fault := conflict_in_broken(text, at):
+        return refusal("PFL105", name, fault.message, fault.position, help=fault.help)
     before = text[:at].rstrip()
     if text[at : at + 1] in ("}", "]") and before.endswith(","):
         at = len(before) - 1
@@ -102,7 +105,7 @@ def syntax_error(error: json.JSONDecodeError, text: str, name: str, positions: J
     elif at >= len(text.rstrip()):
         message, help = "the file ends in the middle", "a bracket or a brace is not closed"
     elif error.msg.startswith("Extra data"):
-        message = f"the workflow has ended, but {_word(text, at)} follows"
+        message = f"the JSON value has ended, but {_word(text, at)} follows"
     elif here == "," and after[:1] in ("}", "]"):
         message, help = f"a comma before {after[0]}", "remove it: JSON has no trailing commas"
     elif here == "'":

@@ -24,15 +24,15 @@ from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
 from ..generated_names import CLASSES, LOWERED
 from ..ir.document import ONE_NODE, STDIN, Document, NoPositions
 from ..ir.report import kind
+from ..text_faults import not_utf_8
 from . import conflicts
 from .file_references import read_files
 from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error
-from .json_positions import JsonPositions, LineIndex
+from .json_positions import JsonPositions
 from .normalise import non_string_key, normalised, not_json_error
 from .plain_data import NotJson, to_plain_json, too_deep
 
 MAX_BYTES = regular_files.MOST
-_MARKS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _JSON_START = re.compile(r"\s*(\{|\[\s*[\[\]{\"0-9])")
 
 
@@ -166,23 +166,13 @@ def _read(file: BinaryIO, name: str) -> bytes:
 
 def _decode(content: bytes, name: str) -> str:
     """The text of the file: UTF-8, with or without a byte order mark."""
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            raise refusal("PFL103", name, f"the file is {encoding}", help="save it as UTF-8")
-    if b"\0" in content:
+    fault = not_utf_8(content)
+    if b"\0" in content and (fault is None or fault.position is not None):  # in UTF-16 every other byte is one
         at = content.index(b"\0")
         raise refusal("PFL103", name, f"the file is not text: byte {at} is NUL", help="a workflow is UTF-8 text")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8-sig", "replace")
-        raise refusal(
-            "PFL103",
-            name,
-            f"byte 0x{content[error.start]:02x} is not UTF-8",
-            LineIndex(before).position(len(before)),
-            help="save the file as UTF-8",
-        ) from error
+    if fault is not None:
+        raise refusal("PFL103", name, fault.message, fault.position, help=fault.help)
+    return content.decode("utf-8-sig")
 
 
 def is_markdown(text: str, name: str) -> bool:

@@ -21,7 +21,9 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity,
 from ..ir.document import NOT_STDIN, Document
 from ..ir.paths import address
 from ..node_types.pflow_types import FILE_DATA
+from ..text_faults import Fault, conflict_in_broken, not_utf_8
 from . import conflicts
+from .file_references import fault_in_file
 from .json_positions import LineIndex, Repeated
 from .markdown_positions import MarkdownPositions
 from .markdown_structure import composed
@@ -100,8 +102,9 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
             message = f"{references[0]} stands beside a workflow file, but the workflow came from standard input"
             raise refusal("PFL115", name, message, positions.search(references[0]), help=NOT_STDIN)
         return
+    base = _Bounded(folder)
     try:
-        resolve_file_references(ir, _Bounded(folder))
+        resolve_file_references(ir, base)
     except regular_files.Refused as error:
         outside = os.path.relpath(error.filename, folder)
         place = next((place for ref in (f"./{outside}", outside) if (place := positions.search(ref))), None)
@@ -110,11 +113,28 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
     except RecursionError as error:
         raise refusal("PFL109", name, "a file that the workflow refers to is nested too deeply") from error
     except Exception as error:  # a missing file, text that is not UTF-8, YAML of many kinds
-        written = next((r for r in has_file_references(ir) if not (folder / r).is_file()), None)
-        if written:
-            raise refusal("PFL115", name, f"{written}: no such file", positions.search(written)) from error
+        if base.asked and not (folder / base.asked).is_file():
+            raise refusal("PFL115", name, f"{base.asked}: no such file", positions.search(base.asked)) from error
+        if base.asked and (found := _in_file(error, folder / base.asked, folder)) is not None:
+            raise LowerError([found._replace(via=positions.search(base.asked))]) from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise refusal("PFL115", name, f"a file that the workflow refers to cannot be read: {first}") from error
+
+
+def _in_file(error: Exception, file: Path, folder: Path) -> Diagnostic | None:
+    """What is wrong inside of the `file` that a workflow in `folder` refers to, at its place there; None: who knows."""
+    from yaml import MarkedYAMLError  # pflow's parser, which raised, has it
+
+    try:
+        content = regular_files.read_beside(file, folder)
+    except OSError:  # it is gone by now
+        return None
+    fault = not_utf_8(content)
+    if fault is None and isinstance(error, MarkedYAMLError):
+        text = content.decode("utf-8")
+        place = _in_yaml(error.problem_mark, text.splitlines(), 0)
+        fault = conflict_in_broken(text) or Fault(f"YAML: {error.problem}", "", place)
+    return None if fault is None else fault_in_file(fault, file)
 
 
 def _twice(repeated: Repeated, at: Callable[[int], Position], name: str) -> Diagnostic:
@@ -137,9 +157,15 @@ def _twice_in_files(data: Mapping[str, Any], folder: Path) -> Iterator[Diagnosti
 
 
 class _Bounded(type(Path())):  # type: ignore[misc]  # the class of this system's paths
-    """A folder from which pflow takes only what `regular_files` reads: it asks for every file by `folder / name`."""
+    """A folder from which pflow takes only what `regular_files` reads: it asks for every file by `folder / name`.
+
+    `asked` is the last of them: where reading ends with an error, the one that it is about.
+    """
+
+    asked: str = ""
 
     def __truediv__(self, name: Any) -> Path:
+        self.asked = os.fspath(name)
         file: Path = Path(self) / name
         with contextlib.suppress(FileNotFoundError):
             regular_files.read_beside(file, Path(self))
@@ -149,6 +175,8 @@ class _Bounded(type(Path())):  # type: ignore[misc]  # the class of this system'
 def _parse_error(error: Exception, text: str, name: str) -> LowerError:
     from yaml import MarkedYAMLError  # pflow's parser, which raised, has it
 
+    if fault := conflict_in_broken(text):
+        return refusal("PFL111", name, fault.message, fault.position, help=fault.help)
     line = getattr(error, "line", None)
     message = str(getattr(error, "raw_message", None) or error or type(error).__name__)
     head, *rest = message.strip().splitlines() or [""]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
 from ..ir.report import nearest
+from ..text_faults import conflict_in_broken, not_utf_8
 from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"
@@ -184,13 +185,17 @@ def parse_toml(content: bytes, file: Path, code: str = "PFL410") -> dict[str, An
         import tomllib
     else:
         import tomli as tomllib
+    if fault := not_utf_8(content):
+        raise LowerError([table_problem(file, "", fault.message, fault.help, code=code, position=fault.position)])
+    written = content.decode("utf-8-sig")
     try:
-        data: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise LowerError([table_problem(file, "", "not UTF-8 text", code=code)]) from error
+        data: dict[str, Any] = tomllib.loads(written)
     except RecursionError as error:
         raise LowerError([table_problem(file, "", "nested too deeply", code=code)]) from error
     except tomllib.TOMLDecodeError as error:
+        if fault := conflict_in_broken(written):
+            found = table_problem(file, "", fault.message, fault.help, code=code, position=fault.position)
+            raise LowerError([found]) from error
         text = str(error)
         place = _PLACE.search(text)
         position = Position(int(place[1]), int(place[2])) if place and place[1] else None

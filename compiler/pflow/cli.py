@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 import click
@@ -126,7 +127,8 @@ def run_workflow(
     if asked != Asked() and not is_wanted(True):
         raise click.UsageError(f"{SWITCH}={os.environ[SWITCH]} switches pflow-lower off, and with it this option", ctx)
     ask(asked)
-    _pflow(["run", *(["-p"] if quiet else []), *ctx.args])
+    own = [name for option in ctx.command.params for name in option.opts]
+    _pflow(["run", *(["-p"] if quiet else []), *ctx.args], own)
 
 
 @click.command()
@@ -186,10 +188,11 @@ def prove(workflow: str, inputs: tuple[str, ...]) -> None:
 COMMANDS = (run_pflow, run_workflow, enable, disable, status, prove)
 
 
-def start_pflow(arguments: Sequence[str]) -> NoReturn:
+def start_pflow(arguments: Sequence[str], own: Sequence[str] = ()) -> NoReturn:
     """Run `pflow` with `arguments` in this process, as its own script does, and exit as it does.
 
-    Raises: Refused, if pflow is not installed.
+    `own` are the options that the caller has besides. Raises: Refused, if pflow is not installed; click.NoSuchOption,
+    for an argument that neither of both knows and that is nearly one of `own`.
     """
     from .asked import ask, asked_for
     from .enable import Refused, is_wanted
@@ -209,6 +212,7 @@ def start_pflow(arguments: Sequence[str]) -> NoReturn:
             raise
         where = f"pflow is not installed in this Python ({sys.executable})"
         raise Refused(f"{where}: {install_hints.PFLOW}") from error
+    _refuse_misspelt(arguments, own, sys.modules[cli_main.__module__])
     try:
         cli_main()
     except SystemExit as ended:
@@ -258,11 +262,31 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
         _refuse(error)
 
 
-def _pflow(arguments: Sequence[str]) -> NoReturn:
+def _refuse_misspelt(arguments: Sequence[str], own: Sequence[str], pflow: ModuleType) -> None:
+    """Refuse what is nearly an option of `own`: pflow would take it for an input, and say so, or drop it.
+
+    `pflow` is the module of its command line, whose commands know which options are pflow's: some are near ours.
+    """
+    from ..ir.report import nearest
+
+    names = {name.lstrip("-"): name for name in own if name.startswith("--")}
+    commands = [value for value in vars(pflow).values() if isinstance(value, click.Command)]
+    theirs = {opt for each in commands for param in each.params for opt in (*param.opts, *param.secondary_opts)}
+    for argument in arguments[: arguments.index("--")] if "--" in arguments else arguments:
+        name = argument.partition("=")[0]
+        if not name.startswith("-") or name in theirs or not theirs:
+            continue
+        guess = nearest(name.lstrip("-"), names) or (name.lstrip("-") if name.lstrip("-") in names else None)
+        if guess is not None:
+            context = click.get_current_context(silent=True)
+            raise click.NoSuchOption(name, possibilities=[names[guess]], ctx=context)
+
+
+def _pflow(arguments: Sequence[str], own: Sequence[str] = ()) -> NoReturn:
     from .enable import Refused
 
     try:
-        start_pflow(arguments)
+        start_pflow(arguments, own)
     except Refused as error:
         _refuse(error)
 

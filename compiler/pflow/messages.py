@@ -6,6 +6,8 @@ import contextlib
 import logging
 import sys
 
+from ..runtime.standard_error import unlocked_stderr
+
 OUTPUT_REPLACED = "an output called 'item' gives way to the item: overwriting it in the results"
 """What is logged where pflow's executor has a warning of its own about this."""
 
@@ -40,8 +42,9 @@ def write_line(text: str) -> None:
         return
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
         _end_pflow_line()
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        stderr = unlocked_stderr()
+        stderr.write(f"{text}\n")
+        stderr.flush()
 
 
 def _end_pflow_line() -> None:

@@ -39,6 +39,7 @@ _PATTERNS = {  # the last step of a path, and what its pattern asks for
     "rate": 'a rate such as "60/min" (s, min, h, day), or a name of small letters',
     "ttl": '"1m" to "60m", or "1h"',
 }
+_A_FILE = f'{{"file": "items{FILE_KINDS[0]}"}}'
 _EDGE = "an edge goes `from` one node `to` another"
 _REQUIRED = {
     "items": f"`items` is {_ITEMS}",
@@ -67,12 +68,13 @@ def _required(error: ValidationError, path: Path, report: DiagnosticCollector) -
 
 def _additional(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
     known = [key for key in error.schema["properties"] if not key.startswith("_")]
-    for key in error.instance:
-        if key in error.schema["properties"]:
-            continue
-        missing = [name for name in known if name not in error.instance]
-        required = [name for name in error.schema.get("required", ()) if name in missing]
-        guess = nearest(str(key), missing) or (required[0] if len(required) == 1 else None)
+    missing = [name for name in known if name not in error.instance]
+    required = [name for name in error.schema.get("required", ()) if name in missing]
+    unknown = [key for key in error.instance if key not in error.schema["properties"]]
+    near = {key: nearest(str(key), missing) for key in unknown}
+    sole = required[0] if len(required) == 1 and required[0] not in near.values() else None
+    for key in unknown:
+        guess = near[key] or sole
         help = f"did you mean `{guess}`?" if guess else f"allowed here: {', '.join(known)}"
         report.error("PFL202", (*path, key), f"unknown key {shown(key)}", key=True, help=help)
 
@@ -129,9 +131,12 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     if path[-1] == "tolerated_failures":
         message = f'must be a whole number, 0 or more, or a share such as "10%", not {shown(value)}'
         return report.error("PFL204", path, message)
-    if isinstance(value, dict) and "file" in value and len(error.validator_value) > 2:  # a file, of the outermost batch
+    takes_file = len(error.validator_value) > 2  # the outermost batch does
+    misspelt = isinstance(value, dict) and "file" not in value and any(map(_means_file, value))
+    if isinstance(value, dict) and takes_file and ("file" in value or misspelt):
         for inner in error.context or ():
-            if inner.relative_schema_path[0] == len(error.validator_value) - 1:
+            is_of_file = inner.relative_schema_path[0] == len(error.validator_value) - 1
+            if is_of_file and not (misspelt and inner.validator == "required"):  # said once: what the key was to be
                 explain(inner, report)
         return None
     help = ""
@@ -141,11 +146,17 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
         help = "write the list itself, without quotes around it"
     elif isinstance(value, str) and "${" in value:
         help = "the reference must be the whole string"
-    elif isinstance(value, dict) and "file" in value:
+    elif isinstance(value, dict) and ("file" in value or misspelt):
         help = "a batch inside another one goes through a list; a batch that reads a file has none inside it"
     elif isinstance(value, dict):
         help = "for one item, write a list with one item"
+        help += f"; for a file of items, {_A_FILE}" if takes_file else ""
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)
+
+
+def _means_file(key: object) -> bool:
+    """Whether a key was to be `file`. What is only somewhat alike, `title` or `profile`, is a field of an item."""
+    return str(key).lower().startswith("file") or nearest(str(key), ["file"], alike=0.75) is not None
 
 
 def _any_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
