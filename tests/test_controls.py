@@ -551,12 +551,15 @@ def test_a_batch_that_ended_early_says_what_the_next_run_does(shape: type, good:
 @pytest.mark.parametrize("shape", [Threaded, Concurrent])
 def test_items_that_were_under_way_when_too_many_had_failed_are_counted_too(shape: type) -> None:
     both = threading.Barrier(2)
+    begun: list[int] = []
 
     async def fails() -> Any:
-        await asyncio.sleep(0.01)
+        while len(begun) < 2:  # noqa: ASYNC110  ends at once
+            await asyncio.sleep(0)
         raise RuntimeError("no")
 
     def two(item: Any, number: int) -> Any:
+        begun.append(item)
         if shape is Concurrent:
             return fails()
         both.wait(30)
