@@ -108,6 +108,8 @@ CODES: dict[str, str] = {
     "PFL343": "output that the child workflow does not have",
     # analyse: references, again
     "PFL344": "number where a command has an argument",
+    # analyse: code, again
+    "PFL345": "code that Python does not accept",
     # analyse: what pflow says beyond that
     "PFL390": "refused by pflow's own validator",
     # lower
