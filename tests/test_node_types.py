@@ -16,7 +16,7 @@ from helpers.command import Run
 
 from pflow_lower import lower, pipeline
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from pflow_lower.node_types.async_detection import Looked
+from pflow_lower.node_types.class_search import Looked
 from pflow_lower.node_types.declared_type import meaning_of
 from pflow_lower.node_types.lookup import NodeTypes, TypeSource
 from pflow_lower.options import Options

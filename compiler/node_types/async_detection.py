@@ -12,127 +12,22 @@ import builtins
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import NamedTuple
 
 from ..ir.report import nearest
+from .class_search import Looked, Place, Search, is_of_pocketflow
 from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, NotPython, dotted, exported, find, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
-ASYNC_CLASSES = frozenset(
-    {
-        "AsyncNode",
-        "AsyncBatchNode",
-        "AsyncParallelBatchNode",
-        "AsyncFlow",
-        "AsyncBatchFlow",
-        "AsyncParallelBatchFlow",
-    }
-)
-
 _MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper is not a node class
 
 
 _KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
 """Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
 
-MODULES_OF_NODES = frozenset({"pflow", "pocketflow"})
-
 _RUNS = frozenset({"_run", "_run_async"})
 """PocketFlow's methods that run a node: a class with one of its own runs as it likes."""
-
-
-class Looked(NamedTuple):
-    """What looking at a class gave."""
-
-    is_async: bool = False
-    unknown: str = ""
-    """Why the answer is not certain: what could not be found or read."""
-    missing: str = ""
-    """That the class, or another one that its name stands for, is not in its module, which was read; else ""."""
-    found: bool = False
-    """Whether the class itself was found."""
-    is_other: bool = False
-    """Whether it is surely a class that is not a node: every class was read that it inherits from."""
-    near: str = ""
-    """A class of that module with a name much like the one that is missing."""
-    base: str = ""
-    """PocketFlow's or pflow's class by which it runs, asynchronously or not; "" if that is not certain."""
-
-    @property
-    def runs_async(self) -> bool | None:
-        """Whether the class by which it runs is asynchronous; None if that is not certain."""
-        return self.base in ASYNC_CLASSES if self.base else None
-
-
-class _Place(NamedTuple):
-    """A name of a module, at its end or before one of its statements."""
-
-    module: str
-    name: str
-    before: int | None = None
-
-
-@dataclass
-class _Search:
-    """A walk from a class to those that it inherits from, and what was seen on the way."""
-
-    asked: _Place
-    todo: list[_Place] = field(default_factory=list)
-    seen: set[_Place] = field(default_factory=set)
-    is_async: bool = False
-    unknown: str = ""
-    missing: str = ""
-    near: str = ""
-    found: bool = False
-    runs_as_it_likes: bool = False
-    """Whether a class on the way may run in a way of its own."""
-    async_base: str = ""
-    plain_base: str = ""
-
-    def come_to(self, module: str, name: str) -> None:
-        """The class `name` of `module` is the one asked for, or one that it inherits from."""
-        is_ours = _is_of_pocketflow(module)
-        if name in ASYNC_CLASSES:
-            self.is_async = True
-            self.async_base = self.async_base or (name if is_ours else "")
-        elif is_ours:
-            self.plain_base = self.plain_base or name
-
-    def doubt(self, why: str) -> None:
-        self.unknown = self.unknown or why
-
-    def cannot_read(self, module: str) -> None:
-        """Nobody knows what a module has."""
-        self.doubt(f"the module {module} cannot be found or read")
-
-    def cannot_import(self, module: str, why: str) -> None:
-        """A module to which the way leads is not Python."""
-        self.missing = self.missing or f"the module {module} cannot be imported: {why}"
-
-    def cannot_tell(self, place: _Place) -> None:
-        """What is at a place may be anything."""
-        self.doubt(f"{place.name} of {place.module} is not a class statement")
-
-    def lack(self, place: _Place, what: str, near: str | None = None) -> None:
-        """There is no class at a place to which the way leads: importing the one that was asked for fails."""
-        asked = self.asked
-        needed = "" if place == asked else f", which {asked.module}:{asked.name} needs"
-        if not self.missing:
-            self.missing, self.near = f"the module {place.module} has no class {place.name}{needed}{what}", near or ""
-
-    def answer(self) -> Looked:
-        unknown = self.unknown or self.missing or bool(self.todo)
-        base = self.async_base or ("" if unknown else self.plain_base)
-        base = "" if self.runs_as_it_likes else base
-        if self.is_async:
-            return Looked(is_async=True, base=base)
-        if self.missing:
-            return Looked(missing=self.missing, near=self.near)
-        is_other = self.found and not (unknown or self.plain_base or self.runs_as_it_likes)
-        return Looked(unknown=self.unknown, found=self.found, base=base, is_other=is_other)
 
 
 class NodeSources:
@@ -149,7 +44,7 @@ class NodeSources:
         """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
             self._load(module, importlib.util.spec_from_file_location(module, file))
-        search = _Search(_Place(module, class_name))
+        search = Search(Place(module, class_name))
         search.todo.append(search.asked)
         while search.todo and len(search.seen) < _MAX_STEPS:
             place = search.todo.pop()
@@ -158,7 +53,7 @@ class NodeSources:
                 self._step(search, place)
         return search.answer()
 
-    def _step(self, search: _Search, place: _Place) -> None:
+    def _step(self, search: Search, place: Place) -> None:
         """Look at what one name stands for."""
         module, name, before = place
         known = module.partition(".")[0] in _KNOWN_MODULES
@@ -187,7 +82,7 @@ class NodeSources:
             if not found.meanings:
                 self._step_to_nothing(search, source, place, found.star)
 
-    def _step_to_known(self, search: _Search, place: _Place, source: ModuleNames | None) -> None:
+    def _step_to_known(self, search: Search, place: Place, source: ModuleNames | None) -> None:
         """A class of PocketFlow's, pflow's or Python's is known by its name, if there is one."""
         module, name, _ = place
         search.come_to(module, name)
@@ -195,16 +90,16 @@ class NodeSources:
         if source is None or found is None:
             return
         what = [_what(meaning) for meaning, _ in found.meanings]
-        if FUNCTION in what and not _is_of_pocketflow(module):
+        if FUNCTION in what and not is_of_pocketflow(module):
             search.cannot_tell(place)  # it may stand for a base: `typing.NamedTuple` does
         elif what and all(what):
             search.lack(place, f": it is {what[0]}")
         elif found.meanings:
             search.found = True
-        elif _is_of_pocketflow(module):
+        elif is_of_pocketflow(module):
             self._step_to_nothing(search, source, place, found.star)
 
-    def _step_to_nothing(self, search: _Search, source: ModuleNames, place: _Place, star: str) -> None:
+    def _step_to_nothing(self, search: Search, source: ModuleNames, place: Place, star: str) -> None:
         """Nothing binds the name, as far as the source says."""
         module, name, before = place
         if before is not None and hasattr(builtins, name):  # `object`, `Exception`
@@ -224,11 +119,11 @@ class NodeSources:
         return exported(meaning.module, self._read) if isinstance(meaning, Elsewhere) else ()
 
     def _step_to_bases(
-        self, search: _Search, source: ModuleNames, place: _Place, definition: ast.ClassDef, at: int
+        self, search: Search, source: ModuleNames, place: Place, definition: ast.ClassDef, at: int
     ) -> None:
         search.found = True
         search.is_async = search.is_async or _defines_async_method(definition)
-        if not _is_of_pocketflow(place.module) and (
+        if not is_of_pocketflow(place.module) and (
             _may_run_as_it_likes(definition) or definition.name in source.remade
         ):
             search.runs_as_it_likes = True
@@ -238,7 +133,7 @@ class NodeSources:
             else:
                 search.doubt(f"a base class of {definition.name} is the result of a call")
 
-    def _step_elsewhere(self, search: _Search, source: ModuleNames, place: _Place, meaning: Elsewhere, at: int) -> None:
+    def _step_elsewhere(self, search: Search, source: ModuleNames, place: Place, meaning: Elsewhere, at: int) -> None:
         if not meaning.names:
             search.lack(place, f": it is {_what(meaning)}")
         elif meaning.module:
@@ -246,11 +141,11 @@ class NodeSources:
         else:
             search.todo += self._places(source, place.module, list(meaning.names), at)
 
-    def _places(self, source: ModuleNames, module: str, names: list[str], at: int) -> Iterator[_Place]:
+    def _places(self, source: ModuleNames, module: str, names: list[str], at: int) -> Iterator[Place]:
         """What the dotted `names` mean before the statement `at` of `module`."""
         head, *rest = names
         if not rest:
-            yield _Place(module, head, at)
+            yield Place(module, head, at)
             return
         found = find(head, source, self._read, at)
         for meaning, before in found.meanings:
@@ -291,10 +186,10 @@ class NodeSources:
         return spec
 
 
-def _in_module(module: str, names: Sequence[str]) -> _Place:
+def _in_module(module: str, names: Sequence[str]) -> Place:
     """The last of `names` in the module that the others lead to."""
     *path, name = names
-    return _Place(".".join([module, *path]) if module else ".".join(path), name)
+    return Place(".".join([module, *path]) if module else ".".join(path), name)
 
 
 def _what(meaning: object) -> str:
@@ -314,10 +209,6 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _statements(getattr(statement, "finalbody", ()))
             for handler in getattr(statement, "handlers", ()):
                 yield from _statements(handler.body)
-
-
-def _is_of_pocketflow(module: str) -> bool:
-    return module.partition(".")[0] in MODULES_OF_NODES
 
 
 def _may_run_as_it_likes(definition: ast.ClassDef) -> bool:

@@ -25,7 +25,8 @@ from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool,
 from .user_table import Entry, class_path, otherwise_by_source, read_tables
 
 if TYPE_CHECKING:
-    from .async_detection import Looked, NodeSources
+    from .async_detection import NodeSources
+    from .class_search import Looked
 
 _IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
 
