@@ -1,8 +1,9 @@
 """What a node class is like, read from its source: nothing of the user's is imported or run.
 
-A class counts as asynchronous if it, or a class that it inherits from, defines one of PocketFlow's asynchronous
-methods, or inherits from one of PocketFlow's asynchronous classes by name. Where a class, or one that it inherits
-from, cannot be found or read, the answer says so: what is generated must not depend on what happens to be installed.
+A class counts as asynchronous if it inherits from one of PocketFlow's asynchronous classes by name, or if it, or a
+class that it inherits from, defines one of PocketFlow's asynchronous methods, unless it surely runs by a class that
+never calls them. Where a class, or one that it inherits from, cannot be found or read, the answer says so: what is
+generated must not depend on what happens to be installed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from ..ir.report import nearest
-from .class_search import Looked, Place, Search, is_of_pocketflow
+from .class_search import ClassRead, Looked, Place, Search, is_of_pocketflow
+from .class_shape import judged
 from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, NotPython, dotted, exported, find, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
-_MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper is not a node class
 
+_MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper is not a node class
 
 _KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
 """Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
@@ -51,7 +53,7 @@ class NodeSources:
             if place not in search.seen:
                 search.seen.add(place)
                 self._step(search, place)
-        return search.answer()
+        return judged(search)
 
     def _step(self, search: Search, place: Place) -> None:
         """Look at what one name stands for."""
@@ -68,6 +70,7 @@ class NodeSources:
                 search.cannot_read(module)
         else:
             found = find(name, source, self._read, before)
+            search.is_ambiguous = search.is_ambiguous or len(found.meanings) > 1
             if not any(isinstance(meaning, Elsewhere) for meaning, _ in found.meanings):
                 search.come_to(module, name)
             for meaning, at in found.meanings:
@@ -86,6 +89,7 @@ class NodeSources:
         """A class of PocketFlow's, pflow's or Python's is known by its name, if there is one."""
         module, name, _ = place
         search.come_to(module, name)
+        search.known.add(place)
         found = None if source is None else find(name, source, self._read)
         if source is None or found is None:
             return
@@ -103,6 +107,8 @@ class NodeSources:
         """Nothing binds the name, as far as the source says."""
         module, name, before = place
         if before is not None and hasattr(builtins, name):  # `object`, `Exception`
+            search.leads_to[place] = Place("builtins", name)
+            search.known.add(search.leads_to[place])
             return
         if star:
             search.cannot_read(star)
@@ -127,19 +133,38 @@ class NodeSources:
             _may_run_as_it_likes(definition) or definition.name in source.remade
         ):
             search.runs_as_it_likes = True
+        bases: list[Place] = []
         for base in definition.bases:
             if names := dotted(base):
-                search.todo += self._places(source, place.module, names, at)
+                places = list(self._places(source, place.module, names, at))
+                bases += places[:1]
+                search.is_ambiguous = search.is_ambiguous or len(places) != 1
+                search.todo += places
             else:
                 search.doubt(f"a base class of {definition.name} is the result of a call")
+        is_dataclass = self._is_dataclass(source, definition, at)
+        is_remade = definition.name in source.remade or (bool(definition.decorator_list) and not is_dataclass)
+        search.is_ambiguous = search.is_ambiguous or is_remade
+        search.read[place] = ClassRead(definition, tuple(bases), is_dataclass)
+
+    def _is_dataclass(self, source: ModuleNames, definition: ast.ClassDef, at: int) -> bool:
+        decorators = definition.decorator_list
+        if len(decorators) != 1:
+            return False
+        head, *rest = dotted(decorators[0].func if isinstance(decorators[0], ast.Call) else decorators[0]) or [""]
+        found = [meaning for meaning, _ in find(head, source, self._read, at).meanings]
+        is_one = len(found) == 1 and isinstance(found[0], Elsewhere) and found[0].module == "dataclasses"
+        return is_one and [*getattr(found[0], "names", ()), *rest] == ["dataclass"]
 
     def _step_elsewhere(self, search: Search, source: ModuleNames, place: Place, meaning: Elsewhere, at: int) -> None:
         if not meaning.names:
             search.lack(place, f": it is {_what(meaning)}")
-        elif meaning.module:
-            search.todo.append(_in_module(meaning.module, meaning.names))
-        else:
-            search.todo += self._places(source, place.module, list(meaning.names), at)
+            return
+        places = [_in_module(meaning.module, meaning.names)] if meaning.module else []
+        places = places or list(self._places(source, place.module, list(meaning.names), at))
+        search.is_ambiguous = search.is_ambiguous or len(places) != 1
+        search.leads_to[place] = places[0]
+        search.todo += places
 
     def _places(self, source: ModuleNames, module: str, names: list[str], at: int) -> Iterator[Place]:
         """What the dotted `names` mean before the statement `at` of `module`."""

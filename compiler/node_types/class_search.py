@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -40,6 +41,12 @@ class Looked(NamedTuple):
     """A class of that module with a name much like the one that is missing."""
     base: str = ""
     """PocketFlow's or pflow's class by which it runs, asynchronously or not; "" if that is not certain."""
+    needs: tuple[str, ...] = ()
+    """The arguments without which the class surely cannot be called."""
+    abstract: tuple[str, ...] = ()
+    """Its methods that are surely abstract still: nobody can make a node of it."""
+    unheard: str = ""
+    """An asynchronous method of its own that surely nobody waits for."""
 
     @property
     def runs_async(self) -> bool | None:
@@ -53,6 +60,15 @@ class Place(NamedTuple):
     module: str
     name: str
     before: int | None = None
+
+
+class ClassRead(NamedTuple):
+    """A class whose statement was read."""
+
+    definition: ast.ClassDef
+    bases: tuple[Place, ...]
+    is_dataclass: bool
+    """Whether its one decorator is that of `dataclasses`."""
 
 
 @dataclass
@@ -71,6 +87,13 @@ class Search:
     """Whether a class on the way may run in a way of its own."""
     async_base: str = ""
     plain_base: str = ""
+    read: dict[Place, ClassRead] = field(default_factory=dict)
+    leads_to: dict[Place, Place] = field(default_factory=dict)
+    """The names that stand for another one."""
+    known: set[Place] = field(default_factory=set)
+    """The classes that are known by their names: PocketFlow's, pflow's and Python's."""
+    is_ambiguous: bool = False
+    """Whether a name on the way may stand for several classes, or a class is made by more than its statement."""
 
     def come_to(self, module: str, name: str) -> None:
         """The class `name` of `module` is the one asked for, or one that it inherits from."""
@@ -107,7 +130,7 @@ class Search:
         unknown = self.unknown or self.missing or bool(self.todo)
         base = self.async_base or ("" if unknown else self.plain_base)
         base = "" if self.runs_as_it_likes else base
-        if self.is_async:
+        if base in ASYNC_CLASSES or (self.is_async and not base):
             return Looked(is_async=True, base=base)
         if self.missing:
             return Looked(missing=self.missing, near=self.near)

@@ -117,6 +117,7 @@ class NodeTypes:
             looked = self._look(entry.module, entry.class_name)
             if (wrong := otherwise_by_source(entry, looked)) is not None:
                 self._warnings.append(wrong)
+                looked = looked._replace(unheard="")  # that is said, then
             if entry.is_async is not None:  # the author has settled what could not be found out
                 looked = looked._replace(is_async=entry.is_async, unknown="")
             return _node_type(name, (entry.module, entry.class_name), entry.params, TypeSource.CONFIG, looked)

@@ -21,7 +21,7 @@ from .difference import first_difference, unified
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other error says why it could not be known."""
-_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336"})
+_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336", "PFL346"})
 """Warnings of a step whose class is not there: a program with one ends with an error as it is made."""
 
 
