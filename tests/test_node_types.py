@@ -573,6 +573,37 @@ class TestWhatCannotBeLookedAt:
         assert ("PFL339" in [one.code for one in lower(tmp_path / "wf.json").diagnostics]) is is_other
 
     @pytest.mark.parametrize(
+        ("source", "says"),
+        [
+            ("class Outer:\n class Fetch(AsyncNode): ...\nN = Outer.Fetch", "AsyncNode"),
+            ("class Outer:\n Base = AsyncNode\n class Fetch(Base): ...\nclass N(Outer.Fetch): ...", "AsyncNode"),
+            ("class Outer:\n class In:\n  class Fetch(Node): ...\nN = Outer.In.Fetch", "Node"),
+            ("class Fetch(Node): ...\nclass Outer:\n Fetch = Fetch\nOther = Outer\nN = Other.Fetch", "Node"),
+            ("class Outer:\n class Fetch(AsyncNode): ...\nimport m as mine\nN = mine.Outer.Fetch", "AsyncNode"),
+            ("from other import Outer\nN = Outer.Fetch", "AsyncNode"),
+            ("import other\nN = other.Outer.Fetch", "AsyncNode"),
+            (
+                "class Fetch(Node): ...\nclass Outer: ...\nN = Outer.Fetch",
+                "the class m.Outer has no class Fetch, which m:N needs",
+            ),
+            (
+                "class Outer:\n class Fech(Node): ...\nN = Outer.Fetch",
+                "the class m.Outer has no class Fetch, which m:N needs",
+            ),
+            (
+                "class Base:\n class Fetch(Node): ...\nclass Outer(Base): ...\nN = Outer.Fetch",
+                "Fetch of m.Outer is not a class statement",
+            ),
+            ("outer = make()\nN = outer.Fetch", "outer of m is not a class statement"),
+            ("import nowhere\nN = nowhere.outer.Fetch", "the module nowhere.outer cannot be found or read"),
+        ],
+    )
+    def test_a_class_inside_another(self, tmp_path: Path, source: str, says: str) -> None:
+        write(tmp_path / "other.py", "from pocketflow import *\nclass Outer:\n class Fetch(AsyncNode): ...\n")
+        looked = self.resolved(tmp_path, f"from pocketflow import AsyncNode, Node\n{source}")
+        assert (looked.base or looked.missing or looked.unknown) == says
+
+    @pytest.mark.parametrize(
         ("source", "needs", "abstract"),
         [
             ("class N(Node):\n def __init__(self, client): ...", ["client"], []),

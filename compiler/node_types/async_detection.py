@@ -19,7 +19,8 @@ from pathlib import Path
 from ..ir.report import nearest
 from .class_search import ClassRead, Looked, Place, Search, is_of_pocketflow
 from .class_shape import judged
-from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, NotPython, dotted, exported, find, load
+from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, dotted, exported, find
+from .module_source import NotPython, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 
@@ -41,12 +42,14 @@ class NodeSources:
         self._modules: dict[str, ModuleNames | None] = {}
         self._broken: dict[str, str] = {}
         """Why a module that is there cannot be imported."""
+        self._classes: set[str] = set()
+        """Those of `_modules` that are classes of a module."""
 
     def look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
             self._load(module, importlib.util.spec_from_file_location(module, file))
-        search = Search(Place(module, class_name))
+        search = Search(Place(module, class_name), self._classes)
         search.todo.append(search.asked)
         while search.todo and len(search.seen) < _MAX_STEPS:
             place = search.todo.pop()
@@ -67,7 +70,7 @@ class NodeSources:
         elif source is None:
             search.come_to(module, name)
             if not known:
-                search.cannot_read(module)
+                self._cannot_read(search, module)
         else:
             found = find(name, source, self._read, before)
             search.is_ambiguous = search.is_ambiguous or len(found.meanings) > 1
@@ -84,6 +87,15 @@ class NodeSources:
                     search.cannot_tell(place)
             if not found.meanings:
                 self._step_to_nothing(search, source, place, found.star)
+
+    def _cannot_read(self, search: Search, module: str) -> None:
+        """There is no source of a module. What its package says of the name may not be one at all."""
+        package, _, name = module.rpartition(".")
+        source = self._modules.get(package)
+        if source is not None and find(name, source, self._read).meanings:
+            search.cannot_tell(Place(package, name))
+        else:
+            search.cannot_read(module)
 
     def _step_to_known(self, search: Search, place: Place, source: ModuleNames | None) -> None:
         """A class of PocketFlow's, pflow's or Python's is known by its name, if there is one."""
@@ -184,9 +196,30 @@ class NodeSources:
             yield _in_module(module, names)
 
     def _read(self, module: str) -> ModuleNames | None:
+        """The names of a module; of a class, by the dotted name of its module and its own, its attributes."""
         if module not in self._modules:
             self._load(module, self._find(module))
+            if self._modules[module] is None and module not in self._broken:
+                self._modules[module] = self._inside_class(module)
         return self._modules[module]
+
+    def _inside_class(self, name: str) -> ModuleNames | None:
+        """What is in the class whose dotted name this is, however it came there; None if it surely is not one."""
+        module, _, class_name = name.rpartition(".")
+        source = self._read(module) if module else None
+        found = () if source is None else find(class_name, source, self._read).meanings
+        if source is None or len(found) != 1:
+            return None
+        meaning, at = found[0]
+        if isinstance(meaning, ast.ClassDef):
+            self._classes.add(name)
+            return source.inside(meaning, at)
+        if not isinstance(meaning, Elsewhere):
+            return None
+        other = ".".join([meaning.module or module, *meaning.names])
+        inside = self._read(other)
+        self._classes |= {name} if other in self._classes else set()
+        return inside
 
     def _load(self, module: str, spec: ModuleSpec | None) -> None:
         self._modules[module] = None

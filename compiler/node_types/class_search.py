@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,6 +77,8 @@ class Search:
     """A walk from a class to those that it inherits from, and what was seen on the way."""
 
     asked: Place
+    classes: AbstractSet[str] = frozenset()
+    """The modules of places that are classes of a module, with others inside them."""
     todo: list[Place] = field(default_factory=list)
     seen: set[Place] = field(default_factory=set)
     is_async: bool = False
@@ -124,7 +127,8 @@ class Search:
         asked = self.asked
         needed = "" if place == asked else f", which {asked.module}:{asked.name} needs"
         if not self.missing:
-            self.missing, self.near = f"the module {place.module} has no class {place.name}{needed}{what}", near or ""
+            where = "class" if place.module in self.classes else "module"
+            self.missing, self.near = f"the {where} {place.module} has no class {place.name}{needed}{what}", near or ""
 
     def answer(self) -> Looked:
         unknown = self.unknown or self.missing or bool(self.todo)
