@@ -344,7 +344,7 @@ def test_code_in_a_file_that_is_not_python(tmp_path: Path, monkeypatch: pytest.M
     node = {"id": "a", "type": "code", "params": {"code": "./made.py"}}
     (tmp_path / "wf.json").write_text(json.dumps({"nodes": [node]}), encoding="utf-8")
     (finding,) = lower("wf.json").diagnostics
-    assert (finding.code, finding.file, finding.position) == ("PFL345", "made.py", Position(2, 21))
+    assert (finding.code, finding.file, finding.position) == ("PFL345", "made.py", Position(2, 20))
     assert finding.via == Position(1, 59)
 
 

@@ -91,11 +91,14 @@ def _check_python(node: SourceNode, report: DiagnosticCollector) -> None:
     if fault is None:
         return
     place = f" (line {fault.line} of it)" if fault.line else ""
-    before = code.split("\n")[: (fault.line or 1) - 1]
-    offset = sum(len(line) + 1 for line in before) + fault.column - 1
+    lines = code.split("\n")[: fault.line or 1]
+    column = fault.column - 1
+    column += len(lines[-1][column:]) - len(lines[-1][column:].lstrip())  # where something stands to be shown
+    column = max(min(column, len(lines[-1].rstrip()) - 1), 0)
+    offset = sum(len(line) + 1 for line in lines[:-1]) + column
     message = f"Python does not accept the code: {fault.message}{place}"
     help = "pflow only finds that out when the node runs, and then the node fails"
-    report.warn_inside("PFL345", (*node.path, "params", "code"), min(offset, max(len(code) - 1, 0)), message, help=help)
+    report.warn_inside("PFL345", (*node.path, "params", "code"), offset, message, help=help)
 
 
 def _takes(annotation: str, declared: str, value: object) -> bool:
