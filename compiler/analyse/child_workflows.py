@@ -12,9 +12,10 @@ from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import Reference, is_dynamic
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES
-from .child_calls import Call, Unknown, calls_of, files_started, is_file_name
+from .child_calls import Call, calls_of, files_started, is_file_name
 from .child_files import DEEPEST, Children, Read
 from .known_outputs import Finding, added_outputs, output_named_by
+from .known_values import Unknown
 
 _FAILS = "every run that comes here fails"
 

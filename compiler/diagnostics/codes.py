@@ -113,6 +113,8 @@ CODES: dict[str, str] = {
     # analyse: node types, once more
     "PFL346": "node class of which no node can be made",
     "PFL347": "asynchronous method that nobody waits for",
+    # analyse: values of parameters
+    "PFL348": "value that the node type does not take",
     # analyse: what pflow says beyond that
     "PFL390": "refused by pflow's own validator",
     # lower
