@@ -18,7 +18,11 @@ from helpers.regex_steps import Counter, TooManySteps, pieces
 
 import pflow_lower
 from pflow_lower.ir import template
+from pflow_lower.ir.workflow import SourceIR
+from pflow_lower.load.load import from_data
+from pflow_lower.tools.diff.pairing import pair_up
 from pflow_lower.tools.shared.watch import mentioned
+from pflow_lower.validate.validate import source_of
 
 PACKAGE = Path(pflow_lower.__file__).parent
 ANCHORED = {"match", "fullmatch"}
@@ -282,23 +286,53 @@ def lost_nodes(number: int) -> dict[str, Any]:
     return {"nodes": nodes, "edges": [{"from": one, "to": two} for one, two in edges]}
 
 
+def calls_in(work: Callable[[], object]) -> int:
+    """How many functions are called by `work`, those written in C included."""
+    seen = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal seen
+        seen += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return seen
+
+
 @pytest.mark.parametrize("workflow", [inline_items, lost_nodes])
 def test_twice_as_long_a_workflow_takes_twice_as_many_calls(workflow: Callable[[int], dict[str, Any]]) -> None:
     def calls(number: int) -> int:
         made = workflow(number)
-        seen = 0
-
-        def count(_frame: object, event: str, _argument: object) -> None:
-            nonlocal seen
-            seen += event in ("call", "c_call")
-
-        before = sys.getprofile()
-        sys.setprofile(count)
-        try:
-            pflow_lower.lower(made)
-        finally:
-            sys.setprofile(before)
-        return seen
+        return calls_in(lambda: pflow_lower.lower(made))
 
     calls(1)  # what is imported and remembered
     assert calls(640) < 2.5 * calls(320)
+
+
+def called_otherwise(number: int, prefix: str) -> SourceIR:
+    """Batches of long lists, which another prefix gives other names."""
+    nodes = [
+        {
+            "id": f"{prefix}{n}",
+            "type": "shell",
+            "params": {"command": f"echo {n} ${{item}}"},
+            "batch": {"items": [f"{n}, {item}" for item in range(200)]},
+        }
+        for n in range(number)
+    ]
+    return source_of(from_data({"nodes": nodes}))
+
+
+def test_what_renamed_nodes_say_is_looked_at_once_for_each_not_for_each_pair() -> None:
+    def calls(number: int) -> int:
+        old, new = called_otherwise(number, "a"), called_otherwise(number, "b")
+        pairs, removed = pair_up(old, new)
+        assert [(one.number, two.number) for one, two in pairs] == [(n, n) for n in range(number)]
+        assert not removed
+        return calls_in(lambda: pair_up(old, new))
+
+    assert calls(40) < 2.5 * calls(20)
