@@ -15,7 +15,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import printable
@@ -208,10 +208,35 @@ def _marks_of_parts(node: PyExpr) -> str:
 
 
 def _flat(node: PyExpr, quote: str | None = None) -> str | None:
-    """`node` on one line; None if it must not stand on one, because it has comments."""
-    if isinstance(node, PyDict) and any(entry.comment for entry in node.entries):
+    """`node` on one line; None if it must not stand on one, because it has comments, or surely does not fit on one."""
+    if _is_long(node) or (isinstance(node, PyDict) and any(entry.comment for entry in node.entries)):
         return None
     return _flat_anyway(node, quote)
+
+
+def _is_long(node: PyExpr) -> bool:
+    """Whether `node` has too many values in it for one line: seen without writing them, at each level once more."""
+    enough = WIDTH // len("0, ") + 1
+    return _values_in(node, enough) >= enough
+
+
+def _values_in(value: object, enough: int) -> int:
+    """How many values without parts are in a value, or in what is laid out, counted until it is `enough`."""
+    inside: Collection[object] = ()
+    if isinstance(value, (PyLiteral, PyKeyword, PyEntry)):
+        return _values_in(value.value, enough)
+    if isinstance(value, PyCall):
+        inside = value.arguments
+    elif isinstance(value, (PyList, PyDict)):
+        inside = value.items if isinstance(value, PyList) else value.entries
+    elif isinstance(value, (list, dict)):
+        inside = value.values() if isinstance(value, dict) else value
+    found = 0
+    for part in inside:
+        found += _values_in(part, enough - found)
+        if found >= enough:
+            break
+    return found or 1
 
 
 def _flat_anyway(node: PyExpr, quote: str | None = None) -> str:
