@@ -100,6 +100,42 @@ def test_the_item_of_a_batch_over_another(nodes: list[dict[str, Any]], said: lis
     assert [one for one in findings(*nodes, template_resolution_mode="permissive") if "PFL322" in one] == []
 
 
+def code(name: str, body: str, given: str, **batch: Any) -> dict[str, Any]:
+    params = {"code": f"n: dict\n{body}\nresult: int = 1", "inputs": {"n": given}}
+    return {"id": name, "type": "code", "params": params, **({"batch": batch} if batch else {})}
+
+
+READS = node("last", "${r.item.y}", items="${a.results}", **{"as": "r"})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        # Code has the object in hand that is handed on.
+        ([code("a", 'n["y"] = 1', "${i}", items=[{"x": 1}], **{"as": "i"}), READS], False),
+        ([code("a", "", "${i}", items=[1], **{"as": "i"}), READS], True),
+        ([FIRST, code("b", 'n["item"] = {"y": 1}', "${a.results[0]}"), READS], False),
+        (
+            [
+                FIRST,
+                node("b", "${r.stdout}", items="${a.results}", **{"as": "r"}),
+                code("c", 'n["item"]["item"] = {"y": 1}', "${b.results[0]}"),
+                READS,
+            ],
+            False,
+        ),
+        ([FIRST, {"id": "mine", "type": "of.mine", "params": {"all": "${a.results}"}}, READS], False),
+        ([FIRST, {"id": "mine", "type": "of.mine", "params": {}}, READS], True),
+        # The same before anybody could change it, and in the hands of the one that reads.
+        ([FIRST, READS, code("b", 'n["item"] = {"y": 1}', "${a.results[0]}")], True),
+        ([FIRST, code("last", "", "${r.item.y}", items="${a.results}", **{"as": "r"})], True),
+    ],
+)
+def test_an_object_that_code_may_have_changed(nodes: list[dict[str, Any]], said: bool) -> None:
+    found = [one for one in findings(*nodes) if one.startswith("last.") and "PFL322" in one]
+    assert bool(found) == said
+
+
 def test_batches_that_go_through_each_other_are_not_followed_for_ever() -> None:
     one, other = (
         node("a", "${n.item.x}", items="${b.results}", **{"as": "n"}),

@@ -98,7 +98,7 @@ def check_items(
             for operand in operands:
                 if not isinstance(operand, Reference):
                     continue
-                if (wrong := _no_list(ir, nodes, values, around, operand)) is not None:
+                if (wrong := _no_list(ir, node, nodes, values, around, operand)) is not None:
                     message = f"the items come from {operand}, which is {wrong}"
                     is_declared = operand.root in ir.inputs and not operand.path
                     help = f'declare the input "{operand.root}" as "array"' if is_declared else "refer to a list"
@@ -115,14 +115,19 @@ def check_items(
 
 
 def _no_list(
-    ir: SourceIR, nodes: Mapping[str, SourceNode], values: KnownValues, around: Items, operand: Reference
+    ir: SourceIR,
+    node: SourceNode,
+    nodes: Mapping[str, SourceNode],
+    values: KnownValues,
+    around: Items,
+    operand: Reference,
 ) -> str | None:
-    """What a reference in the place of items gives instead of a list, and what becomes of that; None if it may be one.
+    """What a reference in the place of items of `node` gives, and what becomes of that; None if it may be a list.
 
     `around` are the items of the batches around them.
     """
     declared = known_type(ir, nodes, operand)
-    found = [(place, declared or kind_of(values.of(operand, names))) for place, names in around.each]
+    found = [(place, declared or kind_of(values.of(operand, node, names))) for place, names in around.each]
     wrong = [(place, kind) for place, kind in found if kind in _KINDS]
     if not wrong or (len(wrong) < len(found) and not around.are_all):
         return None

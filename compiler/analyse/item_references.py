@@ -12,6 +12,7 @@ from .child_workflows import check_child_output
 from .foreseen import missing_in_items
 from .known_outputs import Finding, check_item_field
 from .known_values import Absent, KnownValues, never_there
+from .node_order import Order
 from .pflow_interfaces import Interfaces, check_output
 from .reference_findings import ReferenceUse
 from .template_sites import SiteKind, TemplateSite
@@ -20,8 +21,8 @@ from .template_sites import SiteKind, TemplateSite
 class ItemReferences:
     """What is known of the items of a workflow's batches, and of what batches make of them."""
 
-    def __init__(self, ir: SourceIR, interfaces: Interfaces, children: Children | None) -> None:
-        self.values = KnownValues(ir, interfaces)
+    def __init__(self, ir: SourceIR, interfaces: Interfaces, order: Order, children: Children | None) -> None:
+        self.values = KnownValues(ir, interfaces, order)
         self._ir = ir
         self._interfaces = interfaces
         self._children = children
@@ -50,7 +51,7 @@ class ItemReferences:
         node = site.node
         if self._ir.permissive or (node is not None and reference.root in (*node.aliases, *node.inputs)):
             return ""
-        found = self.values.of(reference)
+        found = self.values.of(reference, node)
         return never_there(reference, found) if isinstance(found, Absent) else ""
 
     def _is_item(self, site: TemplateSite, node: SourceNode, reference: Reference) -> bool:

@@ -15,9 +15,11 @@ from ..ir.template import DynamicIndex, Field, Index, Reference, Step, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.declared_type import JSON_TYPES
 from ..node_types.pflow_types import FILE_DATA, FILE_TEXTS
+from .changed_objects import ChangedObjects
 from .child_calls import UNKNOWN, Unknown
 from .code_annotations import result_type
 from .known_outputs import outputs_of
+from .node_order import Order
 from .pflow_interfaces import Interfaces
 
 _SCALARS = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
@@ -73,7 +75,8 @@ class Items(NamedTuple):
 class KnownValues:
     """What is known of the values of a workflow."""
 
-    def __init__(self, ir: SourceIR, interfaces: Interfaces) -> None:
+    def __init__(self, ir: SourceIR, interfaces: Interfaces, order: Order) -> None:
+        self._changed = ChangedObjects(ir, interfaces, order)
         self._ir = ir
         self._interfaces = interfaces
         self._nodes = {node.id: node for node in ir.nodes}
@@ -81,13 +84,18 @@ class KnownValues:
         self._items: dict[tuple[str, int], Items] = {}
         self._depth = 0
 
-    def of(self, reference: Reference, names: Mapping[str, Any] | None = None) -> Any:
-        """What a reference gives where `names` stand for items: a value, Absent or UNKNOWN."""
+    def of(self, reference: Reference, reader: SourceNode | None, names: Mapping[str, Any] | None = None) -> Any:
+        """What a reference of `reader` gives where `names` stand for items: a value, Absent or UNKNOWN.
+
+        Without a reader it is read at the end of a run.
+        """
         root = reference.root
         if names and root in names:
             return found_in(names[root], reference.path)
         node = self._nodes.get(root)
         if node is None or root in self._ir.inputs or not self._ir.namespaced or not reference.path:
+            return UNKNOWN
+        if node.batch is not None and self._changed.may_be_changed(node, reader):
             return UNKNOWN
         return found_in(self._of_node(node), reference.path)
 
@@ -104,7 +112,7 @@ class KnownValues:
         found: list[tuple[str, Mapping[str, Any]]] = []
         are_all = around.are_all
         for place, names in around.each:
-            written = self._written(level.items, names) if not is_file else UNKNOWN
+            written = self._written(node, level.items, names) if not is_file else UNKNOWN
             if isinstance(written, list) and len(found) + len(written) <= max(_MOST, len(written)):
                 name = "items" if isinstance(level.items, list) else level.items.strip()[2:-1]
                 outer = f" of {place}" if place else ""
@@ -116,12 +124,13 @@ class KnownValues:
         self._items[node.id, depth] = Items(found, are_all)
         return self._items[node.id, depth]
 
-    def _written(self, items: Any, names: Mapping[str, Any]) -> Any:
+    def _written(self, node: SourceNode, items: Any, names: Mapping[str, Any]) -> Any:
         if isinstance(items, list):
             return items
         template = parse(items.strip())
         operands = template.expressions[0].operands if template.is_whole else ()
-        return self.of(operands[0], names) if len(operands) == 1 and isinstance(operands[0], Reference) else UNKNOWN
+        only = operands[0] if len(operands) == 1 else None
+        return self.of(only, node, names) if isinstance(only, Reference) else UNKNOWN
 
     def _of_node(self, node: SourceNode) -> Any:
         if node.id not in self._outputs:
@@ -148,6 +157,8 @@ class KnownValues:
             written, are_all = [UNKNOWN], False
         else:
             written, are_all = [names[node.batch.alias] for _, names in items.each], items.are_all
+        if self._changed.in_code_of(node):
+            written = [UNKNOWN if isinstance(item, dict | list) else item for item in written]
         if "results" in found:
             results = [Open({**made, "item": item}) for item in written]
             found["results"] = results if are_all and not is_tolerant else OneOf(results)

@@ -70,7 +70,7 @@ class _Checker:
         self.inputs = frozenset(ir.inputs)
         self.order: Order = order(ir)
         self.edges = frozenset((edge.source, edge.target) for edge in ir.edges)
-        self.items = ItemReferences(ir, interfaces, children)
+        self.items = ItemReferences(ir, interfaces, self.order, children)
         self.other_items = OtherItems(ir, self.order)
         self.aliases = self.other_items.names
         # Names that may stand alone; node ids may not.
