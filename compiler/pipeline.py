@@ -92,7 +92,7 @@ def run(
         budgets=tables.budgets,
         ray_options=tables.ray_options,
     )
-    diagnostics += [*findings, *types.warnings]
+    diagnostics += [*findings, *types.warnings, *tables.warnings]
     _stop_at_errors(diagnostics)
     if options.ask_pflow and document.is_markdown:  # read by pflow, so it is here; JSON must not wait for it
         from .pflow.ask import ask_pflow

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import forked
 
 pytest.importorskip("pflow")
 
@@ -72,15 +71,7 @@ def ask(folder: Path, text: str, command: str = "lower", name: str = "wf.pflow.m
     home.mkdir(exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONUTF8": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pflow_lower", command, *(more or [name])],
-        input=text,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=env,
-        check=False,
-    )
+    done = forked.run("pflow_lower", command, *(more or [name]), env=env, cwd=folder, stdin=text)
     assert list(home.iterdir()) == [], "nothing is written for a look"
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr + done.stdout

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import forked
 from helpers.documents import surroundings
 from helpers.provider import serving
 
@@ -74,28 +73,21 @@ class Place:
     ) -> None:
         (self.folder / name).write_text(text.replace("STEPS", steps).replace("KEYS", keys))
 
-    def run(self, *command: str) -> tuple[int, str, str]:
+    def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit status, stdout, stderr; `asked` is what the provider was asked meanwhile."""
         before = len(self.prompts)
-        ended = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
+        ended = forked.run(*arguments, env=self.env, cwd=self.folder, models=True)
         self.asked = sorted(prompt.removeprefix("Rate the word ").rstrip(".") for prompt in self.prompts[before:])
         return ended.returncode, ended.stdout, ended.stderr
 
     def in_pflow(self, *options: str) -> tuple[int, Any, str]:
         words = f"words={json.dumps(WORDS)}"
         flags = ["--no-cache", "--output-format", "json"]
-        status, out, err = self.run("-m", "pflow_lower", "run", *options, "./flow.pflow.md", words, *flags)
+        status, out, err = self.run("pflow_lower", "run", *options, "./flow.pflow.md", words, *flags)
         return status, json.loads(out), err
 
     def journalled(self) -> list[str]:
-        _, out, _ = self.run("-m", "pflow_lower", "journal", "export", "flow.pflow.md")
+        _, out, _ = self.run("pflow_lower", "journal", "export", "flow.pflow.md")
         return sorted(json.loads(line)["result"]["response"].split()[-1].rstrip(".") for line in out.splitlines())
 
 
@@ -143,7 +135,7 @@ def test_in_pflow_what_is_under_way_comes_on_top(place: Place) -> None:
 
 def test_a_program_keeps_to_it_too(place: Place) -> None:
     place.write()
-    status, _, err = place.run("-m", "pflow_lower", "flow.pflow.md", "--program", "-o", "out")
+    status, _, err = place.run("pflow_lower", "flow.pflow.md", "--program", "-o", "out")
     assert status == 0, err
     program, words = os.path.join("out", "flow.py"), f"words={json.dumps(WORDS)}"
     status, out, err = place.run(program, "--budget", f"{2.5 * COST:.9f}", words)
@@ -215,7 +207,7 @@ def test_what_steps_and_sub_workflows_cost_counts(place: Place) -> None:
 
 def test_what_a_program_s_steps_cost_counts(place: Place) -> None:
     place.write(steps=BEFORE)
-    assert place.run("-m", "pflow_lower", "flow.pflow.md", "--program", "-o", "out")[0] == 0
+    assert place.run("pflow_lower", "flow.pflow.md", "--program", "-o", "out")[0] == 0
     words = f"words={json.dumps(WORDS)}"
     status, _, _ = place.run(os.path.join("out", "flow.py"), "--budget", f"{2.5 * COST:.9f}", words)
     assert status == 1 and place.asked == ["w0", "w1", "wx"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.command import Result, Run
 
+from pflow_lower.atomic_write import LEFT_OVER
 from pflow_lower.diagnostics.formats.show import FORMATS
 from pflow_lower.generated_header import FOR_A_RUN, MARK
 
@@ -187,6 +188,24 @@ def test_missing_and_orphaned_files_are_named(run: Run) -> None:
     assert {"removed made/flow.py", "refreshed made/lowered.json"} <= set(shown.out.splitlines())
     assert Path("made/mine.py").exists() and not Path("made/flow.py").exists()
     assert run("check").status == 0
+
+
+def test_what_is_left_over_in_a_folder_is_one_finding(run: Run) -> None:
+    workflow("greet.json")
+    run("greet.json", "-o", "made", "--program", "--standalone")
+    left = len(list(Path("made/pflow_lower_runtime").glob("*.py")))
+    run("greet.json", "-o", "made")  # the runtime, requirements and flow.py are left over
+    for name in ("nodes.py", "flow.py"):
+        Path("made", f"{name}.abc{LEFT_OVER}").touch()
+    shown = run("check", "-q")
+    assert shown.status == 1
+    found = [line for line in shown.out.splitlines() if "PFL613" in line]
+    unfinished, made, runtime = sorted(found, key=lambda line: ("made:" not in line, "a write" not in line))
+    assert unfinished.startswith("made: error[PFL613] a write that did not come to its end left these 2 files: flow.py")
+    assert made == "made: error[PFL613] nothing generates these 2 files any more: flow.py, requirements.txt"
+    begin = f"made/pflow_lower_runtime: error[PFL613] nothing generates these {left} files any more: __init__.py, "
+    assert runtime.startswith(begin) and runtime.endswith(f" and {left - 5} more")
+    assert run("check", "--update").status == 0 and run("check").status == 0
 
 
 def test_a_source_map_that_outlived_its_module_is_an_orphan(run: Run) -> None:

@@ -278,18 +278,20 @@ import os, signal, threading, time
 from pflow_lower.runtime.latch import Latch, Semaphore
 
 def both():
-    time.sleep(0.1)
+    time.sleep(0.1)  # it waits by then, or else notices them before
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.default_int_handler)
+sender = threading.Thread(target=both, daemon=True)
 try:
     try:
-        threading.Thread(target=both, daemon=True).start()
+        sender.start()
         WAIT
     finally:
-        time.sleep(0.2)
+        while sender.is_alive():  # the second one comes in here, if it has not yet
+            time.sleep(0.01)
 except KeyboardInterrupt:
     print("noticed")
 """

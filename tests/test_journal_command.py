@@ -156,10 +156,44 @@ def test_plan_says_what_is_in_the_journal(run: Run, folder: Path, tmp_path: Path
     node = {"id": "classify", "type": "llm", "params": {"prompt": "${item}"}, "batch": batch}
     (tmp_path / "flow.json").write_text(json.dumps({"nodes": [node]}))
     assert "in the journal" not in run("plan", "flow.json").out
-    path = write(folder, str(tmp_path / "flow.json"))
+    write(folder, str(tmp_path / "flow.json"))
     assert "3 in the journal: a resumed run leaves out those that have not changed" in run("plan", "flow.json").out
-    path.write_bytes(b"broken" * 100)
-    assert "cannot use the journal" in run("plan", "flow.json").out
+    assert run("plan", "flow.json").status == 0
+
+
+@pytest.mark.parametrize("items", [["a", "b"], "${names.stdout}"], ids=["known items", "items of a step"])
+@pytest.mark.parametrize("damage", ["no database", "a page"])
+def test_plan_says_that_a_journal_is_damaged_and_ends_so(
+    run: Run, folder: Path, tmp_path: Path, items: object, damage: str
+) -> None:
+    names = {"id": "names", "type": "shell", "params": {"command": "echo '[1]'"}}
+    node = {"id": "classify", "type": "llm", "params": {"prompt": "${item}"}, "batch": {"items": items, "resume": True}}
+    edges = [{"from": "names", "to": "classify"}]
+    (tmp_path / "flow.json").write_text(json.dumps({"nodes": [names, node], "edges": edges}))
+    path = write(folder, str(tmp_path / "flow.json"), 200)
+    content = path.read_bytes()
+    assert len(content) > 6 * 4096
+    path.write_bytes(b"broken" * 100 if damage == "no database" else content[:-8192] + b"\xff" * 8192)
+    for form in ("text", "json"):
+        shown = run("plan", "flow.json", "--format", form)
+        assert shown.status == 2 and shown.err.count(f"pflow-lower: cannot use the journal {path}") == 1, shown
+        assert "classify" in shown.out
+
+
+def test_a_workflow_that_is_gone_is_marked(run: Run, folder: Path, tmp_path: Path) -> None:
+    here, moved = tmp_path / "here.pflow.md", tmp_path / "moved.pflow.md"
+    made = tmp_path / "nodes.py"
+    for workflow in (str(here), str(moved), f"{made}#classify", "saved"):
+        write(folder, workflow, 1)
+    for file in (here, moved, made):
+        file.touch()
+    assert "(gone)" not in run("journal", "list").out
+    moved.rename(tmp_path / "elsewhere.pflow.md")
+    listed = run("journal", "list")
+    assert listed.status == 0
+    assert [line.split()[1] for line in listed.out.splitlines() if "(gone)" in line] == [str(moved)]
+    told = {one["workflow"]: one["gone"] for one in json.loads(run("journal", "list", "--format", "json").out)}
+    assert told == {str(here): False, str(moved): True, f"{made}#classify": False, "saved": False}
 
 
 def test_what_is_wrong_with_a_table_is_said_line_by_line(run: Run, tmp_path: Path) -> None:

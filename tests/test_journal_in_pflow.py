@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import forked
 
 pytest.importorskip("pflow")
 pytestmark = pytest.mark.slow
@@ -120,10 +121,10 @@ class Place:
     def command(self, *arguments: str, **env: str) -> tuple[int, Any, str]:
         before = self.calls()
         flags = ["folder=.", "--output-format", "json"] if arguments[1] == "run" else []
-        process = self.start(*arguments, *flags, **env)
-        out, err = process.communicate()
+        ended = forked.run(*arguments, *flags, env=self.env | env, cwd=self.folder)
+        out = ended.stdout
         self.new = self.calls() - before
-        return process.returncode, json.loads(out).get("result", out) if out.startswith("{") else out, err
+        return ended.returncode, json.loads(out).get("result", out) if out.startswith("{") else out, ended.stderr
 
     def calls(self) -> Counter[str]:
         file = self.folder / "calls"
@@ -193,8 +194,8 @@ def test_a_run_of_other_inputs_leaves_what_a_failed_one_has_paid_for(place: Plac
     (place.folder / "other").mkdir()
     (place.folder / "other" / "key").touch()
     assert place.run("./flow.pflow.md")[0] == 1
-    _, said = (other := place.start("pflow_lower", "run", "./flow.pflow.md", "folder=other")).communicate()
-    assert other.returncode == 0 and "run it again" not in said, said
+    other = forked.run("pflow_lower", "run", "./flow.pflow.md", "folder=other", env=place.env, cwd=place.folder)
+    assert other.returncode == 0 and "run it again" not in other.stderr, other.stderr
     assert len(place.journals()) == 1
     place.open_the_door()
     status, _, said = place.run("./flow.pflow.md")
@@ -243,9 +244,9 @@ def test_a_failed_run_says_how_it_is_resumed_below_what_pflow_says(
     place: Place, keys: list[str], option: str, does: str, plain: str
 ) -> None:
     place.write(first=keys, second=keys)
-    out, said = place.start(
-        "pflow_lower", "run", *filter(None, [option]), "./flow.pflow.md", "folder=.", "--output-format", "json"
-    ).communicate()
+    run = ["run", *filter(None, [option]), "./flow.pflow.md", "folder=.", "--output-format", "json"]
+    ended = forked.run("pflow_lower", *run, env=place.env, cwd=place.folder)
+    out, said = ended.stdout, ended.stderr
     pflows, ours = said.splitlines()[-2:]
     found = ADVICE.match(ours)
     assert found is not None, said
@@ -269,9 +270,12 @@ def test_a_failed_run_of_which_pflow_says_all_there_is_to_say_says_no_more(place
     assert "pflow-lower pflow resume" not in place.run("./flow.pflow.md", "--resume", "--no-trace")[2]
 
 
+WAITS = "if test ${item} = n3; then while ! test -e ${folder}/key; do sleep 0.02; done; fi; echo first"
+"""Before the first step's fourth item notes its call, it waits until the door is open."""
+
+
 def test_a_journal_in_use_is_said_before_anything_runs(place: Place) -> None:
-    slow = FLOW.replace("echo first", "test -e ${folder}/key || sleep 3; echo first")
-    place.write(slow, first=["resume: true"])
+    place.write(FLOW.replace("echo first", WAITS), first=["resume: true"])
     process = place.start("pflow_lower", "run", "./flow.pflow.md", "folder=.")
     try:
         while not place.calls():
@@ -289,7 +293,7 @@ def test_a_journal_in_use_is_said_before_anything_runs(place: Place) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(place: Place) -> None:
-    place.write(FLOW.replace("echo first", "sleep 0.5; echo first"), first=["resume: true"])
+    place.write(FLOW.replace("echo first", WAITS), first=["resume: true"])
     process = place.start("pflow_lower", "run", "./flow.pflow.md", "folder=.")
     while len(place.calls()) < 3:
         time.sleep(0.02)

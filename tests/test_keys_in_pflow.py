@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import forked
 
 FLOWS = Path(__file__).parent / "pflow_flows"
 FILES = [{"name": "a", "pages": [1, 2]}, {"name": "b", "pages": [3]}]
@@ -102,7 +103,6 @@ def test_a_run_refuses_what_lower_refuses_of_our_keys(
 ) -> None:
     pytest.importorskip("pflow")
     (tmp_path / "wrong.pflow.md").write_text(WRONG.replace("KEYS", keys))
-    command = [sys.executable, "-m", "pflow_lower", "run", "wrong.pflow.md"]
-    shown = subprocess.run(command, capture_output=True, text=True, env=home, cwd=tmp_path, timeout=120, check=False)
+    shown = forked.run("pflow_lower", "run", "wrong.pflow.md", env=home, cwd=tmp_path)
     assert shown.returncode == 1 and message in shown.stdout + shown.stderr, shown
     assert not (tmp_path / "ran").exists()

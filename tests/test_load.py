@@ -555,6 +555,17 @@ def test_a_conflict_in_the_markdown_itself(written: str, is_one: bool, tmp_path:
     assert conflicts(tmp_path / "w.pflow.md", text) == expected
 
 
+def test_a_file_that_yaml_does_not_read_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pflow")
+    file = tmp_path / "w.pflow.md"
+    file.write_text("# W\n\nW.\n\n## Steps\n\n### ask\n\nAsks.\n\n- type: http\n- headers: ./headers.yaml\n")
+    (tmp_path / "headers.yaml").write_text("a: \x01\n")
+    with pytest.raises(
+        LowerError, match=r"w\.pflow\.md:12:12: error\[PFL115\] the file .*headers\.yaml cannot be read"
+    ):
+        load(file)
+
+
 SIDES = "<<<<<<< HEAD\nA: ${item}\n=======\nB: ${item}\n>>>>>>> other\n"
 
 

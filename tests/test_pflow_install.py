@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,9 +106,9 @@ def test_the_commands(start: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "expected"),
     [
-        (["--limt", "3"], 2, "No such option: --limt Did you mean --limit?"),
-        (["--budjet=3"], 2, "No such option: --budjet Did you mean --budget?"),
-        (["-resume"], 2, "No such option: -resume Did you mean --resume?"),
+        (["--limt", "3"], 2, r"No such option\W+--limt\W+Did you mean \W*limit\W"),
+        (["--budjet=3"], 2, r"No such option\W+--budjet\W+Did you mean \W*budget\W"),
+        (["-resume"], 2, r"No such option\W+-resume\W+Did you mean \W*resume\W"),
         (["--nothing-alike"], 1, "Unknown option '--nothing-alike'"),  # pflow's to say
         (["--", "--limt"], 1, "Unknown option '--limt'"),
         (["--only", "greet"], 1, "then retry --only"),  # nearly `--on`; there is no run whose results it could take
@@ -125,7 +126,24 @@ def test_a_misspelt_option_of_run_is_told_before_anything_runs(
         cwd=FLOWS,
         env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUTF8": "1"},
     )
-    assert (done.returncode, expected in done.stderr) == (status, True), done
+    assert done.returncode == status and re.search(expected, done.stderr), done  # click's words vary with its versions
+
+
+def test_run_tells_of_a_table_that_nobody_reads(tmp_path: Path) -> None:
+    shutil.copy(FLOWS / "spell.pflow.md", tmp_path / "spell.pflow.md")
+    (tmp_path / "pflow-lower.toml").write_text("[rate]\nall = '1/s'\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pflow_lower", "run", "spell.pflow.md", "--dry-run"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUTF8": "1"},
+    )
+    assert (
+        done.stderr.count("pflow-lower.toml:1:1: warning[PFL413] rate: unknown key 'rate'\n  did you mean [rates]?")
+        == 1
+    )
 
 
 def test_usage_is_pflows() -> None:

@@ -75,7 +75,7 @@ def test_every_kind_of_node(name: str, tmp_path: Path, provider: str) -> None:
     commands = [
         (status, [argument.replace("{base}", provider) for argument in command]) for status, command in SESSIONS[name]
     ]
-    compare(commands, tmp_path, **environment(provider))
+    compare(commands, tmp_path, models=name in ("llm", "agent", "sub-workflows"), **environment(provider))
 
 
 def test_the_cost_of_every_item_is_there(tmp_path: Path, provider: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import forked
 
 pytest.importorskip("pflow")
 pytestmark = pytest.mark.slow
@@ -20,10 +19,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 
 def pflow_lower(home: dict[str, str], *arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pflow_lower", *arguments]
-    shown = subprocess.run(
-        command, capture_output=True, text=True, env=home, cwd=home["HOME"], timeout=120, check=False
-    )
+    shown = forked.run("pflow_lower", *arguments, env=home, cwd=home["HOME"])
     return shown.returncode, shown.stdout + shown.stderr
 
 

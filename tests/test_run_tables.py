@@ -87,6 +87,39 @@ def test_a_faulty_table_is_said_once_at_its_place_by_every_command(
     assert (shown.out + shown.err).count(said) == 1 and "\\n" not in shown.out + shown.err
 
 
+UNREAD = {
+    "of pyproject.toml": ("[nodes]\nx = 'm:X'\n", "unknown key 'nodes'\n  this table stands in pyproject.toml: [tool."),
+    "misspelt": ("[rate]\nall = '1/s'\n", "unknown key 'rate'\n  did you mean [rates]?"),
+    "of no use": ("[colours]\n", "unknown key 'colours'\n  the tables of this file are [journal], [[lowerings]], [on]"),
+}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS[:3], ["lint", "wf.json"], ["plan", "wf.json"]], ids=" ".join)
+@pytest.mark.parametrize(("table", "said"), UNREAD.values(), ids=UNREAD)
+def test_a_table_that_nobody_reads_where_it_stands_is_a_warning(
+    tmp_path: Path, run: Run, command: list[str], table: str, said: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "pflow-lower.toml").write_text(table + "[[lowering]]\n")  # which is for `check` to say
+    (tmp_path / "flows").mkdir()
+    node = {"id": "b", "type": "shell", "params": {"command": "echo ${item}"}, "batch": {"items": [1, 2]}}
+    (tmp_path / "flows" / "wf.json").write_text(json.dumps({"nodes": [node]}))
+    shown = run(*(argument.replace("wf.json", "flows/wf.json") for argument in command))
+    text = shown.out + shown.err
+    assert shown.status == (1 if command[0] == "lint" else 0), shown
+    assert text.count(said) == text.count("warning[PFL413]") == 1 and "lowering:" not in text
+    assert "pflow-lower.toml:1:" in text
+
+
+def test_check_says_it_once_and_as_an_error(tmp_path: Path, run: Run) -> None:
+    node = {"id": "b", "type": "shell", "params": {"command": "echo ${item}"}, "batch": {"items": [1, 2]}}
+    (tmp_path / "wf.json").write_text(json.dumps({"nodes": [node]}))
+    assert run("wf.json", "-o", "out").status == 0
+    (tmp_path / "pflow-lower.toml").write_text(UNREAD["misspelt"][0])
+    shown = run("check", "-q")
+    assert shown.status == 2 and shown.out.count("unknown key 'rate'") == shown.out.count("error[PFL616]") == 1
+
+
 def test_what_is_wrong_with_any_table_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("".join(FAULTY[name][0] for name in ("journal", "rates", "on")))
     with pytest.raises(LowerError) as caught:

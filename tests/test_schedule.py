@@ -225,7 +225,7 @@ class Staged(pocketflow.Node):
     def exec(self, _: Any) -> None:
         release = threading.Event()
         self.stage.enter(self.params["at"], release)
-        assert release.wait(10)
+        assert release.wait(PATIENCE)
         self.stage.leave(self.params["at"])
 
 
@@ -357,7 +357,7 @@ def staged_threads(plan: tuple[str, ...], choices: list[int], *, fail_fast: bool
         model.end(index)
         release.set()
         until(lambda: host.has_noticed(model))
-    thread.join(10)
+    thread.join(PATIENCE)
     check(model, stage, shared, raised[0])
     assert quiet()
     return stage.made
@@ -421,19 +421,23 @@ def test_every_order_with_an_abort(staged: Callable[..., Any]) -> None:
 
 
 def test_a_cancelled_caller_cancels_what_is_under_way() -> None:
+    waiting: list[int] = []
     ended: list[str] = []
 
     class Slow(pocketflow.AsyncNode):
         async def exec_async(self, _: Any) -> None:
             try:
-                await asyncio.sleep(0 if self.params["at"] < 5 else 60)
+                if self.params["at"] >= 5:
+                    waiting.append(self.params["at"])
+                await asyncio.sleep(0 if self.params["at"] < 5 else TOO_LONG)
             except asyncio.CancelledError:
                 ended.append("cancelled")
                 raise
 
     async def main() -> None:
         task = asyncio.ensure_future(node.run_async(shared))
-        await asyncio.sleep(0.05)
+        while len(waiting) < 3:  # noqa: ASYNC110  ends at once
+            await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
@@ -451,14 +455,17 @@ def test_a_cancelled_caller_cancels_what_is_under_way() -> None:
 
 def test_tasks_that_are_all_cancelled_at_once_leave_nothing_to_complain_of() -> None:
     """As `asyncio.run` does when a signal ends it, in no order."""
+    waiting: list[int] = []
 
     class Slow(pocketflow.AsyncNode):
         async def exec_async(self, _: Any) -> None:
-            await asyncio.sleep(60)
+            waiting.append(self.params["at"])
+            await asyncio.sleep(TOO_LONG)
 
     async def main() -> None:
         task = asyncio.ensure_future(node.run_async(store([1, 2, 3])))
-        await asyncio.sleep(0.05)
+        while len(waiting) < 3:  # noqa: ASYNC110  ends at once
+            await asyncio.sleep(0)
         workers = asyncio.all_tasks() - {asyncio.current_task(), task}
         for one in (*workers, task):
             one.cancel()
@@ -679,7 +686,7 @@ def test_an_abort_ends_waits_for_another_attempt() -> None:
 def test_as_many_as_allowed_run_at_once() -> None:
     class Together(pocketflow.Node):
         def exec(self, _: Any) -> None:
-            met.wait(10)
+            met.wait(PATIENCE)
 
     class AsyncTogether(pocketflow.AsyncNode):
         async def exec_async(self, _: Any) -> None:
@@ -777,7 +784,7 @@ class Waits(pocketflow.Node):  # type: ignore[misc]
     def exec(self, _: Any) -> None:
         if self.params["at"] == 2:
             self.BEGUN.set()
-            self.JOINED.wait(10)
+            self.JOINED.wait(PATIENCE)
 
 
 def test_an_interrupt_while_a_thread_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -826,7 +833,7 @@ def test_an_interrupt_while_the_loop_s_thread_is_being_started(
         lowered_class(node="AsyncScripted")(AsyncScripted(Script([["ok"]] * 3)))._run(shared)
     assert shared["b"]["count"] == 0
     for thread in begun:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert quiet()
 
 
@@ -847,7 +854,7 @@ def test_an_interrupt_while_an_attempt_s_thread_is_being_started(
     with pytest.raises(KeyboardInterrupt):
         lowered_class(timeout=60, **options)(Scripted(Script([["ok"]] * 3)))._run(store([0, 1, 2]))
     for thread in begun:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert quiet()
 
 
@@ -857,7 +864,7 @@ def test_several_threads_may_want_the_loop_while_it_is_being_started(monkeypatch
     gave: list[Any] = []
 
     def late(main: Any) -> None:
-        go.wait(10)
+        go.wait(PATIENCE)
         run(main)
 
     async def one() -> int:
@@ -879,5 +886,5 @@ def test_several_threads_may_want_the_loop_while_it_is_being_started(monkeypatch
         threads[1].join(0.2)  # whoever does not wait has failed by now
         go.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE)
     assert gave == [1, 1, 1]

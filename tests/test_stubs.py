@@ -9,6 +9,8 @@ import pytest
 
 from pflow_lower.pflow.stubs import install_stub, remove_stubs, without_stub
 
+PATIENCE = 120
+
 
 class Owner:
     """Of a function as pflow has them."""
@@ -42,7 +44,7 @@ def test_no_thread_gets_past_a_stub_while_it_starts(name: str) -> None:
     def start() -> None:
         assert getattr(Owner(), name)("who starts") == "pflow's own, who starts"
         starting.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         assert without_stub(vars(Owner)[name]) is own
         setattr(Owner, name, staticmethod(ours) if is_static else ours)
 
@@ -50,14 +52,14 @@ def test_no_thread_gets_past_a_stub_while_it_starts(name: str) -> None:
     install_stub(Owner, name, start)
     threads = [threading.Thread(target=lambda: said.append(getattr(Owner(), name)("first")))]
     threads[0].start()
-    assert starting.wait(10)
+    assert starting.wait(PATIENCE)
     threads += [threading.Thread(target=lambda: said.append(getattr(Owner(), name)("second")))]
     threads[1].start()
     threads[1].join(0.2)
     assert said == []
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert sorted(said) == ["ours, first", "ours, second"]
 
 

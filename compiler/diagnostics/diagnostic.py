@@ -92,10 +92,15 @@ class Diagnostic(_Diagnostic):
 
 
 def each_once(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The findings without those that were said already, be it under another code: two readers of one file."""
+    """The findings without those that were said already, be it under another code: two readers of one file.
+
+    Of an error and a warning that say the same the error is left.
+    """
     found: dict[tuple[object, ...], Diagnostic] = {}
     for finding in findings:
-        found.setdefault((finding.severity, finding.message, finding.where, finding.file, finding.position), finding)
+        same = (finding.message, finding.where, finding.file, finding.position)
+        if found.setdefault(same, finding).severity is not Severity.ERROR and finding.severity is Severity.ERROR:
+            found[same] = finding
     return list(found.values())
 
 

@@ -118,7 +118,9 @@ def _read_files(ir: dict[str, Any], name: str, folder: Path | None, positions: M
         if base.asked and (found := _in_file(error, folder / base.asked, folder)) is not None:
             raise LowerError([found._replace(via=positions.search(base.asked))]) from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise refusal("PFL115", name, f"a file that the workflow refers to cannot be read: {first}") from error
+        what = f"the file {base.asked}" if base.asked else "a file that the workflow refers to"
+        place = positions.search(base.asked) if base.asked else None
+        raise refusal("PFL115", name, f"{what} cannot be read: {first}", place) from error
 
 
 def _in_file(error: Exception, file: Path, folder: Path) -> Diagnostic | None:

@@ -49,17 +49,23 @@ def nearest_table(folder: Path, *keys: str, own_file: str = "") -> Table | None:
 
     Raises: LowerError (PFL410), if a file on the way that mentions pflow-lower cannot be read.
     """
-    start = Path(os.path.abspath(folder))
-    repository = regular_files.repository_of(start)
-    for parent in (start, *start.parents):
+    for parent in folders_asked(folder):
         for name in (own_file, PROJECT_FILE) if own_file else (PROJECT_FILE,):
             file = parent / name
             table = table_in(file, *keys, is_ours=name == own_file) if file.is_file() else None
             if table is not None:
                 return table
+    return None
+
+
+def folders_asked(folder: Path) -> Iterator[Path]:
+    """`folder` and those above it in which tables for it may stand: up to the root of its repository."""
+    start = Path(os.path.abspath(folder))
+    repository = regular_files.repository_of(start)
+    for parent in (start, *start.parents):
+        yield parent
         if parent == repository:  # what stands above is not the repository's
             break
-    return None
 
 
 def table_in(file: Path, *keys: str, code: str = "PFL410", is_ours: bool = False) -> Table | None:

@@ -16,6 +16,7 @@ They stand in pyproject.toml, or without `tool.pflow-lower` in a pflow-lower.tom
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -24,12 +25,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ..diagnostics.diagnostic import Diagnostic, LowerError, each_once
+from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, each_once
 from ..ir.batch_keys import RATE, RATE_NAME
 from ..ir.lowered import Budget
-from .project_file import NOT_NODES, Table, nearest_table, table_problem, unknown_key
+from ..ir.report import nearest
+from .project_file import (
+    NOT_NODES,
+    PROJECT_FILE,
+    TABLES,
+    Table,
+    folders_asked,
+    nearest_table,
+    read_toml,
+    table_problem,
+    unknown_key,
+)
 
 OWN_FILE = "pflow-lower.toml"
+_OWN_HEADS = {"journal": "[journal]", "lowerings": "[[lowerings]]", "on": "[on]", "rates": "[rates]"}
+OWN_TABLES = tuple(_OWN_HEADS)
+"""What may stand in such a file without `tool.pflow-lower`."""
 MOST_AT_ONCE = 1000
 _RATE = re.compile(RATE)
 _RATE_NAME = re.compile(RATE_NAME)
@@ -50,6 +65,8 @@ class RunTables(NamedTuple):
     ray_options: Mapping[str, Mapping[str, Any]]
     journals: tuple[Path, str] | None
     """As `journals_said_for` has it."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """Tables that somebody meant for such workflows, and nobody reads where they stand."""
 
     @classmethod
     def of(cls, folder: Path | None) -> RunTables:
@@ -66,7 +83,35 @@ class RunTables(NamedTuple):
         found = cls(read(budgets_for, {}), read(ray_options_for, {}), read(journals_said_for, None))
         if wrong:
             raise LowerError(each_once(wrong))
-        return found
+        return found._replace(warnings=tuple(unread_for(folder)))
+
+
+def unread_in(data: Mapping[str, Any], file: Path, code: str) -> Iterator[Diagnostic]:
+    """What nobody reads in the pflow-lower.toml `file`, which holds `data`: each an error of the code `code`."""
+    for key in data:
+        if key == "tool" or key in OWN_TABLES:
+            continue
+        if key in TABLES:
+            help = f"this table stands in {PROJECT_FILE}: [tool.pflow-lower.{key}]"
+        elif guess := nearest(key, OWN_TABLES):
+            help = f"did you mean {_OWN_HEADS[guess]}?"
+        else:
+            help = f"the tables of this file are {', '.join(_OWN_HEADS.values())}"
+        yield table_problem(file, key, f"unknown key {key!r}", help, code=code)
+
+
+def unread_for(folder: Path | None) -> Iterator[Diagnostic]:
+    """The same of the files that are asked for workflows in `folder`, as warnings: a run goes on without such a table.
+
+    What `check` alone reads is left to `check`. A file that cannot be read is told of by whoever looks for its tables.
+    """
+    for parent in folders_asked(folder) if folder is not None else ():
+        file = parent / OWN_FILE
+        if file.is_file():
+            with contextlib.suppress(LowerError):
+                data = read_toml(file)
+                concern = {key: value for key, value in data.items() if nearest(key, OWN_TABLES) != "lowerings"}
+                yield from (found._replace(severity=Severity.WARNING) for found in unread_in(concern, file, _CODE))
 
 
 def budgets_for(folder: Path | None) -> Mapping[str, Budget]:

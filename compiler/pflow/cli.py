@@ -120,6 +120,7 @@ def run_workflow(
     _refuse_json(ctx.args)
     _refuse_generated(ctx.args)
     _refuse_twice(ctx.args)
+    _tell_of_tables(ctx.args)
     from .asked import Asked, ask
     from .enable import SWITCH, is_wanted
 
@@ -265,7 +266,8 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
 def _refuse_misspelt(arguments: Sequence[str], own: Sequence[str], pflow: ModuleType) -> None:
     """Refuse what is nearly an option of `own`: pflow would take it for an input, and say so, or drop it.
 
-    `pflow` is the module of its command line, whose commands know which options are pflow's: some are near ours.
+    `pflow` is the module of its command line, whose commands know which options are pflow's: some are near ours. That
+    of 0.8.1 has no command before it starts, and that version no option that is near.
     """
     from ..ir.report import nearest
 
@@ -274,12 +276,24 @@ def _refuse_misspelt(arguments: Sequence[str], own: Sequence[str], pflow: Module
     theirs = {opt for each in commands for param in each.params for opt in (*param.opts, *param.secondary_opts)}
     for argument in arguments[: arguments.index("--")] if "--" in arguments else arguments:
         name = argument.partition("=")[0]
-        if not name.startswith("-") or name in theirs or not theirs:
+        if not name.startswith("-") or name in theirs:
             continue
         guess = nearest(name.lstrip("-"), names) or (name.lstrip("-") if name.lstrip("-") in names else None)
         if guess is not None:
             context = click.get_current_context(silent=True)
             raise click.NoSuchOption(name, possibilities=[names[guess]], ctx=context)
+
+
+def _tell_of_tables(arguments: Sequence[str]) -> None:
+    """Say which tables beside the workflow nobody reads: whoever wrote one takes it for what the run keeps to."""
+    from pathlib import Path
+
+    from ..node_types.run_tables import unread_for
+
+    for argument in arguments:
+        if argument.endswith(".md") and "=" not in argument and os.path.isfile(argument):
+            for finding in unread_for(Path(argument).parent):
+                click.echo(finding.render(), err=True)
 
 
 def _pflow(arguments: Sequence[str], own: Sequence[str] = ()) -> NoReturn:

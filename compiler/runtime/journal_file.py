@@ -87,9 +87,14 @@ class Described(NamedTuple):
     is_in_use: bool
 
 
-def describe(path: Path) -> Described:
-    """What the journal at `path` is. Raises: JournalError, if there is none or it cannot be read."""
+def describe(path: Path, *, to_its_end: bool = False) -> Described:
+    """What the journal at `path` is, which is read `to_its_end` for those who have to know that all of it can be.
+
+    Raises: JournalError, if there is none or it cannot be read.
+    """
     with problems_of(path, to="read"), _reader(path) as db:
+        if to_its_end:
+            check_pages(db)
         workflow, started = db.execute("SELECT workflow, started FROM run ORDER BY id DESC LIMIT 1").fetchone() or (
             "",
             0,

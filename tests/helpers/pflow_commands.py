@@ -1,13 +1,15 @@
 """Run a list of `pflow` commands, each in a process of its own, with or without pflow-lower.
 
-    python pflow_commands.py plain|lowered < COMMANDS
+    python pflow_commands.py plain|lowered [models] < COMMANDS
 
+With `models`, the package by which pflow asks models is imported once, too: that takes twice as long as all others.
 COMMANDS is a JSON list of argument lists. Prints a JSON list of [exit status, stdout, stderr]. pflow is
 imported once and then forked, which makes a command five times as fast as starting Python for it.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -65,7 +67,16 @@ def main() -> None:
     import pflow.cli
     import pflow.execution.plan
     import pflow.runtime.workflow_executor  # noqa: F401
+    from pflow.execution.formatters import plan_formatter
 
+    # A plan says how long a node took the last time, if that was a second or more: on a busy machine any may.
+    assert plan_formatter._TEXT_DURATION_THRESHOLD_MS
+    plan_formatter._TEXT_DURATION_THRESHOLD_MS = float("inf")
+    if "models" in sys.argv:
+        from pflow.core.litellm_runtime import import_litellm
+
+        import_litellm()
+    gc.freeze()  # a collection would look at all that was imported, and so copy it
     json.dump([run(arguments, lowered) for arguments in json.load(sys.stdin)], sys.stdout)
 
 

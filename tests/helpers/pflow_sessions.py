@@ -40,13 +40,13 @@ CLOCKS = {
 }
 
 
-def compare(commands: Commands, folder: Path, **env: str) -> None:
-    """Run `commands` both ways.
+def compare(commands: Commands, folder: Path, models: bool = False, **env: str) -> None:
+    """Run `commands` both ways; with `models`, what asks a model is imported once for all of them.
 
     Raises: AssertionError, if anything differs, or if a command does not end as it should.
     """
-    plain, plain_files = session(commands, "plain", folder, env)
-    lowered, lowered_files = session(commands, "lowered", folder, env)
+    plain, plain_files = session(commands, "plain", folder, env, models)
+    lowered, lowered_files = session(commands, "lowered", folder, env, models)
     for (expected, command), one, other in zip(commands, plain, lowered, strict=True):
         assert one[0] == expected, f"{command}: {one}"
         for wanted, got in zip(one[1:], other[1:], strict=True):
@@ -65,7 +65,9 @@ def agree(one: list[str], other: list[str], what: object) -> None:
         raise AssertionError("\n".join([str(what), *found]))
 
 
-def session(commands: Commands, how: str, folder: Path, env: dict[str, str]) -> tuple[list[Any], dict[str, list[str]]]:
+def session(
+    commands: Commands, how: str, folder: Path, env: dict[str, str], models: bool = False
+) -> tuple[list[Any], dict[str, list[str]]]:
     """What each of the `commands` printed, and the files that are there then.
 
     Both ways run in the same place, one after the other: pflow's names and ids depend on it.
@@ -74,7 +76,7 @@ def session(commands: Commands, how: str, folder: Path, env: dict[str, str]) -> 
     home.mkdir()
     filled = [[argument.replace("{tmp}", str(home)) for argument in command] for _, command in commands]
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("pflow_commands.py")), how],
+        [sys.executable, str(Path(__file__).with_name("pflow_commands.py")), how, *(["models"] if models else [])],
         input=json.dumps(filled),
         capture_output=True,
         encoding="utf-8",

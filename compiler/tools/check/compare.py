@@ -25,6 +25,10 @@ _CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336"})
 """Warnings of a step whose class is not there: a program with one ends with an error as it is made."""
 
 
+_MOST_NAMED = 5
+"""So many of the files that are left over in a folder are named."""
+
+
 class Outcome(NamedTuple):
     """What checking one folder gave."""
 
@@ -108,7 +112,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         finding._replace(severity=Severity.ERROR) if finding.code in wrong else finding
         for finding in compiled.diagnostics
     ]
-    findings += [_finding("PFL613", lowering, path, _why_extra(path), help) for path in extra]
+    findings += _left_over(lowering, extra, help)
     outcome = outcome._replace(findings=(*findings, *said), differences=tuple(text for text in differences if text))
     return _refresh(lowering, outcome, files, extra, said) if update and findings else outcome
 
@@ -142,10 +146,20 @@ def _present(file: Path) -> bytes | OSError | None:
         return error
 
 
-def _why_extra(path: str) -> str:
-    if path.endswith(LEFT_OVER):
-        return "a write that did not come to its end left this file"
-    return "nothing generates this file any more"
+def _left_over(lowering: Lowering, paths: Sequence[str], help: str) -> Iterator[Diagnostic]:
+    """What is left over: one finding for each folder, which may be a whole runtime, and reason."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for path in paths:
+        groups.setdefault((os.path.dirname(path), path.endswith(LEFT_OVER)), []).append(path)
+    for (folder, is_unfinished), alike in groups.items():
+        these, which, where = "this file", "", alike[0]
+        if len(alike) > 1:
+            names = [os.path.basename(path) for path in alike[:_MOST_NAMED]]
+            more = f" and {len(alike) - len(names)} more" if len(alike) > len(names) else ""
+            these, which, where = f"these {len(alike)} files", f": {', '.join(names)}{more}", folder
+        why = f"nothing generates {these} any more"
+        why = f"a write that did not come to its end left {these}" if is_unfinished else why
+        yield _finding("PFL613", lowering, where, why + which, help)
 
 
 def _drift(lowering: Lowering, path: str, content: bytes | OSError | None, wanted: bytes, help: str) -> Diagnostic:

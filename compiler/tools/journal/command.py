@@ -20,7 +20,10 @@ def journal() -> None:
 @journal.command("list")
 @_FORM
 def list_journals(form: str) -> None:
-    """List all journals: the workflow, finished items by node, when the last run began, size."""
+    """List all journals: the workflow, finished items by node, when the last run began, size.
+
+    A workflow that was renamed, moved or removed is marked as gone: its next run starts with a journal of its own.
+    """
     from . import run
 
     run.list_journals(form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -136,7 +137,22 @@ def _line(one: Described) -> str:
     items = ", ".join(f"{node} {count}" for node, count in one.nodes.items()) or "no item"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started))
     used = ", in use" if one.is_in_use else ""
-    return printable(f"{one.path.stem}  {one.workflow}  {items}  {when}  {_size(one.size)}{used}")
+    gone = " (gone)" if _is_gone(one.workflow) else ""
+    return printable(f"{one.path.stem}  {one.workflow}{gone}  {items}  {when}  {_size(one.size)}{used}")
+
+
+def _is_gone(workflow: str) -> bool:
+    """Whether the workflow surely stands no more where its runs were: then no run of it comes to this journal."""
+    files = [workflow, workflow.rpartition("#")[0] or workflow]  # the batch of a class that no run was around
+    for file in files if os.path.isabs(workflow) else ():
+        try:
+            os.lstat(file)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:  # who knows
+            return False
+        return False
+    return os.path.isabs(workflow)
 
 
 def _size(size: int) -> str:
@@ -148,6 +164,7 @@ def _as_data(one: Described) -> dict[str, Any]:
         "journal": one.path.stem,
         "file": str(one.path),
         "workflow": one.workflow,
+        "gone": _is_gone(one.workflow),
         "nodes": dict(one.nodes),
         "items": sum(one.nodes.values()),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.started)),

@@ -13,6 +13,7 @@ from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, each_onc
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
 from ...ir.document import Document
+from ...node_types.run_tables import unread_for
 from ...options import Options
 from ..shared.workflow_files import outside
 from .files import nothing_there, why_not, workflows
@@ -106,6 +107,7 @@ class Linter:
 
     def _table(self, folder: Path) -> Suppressions | None:
         if folder not in self._tables:
+            self.found += unread_for(folder)  # one of them may be meant for the suppressions
             table = suppressions_for(folder)
             self._tables[folder] = None if table is None else self._by_file.setdefault(table.file, table)
         return self._tables[folder]

@@ -54,7 +54,7 @@ def plan(
 
     The numbers are the fewest and the most calls with which a run comes to its end: no item needs a second attempt, or
     all need every one. What lowering warns of goes to stderr. The exit status is 0, or 2 if the workflow is invalid,
-    a run would fail at the items of a batch, or a file that says how many there are could not be read.
+    a run would fail at the items of a batch, or a file that says how many there are, or the journal, could not be read.
     """
     from .cluster import Cluster
     from .run import run

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...journals import journal_folder_of
-from ...runtime.journal_file import JournalError, describe
+from ...runtime.journal_file import describe
 from ...runtime.run import journal_name
 from .node import Node
 
 
 def with_journal(nodes: tuple[Node, ...], workflow: Path) -> tuple[Node, ...]:
-    """`nodes` with a note on each that has items in the journal of the workflow in the file `workflow`."""
-    try:
-        path = journal_folder_of(str(workflow)) / journal_name(str(workflow))
-        found = describe(path).nodes if path.is_file() else {}
-    except JournalError as error:
-        return tuple(_noted(node, str(error)) if node.items is not None else node for node in nodes)
+    """`nodes` with a note on each that has items in the journal of the workflow in the file `workflow`.
+
+    Raises: JournalError, if it cannot be read: a run that is resumed cannot, either.
+    """
+    path = journal_folder_of(str(workflow)) / journal_name(str(workflow))
+    found = describe(path, to_its_end=True).nodes if path.is_file() else {}
     return _with_notes(nodes, found) if found else nodes
 
 

@@ -26,6 +26,8 @@ class Plan(NamedTuple):
     """Inputs that a run has to be given and that are not known here."""
     findings: tuple[Diagnostic, ...] = ()
     """What lowering the workflow warns of."""
+    unread_journal: str = ""
+    """Why it is not known what a run that is resumed leaves out; "" where there is no journal, or it could be read."""
     cluster: Cluster | None = None
     """Where parallel batches run, if not in one process."""
 

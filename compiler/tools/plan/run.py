@@ -14,6 +14,7 @@ from ...exit_status import DONE, FAILED
 from ...ir.document import Workflow
 from ...node_types.run_tables import ray_options_for
 from ...options import Options
+from ...runtime.journal_file import JournalError
 from .clock import Times, WrongTime, from_trace, seconds
 from .cluster import Cluster
 from .forecast import forecast
@@ -46,7 +47,9 @@ def run(
         return FAILED
     show_findings(made.findings, "text")  # what a run would stumble over is not a part of the plan
     click.echo(dump(made) if form == "json" else as_text(made))
-    return FAILED if any(node.is_wrong for _, node in made.flat()) else DONE
+    if made.unread_journal:
+        click.echo(f"pflow-lower: {made.unread_journal}", err=True)
+    return FAILED if made.unread_journal or any(node.is_wrong for _, node in made.flat()) else DONE
 
 
 def plan(
@@ -70,9 +73,13 @@ def plan(
         cluster = cluster._replace(needs=ray_options_for(folder))
         times = times._replace(cluster=cluster)
     nodes, totals = forecast(ir, known, times, folder=folder)
+    unread = ""
     if not ir.name.startswith("<"):
-        nodes = with_journal(nodes, Path(ir.name).absolute())
-    made = Plan(ir.name, nodes, price, totals, known.missing(), compiled.diagnostics, cluster)
+        try:
+            nodes = with_journal(nodes, Path(ir.name).absolute())
+        except JournalError as error:
+            unread = str(error)
+    made = Plan(ir.name, nodes, price, totals, known.missing(), compiled.diagnostics, unread, cluster)
     missing = times.named - {node.path for _, node in made.flat()}
     if missing:
         raise WrongTime(f"--item-time {min(missing)}=...: the workflow has no such node")

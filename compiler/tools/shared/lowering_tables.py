@@ -30,8 +30,7 @@ from ...node_types.project_file import (
     table_in,
     table_problem,
 )
-from ...node_types.project_file import TABLES as PROJECT_TABLES
-from ...node_types.run_tables import OWN_FILE
+from ...node_types.run_tables import OWN_FILE, unread_in
 from .globs import Glob
 from .lowerings import Lowering, beside
 from .suppression_table import KEYS as SUPPRESSIONS
@@ -39,8 +38,6 @@ from .suppression_table import entries_of
 
 TABLES = (OWN_FILE, PROJECT_FILE)
 """The files in which a table may stand."""
-_PROJECT_ONLY = ("lint", "nodes")
-"""The tables that are looked for in a pyproject.toml only."""
 KEYS = ("maps", "nodes", "out", "program", "standalone", "workflows")
 PLACEHOLDERS = ("{name}", "{folder}")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
@@ -110,16 +107,8 @@ def above(root: Path) -> Iterator[Path]:
 
 
 def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
-    """What nobody reads in a pflow-lower.toml."""
-    for key in data:
-        if key == "tool" or key in set(PROJECT_TABLES).difference(_PROJECT_ONLY):
-            continue
-        if key in _PROJECT_ONLY:
-            help = f"this table stands in pyproject.toml: [tool.pflow-lower.{key}]"
-        else:
-            alike = get_close_matches(key, ["lowerings"], 1, 0.5)
-            help = "did you mean [[lowerings]]?" if alike else "the table of this file is [[lowerings]]"
-        yield _problem(file, key, f"unknown key {key!r}", help)
+    """What nobody reads in a pflow-lower.toml, and what stands twice in it."""
+    yield from unread_in(data, file, "PFL616")
     if "lowerings" in data and "lowerings" in data.get("tool", {}).get("pflow-lower", {}):
         yield _problem(file, _SECTION, "the table stands twice in this file", "write one [[lowerings]]")
 
