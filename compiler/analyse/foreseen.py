@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Field, Index, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
-from .known_outputs import known_type
-from .known_values import Absent, Items, KnownValues, found_in, kind_of
+from .known_outputs import Finding, known_type
+from .known_values import Absent, Items, KnownValues, found_in, kind_of, why_absent
 from .node_order import Order
 from .reachability import Reachability, ways_of
 
@@ -168,19 +168,22 @@ def _check_items_are_one_reference(
         report.warn("PFL324", (*node.path, *["batch"] * (depth + 1), "items"), message, help=help)
 
 
-def missing_in_items(items: Items, reference: Reference, then: str) -> str:
+def missing_in_items(items: Items, reference: Reference, then: str) -> Finding | None:
     """That a reference to one of the names of `items` finds nothing there, for sure in some of them, and what `then`
-    happens; "" if each may have it."""
-    lost = [
-        place
+    happens; None if each may have it."""
+    looked = [
+        (place, found_in(names[reference.root], reference.path))
         for place, names in items.each
-        if reference.root in names and isinstance(found_in(names[reference.root], reference.path), Absent)
+        if reference.root in names
     ]
+    lost = [(place, found) for place, found in looked if isinstance(found, Absent)]
     if not lost or (len(lost) < len(items.each) and not items.are_all):
-        return ""
-    which = "any item" if len(lost) == len(items.each) else lost[0]
+        return None
+    place, first = lost[0]
+    which = "any item" if len(lost) == len(items.each) else place
     more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items.each) else ""
-    return f"{reference} is not there in {which}{more}: {then}"
+    message = f"{reference} is not there in {which}{more}: {then}"
+    return Finding("PFL322", message, why_absent(reference, first))
 
 
 def beyond_the_items(node: SourceNode, reference: Reference) -> str:

@@ -11,7 +11,7 @@ from .child_files import Children
 from .child_workflows import check_child_output
 from .foreseen import missing_in_items
 from .known_outputs import Finding, check_item_field
-from .known_values import Absent, KnownValues, never_there
+from .known_values import Absent, KnownValues, why_absent
 from .node_order import Order
 from .pflow_interfaces import Interfaces, check_output
 from .reference_findings import ReferenceUse
@@ -40,10 +40,10 @@ class ItemReferences:
         found = check_output(self._interfaces, batch, of_result)
         return found or check_child_output(self._children, batch, of_result, self._ir.name)
 
-    def missing(self, use: ReferenceUse, node: SourceNode, then: str) -> str:
-        """Why a reference to the item finds nothing in some of them, where nothing stands in for it; `then` follows."""
+    def missing(self, use: ReferenceUse, node: SourceNode, then: str) -> Finding | None:
+        """That a reference to the item finds nothing in some, where nothing stands in for it; `then` follows."""
         if self._ir.permissive or use.has_fallback or not self._is_item(use.site, node, use.reference):
-            return ""
+            return None
         return missing_in_items(self.values.items(node, _depth(use.site, node)), use.reference, then)
 
     def never_there(self, site: TemplateSite, reference: Reference) -> str:
@@ -52,7 +52,7 @@ class ItemReferences:
         if self._ir.permissive or (node is not None and reference.root in (*node.aliases, *node.inputs)):
             return ""
         found = self.values.of(reference, node)
-        return never_there(reference, found) if isinstance(found, Absent) else ""
+        return f"{reference} is never there: {why_absent(reference, found)}" if isinstance(found, Absent) else ""
 
     def _is_item(self, site: TemplateSite, node: SourceNode, reference: Reference) -> bool:
         """Whether a reference reads a part of an item that there is at `site`."""

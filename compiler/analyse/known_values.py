@@ -27,6 +27,8 @@ _MOST = 10_000
 """Items of batches inside each other are looked at one by one up to here."""
 _MOST_RESULTS = 200
 """So many results of a batch are known one by one: those of a batch over them are made of these, and so on."""
+_SHOWN = 5
+"""So many fields of an object are named each."""
 _DEEPEST = 20
 """So many batches over the results of each other are followed at a time."""
 
@@ -177,10 +179,10 @@ def kind_of(value: Any) -> str | None:
     return "null" if value is None else "object" if isinstance(value, dict) else None
 
 
-def never_there(reference: Reference, found: Absent) -> str:
-    """That a reference never finds anything, and why."""
+def why_absent(reference: Reference, found: Absent) -> str:
+    """What stands where a reference finds nothing: `r.item is a number`."""
     way = "".join(map(_spelled, reference.path[: found.steps]))
-    return f"{reference} is never there: {reference.root}{way} {found.why}"
+    return f"{reference.root}{way} {found.why}"
 
 
 def _spelled(step: Step) -> str:
@@ -225,7 +227,8 @@ def _typed(kind: str | None) -> Any:
 
 
 def _without(name: str, value: Mapping[str, Any]) -> str:
-    return f"has only {', '.join(list(value)[:8])}" if value else f"is empty, without `{name}`"
+    more = ", ..." if len(value) > _SHOWN else ""
+    return f"has only {', '.join(list(value)[:_SHOWN])}{more}" if value else f"is empty, without `{name}`"
 
 
 def _may_be_anything(text: str, name: int | str) -> bool:

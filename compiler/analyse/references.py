@@ -215,7 +215,7 @@ class _Checker:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
                 use.error("PFL327", what)
             elif missing := self.items.missing(use, node, "there is nothing to go through"):
-                use.fails("PFL322", missing)
+                use.fails(*missing)
             return
         if root in node.inputs and root not in node.aliases:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
@@ -231,7 +231,7 @@ class _Checker:
                 what = f"{reference} is read before there is an item: {why}"
                 use.fails("PFL321", what)
             elif missing := self.items.missing(use, node, then):
-                use.fails("PFL322", missing)
+                use.fails(*missing)
         elif root == ITERATION:
             if not node.loop:
                 use.fails("PFL321", f"{reference} only exists in a loop node")

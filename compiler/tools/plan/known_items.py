@@ -26,11 +26,16 @@ def wrong_with(ir: SourceIR, node: SourceNode, items: Sequence[Any] | None) -> s
     why = f"{why}: {_FAILS}" if why else ""
     known = Items([(f"items[{at}]", {spec.alias: item}) for at, item in enumerate(items)], are_all=True)
     for reference in _read_of_items(node, spec.key):
-        why = why or missing_in_items(known, reference, f"it has no name, and {_FAILS}")
+        why = why or _missing(known, reference, f"it has no name, and {_FAILS}")
     if spec.error_handling is ErrorHandling.FAIL_FAST and not ir.permissive and spec.alias not in node.inputs:
         for reference in _read_of_items(node, node.params):
-            why = why or missing_in_items(known, reference, _FAILS)
+            why = why or _missing(known, reference, _FAILS)
     return why
+
+
+def _missing(known: Items, reference: Reference, then: str) -> str:
+    found = missing_in_items(known, reference, then)
+    return found.message if found is not None else ""
 
 
 def _read_of_items(node: SourceNode, value: Any) -> Iterator[Reference]:
