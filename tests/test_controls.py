@@ -509,6 +509,17 @@ def test_an_attempt_that_takes_too_long_is_given_up_and_its_late_answer_dropped(
     assert outcome["errors"][0]["error"] == "no answer within 0.1 s" and outcome["count"] == 3
 
 
+def test_a_node_that_blocks_the_event_loop_is_told_of_once_and_its_answers_are_kept() -> None:
+    said: list[str] = []
+    asked = Run("workflow.json")
+    asked.tell = said.append
+    with running(asked):
+        outcome = run(Concurrent, [1, 2], lambda item, number: time.sleep(0.5) or item, timeout=0.1)
+    assert outcome["success_count"] == 2
+    (line,) = said
+    assert re.match(r"b: an answer took \S+ s, and `timeout` is 0\.1 s: something blocks the event loop", line)
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_a_task_with_a_timeout_that_ends_the_program_leaves_what_was_done(interrupt: type[BaseException]) -> None:
     """In a loop of somebody's own: `asyncio.run` cancels what is left, which would write the outcome as well."""

@@ -70,6 +70,17 @@ def test_a_good_run_forgets_what_runs_of_the_same_inputs_have_left_and_no_others
     assert not list(tmp_path.iterdir())
 
 
+def test_a_key_that_utf_8_cannot_hold(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    for number in range(3):
+        first.keep(ask(number), "classify", f"{number}: \ud800", {"response": "\ud800"}, seconds=1)
+    first.close(ended_well=False)
+    assert [row.key for row in read_rows(tmp_path / "state" / "w.db")] == [f"{n}: \\ud800" for n in range(3)]
+    second = journal(tmp_path)
+    assert [(second.find(ask(n)) or pytest.fail("gone")).result for n in range(3)] == [{"response": "\ud800"}] * 3
+    second.close(ended_well=True)
+
+
 def test_equal_items_stay_apart(tmp_path: Path) -> None:
     first = journal(tmp_path)
     for text in ("one", "two"):

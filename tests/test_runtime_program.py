@@ -249,16 +249,19 @@ def test_programs_and_pflow_lower_run_refuse_the_same(
     assert said in capsys.readouterr().err
 
 
+class Paid(pocketflow.Node):  # type: ignore[misc]
+    """A step that must not run."""
+
+    def exec(self, prep_res: Any) -> None:
+        raise AssertionError("it has run")
+
+
 @pytest.mark.parametrize("place", ["ray", "ray=10.0.0.1:6379"])
 def test_ray_that_is_not_installed_is_said_before_the_first_step(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: None)
-
-    class Paid(pocketflow.Node):  # type: ignore[misc]
-        def exec(self, prep_res: Any) -> None:
-            raise AssertionError("it has run")
 
     status, _, err = run("run", "w.pflow.md", "--on", place)
     assert status == 2 and "running on Ray needs ray: pip install ray" in err
@@ -273,10 +276,6 @@ def test_a_cluster_that_does_not_answer_is_said_before_the_first_step(
 ) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: True)
-
-    class Paid(pocketflow.Node):  # type: ignore[misc]
-        def exec(self, prep_res: Any) -> None:
-            raise AssertionError("it has run")
 
     said = f"no Ray cluster answers at {address}: "
     status, _, err = run("run", "w.pflow.md", "--on", f"ray={address}")
@@ -317,10 +316,6 @@ def test_what_ray_cannot_do_is_said_before_the_first_step(
 ) -> None:
     monkeypatch.setattr("pflow_lower.runtime.run.find_spec", lambda name: True)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-
-    class Paid(pocketflow.Node):  # type: ignore[misc]
-        def exec(self, prep_res: Any) -> None:
-            raise AssertionError("it has run")
 
     class Found(ThreadedBatchNode):
         node_id = "found"

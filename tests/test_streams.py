@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pflow_lower.runtime.stream_files import StreamError
+from pflow_lower.runtime.stream_files import ROWS, StreamError
 from pflow_lower.runtime.streams import read_items, results_file
 
 RESULTS: list[dict[str, Any]] = [
@@ -51,6 +52,59 @@ def test_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = written(tmp_path / "out.parquet")
     assert [row["response"] for row in read_items(path)] == [result["response"] for result in RESULTS]
+
+
+HALF = "\ud800"  # of a surrogate pair: JSON can hold it, UTF-8 cannot
+LARGE = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "other"),
+    [
+        ([1, 2.5], [1.0, 2.5], {}),
+        ([1, 1.5, True], [1.0, 1.5, None], {2: "true"}),
+        ([True, 1, None], [True, None, None], {1: "1"}),
+        ([1, "x"], [1, None], {1: '"x"'}),
+        (["x", 1], ["x", None], {1: "1"}),
+        ([LARGE, 1], [None, 1], {0: str(LARGE)}),
+        ([2**60 + 1, 0.5], [None, 0.5], {0: str(2**60 + 1)}),
+        ([HALF, "x", {"a": HALF}], [None, "x", '{"a": "\\ud800"}'], {0: '"\\ud800"'}),
+        (["x", math.inf], ["x", None], {1: '"inf"'}),
+        ([math.inf, 1], [math.inf, 1.0], {}),
+        ([*[1] * ROWS, 2.5, 3], [*[1] * ROWS, None, 3], {ROWS: "2.5"}),
+        ([*[None] * ROWS, 1.5, "x"], [*[None] * (ROWS + 1), "x"], {ROWS: "1.5"}),
+        ([], [], {}),
+    ],
+)
+def test_a_column_of_parquet_holds_values_of_one_type_and_nothing_is_changed_to_fit(
+    tmp_path: Path, values: list[Any], column: list[Any], other: dict[int, str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "out.parquet"
+    file = results_file(path)
+    for value in values:
+        file.write({"result": value})
+    file.close()
+    rows = list(read_items(path))
+    assert [(type(row["result"]), row["result"]) for row in rows] == [(type(value), value) for value in column]
+    assert {number: row["other"] for number, row in enumerate(rows) if row["other"]} == {
+        number: f'{{"result": {value}}}' for number, value in other.items()
+    }
+
+
+def test_what_a_file_with_columns_has_no_place_for(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("out.parquet", "out.csv"):
+        file = results_file(tmp_path / name)
+        file.write({"result": "a", "other": 1, HALF: 2})
+        file.write({"result": HALF, "more": [HALF]})
+        file.close()
+    first, second = read_items(tmp_path / "out.parquet")  # both are of its first group, which decides
+    assert first == {"result": "a", "more": None, "other": '{"other": 1, "\\ud800": 2}'}
+    assert second == {"result": None, "more": '["\\ud800"]', "other": '{"result": "\\ud800"}'}
+    first, second = read_items(tmp_path / "out.csv")
+    assert first == {"result": "a", "other": '{"other": 1, "\\ud800": 2}'}
+    assert second == {"result": "", "other": '{"result": "\\ud800", "more": ["\\ud800"]}'}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ def are_many(path: str) -> bool:
     return "*" in path
 
 
+def has_stray_star(results: str) -> bool:
+    """Whether a path of results has a star besides the one that it may have."""
+    folder, name = posixpath.split(results)
+    return are_many(folder) or name.count("*") > 1
+
+
 def meet(one: str, two: str) -> bool:
     """Whether results at one of these paths replace those at the other, or are in their way.
 

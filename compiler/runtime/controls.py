@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 LONG_WAIT = 5.0
 """Seconds. That a server asked for a wait of so long is said."""
 
+BLOCKING_SECONDS = 0.25
+"""How late an asynchronous answer must be for it to be said: any event loop is busy for moments."""
+
 LEAST_ABANDONED = 10
 """How many blocking attempts may go on after their time, where fewer run at once."""
 
@@ -69,6 +72,7 @@ class Controls(Answers):
         """Whether a call may have to wait for its turn, or a failure says when there is another one."""
         self._turns = Turns(pacer, adaptive)
         self._waiting_until = float("-inf")
+        self._is_blocking_told = False
 
     def close(self) -> None:
         """The batch is over."""
@@ -221,6 +225,7 @@ class Controls(Answers):
                 exits.append(exc)
                 return None
 
+        begun = time.monotonic()
         task = asyncio.ensure_future(attempt_or_note_exit())
         try:
             done, _ = await asyncio.wait({task}, timeout=self.timeout)
@@ -233,11 +238,23 @@ class Controls(Answers):
             task.add_done_callback(_forget)
             call.store = None
             raise AttemptTimeout(f"no answer within {self.timeout:g} s")
+        self._tell_of_blocking(call, time.monotonic() - begun)
         result = task.result()
         if result is None:
             raise exits[0]
         call.become(attempt)
         return result
+
+    def _tell_of_blocking(self, call: Call, seconds: float) -> None:
+        """Say, once, that an answer came in spite of the limit: what it was worth is not thrown away."""
+        assert self.timeout is not None
+        if seconds > self.timeout + BLOCKING_SECONDS and not self._is_blocking_told:
+            self._is_blocking_told = True
+            call.batch.tell(
+                f"{call.batch.node_id}: an answer took {duration(seconds)}, and `timeout` is {self.timeout:g} s: "
+                "something blocks the event loop (time.sleep, a call that is not awaited), and nothing is cancelled "
+                "meanwhile"
+            )
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -194,6 +194,8 @@ class Journal:
         self, asked: bytes, node_id: str, key: str | None, text: str, *, seconds: float, cost: float | None = None
     ) -> None:
         """`keep`, of what `as_json` has made of the result. Raises: JournalError."""
+        if key is not None:  # the database holds UTF-8, and half a surrogate pair is none
+            key = key.encode("utf-8", "backslashreplace").decode("utf-8")
         seconds, cost = float(seconds), None if cost is None else float(cost)  # as they are read again
         self._put(
             (asked, self._run, node_id, key, seconds, cost, text, digest(asked, node_id, key, seconds, cost, text))

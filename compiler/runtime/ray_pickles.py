@@ -155,11 +155,11 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
         if call.batch.has_keys:
             del result["key"]
     warned = call.store and call.store.get("__warnings__")
+    is_usual = call.below is None and call.noted is None and not (warned or call.is_no_answer)
+    if is_usual and call.error is None and call.attempt == 1:
+        return call.index, result, call.seconds
     left_items_out = call.below is not None and call.below.left_items_out
     written = () if call.below is None else tuple(call.below.written.values())
-    is_usual = not (warned or written or call.noted is not None or not call.gave_an_answer)
-    if call.error is None and call.attempt == 1 and is_usual:
-        return call.index, result, call.seconds
     exception = None if call.exception is None else picklable(call.exception)
     has_entered = call.entered == call.attempt
     seldom = call.error, exception, call.attempt, warned, has_entered, call.noted, call.is_no_answer

@@ -10,15 +10,20 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import stat
 import threading
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
 from .held_files import begin_file, let_go
-from .stream_files import ROWS, StreamError, pyarrow_parquet, said_of
+from .stream_files import ROWS, pyarrow_parquet, said_of
+
+OTHER = "other"
+"""The column of what a file with columns has no place for: nothing of a result is lost, or changed, to fit."""
 
 
 class ResultsWriter(Protocol):
@@ -71,7 +76,7 @@ class JsonLines:
         self._lines = _WholeLines(path)
 
     def write(self, result: Mapping[str, Any]) -> None:
-        line = _utf_8(_json(result))
+        line = _json_text(result).encode("utf-8")
         with self._lines.lock:
             self._lines.append(line + b"\n")
 
@@ -80,7 +85,7 @@ class JsonLines:
 
 
 class CsvRows:
-    """The columns are those of the first result; what later ones have besides is JSON in the column `other`."""
+    """The columns are those of the first result; what does not fit into them is JSON in the column `other`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,10 +94,16 @@ class CsvRows:
 
     def write(self, result: Mapping[str, Any]) -> None:
         with self._lines.lock:
-            columns = self._columns or [*(name for name in result if name != "other"), "other"]
-            other = {name: value for name, value in result.items() if name not in columns or name == "other"}
-            row = [*(_cell(result.get(name)) for name in columns[:-1]), _cell(other) if other else ""]
-            self._lines.append(_row(row) if self._columns else _row(columns) + _row(row))
+            columns = self._columns or [name for name in result if name != OTHER and _is_text(name)]
+            cells, other = {}, {}
+            for name, value in result.items():
+                cell = _cell(value)
+                if name in columns and _is_text(cell):
+                    cells[name] = cell
+                else:
+                    other[name] = value
+            row = [*(cells.get(name, "") for name in columns), _json_text(other) if other else ""]
+            self._lines.append(_row(row) if self._columns else _row([*columns, OTHER]) + _row(row))
             self._columns = columns
 
     def close(self) -> None:
@@ -100,13 +111,15 @@ class CsvRows:
 
 
 class ParquetRows:
-    """The columns are those of the first group of rows; values that are not scalars are JSON."""
+    """The columns and their types are those of the first group of rows; what does not fit into them is JSON in the
+    column `other`. In a column, values that are not scalars are JSON."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._parquet = pyarrow_parquet()
         self._file = begin_file(path)
         self._rows: list[dict[str, Any]] = []
+        self._kinds: dict[str, _Kind] = {}
         self._writer: Any = None
         self._lock = threading.Lock()
 
@@ -119,26 +132,87 @@ class ParquetRows:
 
     def close(self) -> None:
         with self._lock:
-            if self._rows:
+            if self._rows or self._writer is None:  # a file without rows can be read, too
                 self._flush()
             with said_of(self.path, "write"):
-                if self._writer is not None:
-                    self._writer.close()
+                self._writer.close()
         _finish(self._file, self.path)
 
     def _flush(self) -> None:
         import pyarrow
 
         rows, self._rows = self._rows, []
-        try:
-            with said_of(self.path, "write"):
-                schema = None if self._writer is None else self._writer.schema
-                table = pyarrow.Table.from_pylist(rows, schema=schema)
-                if self._writer is None:
-                    self._writer = self._parquet.ParquetWriter(self._file, table.schema)
-                self._writer.write_table(table)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
-            raise StreamError(f"{self.path}: results of several types in one column: {error}; use .jsonl") from error
+        if self._writer is None:
+            self._kinds = _kinds_of_columns(rows)
+            types = {_Kind.BOOL: pyarrow.bool_(), _Kind.INT: pyarrow.int64(), _Kind.FLOAT: pyarrow.float64()}
+            columns = [(name, types.get(kind, pyarrow.string())) for name, kind in self._kinds.items()]
+            schema = pyarrow.schema([*columns, (OTHER, pyarrow.string())])
+        else:
+            schema = self._writer.schema
+        table = pyarrow.Table.from_pylist([self._fitted(row) for row in rows], schema=schema)
+        with said_of(self.path, "write"):
+            if self._writer is None:
+                self._writer = self._parquet.ParquetWriter(self._file, schema)
+            self._writer.write_table(table)
+
+    def _fitted(self, row: dict[str, Any]) -> dict[str, Any]:
+        cells: dict[str, Any] = {}
+        other = {}
+        for name, value in row.items():
+            kind = _kind_of(value)
+            column = self._kinds.get(name)
+            if column is not None and kind in (column, _Kind.NULL):
+                cells[name] = value
+            elif column is _Kind.FLOAT and _is_exact(value):
+                cells[name] = float(value)
+            else:  # a number that JSON does not have stands there by its name
+                other[name] = value if kind is not _Kind.FLOAT or math.isfinite(value) else str(value)
+        return {**cells, OTHER: _json_text(other) if other else None}
+
+
+class _Kind(Enum):
+    """What a column of a Parquet file holds, as far as results need it."""
+
+    NULL = "null"
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    TEXT = "text"
+    NONE_OF_THESE = "none of these"
+
+
+def _kind_of(value: Any) -> _Kind:
+    """The kind of column that holds a scalar as it is: an integer may have too many bits, a text half a surrogate."""
+    if value is None:
+        return _Kind.NULL
+    if isinstance(value, bool):
+        return _Kind.BOOL
+    if isinstance(value, int):
+        return _Kind.INT if -(2**63) <= value < 2**63 else _Kind.NONE_OF_THESE
+    if isinstance(value, float):
+        return _Kind.FLOAT
+    return _Kind.TEXT if _is_text(value) else _Kind.NONE_OF_THESE
+
+
+def _is_exact(value: Any) -> bool:
+    """Whether a column of floats holds the integer `value` without changing it."""
+    return _kind_of(value) is _Kind.INT and int(float(value)) == value
+
+
+def _kinds_of_columns(rows: list[dict[str, Any]]) -> dict[str, _Kind]:
+    """The columns that `rows` ask for: each of the kind of its first value, floats where there are integers besides. A
+    column in which nothing stands is one of texts."""
+    kinds: dict[str, _Kind] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name == OTHER or not _is_text(name):
+                continue
+            kind, known = _kind_of(value), kinds.setdefault(name, _Kind.NULL)
+            if kind is _Kind.NONE_OF_THESE:
+                continue
+            if known is _Kind.NULL or (known is _Kind.INT and kind is _Kind.FLOAT):
+                kinds[name] = kind
+    return {name: _Kind.TEXT if kind is _Kind.NULL else kind for name, kind in kinds.items()}
 
 
 def _finish(file: Any, path: Path) -> None:
@@ -154,12 +228,19 @@ def _json(value: Any, *, ensure_ascii: bool = False) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, allow_nan=False)
 
 
-def _utf_8(text: str) -> bytes:
-    """`text`, which is JSON, as bytes: half a surrogate pair stays the escape that it came from."""
+def _json_text(value: Any) -> str:
+    """`value` as JSON that UTF-8 can hold: half a surrogate pair stays the escape that it came from."""
+    made = _json(value)
+    return made if _is_text(made) else _json(value, ensure_ascii=True)
+
+
+def _is_text(text: str) -> bool:
+    """Whether UTF-8 can hold `text`."""
     try:
-        return text.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
-        return _json(json.loads(text), ensure_ascii=True).encode("ascii")
+        return False
+    return True
 
 
 def _row(cells: list[str]) -> bytes:
@@ -177,4 +258,4 @@ def _cell(value: Any) -> str:
     """One value of a CSV file: text as it is, nothing for null, everything else as JSON."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else _json(value)
+    return value if isinstance(value, str) else _json_text(value)

@@ -13,9 +13,9 @@ from typing import Any
 
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.batch_spec import ErrorHandling, one_spelling
-from ..ir.file_patterns import are_many, may_read
+from ..ir.file_patterns import are_many, has_stray_star, may_read
 from ..ir.report import DiagnosticCollector, quoted, shown
-from ..ir.template import CONSTANTS, is_dynamic
+from ..ir.template import CONSTANTS, is_dynamic, parse
 from ..ir.workflow import SourceIR, SourceNode
 from ..node_types.pflow_types import declares_params
 from .schema_errors import KINDS
@@ -213,10 +213,21 @@ def _keys_together(node: SourceNode, report: DiagnosticCollector) -> None:
         own = "folder" if are_many(items) else "file"
         help = f"give the results a {own} of their own"
         report.error("PFL219", (*path, "results"), "the results would replace the items", help=help)
+    if results is not None and has_stray_star(_written_out(results)):
+        help = (
+            'give each part of the work a folder of its own with a reference, "out/${part}/*.jsonl", or keep one star'
+        )
+        message = "a path of results has one star at most, in the name of the file"
+        report.error("PFL219", (*path, "results"), message, help=help)
     if spec.tolerated_failures is not None and spec.error_handling is not ErrorHandling.CONTINUE:
         help = 'write "error_handling": "continue", or leave `tolerated_failures` out'
         message = "with `fail_fast`, the first failure ends the batch: none is tolerated"
         report.error("PFL219", (*path, "tolerated_failures"), message, help=help)
+
+
+def _written_out(path: str) -> str:
+    """What is written of a path; its references may stand for anything, but for no more than what is between."""
+    return "".join(part if isinstance(part, str) else "${}" for part in parse(path).parts)
 
 
 def _would_replace(results: str, items: str) -> bool:
