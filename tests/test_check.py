@@ -138,13 +138,22 @@ def untyped(table: str) -> None:
     """A workflow, lowered, whose step the `table` of node types gives a class, or not."""
     node = {"id": "price", "type": "price", "params": {"of": "${item}"}, "batch": {"items": [1, 2]}}
     Path("w.json").write_text(json.dumps({"nodes": [node]}))
-    Path("my.py").write_text("class Price:\n    def exec(self, order): ...\n")
+    Path("my.py").write_text(
+        "from abc import ABC, abstractmethod\nfrom pocketflow import Node\n"
+        "class Price:\n    def exec(self, order): ...\n"
+        "class Half(Node, ABC):\n    @abstractmethod\n    def exec(self, order): ...\n"
+    )
     Path("pyproject.toml").write_text(f"[tool.pflow-lower.nodes]\n{table}\n")
 
 
 @pytest.mark.parametrize(
     ("table", "code"),
-    [('prise = "my:Price"', "PFL336"), ('other = "my:Price"', "PFL330"), ('price = "my:No"', "PFL332")],
+    [
+        ('prise = "my:Price"', "PFL336"),
+        ('other = "my:Price"', "PFL330"),
+        ('price = "my:No"', "PFL332"),
+        ('price = "my:Half"', "PFL346"),
+    ],
 )
 def test_a_program_that_a_class_is_missing_of_is_an_error_whatever_is_up_to_date(
     run: Run, table: str, code: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from ..ir.python_ast import python_fault
 from ..ir.report import DiagnosticCollector
 from ..ir.report import kind as kind_of
 from ..ir.template import Reference, Template, parse
@@ -47,6 +48,7 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
             report.error(
                 "PFL319", (*node.path, "params", "code"), message, help="write it as one string, or name one file"
             )
+        _check_python(node, report)
         found, inputs = annotations_of(node), node.params.get("inputs", {})
         if found is None or not isinstance(inputs, dict):
             continue
@@ -78,6 +80,25 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
                     text=f"${{{template.expressions[0].raw}}}",
                     help=_help(ir, name, annotation, declared, reference, kind),
                 )
+
+
+def _check_python(node: SourceNode, report: DiagnosticCollector) -> None:
+    """Warn of code that is not Python; with a reference in it, only a run knows what it is."""
+    code = node.params.get("code")
+    if node.type != "code" or not isinstance(code, str) or parse(code).is_dynamic:
+        return
+    fault = python_fault(code)
+    if fault is None:
+        return
+    place = f" (line {fault.line} of it)" if fault.line else ""
+    lines = code.split("\n")[: fault.line or 1]
+    column = fault.column - 1
+    column += len(lines[-1][column:]) - len(lines[-1][column:].lstrip())  # where something stands to be shown
+    column = max(min(column, len(lines[-1].rstrip()) - 1), 0)
+    offset = sum(len(line) + 1 for line in lines[:-1]) + column
+    message = f"Python does not accept the code: {fault.message}{place}"
+    help = "pflow only finds that out when the node runs, and then the node fails"
+    report.warn_inside("PFL345", (*node.path, "params", "code"), offset, message, help=help)
 
 
 def _takes(annotation: str, declared: str, value: object) -> bool:

@@ -9,7 +9,7 @@ from ..ir.edges import followers, taken, walk
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
-from ..node_types.async_detection import MODULES_OF_NODES
+from ..node_types.class_search import MODULES_OF_NODES
 from .class_body import functions, inputs_are_read, is_reference, written
 from .emit import (
     HEADER,

@@ -72,6 +72,8 @@ class PflowType(NamedTuple):
     """Whether it may give an action of its own; others give `default`, or `error` where they fail."""
     known_outputs: bool = True
     """Whether the type says what it writes."""
+    runs_python: bool = False
+    """Whether Python code is given its inputs as the objects that they are, and may change them."""
     writes_file: str = ""
     """The parameter that names the file it writes."""
     replaces_file: bool = False
@@ -103,6 +105,7 @@ _WORKFLOW = PflowType(
     Attempts(heeds_retry=False),
     chooses_action=True,
     known_outputs=False,
+    runs_python=True,
 )
 _OTHER = PflowType("", _NONE, _NONE, "", declares_params=False, known_outputs=False)
 _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", declares_params=False, known_outputs=False)
@@ -138,6 +141,7 @@ TYPES: Mapping[str, PflowType] = {
         needs=("code",),
         data_outputs=("result",),
         chooses_action=True,
+        runs_python=True,
     ),
     "copy-file": _COPY_FILE,
     "delete-file": PflowType(

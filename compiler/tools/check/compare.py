@@ -21,7 +21,7 @@ from .difference import first_difference, unified
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other error says why it could not be known."""
-_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336"})
+_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336", "PFL346"})
 """Warnings of a step whose class is not there: a program with one ends with an error as it is made."""
 
 
@@ -87,7 +87,8 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     try:
         compiled = pipeline.run(shown_path(lowering.workflow), lowering.options)
         files = compiled.files
-        present = {path: _present(lowering.folder / path) for path in files}
+        with regular_files.given(lowering.workflow.parent):
+            present = {path: _present(lowering.folder / path) for path in files}
         extra = [path.relative_to(lowering.folder).as_posix() for path in output.left_over(files, lowering.folder)]
     except LowerError as error:
         return outcome._replace(findings=error.diagnostics)
@@ -139,7 +140,7 @@ def _refresh(
 def _present(file: Path) -> bytes | OSError | None:
     """The bytes of a file, None if there is none, or why it cannot be read."""
     try:
-        return regular_files.read(file, below=regular_files.top_of(file.parent))
+        return regular_files.read(file, below=regular_files.bound_of(file.parent))
     except (FileNotFoundError, NotADirectoryError):
         return None if not file.is_symlink() else OSError(0, "it is a link to nowhere")
     except OSError as error:
