@@ -569,9 +569,9 @@ def test_lint_says_of_a_type_that_nobody_knows(
     ("items", "reference", "said"),
     [
         ([{"v": 1}, {"w": 1}], "${item.v}", "${item.v} is not there in items[1]: the item fails"),
-        ([{"w": 1}, {"w": 1}], "${item.v}", "in every item"),
+        ([{"w": 1}, {"w": 1}], "${item.v}", "in any item"),
         ([1, {"v": 1}, None], "${item.v}", "in items[0] and 1 more"),
-        ([{"v": {"x": 1}}], "${item.v.y}", "in every item"),
+        ([{"v": {"x": 1}}], "${item.v.y}", "in any item"),
         ([{"v": 1}, {"w": 1}], "${item.v ?? 1}", ""),
         ([{"v": 1}, '{"v": 1}', "${given}"], "${item.v}", ""),
         ([{"v": "${given}"}, {"v": [1]}], "${item.v[0]}", ""),

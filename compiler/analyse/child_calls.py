@@ -9,7 +9,7 @@ from ..ir.paths import Path as DataPath
 from ..ir.template import Field, Index, Reference, parse, templates
 from ..ir.workflow import SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES
-from .known_values import UNKNOWN, known_text, known_value
+from .written_values import UNKNOWN, known_text, known_value
 
 
 class Call(NamedTuple):

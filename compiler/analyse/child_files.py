@@ -17,7 +17,7 @@ from ..load import load
 from ..validate import validate
 from .child_calls import files_started, is_file_name
 from .known_here_only import known_here_only
-from .known_values import known_text
+from .written_values import known_text
 
 DEEPEST = 10
 """How deep workflows stand in workflows at most, as in pflow."""

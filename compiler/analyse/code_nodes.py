@@ -13,7 +13,7 @@ from ..ir.workflow import SourceIR, SourceNode
 from .code_annotations import PYTHON_TYPES, Annotations, allows_none, annotations_of, is_python_type, json_type
 from .invariance import INDEX, ITERATION
 from .known_outputs import known_type
-from .known_values import values_of
+from .written_values import values_of
 
 _FITS = {
     "string": {"string", "object", "array"},  # it may hold JSON

@@ -16,7 +16,7 @@ from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
 from ..validate.rules import batch_inside_params
 from .known_outputs import Finding, added_outputs, output_named_by
-from .known_values import values_of
+from .written_values import values_of
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
 _KEYS = tuple(key for key in NODE_KEYS if key != "type")

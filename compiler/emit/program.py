@@ -23,19 +23,8 @@ from .emit import (
     type_checker_lines,
 )
 from .marks import Origin, mark, marked
-from .python_text import (
-    WIDTH,
-    PyCall,
-    PyDict,
-    PyEntry,
-    PyExpr,
-    PyKeyword,
-    PyLiteral,
-    PyName,
-    columns,
-    docstring,
-    lay_out,
-)
+from .python_text import WIDTH, columns, docstring, lay_out
+from .python_tree import PyCall, PyDict, PyEntry, PyExpr, PyKeyword, PyLiteral, PyName
 from .template_to_python import Variables, output, parameter
 
 _TOP_LEVEL_NAMES = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})

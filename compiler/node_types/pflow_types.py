@@ -76,6 +76,8 @@ class PflowType(NamedTuple):
     """Whether the type says what it writes."""
     allowed: Mapping[str, Allowed] = _NONE
     """Parameters that take nothing else: with another value it is refused, or fails whenever it runs."""
+    runs_python: bool = False
+    """Whether Python code is given its inputs as the objects that they are, and may change them."""
     writes_file: str = ""
     """The parameter that names the file it writes."""
     replaces_file: bool = False
@@ -107,6 +109,7 @@ _WORKFLOW = PflowType(
     Attempts(heeds_retry=False),
     chooses_action=True,
     known_outputs=False,
+    runs_python=True,
 )
 _OTHER = PflowType("", _NONE, _NONE, "", declares_params=False, known_outputs=False)
 _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", declares_params=False, known_outputs=False)
@@ -144,6 +147,7 @@ TYPES: Mapping[str, PflowType] = {
         data_outputs=("result",),
         chooses_action=True,
         allowed={"inputs": an_object(), "timeout": above_0(text=True)},
+        runs_python=True,
     ),
     "copy-file": _COPY_FILE,
     "delete-file": PflowType(
