@@ -55,6 +55,14 @@ def run(
 
     Raises: LowerError with everything that was found.
     """
+    from . import regular_files
+
+    file = file_of(workflow.name if isinstance(workflow, Document) else workflow)
+    with regular_files.given(None if file is None else file.parent):
+        return _run(workflow, options or Options(), stdin, on_stage or (lambda stage, result: None))
+
+
+def _run(workflow: Workflow | Document, options: Options, stdin: BinaryIO | None, on_stage: OnStage) -> Compiled:
     from .analyse import analyse
     from .emit.verify import verify_files
     from .load import load
@@ -64,8 +72,6 @@ def run(
     from .node_types import run_tables
     from .validate import validate
 
-    options = options or Options()
-    on_stage = on_stage or (lambda stage, result: None)
     diagnostics: list[Diagnostic] = []
 
     if isinstance(workflow, Document):

@@ -25,6 +25,8 @@ HELP = "--allow-outside reads it all the same"
 
 _command_allows = False
 _outside_allowed: ContextVar[bool] = ContextVar("_outside_allowed", default=False)
+_given: ContextVar[Path | None] = ContextVar("_given", default=None)
+"""Where the workflow stands, or what is looked through for some, that somebody gave."""
 
 
 class Refused(OSError):
@@ -50,7 +52,7 @@ def read_beside(file: Name, folder: Path, *, most: int = MOST) -> bytes:
 
     Raises: as `read` does. What `allow_outside` allows may stand anywhere.
     """
-    return read(file, most=most, below=None if may_lead_outside() else top_of(folder))
+    return read(file, most=most, below=None if may_lead_outside() else bound_of(folder))
 
 
 def check_beside(file: Name, folder: Path) -> None:
@@ -74,6 +76,29 @@ def outside_allowed(allowed: bool = True) -> Iterator[None]:
         yield
     finally:
         _outside_allowed.reset(token)
+
+
+@contextlib.contextmanager
+def given(folder: Path | None) -> Iterator[None]:
+    """Inside, what stands in `folder`, or its repository, may name files anywhere in there, from however deep.
+
+    A workflow that another one starts has no narrower bounds than that one: of several around each other, the outermost
+    counts as long as what is inside stands there. None: as before.
+    """
+    around = _given.get()
+    is_wider = folder is None or (around is not None and is_below(folder, top_of(around)))
+    token = _given.set(around if is_wider else folder)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def bound_of(folder: Path) -> Path:
+    """Where files may stand that something in `folder` names: that of `given`, or else `top_of(folder)`."""
+    around = _given.get()
+    top = None if around is None else top_of(around)
+    return top if top is not None and is_below(folder, top) else top_of(folder)
 
 
 def may_lead_outside() -> bool:
@@ -132,7 +157,7 @@ def leads_out(folder: Path) -> bool:
 
 def why_not(file: Name, folder: Path) -> str:
     """Why `read_beside(file, folder)` refuses the file for where it stands; "" if it does not."""
-    return "" if may_lead_outside() else _why_not(file, top_of(folder))
+    return "" if may_lead_outside() else _why_not(file, bound_of(folder))
 
 
 def _why_not(file: Name, top: Path) -> str:

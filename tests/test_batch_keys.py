@@ -110,7 +110,7 @@ def complaints(row: BatchKey) -> list[str]:
 
 def with_key(row: BatchKey, *, written: bool) -> dict[str, Any]:
     """An annotation in which the key has its sample or, if it is not to be written, another value."""
-    base: dict[str, Any] = {"items": ["a"], "parallel": True}
+    base: dict[str, Any] = {"items": [{"id": "a", "pages": ["p"]}], "parallel": True}
     needed = {"tolerated_failures": {"error_handling": "continue"}, "retry_backoff": {"retry_wait": 1}}
     base |= needed.get(row.key, {})
     if written:

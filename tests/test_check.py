@@ -138,13 +138,22 @@ def untyped(table: str) -> None:
     """A workflow, lowered, whose step the `table` of node types gives a class, or not."""
     node = {"id": "price", "type": "price", "params": {"of": "${item}"}, "batch": {"items": [1, 2]}}
     Path("w.json").write_text(json.dumps({"nodes": [node]}))
-    Path("my.py").write_text("class Price:\n    def exec(self, order): ...\n")
+    Path("my.py").write_text(
+        "from abc import ABC, abstractmethod\nfrom pocketflow import Node\n"
+        "class Price:\n    def exec(self, order): ...\n"
+        "class Half(Node, ABC):\n    @abstractmethod\n    def exec(self, order): ...\n"
+    )
     Path("pyproject.toml").write_text(f"[tool.pflow-lower.nodes]\n{table}\n")
 
 
 @pytest.mark.parametrize(
     ("table", "code"),
-    [('prise = "my:Price"', "PFL336"), ('other = "my:Price"', "PFL330"), ('price = "my:No"', "PFL332")],
+    [
+        ('prise = "my:Price"', "PFL336"),
+        ('other = "my:Price"', "PFL330"),
+        ('price = "my:No"', "PFL332"),
+        ('price = "my:Half"', "PFL346"),
+    ],
 )
 def test_a_program_that_a_class_is_missing_of_is_an_error_whatever_is_up_to_date(
     run: Run, table: str, code: str
@@ -452,6 +461,41 @@ def test_a_table_lists_what_there_should_be(run: Run, file: str, head: str) -> N
     assert run("check", "-q", "made/one").out.count("made/one/flow.py: error[PFL613]") == 1
 
 
+def test_a_table_takes_away_again_what_it_has_listed(run: Run) -> None:
+    for name in ("one", "two", "draft", "draft-2"):
+        workflow(f"flows/{name}.json")
+    patterns = ["flows/*.json", "!flows/draft*.json", "flows/draft-2.json", "!two.json"]
+    Path("pflow-lower.toml").write_text(f'[[lowerings]]\nworkflows = {patterns}\nout = "made/{{name}}"\n')
+    assert run("check", "--update").status == 2  # without wildcards it is a path, and there is no ./two.json
+    patterns[-1] = "!**/two.json"
+    Path("pflow-lower.toml").write_text(f'[[lowerings]]\nworkflows = {patterns}\nout = "made/{{name}}"\n')
+    shutil.rmtree("made")
+    assert run("check", "--update").out.endswith("2 folders checked: 2 up to date\n")
+    assert sorted(os.listdir("made")) == ["draft-2", "one"]
+
+
+def test_of_a_folder_of_many_files_the_files_are_counted(run: Run) -> None:
+    """The copy of the runtime has some seventy."""
+    workflow("flow.json")
+    table = '[[lowerings]]\nworkflows = "flow.json"\nout = "made"\nstandalone = true\n'
+    Path("pflow-lower.toml").write_text(table)
+    shown = run("check").out.splitlines()
+    (line,) = (line for line in shown if line.startswith("made/pflow_lower_runtime"))
+    assert re.fullmatch(
+        r"made/pflow_lower_runtime: error\[PFL612\] these \d+ generated files are missing: "
+        r"__init__.py(, \w+.py){4} and \d+ more",
+        line,
+    )
+    assert len(shown) < 15
+    shown = run("check", "--update").out.splitlines()
+    assert re.fullmatch(r"refreshed made/pflow_lower_runtime \(\d+ files\)", shown[-2])
+    assert len(shown) < 10 and "refreshed made/nodes.py" in shown
+    Path("pflow-lower.toml").write_text(table.replace("true", "false"))
+    shown = run("check", "--update").out.splitlines()
+    assert "removed made/pflow_lower_runtime" in shown
+    assert len(shown) < 10
+
+
 def test_a_table_above_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     workflow("a/flows/one.json")
     workflow("b/flows/two.json")
@@ -466,6 +510,13 @@ def test_a_table_above_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("[[lowerings]]\nworkflows = 'none.json'\nout = 'made'", "'none.json' matches no file"),
         ("[[lowerings]]\nworkflows = '*.jsn'\nout = 'made'", "'*.jsn' matches no file"),
+        ("[[lowerings]]\nworkflows = ['one.json', '!two.json']\nout = 'made'", "'!two.json' matches no file that a"),
+        ("[[lowerings]]\nworkflows = ['!one.json', '*.json']\nout = '{name}'", "'!one.json' matches no file that a"),
+        ("[[lowerings]]\nworkflows = '!../*.json'\nout = 'made'", "leads out of the folder of this table"),
+        ("[[lowerings]]\nworkflows = ['one.json', '!']\nout = 'made'", "lowerings[0].workflows: it is empty"),
+        ("[[lowerings]]\nworkflows = ''\nout = 'made'", "lowerings[0].workflows: it is empty\n  write workflows = "),
+        ("[[lowerings]]\nworkflows = 'one.json'\nout = ''", "lowerings[0].out: it is empty\n  write out = "),
+        ("[[lowerings]]\nworkflows = 'one.json'\nout = 'made'\nnodes = ''", "lowerings[0].nodes: it is empty"),
         ("[[lowerings]]\nworkflows = '*.json'\nout = 'made'", "one.json and two.json are both written to made"),
         (
             "[[lowerings]]\nworkflows = 'one.json'\nout = 'made'\n"

@@ -43,6 +43,12 @@ APPLICATION = {
 }
 """The modules, and the classes in them, that the examples speak of."""
 
+ODD_CLASSES = {
+    "my_nodes/asking.py": "class AskNode(Node):\n    def __init__(self, client): ...\n",
+    "my_nodes/waiting.py": "class WaitNode(Node):\n    async def exec_async(self, question): ...\n",
+}
+"""The classes of which an example says that something is wrong with them."""
+
 CHILD = Path(__file__).parent.parent / "golden" / "bad" / "child-workflows" / "greet.pflow.md"
 """The workflow that the examples start."""
 
@@ -64,6 +70,8 @@ def said(example: Example, folder: Path) -> list[Diagnostic]:
             "from pocketflow import Node\n" + "".join(f"class {name}(Node): ...\n" for name in classes),
             encoding="utf-8",
         )
+    for module, statement in ODD_CLASSES.items():
+        (folder / module).write_text(f"from pocketflow import Node\n{statement}", encoding="utf-8")
     if kind == "toml":
         folder.joinpath("pyproject.toml" if flags else "nodes.toml").write_text(example.text, encoding="utf-8")
     if flags[:1] == ["lint"]:

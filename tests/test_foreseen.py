@@ -338,6 +338,22 @@ def test_a_place_inside_a_prompt_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert finding.via == Position(7, 15)
 
 
+def test_code_in_a_file_that_is_not_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made.py").write_bytes("name: str = 'Ä'\r\nresult: str = name +\r\n".encode())
+    node = {"id": "a", "type": "code", "params": {"code": "./made.py"}}
+    (tmp_path / "wf.json").write_text(json.dumps({"nodes": [node]}), encoding="utf-8")
+    (finding,) = lower("wf.json").diagnostics
+    assert (finding.code, finding.file, finding.position) == ("PFL345", "made.py", Position(2, 20))
+    assert finding.via == Position(1, 59)
+
+
+@pytest.mark.parametrize("code", ["result: str = '\0'", "result: str = 'x\n"])
+def test_code_whose_place_is_hard_to_tell(code: str) -> None:
+    (finding,) = lower({"nodes": [{"id": "a", "type": "code", "params": {"code": code}}]}).diagnostics
+    assert finding.code == "PFL345"
+
+
 def test_what_stands_in_the_workflow_has_its_place_there(tmp_path: Path) -> None:
     workflow = prompt_in_a_file(tmp_path, "${item}")
     data = json.loads(workflow.read_text())
@@ -553,9 +569,9 @@ def test_lint_says_of_a_type_that_nobody_knows(
     ("items", "reference", "said"),
     [
         ([{"v": 1}, {"w": 1}], "${item.v}", "${item.v} is not there in items[1]: the item fails"),
-        ([{"w": 1}, {"w": 1}], "${item.v}", "in every item"),
+        ([{"w": 1}, {"w": 1}], "${item.v}", "in any item"),
         ([1, {"v": 1}, None], "${item.v}", "in items[0] and 1 more"),
-        ([{"v": {"x": 1}}], "${item.v.y}", "in every item"),
+        ([{"v": {"x": 1}}], "${item.v.y}", "in any item"),
         ([{"v": 1}, {"w": 1}], "${item.v ?? 1}", ""),
         ([{"v": 1}, '{"v": 1}', "${given}"], "${item.v}", ""),
         ([{"v": "${given}"}, {"v": [1]}], "${item.v[0]}", ""),

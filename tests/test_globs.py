@@ -25,7 +25,10 @@ def fail(error: OSError) -> None:
         ("flow?/[ab].json", ["flows/a.json"], ["flows/c.json", "flows/x/a.json"]),
         ("flows/a.json", ["flows/a.json"], ["x/flows/a.json"]),
         ("a.json", ["a.json"], ["x/a.json"]),
-        ("!*.json", ["!a.json"], ["a.json"]),
+        (r"\!*.json", ["!a.json"], ["a.json"]),
+        (r"\!a.json", ["!a.json"], ["a.json", "x/!a.json"]),
+        ("!*.json", ["a.json", "x/a.json"], ["a.md"]),
+        ("!flows/a.json", ["flows/a.json"], ["flows/b.json"]),
         ("#*.json", ["#a.json"], ["a.json"]),
         ("Flows/*.JSON", ["Flows/a.JSON"], ["flows/a.json"]),
     ],
@@ -33,13 +36,14 @@ def fail(error: OSError) -> None:
 def test_a_pattern(tmp_path: Path, pattern: str, hits: list[str], misses: list[str]) -> None:
     glob = Glob(pattern)
     assert [path for path in (*hits, *misses) if glob.matches(path)] == hits
+    assert glob.takes_away is pattern.startswith("!")
     for name in (*hits, *misses):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert glob.files(tmp_path, fail) == sorted(tmp_path / name for name in hits)
 
 
-@pytest.mark.parametrize("pattern", ["[", "a[b", "[z-a]", "[]*"])
+@pytest.mark.parametrize("pattern", ["[", "a[b", "[z-a]", "[]*", "!", "![", ""])
 def test_what_matches_nothing_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="is not a pattern"):
         Glob(pattern)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -17,8 +18,18 @@ import pytest
 from helpers.regex_steps import Counter, TooManySteps, pieces
 
 import pflow_lower
+from pflow_lower import pipeline
+from pflow_lower.emit import python_text
+from pflow_lower.emit.source_map import maps_of
 from pflow_lower.ir import template
+from pflow_lower.ir.workflow import SourceIR, SourceNode
+from pflow_lower.load.load import from_data
+from pflow_lower.options import Options
+from pflow_lower.tools.diff.pairing import pair_up
+from pflow_lower.tools.lint import shell
+from pflow_lower.tools.lint.context import LintContext
 from pflow_lower.tools.shared.watch import mentioned
+from pflow_lower.validate.validate import source_of
 
 PACKAGE = Path(pflow_lower.__file__).parent
 ANCHORED = {"match", "fullmatch"}
@@ -282,23 +293,114 @@ def lost_nodes(number: int) -> dict[str, Any]:
     return {"nodes": nodes, "edges": [{"from": one, "to": two} for one, two in edges]}
 
 
+def calls_in(work: Callable[[], object]) -> int:
+    """How many functions are called by `work`, those written in C included."""
+    seen = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal seen
+        seen += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return seen
+
+
 @pytest.mark.parametrize("workflow", [inline_items, lost_nodes])
 def test_twice_as_long_a_workflow_takes_twice_as_many_calls(workflow: Callable[[int], dict[str, Any]]) -> None:
     def calls(number: int) -> int:
         made = workflow(number)
-        seen = 0
-
-        def count(_frame: object, event: str, _argument: object) -> None:
-            nonlocal seen
-            seen += event in ("call", "c_call")
-
-        before = sys.getprofile()
-        sys.setprofile(count)
-        try:
-            pflow_lower.lower(made)
-        finally:
-            sys.setprofile(before)
-        return seen
+        return calls_in(lambda: pflow_lower.lower(made))
 
     calls(1)  # what is imported and remembered
     assert calls(640) < 2.5 * calls(320)
+
+
+def called_otherwise(number: int, prefix: str) -> SourceIR:
+    """Batches of long lists, which another prefix gives other names."""
+    nodes = [
+        {
+            "id": f"{prefix}{n}",
+            "type": "shell",
+            "params": {"command": f"echo {n} ${{item}}"},
+            "batch": {"items": [f"{n}, {item}" for item in range(200)]},
+        }
+        for n in range(number)
+    ]
+    return source_of(from_data({"nodes": nodes}))
+
+
+def test_what_renamed_nodes_say_is_looked_at_once_for_each_not_for_each_pair() -> None:
+    def calls(number: int) -> int:
+        old, new = called_otherwise(number, "a"), called_otherwise(number, "b")
+        pairs, removed = pair_up(old, new)
+        assert [(one.number, two.number) for one, two in pairs] == [(n, n) for n in range(number)]
+        assert not removed
+        return calls_in(lambda: pair_up(old, new))
+
+    assert calls(40) < 2.5 * calls(20)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[object]:
+    """The first argument of every call of the function `name` of `owner`."""
+    asked: list[object] = []
+    original = getattr(owner, name)
+
+    def call(first: object, *others: Any, **named: Any) -> Any:
+        asked.append(first)
+        return original(first, *others, **named)
+
+    monkeypatch.setattr(owner, name, call)
+    return asked
+
+
+def test_a_long_list_is_not_written_once_for_each_level_that_it_is_nested(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = [[[number + 1000 * row for number in range(100)] for row in range(100)]]
+    written = counted(monkeypatch, python_text, "literal")
+    python_text.lay_out(python_text.PyLiteral([deep]))
+    assert len(written) < 1.5 * 100 * 100
+
+
+def test_a_reference_is_looked_at_once_however_often_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated = counted(monkeypatch, shell, "evaluate")
+    command = "echo ${item} '${item}' " * 50
+    node = {"id": "a", "type": "shell", "params": {"command": command}, "batch": {"items": ["x", "y"]}}
+    assert not list(shell.quoted_item(*context_and_node({"nodes": [node]})))
+    assert evaluated == ["${item}"] * 2 * 2
+
+
+def context_and_node(workflow: dict[str, Any]) -> tuple[LintContext, SourceNode]:
+    ir = source_of(from_data(workflow))
+    return LintContext.of(ir), ir.nodes[0]
+
+
+def test_the_parts_of_a_value_that_is_not_told_apart_are_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workflow = {"inputs": {}, "nodes": [inline_items(300)["nodes"][1] | {"batch": {"items": list(range(300))}}]}
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps(workflow), encoding="utf-8")
+    compiled = pipeline.run(str(file), Options())
+    whole = ("nodes", 0, "batch", "items")
+    maps = maps_of(compiled.lowered, compiled.marked)
+    looked_for = counted(monkeypatch, type(compiled.lowered.positions), "find")
+    kept = maps_of(compiled.lowered, compiled.marked, {whole})
+    assert len(looked_for) < 100
+    assert kept == {
+        name: [one for one in rows if one.path[:4] != whole or len(one.path) == 4] for name, rows in maps.items()
+    }
+
+
+def test_the_registry_of_pflow_is_read_once_not_for_each_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    registry = pytest.importorskip("pflow.registry").Registry
+    monkeypatch.setenv("HOME", str(tmp_path))
+    step = "### say{n}\n\nSays it.\n\n- type: shell\n- command: echo ${{item}}\n- batch:\n    items: [1]\n\n"
+    steps = "".join(step.format(n=n) for n in range(20))
+    (tmp_path / "w.pflow.md").write_text(f"# Say\n\nSays it.\n\n## Steps\n\n{steps}", encoding="utf-8")
+    asked = counted(monkeypatch, registry, "load")
+    pipeline.run(str(tmp_path / "w.pflow.md"), Options(ask_pflow=True))
+    assert len(asked) == 1

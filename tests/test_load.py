@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,8 @@ def test_data_that_is_no_json() -> None:
     for data, expected in [
         (circle, "error[PFL109] a.b.a.b: nested more than 100 levels deep, or contains itself"),
         ({"a": shared}, "error[PFL102] a[0][0][0]: too large once its repeated parts are written out"),
-        ({"a": (1, 2)}, "error[PFL113] a: a tuple has no JSON form ((1, 2))\n  use a list"),
-        ({"a": [{1, 2}]}, "error[PFL113] a[0]: a set has no JSON form"),
-        ({"a": b"x"}, "error[PFL113] a: a bytes has no JSON form"),
+        ({"a": [frozenset({1})]}, "error[PFL113] a[0]: a frozenset has no JSON form (frozenset({1}))\n  use a list"),
+        ({"a": 1j}, "error[PFL113] a: a complex has no JSON form (1j)"),
         ({"a": float("inf")}, "error[PFL107] a: inf is a number that JSON cannot hold"),
         ({"a": "\ud800"}, "error[PFL108] a: \\ud800 is half"),
         ({"\udfff": 1}, "error[PFL108]"),
@@ -179,6 +179,24 @@ def test_data_is_copied_and_has_no_positions() -> None:
         "  put it in quotes if a string is meant"
     )
     assert validate(document)[1] == [warning]
+
+
+@pytest.mark.parametrize(
+    ("value", "read", "said"),
+    [
+        (date(2024, 1, 2), "2024-01-02", 'a date has no JSON form; in the expanded IR it is "2024-01-02"'),
+        (datetime(2024, 1, 2, 3), "2024-01-02 03:00:00", "a datetime has no JSON form; in the expanded IR it is"),
+        (b"x", "b'x'", "a bytes has no JSON form; in the expanded IR it is"),
+        ({"b", "a"}, "{'a', 'b'}", "a set has no JSON form; in the expanded IR it is"),
+        (set(), "set()", "a set has no JSON form; in the expanded IR it is"),
+        (("a", (1,)), ["a", [1]], "a tuple has no JSON form; it is read as a list"),
+    ],
+)
+def test_what_yaml_has_and_json_has_not_is_read_as_its_text(value: Any, read: Any, said: str) -> None:
+    document = load({"nodes": [{"id": "a", "type": "x", "params": {"v": [value]}}]})
+    assert document.data["nodes"][0]["params"]["v"] == [read]
+    assert not document.is_plain
+    assert document.warnings[0].render().startswith(f"<data>: warning[PFL113] a.params.v[0]: {said}")
 
 
 # --- positions in JSON ------------------------------------------------------------------------------
@@ -422,11 +440,7 @@ def test_files_beside_a_json_workflow(tmp_path: Path) -> None:
             # at the line itself, not at the heading
             ":37:4: error[PFL111] YAML syntax error in parameters for 'classify': expected <block end>",
         ),
-        (
-            "    1: x",
-            "    k: 2024-01-01",
-            "error[PFL113] classify.params.inputs.k: a date has no JSON form",
-        ),
+        ("    1: x", "    2024-01-01: x", "error[PFL113] classify.params.inputs: 2024-01-01 cannot be a key in JSON"),
         ("    1: x", "    k: .nan", "error[PFL107] classify.params.inputs.k: nan is a number"),
         ("    1: x", "    1: x\n    '1': y", "error[PFL106] classify.params.inputs: two keys are the same"),
         ("    1: x", "    k: " + "[" * 200 + "]" * 200, "error[PFL109]"),

@@ -16,7 +16,7 @@ from helpers.command import Run
 
 from pflow_lower import lower, pipeline
 from pflow_lower.diagnostics.diagnostic import Diagnostic, LowerError, Severity
-from pflow_lower.node_types.async_detection import Looked
+from pflow_lower.node_types.class_search import Looked
 from pflow_lower.node_types.declared_type import meaning_of
 from pflow_lower.node_types.lookup import NodeTypes, TypeSource
 from pflow_lower.options import Options
@@ -571,6 +571,133 @@ class TestWhatCannotBeLookedAt:
         assert self.resolved(tmp_path, source).is_other is is_other
         write(tmp_path / "wf.json", json.dumps({"nodes": [{"id": "a", "type": "m:N", "params": {}}]}))
         assert ("PFL339" in [one.code for one in lower(tmp_path / "wf.json").diagnostics]) is is_other
+
+    @pytest.mark.parametrize(
+        ("source", "says"),
+        [
+            ("class Outer:\n class Fetch(AsyncNode): ...\nN = Outer.Fetch", "AsyncNode"),
+            ("class Outer:\n Base = AsyncNode\n class Fetch(Base): ...\nclass N(Outer.Fetch): ...", "AsyncNode"),
+            ("class Outer:\n class In:\n  class Fetch(Node): ...\nN = Outer.In.Fetch", "Node"),
+            ("class Fetch(Node): ...\nclass Outer:\n Fetch = Fetch\nOther = Outer\nN = Other.Fetch", "Node"),
+            ("class Outer:\n class Fetch(AsyncNode): ...\nimport m as mine\nN = mine.Outer.Fetch", "AsyncNode"),
+            ("from other import Outer\nN = Outer.Fetch", "AsyncNode"),
+            ("import other\nN = other.Outer.Fetch", "AsyncNode"),
+            (
+                "class Fetch(Node): ...\nclass Outer: ...\nN = Outer.Fetch",
+                "the class m.Outer has no class Fetch, which m:N needs",
+            ),
+            (
+                "class Outer:\n class Fech(Node): ...\nN = Outer.Fetch",
+                "the class m.Outer has no class Fetch, which m:N needs",
+            ),
+            (
+                "class Base:\n class Fetch(Node): ...\nclass Outer(Base): ...\nN = Outer.Fetch",
+                "Fetch of m.Outer is not a class statement",
+            ),
+            ("outer = make()\nN = outer.Fetch", "outer of m is not a class statement"),
+            ("import nowhere\nN = nowhere.outer.Fetch", "the module nowhere.outer cannot be found or read"),
+        ],
+    )
+    def test_a_class_inside_another(self, tmp_path: Path, source: str, says: str) -> None:
+        write(tmp_path / "other.py", "from pocketflow import *\nclass Outer:\n class Fetch(AsyncNode): ...\n")
+        looked = self.resolved(tmp_path, f"from pocketflow import AsyncNode, Node\n{source}")
+        assert (looked.base or looked.missing or looked.unknown) == says
+
+    @pytest.mark.parametrize(
+        ("source", "needs", "abstract"),
+        [
+            ("class N(Node):\n def __init__(self, client): ...", ["client"], []),
+            ("class N(Node):\n def __init__(self, a, b=1, *, c, d=2, **more): ...", ["a", "c"], []),
+            ("class B(Node):\n def __init__(self, client): ...\nclass N(B): ...", ["client"], []),
+            ("class M:\n def __init__(self, a): ...\nclass N(M, Node): ...", ["a"], []),
+            ("class N(AsyncNode):\n def __init__(self, a): ...", ["a"], []),
+            ("@dataclass\nclass N(Node):\n a: int\n b: int = 1\n c: ClassVar[int]", ["a"], []),
+            ("@dataclass(eq=False)\nclass N(Node):\n a: int = field(repr=False)\n b: list = field()", ["a", "b"], []),
+            ("@dataclass\nclass B(Node):\n a: int\n@dataclass\nclass N(B):\n b: int", ["a", "b"], []),
+            ("@dataclass\nclass B(Node):\n a: int\nclass N(B): ...", ["a"], []),
+            ("class N(Node, ABC):\n @abstractmethod\n def ask(self): ...", [], ["ask"]),
+            ("class N(ABC, Node):\n @abc.abstractmethod\n def exec(self, x): ...", [], ["exec"]),
+            ("class N(Node, metaclass=ABCMeta):\n @abstractmethod\n async def ask(self): ...", [], ["ask"]),
+            ("class B(Node, ABC):\n @abstractmethod\n def exec(self, x): ...\nclass N(B): ...", [], ["exec"]),
+            ("class N(Node): ...", [], []),
+            ("class N(Node):\n def __init__(self, a=1, *b, c=2, **d): ...", [], []),
+            ("class B(Node):\n def __init__(self, a): ...\nclass N(B):\n def __init__(self): ...", [], []),
+            ("class M:\n def __init__(self, a): ...\nclass N(Node, M): ...", [], []),
+            ("class N(Node):\n @filled\n def __init__(self, a): ...", [], []),
+            ("class N(Node):\n def __init__(self, a): ...\n __init__ = Node.__init__", [], []),
+            ("class N(Node):\n if not Node:\n  def __init__(self, a): ...", [], []),
+            ("class N(Node):\n def __init__(self, a): ...\nN = lambda: None", [], []),
+            ("class N(Node):\n def __init__(self, a): ...\nN = filled(N)", [], []),
+            ("@filled\nclass N(Node):\n def __init__(self, a): ...", [], []),
+            ("if not Node:\n class N(Node):\n  def __init__(self, a): ...\nelse:\n class N(Node): ...", [], []),
+            ("@dataclass\nclass N(Node):\n a: int = 1\n b: list = field(default_factory=list)", [], []),
+            ("@dataclass\nclass B(Node):\n a: int\n@dataclass\nclass N(B):\n a: int = 2", [], []),
+            ("@dataclass(init=False)\nclass N(Node):\n a: int", [], []),
+            ("@dataclass\nclass N(Node):\n a: int\n def __init__(self): ...", [], []),
+            ("class N(Node):\n @abstractmethod\n def exec(self, x): ...", [], []),
+            ("class B(Node, ABC):\n @abstractmethod\n def x(self): ...\nclass N(B):\n def x(self): ...", [], []),
+            ("class B(ABC):\n @abstractmethod\n def exec(self, x): ...\nclass N(Node, B): ...", [], []),
+            ("class B(ABC):\n @abstractmethod\n def x(self): ...\nclass N(B, Node):\n x = print", [], []),
+        ],
+    )
+    @pytest.mark.parametrize("program", [True, False])
+    def test_a_class_of_which_no_node_can_be_made(
+        self, tmp_path: Path, source: str, needs: list[str], abstract: list[str], program: bool
+    ) -> None:
+        """As Python itself says, which makes one."""
+        names = "import abc\nfrom abc import *\nfrom dataclasses import dataclass, field\nfrom typing import ClassVar\n"
+        names += "from pocketflow import AsyncNode, Node\ndef filled(one): return lambda *given: None\n"
+        looked = self.resolved(tmp_path, names.replace("import *", "import ABC, ABCMeta, abstractmethod") + source)
+        assert ([*looked.needs], [*looked.abstract]) == (needs, abstract)
+        defined: dict[str, Any] = {"__name__": __name__}  # of a module that there is
+        code = compile((tmp_path / "m.py").read_text(), "m.py", "exec", dont_inherit=True)
+        exec(code, defined)  # noqa: S102  a source of ours
+        if needs or abstract:
+            with pytest.raises(TypeError, match=r"missing|abstract"):
+                defined["N"]()
+        else:
+            defined["N"]()
+        write(tmp_path / "wf.json", json.dumps({"nodes": [{"id": "a", "type": "m:N", "batch": {"items": [1]}}]}))
+        said = [one.code for one in lower(tmp_path / "wf.json", program=program).diagnostics]
+        assert ("PFL346" in said) is bool(abstract or (needs and program))
+
+    @pytest.mark.parametrize(
+        ("source", "unheard"),
+        [
+            ("class N(Node):\n async def exec_async(self, x): ...", "exec_async"),
+            ("class N(Node):\n async def exec(self, x): ...", "exec"),
+            ("class N(Node):\n async def prep(self, s): ...", "prep"),
+            ("class B(Node):\n async def exec_async(self, x): ...\nclass N(B): ...", "exec_async"),
+            ("class N(AsyncNode):\n async def exec(self, x): ...", "exec"),
+            ("class N(AsyncNode):\n async def exec_async(self, x): ...", ""),
+            (
+                "class N(AsyncNode):\n async def exec_async(self, x): return await self.exec(x)\n"
+                " async def exec(self, x): ...",
+                "",
+            ),
+            ("class N(AsyncNode):\n async def exec_async(self, x): ...\n async def exec(self, x): ...", ""),
+            ("class N(Node):\n def exec(self, x): ...\n async def exec_async(self, x): ...", ""),
+            (
+                "class N(Node):\n def post(self, s, *_): run(self.exec_async(1))\n async def exec_async(self, x): ...",
+                "",
+            ),
+            ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): asyncio.run(r)", ""),
+            ("class N(Node):\n def _exec(self, x): return run(super()._exec(x))\n async def exec(self, x): ...", ""),
+            ("class N(Node):\n @in_a_loop\n async def exec(self, x): ...", ""),
+            ("from nowhere import B\nclass N(B, Node):\n async def exec(self, x): ...", ""),
+            ("class M:\n async def exec_async(self, x): ...\nclass N(M, AsyncNode): ...", ""),
+            ("class N:\n async def exec_async(self, x): ...", ""),
+        ],
+    )
+    def test_an_asynchronous_method_that_nobody_waits_for(self, tmp_path: Path, source: str, unheard: str) -> None:
+        looked = self.resolved(tmp_path, f"from pocketflow import AsyncNode, Node\n{source}")
+        assert looked.unheard == unheard
+        node = {"id": "a", "type": "m:N", "batch": {"items": [1], "parallel": True}}
+        write(tmp_path / "wf.json", json.dumps({"nodes": [node]}))
+        lowered = lower(tmp_path / "wf.json")
+        assert ("PFL347" in [one.code for one in lowered.diagnostics]) is bool(unheard)
+        runs_async = looked.runs_async if looked.runs_async is not None else looked.is_async
+        assert ("ConcurrentBatchNode" in lowered.files["nodes.py"]) is runs_async  # the other would fail for every item
 
     @pytest.mark.parametrize(
         ("name", "missing", "near"),

@@ -198,6 +198,55 @@ def test_the_folder_of_a_workflow_counts_where_there_is_no_repository(run: Run) 
     assert run("flows/wf.json").status == 0
 
 
+def starting(path: str, name: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(f"# A\n\nDoes.\n\n## Steps\n\n### a\n\nStarts.\n\n- type: workflow\n- workflow: {name}\n")
+
+
+def asking(path: str, prompt: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(f"# A\n\nDoes.\n\n## Steps\n\n### a\n\nAsks.\n\n- type: llm\n- prompt: {prompt}\n")
+
+
+COMMANDS_OF_A_FLOW = (["flow/wf.pflow.md"], ["lint", "flow/wf.pflow.md"], ["lint", "flow"], ["check", "flow"])
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_A_FLOW, ids=" ".join)
+def test_what_a_workflow_starts_stands_in_its_folder_however_deep(run: Run, tmp_path: Path, command: list[str]) -> None:
+    pytest.importorskip("pflow")
+    starting("flow/wf.pflow.md", "sub/ch.pflow.md")
+    starting("flow/sub/ch.pflow.md", "../other/gc.pflow.md")
+    asking("flow/other/gc.pflow.md", "../prompts/ask.md")
+    Path("flow/prompts").mkdir()
+    Path("flow/prompts/ask.md").write_text("Hi")
+    assert run("flow/wf.pflow.md", "-o", "flow/out", "-q").status == 0
+    shown = run(*command)
+    assert shown.status == 0 and "outside" not in shown.out + shown.err
+    planned = run("plan", "flow/wf.pflow.md").out
+    assert "1 to 3 model calls" in planned and "outside" not in planned
+    Path("flow/prompts/ask.md").unlink()
+    asking("flow/other/gc.pflow.md", "../../ask.md")
+    Path("ask.md").write_text(SECRET)
+    refused = run("flow/wf.pflow.md").err
+    assert "outside" in refused and SECRET not in refused
+    assert "outside" in run("plan", "flow/wf.pflow.md").err
+    starting("flow/sub/ch.pflow.md", "../../gc.pflow.md")
+    asking("gc.pflow.md", "Hi")
+    assert "outside" in run("flow/wf.pflow.md").err and "outside" in "".join(run("plan", "flow/wf.pflow.md")[1:])
+
+
+@pytest.mark.parametrize(("stands", "status"), [("flow/other/nodes.py", 0), ("nodes.py", 1)])
+def test_a_generated_file_that_is_a_link_into_the_folder_of_its_workflow(run: Run, stands: str, status: int) -> None:
+    flow("flow/wf.json")
+    assert run("flow/wf.json", "-o", "flow/out").status == 0
+    Path("flow/other").mkdir()
+    made = Path("flow/out/nodes.py")
+    made.rename(stands)
+    made.symlink_to(Path(stands).absolute())
+    shown = run("check", "flow/out")
+    assert shown.status == status and ("outside" in shown.out) is bool(status)
+
+
 @pytest.mark.parametrize("target", ["../secret.md", "/dev/zero"])
 def test_a_workflow_that_is_a_link(run: Run, repository: Path, target: str) -> None:
     flow("real.json")

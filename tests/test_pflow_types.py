@@ -90,6 +90,90 @@ def test_values_that_code_does_not_take(annotation: str) -> None:
         assert ("PFL315" in {one.code for one in found}) != taken, value
 
 
+SOME_VALUES = [
+    *(None, True, False, 0, 1, -1, 0.5, 29, 30, 3600, 3601, [], ["A"], {}, {"A": 1}),
+    *(
+        "",
+        "abc",
+        "5",
+        "0",
+        "-1",
+        "0.5",
+        "30",
+        "GET",
+        "get",
+        "FETCH",
+        "claude",
+        "Claude",
+        "high",
+        "HIGH",
+        "none",
+        "json_block",
+    ),
+]
+
+
+@pytest.mark.parametrize(("type_name", "key"), [(name, key) for name in TYPES for key in RECORDS[name].allowed])
+def test_values_that_a_type_does_not_take(type_name: str, key: str) -> None:
+    """As the type's own `prep` says, before it does anything."""
+    values = {"backend": "claude", "code": "A: int = 1\nresult: int = 1", "url": "http://localhost"}
+    given = {name: values.get(name, "true") for name in RECORDS[type_name].needs} | {"model": "a/b"}
+    for value in SOME_VALUES:
+        node = made(type_name)
+        node.set_params({**given, key: value})
+        with mock.patch.object(type(node), "_load_backend", mock.MagicMock(), create=True):
+            try:
+                node.prep({})
+                taken = True
+            except Exception:  # noqa: BLE001  the types raise many kinds
+                taken = False
+        assert RECORDS[type_name].allowed[key].has(value) == taken, value
+        ir = {"nodes": [{"id": "a", "type": type_name, "params": {**given, key: value}}]}
+        try:
+            found = pflow_lower.lower(ir).diagnostics
+        except pflow_lower.LowerError as error:
+            found = error.diagnostics
+        is_said = {one.code for one in found} & {"PFL348", "PFL337"}
+        assert bool(is_said) != taken, value
+
+
+@pytest.mark.parametrize(("type_name", "key"), [(name, key) for name in TYPES for key in RECORDS[name].allowed])
+def test_values_that_pflow_refuses_before_a_run(type_name: str, key: str, tmp_path: Path) -> None:
+    from pflow.core.workflow.validator import WorkflowValidator
+    from pflow.registry import Registry
+
+    params = {
+        "command": "true",
+        "code": "result: int = 1",
+        "url": "http://localhost",
+        "prompt": "x",
+        "backend": "claude",
+    }
+    given = {name: params[name] for name in RECORDS[type_name].needs} | {key: ["A"]}
+    ir = {"ir_version": "0.1.0", "nodes": [{"id": "a", "type": type_name, "params": given}], "edges": []}
+    said = [one.message for one in WorkflowValidator.validate(ir, {}, Registry(tmp_path / "registry.json"))]
+    assert any(key in one for one in said) == RECORDS[type_name].allowed[key].refused, said
+
+
+@pytest.mark.parametrize(
+    ("items", "is_taken"),
+    [
+        (["get", "POST"], True),
+        (["get", "FETCH"], False),
+        (["get", "${how}"], True),
+        ("${hows}", True),
+        ([["get"]], False),
+        (['["get"]'], True),
+    ],
+)
+def test_values_that_items_make(items: Any, is_taken: bool) -> None:
+    node = {"id": "a", "type": "http", "params": {"url": "x", "method": "${item}"}, "batch": {"items": items}}
+    inputs = {"how": {"type": "string"}, "hows": {"type": "array"}}
+    used = {"id": "b", "type": "shell", "params": {"command": "true", "stdin": "${how} ${hows}"}}
+    ir = {"nodes": [node, used], "inputs": inputs, "edges": [{"from": "a", "to": "b"}]}
+    assert ("PFL348" in [one.code for one in pflow_lower.lower(ir).diagnostics]) != is_taken
+
+
 def calls(node: dict[str, Any], log: Path) -> int:
     """How often a batch of one item makes the node do its work, which leaves a mark and fails."""
     ir = {

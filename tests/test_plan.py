@@ -683,6 +683,9 @@ def test_a_batch_in_order_stays_where_it_is() -> None:
         (["--node-price", "3"], "add --on ray"),
         (["--on", "ray"], "say with --nodes"),
         (["--on", "dask", "--nodes", "3"], "'dask'"),
+        (["--on", "ray", "--nodes", "3", "--node-price", "nan"], "nan is not an amount, 0 or more"),
+        (["--on", "ray", "--nodes", "3", "--node-price", "inf"], "inf is not an amount, 0 or more"),
+        (["--on", "ray", "--nodes", "3", "--node-price", "-1"], "-1.0 is not an amount, 0 or more"),
     ],
 )
 def test_what_is_said_of_a_cluster_is_whole(command: Run, options: list[str], said: str) -> None:

@@ -212,6 +212,12 @@ def test_what_cannot_be_compared(prove: Prove) -> None:
     )  # fmt: skip
 
 
+def test_a_date_runs_interpreted(prove: Prove) -> None:
+    """What pflow has of it is no text, as generated code has it."""
+    status, out, _ = prove(str(OK / "values-that-json-has-not" / "workflow.pflow.md"))
+    assert (status, out.splitlines()[0]) == (2, "say: nothing to compare, it runs interpreted")
+
+
 @pytest.mark.parametrize("node_type", ["no-such-type", "weather.nodes:Forecast", "mcp-mail-send", 'a\n"type"'])
 def test_types_that_pflow_does_not_know_are_stood_in_for(prove: Prove, node_type: str) -> None:
     workflow = one({"x": "${item}"}, node_type)

@@ -11,20 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pflow_lower.emit.emit import import_lines
-from pflow_lower.emit.python_text import (
-    PyCall,
-    PyDict,
-    PyEntry,
-    PyFString,
-    PyList,
-    PyLiteral,
-    PyName,
-    columns,
-    comment,
-    docstring,
-    lay_out,
-    literal,
-)
+from pflow_lower.emit.python_text import columns, comment, docstring, lay_out, literal
+from pflow_lower.emit.python_tree import PyCall, PyDict, PyEntry, PyFString, PyList, PyLiteral, PyName
 
 TEXTS = st.text() | st.text(alphabet="'\"\\{}\n\r\t#$% abc\u2028\x00\x7f\ufeffé😀", max_size=40)
 VALUES = st.recursive(

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,8 +26,12 @@ import pytest
 from pocketflow import AsyncNode, Node
 
 from pflow_lower import lower
+from pflow_lower.runtime import ray_driver, ray_waiting
+from pflow_lower.runtime.batch import Batch
 from pflow_lower.runtime.outcome import BatchEndedEarly
+from pflow_lower.runtime.ray_cluster import connect
 from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
+from pflow_lower.runtime.ray_home import Home
 from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay, look_for_cluster
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
@@ -259,6 +264,154 @@ class Holding(Work):
         self.lock = threading.Lock()
 
 
+def test_a_global_that_cannot_be_sent_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "nodes_with_a_lock.py"
+    module.write_text(
+        "import threading\nfrom test_ray import Work\nUNUSED, LOCK = threading.Lock(), threading.Lock()\n"
+        "class Rec(Work):\n    def exec(self, params):\n        with LOCK:\n            return 1\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = (
+        rf"`Rec` .* cannot be sent to a worker, as `LOCK` of {module} goes with it: .*; make it where it is first used"
+    )
+    with pytest.raises(NotForRay, match=said):
+        outcome(["a"], {}, inner=importlib.import_module("nodes_with_a_lock").Rec())
+
+
+class Raises(Node):  # type: ignore[misc]
+    """Fails with exceptions of classes of its own, which do not come through pickle as they are."""
+
+    def prep(self, shared: Any) -> Any:
+        return self.params["x"]
+
+    def exec(self, x: str) -> None:
+        class WantsTwo(Exception):
+            def __init__(self, text: str, code: int) -> None:
+                super().__init__(text)
+                self.code = code
+                self.held = threading.Lock()
+
+        class AddsText(Exception):
+            def __init__(self, text: str, more: str = "as ever") -> None:
+                super().__init__(f"{text}, {more}")
+
+        if x == "fine":
+            return
+        lock = threading.Lock()
+
+        class HasALock(Exception):
+            def __str__(self) -> str:
+                return f"{lock.locked()} {self.args[0]}"
+
+        raise {"two": WantsTwo("x", 3), "text": AddsText("x"), "lock": HasALock("x"), "key": KeyError("x")}[x]
+
+
+@pytest.mark.parametrize("is_by_file", [False, True])
+def test_errors_are_those_of_this_process_whatever_class_they_are_of(is_by_file: bool, tmp_path: Path) -> None:
+    items, shown_of = ["two", "text", "fine", "lock", "key"], []
+    for on in (None, "ray"):
+        inner = Raises()
+        found = over_files(tmp_path, [items], on, inner=inner) if is_by_file else outcome(items, {}, inner=inner, on=on)
+        errors = sorted(found["errors"], key=lambda error: error["index"])
+        kinds = [(type(e["exception"]).__name__, str(e["exception"]), e["exception"].__notes__) for e in errors]
+        shown_of.append([json.dumps(errors, default=str), kinds])
+    assert shown_of[0] == shown_of[1]
+
+
+class Imports(Work):
+    """Imports a module that stands beside the workflow."""
+
+    def exec(self, params: Any) -> Any:
+        super().exec(params)
+        return importlib.import_module("found_beside_the_run").ANSWER
+
+
+def test_paths_and_modules_are_found_from_where_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "found_beside_the_run.py").write_text("ANSWER = 'found'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("modules")
+    found = outcome(list("ab"), {}, inner=Imports(), ledger="ledger")
+    assert [result["response"] for result in found["results"]] == ["found", "found"]
+    assert sorted((tmp_path / "ledger").read_text().split()) == ["a", "b"]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What batches tell whoever runs the workflow."""
+    lines: list[str] = []
+    monkeypatch.setattr(Batch, "tell", lambda self, text: lines.append(text))
+    return lines
+
+
+@pytest.mark.parametrize("is_by_file", [False, True])
+def test_a_worker_without_the_folder_of_the_run_says_so_once(
+    is_by_file: bool, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = str(tmp_path / "gone")
+    monkeypatch.setattr(ray_driver, "home_of", lambda *_: Home(gone, ()))
+    for _ in range(2):
+        said.clear()
+        found = over_files(tmp_path, [["a"]] * 6, "ray") if is_by_file else outcome(list("abcdef"), {})
+        assert found["success_count"] == 6
+        assert len(said) == 1 and said[0].startswith(f"b: {gone} is not on ") and "relative paths start in /" in said[0]
+
+
+def test_where_no_worker_begins_it_is_said_what_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the batch goes on waiting: here until it is said, for then others make room."""
+    door, lines = tmp_path / "door", []
+
+    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
+    def stands_in_the_way() -> None:
+        (tmp_path / str(os.getpid())).touch()
+        for _ in range(3_000):
+            if not door.exists():
+                time.sleep(0.01)
+
+    def told(self: Batch, text: str) -> None:
+        lines.append(text)
+        door.touch()
+
+    others = [stands_in_the_way.remote() for _ in range(2)]
+    while len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.02)
+    monkeypatch.setattr(Batch, "tell", told)
+    monkeypatch.setattr(ray_waiting, "PATIENCE_SECONDS", 1.0)
+    found = outcome(list("abc"), {"max_concurrent": 2})
+    ray.get(others)
+    assert found["success_count"] == 3
+    (line,) = lines
+    assert line.startswith("b: no worker has begun for 1 s: an item asks for 1 CPU, the cluster at ")
+    assert "(2 CPU, 0 GPU in all) has free 0 CPU; `ray status`" in line
+
+
+def test_items_that_take_long_are_not_waited_for_in_vain(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome(["a"], {"max_concurrent": 1})  # a worker is there
+    monkeypatch.setattr(ray_waiting, "PATIENCE_SECONDS", 3.0)
+    assert outcome(["a"], {"max_concurrent": 1}, seconds=4)["success_count"] == 1
+    assert said == []
+
+
+def test_what_no_machine_has_is_refused_or_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = {"id": "b", "type": "work", "params": {"x": "${item}"}, "batch": {"items": ["a"], "parallel": True}}
+    made = lower({"ir_version": "0.1.0", "nodes": [node], "edges": []}).load()["b"]
+
+    def ran() -> None:
+        with running(Run("w", on="ray", on_options={"b": {"num_cpus": 3}})):
+            made(Work())._run({})
+
+    with pytest.raises(NotForRay, match=r"^b: an item asks for 3 CPU, and no machine of the cluster .* has that$"):
+        ran()
+
+    def told(self: Batch, text: str) -> None:
+        raise InterruptedError(text)
+
+    monkeypatch.setattr(Batch, "tell", told)
+    monkeypatch.setattr(ray_waiting, "_is_own", lambda _: False)  # it may grow
+    with pytest.raises(InterruptedError, match=r"no machine of the cluster .* has that now: waiting for one that does"):
+        ran()
+
+
 def test_auto_is_refused() -> None:
     with pytest.raises(NotForRay, match="on Ray, write a number"):
         outcome(["a"], {"max_concurrent": "auto"})
@@ -271,6 +424,26 @@ def test_a_cluster_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     look_for_cluster("auto")
     with pytest.raises(NotForRay, match=r"no Ray cluster answers at 127\.0\.0\.1:1: "):
         look_for_cluster("127.0.0.1:1")
+
+
+def test_a_process_that_has_a_cluster_takes_no_other_address_for_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: "):
+        over_files(tmp_path, [["a"]], "ray=127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(NotForRay, match=rf"at {address}: this process is connected to the one at "):
+            connect(address)
+    connect(ray.get_runtime_context().gcs_address)
+
+
+def test_files_of_items_are_dealt_out_on_the_cluster_that_the_run_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ray_driver, "connect", lambda address: asked.append(address) or ray)
+    address = ray.get_runtime_context().gcs_address
+    assert over_files(tmp_path, [["a"]], f"ray={address}")["success_count"] == 1
+    assert asked == [address]
 
 
 def test_auto_is_refused_in_pflow_before_the_first_step(tmp_path: Path) -> None:
@@ -511,6 +684,58 @@ def test_ctrl_c_starts_nothing_more(tmp_path: Path) -> None:
     assert 30 <= before == len(begun(ledger)) < 2_000
 
 
+@pytest.mark.parametrize("is_own", [False, True])
+def test_sigterm_ends_a_run_as_it_does_without_ray(is_own: bool, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    process = driver("" if is_own else ray.get_runtime_context().gcs_address, ledger, 2_000, 0.02)
+    while len(begun(ledger)) < 30 and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and "SIGTERM" not in err, err
+
+
+NAPS = """\
+# Naps
+
+Takes its time.
+
+## Steps
+
+### nap
+
+Nap.
+
+- type: shell
+
+```yaml batch
+items: [0, 60]
+as: seconds
+parallel: true
+```
+
+```shell command
+echo ${seconds} >> begun; sleep ${seconds}
+```
+"""
+
+
+def test_pflow_ends_as_its_own_handler_of_an_interrupt_says(tmp_path: Path) -> None:
+    """Ray raises something else in place of what the handler raises."""
+    pytest.importorskip("pflow")
+    (tmp_path / "w.pflow.md").write_text(NAPS)
+    env = {**os.environ, "HOME": str(tmp_path), STATE_VARIABLE: str(tmp_path / "state")}
+    command = [sys.executable, "-m", "pflow_lower", "run", "--on", "ray", "w.pflow.md"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=tmp_path
+    )
+    while len(begun(tmp_path / "begun")) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Interrupted by user" in err, err
+
+
 def test_a_driver_that_is_killed_is_resumed(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     address = ray.get_runtime_context().gcs_address
@@ -660,7 +885,9 @@ def test_here_on_three_nodes_and_through_the_death_of_one_it_is_the_same_byte_fo
     assert "a node is dead" in ended.stdout and "the three are equal, byte for byte" in ended.stdout
 
 
-def over_files(folder: Path, words: list[list[str]], on: str | None, **more: Any) -> dict[str, Any]:
+def over_files(
+    folder: Path, words: list[list[str]], on: str | None, *, inner: Any = None, **more: Any
+) -> dict[str, Any]:
     """What a batch writes that reads a file for each list of `words`, and writes as many."""
     settings = {"parallel": True, "max_concurrent": 2, "error_handling": "continue", **more}
     settings |= {"items": {"file": "${folder}/in/*.jsonl"}, "results": {"file": "${folder}/out/*.jsonl"}}
@@ -673,7 +900,7 @@ def over_files(folder: Path, words: list[list[str]], on: str | None, **more: Any
         path.write_text("".join(json.dumps(word) + "\n" for word in lines))
     shared: dict[str, Any] = {"folder": str(folder)}
     with running(Run("w", on=on)):
-        made.load()["b"](Work())._run(shared)
+        made.load()["b"](inner or Work())._run(shared)
     found: dict[str, Any] = shared["b"]
     return found
 
@@ -726,6 +953,28 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "in" / "1.jsonl").write_text('"a"\n{\n')
     with pytest.raises(StreamError, match=r"1\.jsonl:2: the line is not JSON"):
         over_files(tmp_path, [["a"]], "ray")
+
+
+class NotJson(Work):
+    def exec(self, params: Any) -> Any:
+        return {1} if params["x"] == "set" else super().exec(params)
+
+
+def test_files_have_the_names_there_that_they_have_in_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said_of = []
+    for on in (None, "ray"):
+        found = over_files(Path(), [["a", "set"]], on, inner=NotJson())
+        lines = [found["errors"][0]["error"], (tmp_path / "out" / "manifest.json").read_text()]
+        (tmp_path / "in" / "0.jsonl").write_text('"a"\n{\n')
+        with pytest.raises(StreamError) as raised:
+            over_files(Path(), [], on)
+        said_of.append([*lines, str(raised.value).partition(";")[0]])  # how far it came: of how many, is known there
+    assert said_of[0] == said_of[1]
+    assert said_of[1][0].startswith("the result cannot be written to out/00000.jsonl: ")
+    assert said_of[1][2].startswith("in/0.jsonl:2: the line is not JSON")
 
 
 class Odd(Exception):

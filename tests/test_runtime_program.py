@@ -205,6 +205,23 @@ def test_inputs_that_are_not_given() -> None:
         read_inputs({"repo": {"type": "string", "description": "owner/name"}}, [])
 
 
+@pytest.mark.parametrize(
+    ("description", "said"),
+    [
+        ("What to\nshout", "What to shout"),
+        ("What to\n  shout. Loudly, please.\n\nOr not.", "What to shout"),
+        ("Names of files, e.g. a.md, vs. folders.", "Names of files, e.g. a.md, vs. folders"),
+        ("Ready?\nGo", "Ready?"),
+        ("  \n", "words"),
+        (None, "words"),
+    ],
+)
+def test_an_input_that_is_missing_is_told_of_on_one_line(description: str | None, said: str) -> None:
+    with pytest.raises(ValueError, match="is missing") as raised:
+        read_inputs({"words": {"type": "string", "description": description}}, [])
+    assert str(raised.value) == f"the input words is missing: {said}; give it as words=..."
+
+
 @pytest.mark.parametrize("argument", ["limt=3", "limt", "=3"])
 def test_arguments_that_are_no_inputs(argument: str) -> None:
     with pytest.raises(ValueError, match=r"is not an input of this workflow; its inputs: limit=\.\.\."):

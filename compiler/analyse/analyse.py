@@ -8,15 +8,17 @@ says PFL3xx, PFL213 and PFL217 (which need references), PFL450
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError
 from ..ir.batch_spec import BatchSpec
 from ..ir.lowered import Budget, Shape, shape_of
+from ..ir.paths import Path as DataPath
 from ..ir.report import DiagnosticCollector, nearest, quoted
 from ..ir.workflow import SourceIR, SourceNode
+from ..node_types.class_search import Looked
 from ..node_types.lookup import NodeType, NodeTypes, TypeSource
 from ..node_types.run_tables import budgets_for, ray_options_of
 from .child_files import Children
@@ -91,7 +93,7 @@ def analyse(
         if node_type.origin is TypeSource.UNKNOWN:
             _warn_of_type(node, types, report)
         elif node.batch is not None or types.names_a_class(node.type):
-            _check_class(node, node_type, report)
+            _check_class(node, node_type, report, program=program)
         if node.batch is None:
             continue
         _check_budget(node, budgets, report)
@@ -148,29 +150,57 @@ def _warn_of_type(node: SourceNode, types: NodeTypes, report: DiagnosticCollecto
     report.warn("PFL336" if guess else "PFL330", (*node.path, "type"), message, help=help)
 
 
-def _check_class(node: SourceNode, node_type: NodeType, report: DiagnosticCollector) -> None:
+def _check_class(node: SourceNode, node_type: NodeType, report: DiagnosticCollector, *, program: bool) -> None:
     """Warn of what is wrong with the class of a node, as far as its source says."""
     looked = node_type.looked
     parallel = node.batch is not None and node.batch.parallel
+    at = (*node.path, "type")
+    place = f"{node_type.module}:{node_type.class_name}"
     if looked is None:
         return
     if looked.missing:
         help = f"did you mean {looked.near}?" if looked.near else "whoever makes the node will get an error"
-        report.warn("PFL332", (*node.path, "type"), looked.missing, help=help)
+        report.warn("PFL332", at, looked.missing, help=help)
     elif looked.unknown and (parallel or not looked.found):
-        place = f"{node_type.module}:{node_type.class_name}"
         taken = "it is taken as not asynchronous; " if parallel else ""
         help = (
             f"{taken}modules are looked for beside the workflow, beside the table and on Python's path;\n"
             "to settle it wherever this runs, write in pyproject.toml, with true if it is an AsyncNode,\n"
             f'[tool.pflow-lower.nodes]\n{_toml_key(node.type)} = {{ class = "{place}", async = false }}'
         )
-        message = f"the class {place} could not be looked at: {looked.unknown}"
-        report.warn("PFL331", (*node.path, "type"), message, help=help)
+        report.warn("PFL331", at, f"the class {place} could not be looked at: {looked.unknown}", help=help)
     elif looked.is_other:
-        message = f"the class {node_type.module}:{node_type.class_name} is not a node"
         help = "let it inherit from Node or AsyncNode of pocketflow: nothing can run it as a step"
-        report.warn("PFL339", (*node.path, "type"), message, help=help)
+        report.warn("PFL339", at, f"the class {place} is not a node", help=help)
+    elif looked.abstract:
+        message = f"the class {place} is abstract, no node can be made of it: {_listed(looked.abstract)} is not defined"
+        report.warn("PFL346", at, message, help="define it in the class, or name a class that does")
+    elif looked.needs and (program or node_type.origin is TypeSource.REGISTRY):
+        call = f"a node is made with `{node_type.class_name}()`"
+        message = f"nothing gives the class {place} its {_listed(looked.needs)}: {call}"
+        help = "give it a default in the class, or let `prep` make what the node needs: every run fails now"
+        report.warn("PFL346", at, message, help=help)
+    if looked.unheard:
+        _warn_of_unheard(at, place, looked, report)
+
+
+def _warn_of_unheard(at: DataPath, place: str, looked: Looked, report: DiagnosticCollector) -> None:
+    """Warn of an asynchronous method in a class that does not wait for it."""
+    heard = f"{looked.unheard.removesuffix('_async')}_async"
+    rename = "" if looked.unheard == heard else f"call it `{heard}`"
+    if looked.runs_async:
+        message = f"{looked.base}, by which the class {place} runs, never calls its `{looked.unheard}`"
+        report.warn("PFL347", at, message, help=rename)
+        return
+    message = (
+        f"nobody waits for `{looked.unheard}` of the class {place}: it runs by {looked.base}, which is not asynchronous"
+    )
+    inherit = "let the class inherit from AsyncNode of pocketflow"
+    report.warn("PFL347", at, message, help=f"{inherit}, and {rename}" if rename else inherit)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _toml_key(text: str) -> str:

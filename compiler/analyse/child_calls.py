@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..ir.paths import Path as DataPath
-from ..ir.template import DynamicIndex, Expression, Field, Index, Reference, parse, templates
+from ..ir.template import Field, Index, Reference, parse, templates
 from ..ir.workflow import SourceNode
 from ..node_types.pflow_types import WORKFLOW_TYPES
+from .written_values import UNKNOWN, known_text, known_value
 
 
 class Call(NamedTuple):
@@ -20,13 +21,6 @@ class Call(NamedTuple):
     """What it is given: an object, or something else that stands in its place."""
     name_path: DataPath
     inputs_path: DataPath
-
-
-class Unknown:
-    """A value that only a run knows."""
-
-
-UNKNOWN = Unknown()
 
 
 def files_started(node: SourceNode) -> Iterator[Call]:
@@ -46,11 +40,11 @@ def calls_of(node: SourceNode) -> Iterator[Call]:
     name, inputs = node.params.get("workflow"), node.params.get("inputs")
     items = node.batch.items if node.batch is not None else None
     if node.batch is None or not isinstance(items, list) or not _reads(node.batch.alias, name, inputs):
-        yield Call(known_text(name), _known(inputs), (*at, "workflow"), (*at, "inputs"))
+        yield Call(known_text(name), known_value(inputs), (*at, "workflow"), (*at, "inputs"))
         return
     for index, item in enumerate(items):
-        found = _known(name, node.batch.alias, item)
-        whole = _known(inputs, node.batch.alias, item)
+        found = known_value(name, node.batch.alias, item)
+        whole = known_value(inputs, node.batch.alias, item)
         place: DataPath = (*at, "inputs")
         if isinstance(inputs, str) and whole is not UNKNOWN:
             place = (*node.path, "batch", "items", index, *_steps(inputs))
@@ -70,40 +64,3 @@ def _steps(inputs: str) -> Iterator[str | int]:
             yield step.name
         elif isinstance(step, Index):
             yield step.value
-
-
-def known_text(value: Any) -> str | None:
-    """What a parameter comes to, if that is known before a run, and a text."""
-    found = _known(value)
-    return found if isinstance(found, str) else None
-
-
-def _known(value: Any, alias: str = "", item: Any = None) -> Any:
-    """What a parameter comes to, as far as that needs nothing but the item; of an object only the keys count."""
-    if not isinstance(value, str):
-        return value
-    template = parse(value)
-    if template.is_whole:
-        return _found(template.expressions[0], alias, item)
-    made = []
-    for part in template.parts:
-        found = _found(part, alias, item) if isinstance(part, Expression) else part
-        if not isinstance(found, str):
-            return UNKNOWN
-        made.append(found)
-    return "".join(made)
-
-
-def _found(expression: Expression, alias: str, item: Any) -> Any:
-    operand = expression.operands[0]
-    if len(expression.operands) > 1 or not isinstance(operand, Reference) or operand.root != alias:
-        return UNKNOWN
-    for step in operand.path:
-        if isinstance(step, DynamicIndex):
-            return UNKNOWN
-        key: Any = step.name if isinstance(step, Field) else step.value
-        try:
-            item = item[key]
-        except (KeyError, IndexError, TypeError):
-            return UNKNOWN
-    return UNKNOWN if isinstance(item, str) and "${" in item else item

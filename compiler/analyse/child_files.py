@@ -15,8 +15,9 @@ from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
 from ..ir.workflow import SourceIR, SourceNode
 from ..load import load
 from ..validate import validate
-from .child_calls import files_started, is_file_name, known_text
+from .child_calls import files_started, is_file_name
 from .known_here_only import known_here_only
+from .written_values import known_text
 
 DEEPEST = 10
 """How deep workflows stand in workflows at most, as in pflow."""

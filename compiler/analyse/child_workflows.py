@@ -6,15 +6,18 @@ names it (`child_files.py`); of one that pflow has saved under a name nothing is
 
 from __future__ import annotations
 
+import posixpath
+
 from ..diagnostics.diagnostic import Severity
 from ..ir.document import NOT_STDIN, STDIN
 from ..ir.report import DiagnosticCollector, kind, nearest
 from ..ir.template import Reference, is_dynamic
 from ..ir.workflow import SourceIR, SourceNode
-from ..node_types.pflow_types import WORKFLOW_TYPES
-from .child_calls import Call, Unknown, calls_of, files_started, is_file_name
+from ..node_types.pflow_types import FILE_SUFFIXES, WORKFLOW_TYPES
+from .child_calls import Call, calls_of, files_started, is_file_name
 from .child_files import DEEPEST, Children, Read
 from .known_outputs import Finding, added_outputs, output_named_by
+from .written_values import Unknown
 
 _FAILS = "every run that comes here fails"
 
@@ -41,10 +44,15 @@ def check_children(ir: SourceIR, report: DiagnosticCollector, children: Children
             named = "- workflow: ./child.pflow.md" if ir.document.is_markdown else '"workflow": "./child.pflow.md"'
             report.warn("PFL340", (*node.path, "params"), message, help=f"name it: {named}")
             continue
-        reported = set()
+        reported: set[object] = set()
         for call in calls_of(node):
             _check_inputs_are_an_object(call, report)
-            if call.name is None or not is_file_name(call.name):
+            if call.name is None:
+                continue
+            if not is_file_name(call.name):
+                if call.name not in reported:
+                    _check_saved_name(call, call.name, report)
+                reported.add(call.name)
                 continue
             if children is None:
                 if ir.name == STDIN:
@@ -92,6 +100,16 @@ def check_child_output(
     help = f"did you mean `{guess}`?" if guess else f"it gives: {', '.join(sorted(outputs))}"
     message = f"{reference}: the workflow {node.params['workflow']} has no output `{step.name}`"
     return Finding("PFL343", message, help)
+
+
+def _check_saved_name(call: Call, name: str, report: DiagnosticCollector) -> None:
+    """Warn of the name of a file without its folder, in which pflow sees the name of a workflow that it has saved."""
+    stem, suffix = posixpath.splitext(name)
+    if not stem or suffix.lower() not in FILE_SUFFIXES:
+        return
+    message = f"pflow takes {name} for a workflow that it has saved by this name, not for a file"
+    help = f"the path of a file has a folder in it: ./{name}"
+    report.warn("PFL340", call.name_path, message, help=help)
 
 
 def _check_call(call: Call, read: Read, report: DiagnosticCollector) -> None:

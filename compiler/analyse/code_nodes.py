@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from ..ir.paths import Path as DataPath
+from ..ir.python_ast import python_fault
 from ..ir.report import DiagnosticCollector
 from ..ir.report import kind as kind_of
 from ..ir.template import Reference, Template, parse
@@ -11,6 +13,7 @@ from ..ir.workflow import SourceIR, SourceNode
 from .code_annotations import PYTHON_TYPES, Annotations, allows_none, annotations_of, is_python_type, json_type
 from .invariance import INDEX, ITERATION
 from .known_outputs import known_type
+from .written_values import values_of
 
 _FITS = {
     "string": {"string", "object", "array"},  # it may hold JSON
@@ -47,6 +50,7 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
             report.error(
                 "PFL319", (*node.path, "params", "code"), message, help="write it as one string, or name one file"
             )
+        _check_python(node, report)
         found, inputs = annotations_of(node), node.params.get("inputs", {})
         if found is None or not isinstance(inputs, dict):
             continue
@@ -58,10 +62,9 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
             if declared is None or annotation is None:
                 continue
             path = (*node.path, "params", "inputs", name)
+            if template is None or not template.is_dynamic or template.is_whole:
+                _check_known_values(node, path, value, f"{name}: {annotation}", declared, report)
             if template is None or not template.is_dynamic:
-                if not _takes(annotation, declared, value):  # pflow finds that out when the node runs
-                    message = f"the value is {kind_of(value)}; the code says `{name}: {annotation}`"
-                    report.warn("PFL315", path, message, help="annotate it as what it is, or feed what the code takes")
                 continue
             if not template.is_whole:
                 if declared != "string":
@@ -78,6 +81,38 @@ def check_code(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, So
                     text=f"${{{template.expressions[0].raw}}}",
                     help=_help(ir, name, annotation, declared, reference, kind),
                 )
+
+
+def _check_python(node: SourceNode, report: DiagnosticCollector) -> None:
+    """Warn of code that is not Python; with a reference in it, only a run knows what it is."""
+    code = node.params.get("code")
+    if node.type != "code" or not isinstance(code, str) or parse(code).is_dynamic:
+        return
+    fault = python_fault(code)
+    if fault is None:
+        return
+    place = f" (line {fault.line} of it)" if fault.line else ""
+    lines = code.split("\n")[: fault.line or 1]
+    column = fault.column - 1
+    column += len(lines[-1][column:]) - len(lines[-1][column:].lstrip())  # where something stands to be shown
+    column = max(min(column, len(lines[-1].rstrip()) - 1), 0)
+    offset = sum(len(line) + 1 for line in lines[:-1]) + column
+    message = f"Python does not accept the code: {fault.message}{place}"
+    help = "pflow only finds that out when the node runs, and then the node fails"
+    report.warn_inside("PFL345", (*node.path, "params", "code"), offset, message, help=help)
+
+
+def _check_known_values(
+    node: SourceNode, path: DataPath, value: object, annotated: str, declared: str, report: DiagnosticCollector
+) -> None:
+    """Warn of a value that is known and that the code does not take; pflow finds that out when the node runs."""
+    annotation = annotated.partition(": ")[2]
+    for index, found in values_of(node, value):
+        if not _takes(annotation, declared, found):
+            what = "the value" if index is None else f"what items[{index}] feeds"
+            message = f"{what} is {kind_of(found)}; the code says `{annotated}`"
+            report.warn("PFL315", path, message, help="annotate it as what it is, or feed what the code takes")
+            return
 
 
 def _takes(annotation: str, declared: str, value: object) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..ir.report import DiagnosticCollector
 from ..ir.template import Field, Index, Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
-from .known_outputs import known_type
+from .known_outputs import Finding, known_type
+from .known_values import Absent, Items, KnownValues, found_in, kind_of, why_absent
 from .node_order import Order
 from .reachability import Reachability, ways_of
 
@@ -19,6 +19,7 @@ _KINDS = {
     "integer": "a whole number",
     "boolean": "true or false",
     "object": "an object",
+    "null": "null",
 }
 
 
@@ -82,25 +83,69 @@ def _way_in(ir: SourceIR, ways: Reachability, node: SourceNode, before: str | No
     return f"add {json.dumps({'from': before, 'to': node.id}, ensure_ascii=False)} to `edges`"
 
 
-def check_items(ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode]) -> None:
-    """Warn of items that are known to be something else than a list."""
+def check_items(
+    ir: SourceIR, report: DiagnosticCollector, nodes: Mapping[str, SourceNode], values: KnownValues
+) -> None:
+    """Warn of items, of a batch or of one inside it, that are known to be something else than a list."""
     for node in ir.nodes:
         _check_items_are_one_reference(ir, node, report, nodes)
-        items = node.batch.items if node.batch is not None else None
-        template = parse(items.strip()) if isinstance(items, str) else None
-        if template is None or not template.is_whole:
-            continue
-        for operand in template.expressions[0].operands:
-            if not isinstance(operand, Reference) or (kind := known_type(ir, nodes, operand)) not in _KINDS:
+        for depth, level in enumerate(node.batch.levels if node.batch is not None else ()):
+            template = parse(level.items.strip()) if isinstance(level.items, str) else None
+            if template is None or not template.is_whole:
                 continue
-            path = (*node.path, "batch", "items")
-            if kind == "string":
-                message = f"the items come from ${{{operand.raw}}}, which is text: a run fails unless it is a JSON list"
-            else:
-                message = f"the items come from ${{{operand.raw}}}, which is {_KINDS[kind]}: every run fails here"
-            declared = operand.root in ir.inputs and not operand.path
-            help = f'declare the input "{operand.root}" as "array"' if declared else "refer to a list"
-            report.warn("PFL324", path, message, text=f"${{{operand.raw}}}", help=help)
+            path = (*node.path, *["batch"] * (depth + 1), "items")
+            around, operands = values.items(node, depth), template.expressions[0].operands
+            for operand in operands:
+                if not isinstance(operand, Reference):
+                    continue
+                if (wrong := _no_list(ir, node, nodes, values, around, operand)) is not None:
+                    message = f"the items come from {operand}, which is {wrong}"
+                    is_declared = operand.root in ir.inputs and not operand.path
+                    help = f'declare the input "{operand.root}" as "array"' if is_declared else "refer to a list"
+                    report.warn("PFL324", path, message, text=str(operand), help=help)
+                elif operand is operands[0] and _is_null_if_left_out(ir, operand):
+                    message = (
+                        f"the items come from {operand}, which is null in a run that does not give it: that fails here"
+                    )
+                    default = "- default: []" if ir.document.is_markdown else '"default": []'
+                    help = f"give the input a default, `{default}`"
+                    if len(operands) > 1:
+                        help += "\n`??` stands in for what is not there; an input that is left out is there, as null"
+                    report.warn("PFL324", path, message, text=str(operand), help=help)
+
+
+def _no_list(
+    ir: SourceIR,
+    node: SourceNode,
+    nodes: Mapping[str, SourceNode],
+    values: KnownValues,
+    around: Items,
+    operand: Reference,
+) -> str | None:
+    """What a reference in the place of items of `node` gives, and what becomes of that; None if it may be a list.
+
+    `around` are the items of the batches around them.
+    """
+    declared = known_type(ir, nodes, operand)
+    found = [(place, declared or kind_of(values.of(operand, node, names))) for place, names in around.each]
+    wrong = [(place, kind) for place, kind in found if kind in _KINDS]
+    if not wrong or (len(wrong) < len(found) and not around.are_all):
+        return None
+    place, kind = wrong[0]
+    if kind == "string":
+        then = "a run fails unless it is a JSON list"
+    else:
+        then = "every run fails here"
+    where = f" in {place}" if len(wrong) < len(found) else ""
+    return f"{_KINDS[kind or '']}{where}: {then}"
+
+
+def _is_null_if_left_out(ir: SourceIR, operand: Reference) -> bool:
+    """Whether a reference gives null in a run that does not give the input which it names."""
+    declared = ir.inputs.get(operand.root)
+    if operand.path or not isinstance(declared, dict) or declared.get("default") is not None:
+        return False
+    return "default" in declared or declared.get("required", True) is False
 
 
 def _check_items_are_one_reference(
@@ -123,18 +168,22 @@ def _check_items_are_one_reference(
         report.warn("PFL324", (*node.path, *["batch"] * (depth + 1), "items"), message, help=help)
 
 
-def missing_in_items(node: SourceNode, reference: Reference, then: str) -> str:
-    """That a reference to the item finds nothing in some item that is written out, and what `then` happens; "" if each
-    may have it."""
-    items = node.batch.items if node.batch is not None else None
-    if not isinstance(items, list):
-        return ""
-    lost = [index for index, item in enumerate(items) if not _may_have(item, reference)]
-    if not lost:
-        return ""
-    which = "every item" if len(lost) == len(items) else f"items[{lost[0]}]"
-    more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items) else ""
-    return f"{reference} is not there in {which}{more}: {then}"
+def missing_in_items(items: Items, reference: Reference, then: str) -> Finding | None:
+    """That a reference to one of the names of `items` finds nothing there, for sure in some of them, and what `then`
+    happens; None if each may have it."""
+    looked = [
+        (place, found_in(names[reference.root], reference.path))
+        for place, names in items.each
+        if reference.root in names
+    ]
+    lost = [(place, found) for place, found in looked if isinstance(found, Absent)]
+    if not lost or (len(lost) < len(items.each) and not items.are_all):
+        return None
+    place, first = lost[0]
+    which = "any item" if len(lost) == len(items.each) else place
+    more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items.each) else ""
+    message = f"{reference} is not there in {which}{more}: {then}"
+    return Finding("PFL322", message, why_absent(reference, first))
 
 
 def beyond_the_items(node: SourceNode, reference: Reference) -> str:
@@ -147,14 +196,3 @@ def beyond_the_items(node: SourceNode, reference: Reference) -> str:
         return ""
     many = "there is one item" if len(batch.items) == 1 else f"there are {len(batch.items)} items"
     return f"{reference} is never there: {many}, counted from 0"
-
-
-def _may_have(value: Any, reference: Reference) -> bool:
-    """Whether the path of a reference may be found in an item. A text may be JSON, or become anything."""
-    for step in reference.path:
-        if isinstance(value, str) or not isinstance(step, Field):
-            return True
-        if not isinstance(value, dict) or step.name not in value:
-            return False
-        value = value[step.name]
-    return True

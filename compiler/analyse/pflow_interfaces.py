@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ..ir.report import DiagnosticCollector, kind, nearest
+from ..ir.report import DiagnosticCollector, kind, nearest, shown
 from ..ir.template import Reference
 from ..ir.workflow import NODE_KEYS, SourceIR, SourceNode
 from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
 from ..validate.rules import batch_inside_params
 from .known_outputs import Finding, added_outputs, output_named_by
+from .written_values import values_of
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
 _KEYS = tuple(key for key in NODE_KEYS if key != "type")
@@ -69,11 +70,33 @@ def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Inte
         if known is not None and known.asks_a_model and not isinstance(model, str) and model is not None:
             path = (*node.path, "params", "model")
             report.error("PFL203", path, f"a model is named by a text, not {kind(model)}", help="write its name")
+        if known is not None:
+            _check_values(node, known, report)
         for key in _missing(node, known) if known is not None else ():
             if key not in meant:  # it is there, under a name that is misspelt
                 what = "is empty" if key in node.params else "is not given"
                 message = f"`{key}` {what}, and {node.type} needs it: the node fails whenever it runs"
                 report.warn("PFL337", (*node.path, "params", key), message, help=f"give the node its `{key}`")
+
+
+def _check_values(node: SourceNode, known: PflowType, report: DiagnosticCollector) -> None:
+    """Report parameters whose value is known, and not one that the type takes."""
+    for key, allowed in known.allowed.items():
+        if key not in node.params or (node.batch is not None and node.batch.alias in node.inputs):
+            continue
+        empty = (None, "") if key in known.needs else ()  # of which it is said that it is needed
+        given = [found for found in values_of(node, node.params[key]) if found[1] not in empty]
+        wrong = next((found for found in given if not allowed.has(found[1])), None)
+        if wrong is None:
+            continue
+        index, value = wrong
+        guess = report.nearest(value, allowed.names) if isinstance(value, str) else None
+        whose = "node" if index is None else "item"
+        help = f"did you mean `{guess}`?" if guess else f"no run of the {whose} gets beyond it"
+        made = "" if index is None else f" for items[{index}]"
+        message = f"`{key}` is {shown(value)}{made}, and {node.type} takes {allowed.words}"
+        say = report.error if allowed.refused else report.warn
+        say("PFL348", (*node.path, "params", key), message, help=help)
 
 
 def _missing(node: SourceNode, known: PflowType) -> Iterator[str]:

@@ -24,10 +24,11 @@ from .child_workflows import check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .edges_never_taken import check_edges
-from .foreseen import beyond_the_items, check_items, check_unreachable, missing_in_items
+from .foreseen import beyond_the_items, check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .item_names import check_item_names
-from .known_outputs import check_item_field, check_loops, check_output_key, check_results, check_shell
+from .item_references import ItemReferences
+from .known_outputs import check_loops, check_output_key, check_results, check_shell
 from .node_order import Order, order
 from .other_items import OtherItems
 from .pflow_interfaces import Interfaces, check_output, check_parameters
@@ -69,8 +70,9 @@ class _Checker:
         self.inputs = frozenset(ir.inputs)
         self.order: Order = order(ir)
         self.edges = frozenset((edge.source, edge.target) for edge in ir.edges)
-        self.items = OtherItems(ir, self.order)
-        self.aliases = self.items.names
+        self.items = ItemReferences(ir, interfaces, self.order, children)
+        self.other_items = OtherItems(ir, self.order)
+        self.aliases = self.other_items.names
         # Names that may stand alone; node ids may not.
         self.names = self.inputs | self.aliases
         if self.aliases:
@@ -96,7 +98,7 @@ class _Checker:
         check_cycle(self.ir, self.report, self.order)
         check_unreachable(self.ir, self.report, self.order)
         check_results_files(self.ir, self.report, self.order, self.children)
-        check_items(self.ir, self.report, self.nodes)
+        check_items(self.ir, self.report, self.nodes, self.items.values)
         check_item_names(self.ir, self.report)
         check_edges(self.ir, self.report, self.order, self.interfaces)
         if not malformed:  # a misspelled template may be the one that uses it
@@ -110,9 +112,7 @@ class _Checker:
                 use = ReferenceUse(self.report, site, expression, reference)
                 if self._is_in_file(use):
                     continue
-                if self._exists(use, node):
-                    if not use.has_fallback:
-                        self._output_key(use)
+                if self._exists(use, node) and (use.has_fallback or self._output_key(use)):
                     self._fails(use, node)
         return roots
 
@@ -166,32 +166,34 @@ class _Checker:
         edges = "routes" if is_markdown else "edges"
         return f"let the {edges} lead from `{first}` to `{then}`, and not from `{then}` to `{first}`"
 
-    def _output_key(self, use: ReferenceUse) -> None:
-        """A reference without a fallback must name an output, where one can know its name here."""
+    def _output_key(self, use: ReferenceUse) -> bool:
+        """A reference without a fallback must name an output, where one can know its name here. Returns whether it
+        is not refused."""
         site, reference = use.site, use.reference
         node = self.nodes.get(reference.root)
         if site.node is not None:
-            finding = check_item_field(site.node, self.nodes, reference)
+            finding = self.items.check_field(site, site.node, reference)
             if finding is not None:
-                use.error(*finding)
+                return use.error(*finding)
         if node is None:
-            return
+            return True
         if not self.ir.namespaced:
             if site.node is None or (reference.root not in self.names and reference.root not in site.node.inputs):
                 what = f"{reference} is not found without namespaces: nodes write to the top level"
                 help = "remove `enable_namespacing: false`"
                 use.warn("PFL322", what, help)
-            return
+            return True
         if not reference.path or not isinstance(reference.path[0], Field):
-            self._bare_node(use)
-        else:
-            finding = check_output_key(node, reference) if node.batch is not None else None
-            finding = finding or check_output(self.interfaces, node, reference)
-            finding = finding or check_child_output(self.children, node, reference, self.ir.name)
-            if finding is not None:
-                use.error(*finding)
-            elif not self.ir.permissive and (beyond := beyond_the_items(node, reference)):
-                use.warn("PFL322", beyond)
+            return self._bare_node(use)
+        finding = check_output_key(node, reference) if node.batch is not None else None
+        finding = finding or check_output(self.interfaces, node, reference)
+        finding = finding or check_child_output(self.children, node, reference, self.ir.name)
+        if finding is not None:
+            return use.error(*finding)
+        beyond = "" if self.ir.permissive else beyond_the_items(node, reference)
+        if lost := beyond or self.items.never_there(site, reference):
+            use.warn("PFL322", lost)
+        return True
 
     def _is_in_file(self, use: ReferenceUse) -> bool:
         """Report a reference to results that went to a file: with something to fall back on, too."""
@@ -208,13 +210,12 @@ class _Checker:
         if root in self.inputs or root in self.nodes:
             return
         if site.kind is SiteKind.INNER_ITEMS and root in node.aliases:
-            # ("nodes", 0, "batch", "batch", "items"): as many batches are around it as are named before the last
             outer = node.aliases[: site.path.count("batch") - 1]
             if root not in outer:
                 what = f"{reference} is read before there is such an item: only those of the batches around it exist"
                 use.error("PFL327", what)
-            elif missing := self._missing_in_items(use, node, "there is nothing to go through"):
-                use.fails("PFL322", missing)
+            elif missing := self.items.missing(use, node, "there is nothing to go through"):
+                use.fails(*missing)
             return
         if root in node.inputs and root not in node.aliases:
             in_inputs = site.kind is SiteKind.PARAMETER and site.path[3:4] == ("inputs",)
@@ -229,27 +230,17 @@ class _Checker:
                 why = "`items` makes the list of them" if site.kind is SiteKind.ITEMS else "the file is opened once"
                 what = f"{reference} is read before there is an item: {why}"
                 use.fails("PFL321", what)
-            elif missing := self._missing_in_items(use, node, then):
-                use.fails("PFL322", missing)
+            elif missing := self.items.missing(use, node, then):
+                use.fails(*missing)
         elif root == ITERATION:
             if not node.loop:
                 use.fails("PFL321", f"{reference} only exists in a loop node")
         elif root == INDEX:
             use.fails("PFL321", only_in_batches(reference))
         elif root in self.aliases:
-            batch, help = self.items.advice(site, node, reference)
+            batch, help = self.other_items.advice(site, node, reference)
             what = f"{reference} is the item of `{batch}`; outside of that batch it does not exist"
             use.fails("PFL321", what, help)
-
-    def _missing_in_items(self, use: ReferenceUse, node: SourceNode, then: str) -> str:
-        """Why a reference to the item finds nothing in some of them, where nothing stands in for it; `then` follows."""
-        root = use.reference.root
-        is_item = node.batch is not None and root == node.batch.alias and is_name(root)
-        if not is_item or self.ir.permissive or use.has_fallback or root in node.inputs:
-            return ""
-        if node.batch is not None and node.batch.inner_batch is not None and use.site.kind is not SiteKind.INNER_ITEMS:
-            return ""  # an item without inner ones has no parameters
-        return missing_in_items(node, use.reference, then)
 
     def _bare_node(self, use: ReferenceUse) -> bool:
         reference = use.reference

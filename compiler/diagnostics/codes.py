@@ -108,6 +108,13 @@ CODES: dict[str, str] = {
     "PFL343": "output that the child workflow does not have",
     # analyse: references, again
     "PFL344": "number where a command has an argument",
+    # analyse: code, again
+    "PFL345": "code that Python does not accept",
+    # analyse: node types, once more
+    "PFL346": "node class of which no node can be made",
+    "PFL347": "asynchronous method that nobody waits for",
+    # analyse: values of parameters
+    "PFL348": "value that the node type does not take",
     # analyse: what pflow says beyond that
     "PFL390": "refused by pflow's own validator",
     # lower

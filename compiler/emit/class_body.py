@@ -10,20 +10,8 @@ from ..ir.lowered import SHAPES, Level, LoweredBatch, Parameter
 from ..ir.paths import Path
 from ..lowering.names import RUNTIME
 from .marks import Origin, marked
-from .python_text import (
-    WIDTH,
-    PyCall,
-    PyDict,
-    PyEntry,
-    PyExpr,
-    PyKeyword,
-    PyList,
-    PyLiteral,
-    PyName,
-    comment,
-    lay_out,
-    literal,
-)
+from .python_text import WIDTH, comment, lay_out, literal
+from .python_tree import PyCall, PyDict, PyEntry, PyExpr, PyKeyword, PyList, PyLiteral, PyName
 from .template_to_python import Variables, choice, items, lookup, names_used_in, parameter
 
 

@@ -19,7 +19,8 @@ from ..ir.lowered import RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR
 from .class_body import exec_body, item_name_body, node_path, prep_body, written_key
 from .document_text import document_text
 from .marks import Origin, mark, marked
-from .python_text import PyCall, PyKeyword, PyLiteral, comment, docstring, lay_out, literal
+from .python_text import comment, docstring, lay_out, literal
+from .python_tree import PyCall, PyKeyword, PyLiteral
 
 if TYPE_CHECKING:
     import jinja2

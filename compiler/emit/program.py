@@ -9,7 +9,7 @@ from ..ir.edges import followers, taken, walk
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path
 from ..lowering.names import unused_name, variable
-from ..node_types.async_detection import MODULES_OF_NODES
+from ..node_types.class_search import MODULES_OF_NODES
 from .class_body import functions, inputs_are_read, is_reference, written
 from .emit import (
     HEADER,
@@ -23,19 +23,8 @@ from .emit import (
     type_checker_lines,
 )
 from .marks import Origin, mark, marked
-from .python_text import (
-    WIDTH,
-    PyCall,
-    PyDict,
-    PyEntry,
-    PyExpr,
-    PyKeyword,
-    PyLiteral,
-    PyName,
-    columns,
-    docstring,
-    lay_out,
-)
+from .python_text import WIDTH, columns, docstring, lay_out
+from .python_tree import PyCall, PyDict, PyEntry, PyExpr, PyKeyword, PyLiteral, PyName
 from .template_to_python import Variables, output, parameter
 
 _TOP_LEVEL_NAMES = frozenset({"build_flow", "main", "outputs", "arguments", "INPUTS"})

@@ -4,9 +4,8 @@ Text from a workflow reaches generated code through three doors only: `literal`,
 `comment`. Whatever the text is, it comes out as a literal, as prose inside quotes, or as one comment
 line; it can never become code.
 
-Longer expressions are small trees (`PyName`, `PyLiteral`, `PyCall`, `PyList`, `PyDict`, `PyFString`) that
-`lay_out` writes on one line if they fit and opens up, bracket by bracket, if they do not. What comes from the
-workflow has its origin on the tree, and its lines get a mark of it.
+Longer expressions are small trees (python_tree.py) that `lay_out` writes on one line if they fit and opens up, bracket
+by bracket, if they do not.
 """
 
 from __future__ import annotations
@@ -16,75 +15,14 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..diagnostics.diagnostic import printable
 from .marks import Origin, mark, marked
+from .python_tree import PyCall, PyDict, PyEntry, PyExpr, PyFString, PyKeyword, PyList, PyLiteral, PyName, values_in
 
 WIDTH = 88
 _INDENT = "    "
-
-
-class PyName(NamedTuple):
-    """A name or another piece of Python that the compiler itself made up; never workflow text."""
-
-    text: str
-
-
-class PyLiteral(NamedTuple):
-    """A value of the workflow."""
-
-    value: Any
-    origin: Origin | None = None
-
-
-class PyCall(NamedTuple):
-    """`name(arguments)`."""
-
-    name: str
-    arguments: tuple[PyExpr, ...]
-
-
-class PyKeyword(NamedTuple):
-    """`name=value` among the arguments of a call."""
-
-    name: str
-    value: PyExpr
-    origin: Origin | None = None
-
-
-class PyList(NamedTuple):
-    """`[items]`."""
-
-    items: tuple[PyExpr, ...]
-    origin: Origin | None = None
-
-
-class PyDict(NamedTuple):
-    """`{key: value}`. A comment, if there is one, stands on the line above its entry."""
-
-    entries: tuple[PyEntry, ...]
-    origin: Origin | None = None
-
-
-class PyEntry(NamedTuple):
-    """One entry of a `PyDict`."""
-
-    key: Any
-    value: PyExpr
-    comment: str = ""
-
-
-class PyFString(NamedTuple):
-    """Text with expressions in it: an f-string."""
-
-    parts: tuple[str | PyExpr, ...]
-    offsets: tuple[int, ...] = ()
-    """Where in the text at `origin` each part begins; then none of them goes on after the end of a line."""
-    origin: Origin | None = None
-
-
-PyExpr = PyName | PyLiteral | PyCall | PyKeyword | PyList | PyDict | PyFString
 
 
 # --- The three doors
@@ -208,10 +146,16 @@ def _marks_of_parts(node: PyExpr) -> str:
 
 
 def _flat(node: PyExpr, quote: str | None = None) -> str | None:
-    """`node` on one line; None if it must not stand on one, because it has comments."""
-    if isinstance(node, PyDict) and any(entry.comment for entry in node.entries):
+    """`node` on one line; None if it must not stand on one, because it has comments, or surely does not fit on one."""
+    if _is_long(node) or (isinstance(node, PyDict) and any(entry.comment for entry in node.entries)):
         return None
     return _flat_anyway(node, quote)
+
+
+def _is_long(node: PyExpr) -> bool:
+    """Whether `node` has too many values in it for one line: seen without writing them, at each level once more."""
+    enough = WIDTH // len("0, ") + 1
+    return values_in(node, enough) >= enough
 
 
 def _flat_anyway(node: PyExpr, quote: str | None = None) -> str:

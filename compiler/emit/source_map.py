@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
@@ -65,13 +65,23 @@ class Mapped(NamedTuple):
     """The place in the workflow's file, if it has one."""
 
 
-def maps_of(lowered: LoweredIR, marked: Mapping[str, str]) -> dict[str, list[Mapped]]:
+def maps_of(
+    lowered: LoweredIR, marked: Mapping[str, str], whole: Collection[Path] = frozenset()
+) -> dict[str, list[Mapped]]:
     """The mapped lines of every generated file, in their order; `marked` are the files with their marks.
 
-    Where several stand for one line, the one that says most comes last.
+    Where several stand for one line, the one that says most comes last. What stands inside one of the places `whole`
+    is left out.
     """
     texts = dict(_texts(lowered))
-    return {name: _located(lowered, texts, [*read(text)]) for name, text in marked.items()}
+    return {
+        name: _located(lowered, texts, [one for one in read(text) if not _is_inside(one.origin.path, whole)])
+        for name, text in marked.items()
+    }
+
+
+def _is_inside(path: Path, whole: Collection[Path]) -> bool:
+    return bool(whole) and any(path[:length] in whole for length in range(2, len(path)))
 
 
 def at_line(mapped: Sequence[Mapped], line: int) -> list[Mapped]:

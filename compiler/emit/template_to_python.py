@@ -13,7 +13,8 @@ from ..ir import tree
 from ..ir.lowered import Declared, Parameter
 from ..ir.template import Field, Index, Issue
 from .marks import Origin
-from .python_text import PyCall, PyDict, PyEntry, PyExpr, PyFString, PyKeyword, PyList, PyLiteral, PyName, text_lines
+from .python_text import text_lines
+from .python_tree import PyCall, PyDict, PyEntry, PyExpr, PyFString, PyKeyword, PyList, PyLiteral, PyName
 
 
 class Variables(NamedTuple):

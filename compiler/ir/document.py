@@ -105,3 +105,5 @@ class Document(NamedTuple):
     """What `load` had to say about a document it could read; `validate` passes it on."""
     is_markdown: bool = False
     """Whether the author wrote Markdown, and advice is to be given in it."""
+    is_plain: bool = True
+    """Whether the author wrote what JSON can hold. Else pflow runs it with values that `data` has the texts of."""

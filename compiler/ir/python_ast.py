@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import threading
+import warnings
+from typing import NamedTuple
 
 _TRIES = 20
 
@@ -25,3 +27,31 @@ def parse_python(source: str | bytes) -> ast.Module:
             with contextlib.suppress(SystemError):
                 return ast.parse(source)
         return ast.parse(source)
+
+
+class PythonFault(NamedTuple):
+    """Why Python source cannot be compiled."""
+
+    message: str
+    """In Python's words."""
+    line: int | None
+    """Counted from 1; None if Python does not say where."""
+    column: int = 1
+
+
+def python_fault(source: str) -> PythonFault | None:
+    """What keeps `source` from being compiled as a module, `return` outside of a function, too; nothing is run.
+
+    None if nothing does, or that cannot be found out here: it is nested too deeply for this thread.
+    """
+    try:
+        with _lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # somebody else's code is looked at, not judged
+            compile(source, "<code>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return PythonFault(error.msg or "invalid syntax", error.lineno, max(error.offset or 1, 1))
+    except ValueError as error:  # a NUL
+        return PythonFault(str(error), None)
+    except (RecursionError, MemoryError, SystemError):
+        return None
+    return None

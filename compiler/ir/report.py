@@ -39,6 +39,17 @@ class DiagnosticCollector:
         """Report a warning, located like an error."""
         self._add(Severity.WARNING, code, path, message, text, key, help)
 
+    def warn_inside(self, code: str, path: Path, offset: int, message: str, *, help: str = "") -> None:
+        """Report a warning at the character `offset` of the text at `path`, also where a file holds that text."""
+        value = self._value(path)
+        position, via = self.document.positions.find(path), None
+        file = self.document.name
+        if isinstance(value, str):
+            position = self.document.positions.find_inside(path, value, [offset])[offset]
+            if (inside := self._in_file(path, offset)) is not None:
+                (file, position), via = inside, self.document.positions.find(path)
+        self._found(Severity.WARNING, code, path, message, help, file, position, via)
+
     def nearest(self, name: str, *known: Collection[str]) -> str | None:
         """The known name that `name` most likely stands for, or None."""
         many = sum(map(len, known)) > MAX_CANDIDATES or len(name) > 200
@@ -53,8 +64,24 @@ class DiagnosticCollector:
         positions = self.document.positions
         position = positions.find_key(path) if key else positions.find(path, text)
         file, via = self.document.name, None
-        if text is not None and not key and (inside := self._in_file(path, text)) is not None:
-            (file, position), via = inside, positions.find(path)
+        if text is not None and not key:
+            value = self._value(path)
+            offset = value.find(text) if isinstance(value, str) else -1
+            if (inside := self._in_file(path, offset)) is not None:
+                (file, position), via = inside, positions.find(path)
+        self._found(severity, code, path, message, help, file, position, via)
+
+    def _found(
+        self,
+        severity: Severity,
+        code: str,
+        path: Path,
+        message: str,
+        help: str,
+        file: str,
+        position: Position | None,
+        via: Position | None,
+    ) -> None:
         self.found.append(
             Diagnostic(
                 code=code,
@@ -68,23 +95,27 @@ class DiagnosticCollector:
             )
         )
 
-    def _in_file(self, path: Path, text: str) -> tuple[str, Position] | None:
-        """The place of `text` in the file that stands for the value at `path`; None if the workflow holds the value."""
-        if path[:1] != ("nodes",) or len(path) < 4:
-            return None
-        data = self.document.data
+    def _value(self, path: Path) -> Any:
+        """What stands at `path`; None if nothing does."""
+        value: Any = self.document.data
         try:
-            node = data["nodes"][path[1]]
-            value: Any = data
             for step in path:
                 value = value[step]
         except (KeyError, IndexError, TypeError):
             return None
-        files = node.get("_source_files")
+        return value
+
+    def _in_file(self, path: Path, offset: int) -> tuple[str, Position] | None:
+        """The place of the character `offset` in the file that stands for the text at `path`.
+
+        None if the workflow holds the text, or there is no such character.
+        """
+        if path[:1] != ("nodes",) or len(path) < 4:
+            return None
+        value, files = self._value(path), self._value((*path[:2], "_source_files"))
         at = str(path[3]) if path[2] == "params" and len(path) == 4 else address(path[2:])
         reference = files.get(at) if isinstance(files, dict) else None
-        offset = value.find(text) if isinstance(value, str) else -1
-        if not isinstance(reference, str) or offset < 0:
+        if not isinstance(value, str) or not isinstance(reference, str) or offset < 0:
             return None
         line = value.count("\n", 0, offset) + 1
         column = offset - (value.rfind("\n", 0, offset) + 1) + 1

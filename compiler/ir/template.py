@@ -173,6 +173,10 @@ def parse(source: str) -> Template:
     return Template(source, tuple(parts), escaped)
 
 
+_HOLDING = (str, dict, list)
+"""What is a string or may have some inside."""
+
+
 def strings(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every string inside `value` (dict values and list items, at any depth) with its path."""
     todo: list[tuple[tuple[str | int, ...], Any]] = [(path, value)]
@@ -181,9 +185,10 @@ def strings(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
         if isinstance(current, str):
             yield at, current
         elif isinstance(current, dict):
-            todo.extend(((*at, key), current[key]) for key in reversed(list(current)))
+            todo.extend(((*at, key), inner) for key, inner in reversed(current.items()) if isinstance(inner, _HOLDING))
         elif isinstance(current, list):
-            todo.extend(((*at, index), current[index]) for index in reversed(range(len(current))))
+            inside = enumerate(current)
+            todo.extend(reversed([((*at, index), inner) for index, inner in inside if isinstance(inner, _HOLDING)]))
 
 
 def templates(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Template]]:

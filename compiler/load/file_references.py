@@ -97,7 +97,7 @@ def _content(reference: str, folder: Path | None, key: str) -> Any:
         return found
 
     try:
-        data = to_plain_json(json.loads(content, object_pairs_hook=members))[0]
+        data = to_plain_json(json.loads(content, object_pairs_hook=members)).data
         if twice:
             raise LowerError(repeated_keys(content, data, os.path.normpath(folder / reference), JsonPositions(content)))
         return data

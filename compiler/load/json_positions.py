@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..diagnostics.diagnostic import Position
@@ -149,10 +149,10 @@ class JsonPositions:
         return span.start + 1 + offsets[found] if found >= 0 else span.start
 
 
-def spelled(raw: str) -> tuple[str, list[int]]:
+def spelled(raw: str) -> tuple[str, Sequence[int]]:
     """The value of a JSON string spelled `raw` (without quotes), and each character's offset in it."""
     if "\\" not in raw:
-        return raw, list(range(len(raw)))
+        return raw, range(len(raw))
     value: list[str] = []
     offsets: list[int] = []
     for match in _CHARACTER.finditer(raw):
@@ -182,7 +182,8 @@ def index(text: str) -> tuple[Span, list[Repeated]]:
         if token in "}]":
             stack.pop()[0].end = at + 1
             continue
-        path: Path = ()
+        step: Path = ()
+        above: Path = ()
         if stack:
             parent, above = stack[-1]
             in_object = text[parent.start] == "{"
@@ -191,20 +192,20 @@ def index(text: str) -> tuple[Span, list[Repeated]]:
                 continue
             span = Span(at, at + len(token), key[1] if key else None)
             if key:
-                path = (*above, key[0])
+                step = (key[0],)
                 earlier = parent.members.get(key[0])
                 if earlier is not None:
-                    repeated.append(Repeated(path, key[1], earlier.key or 0))
+                    repeated.append(Repeated(above + step, key[1], earlier.key or 0))
                 else:
                     parent.members[key[0]] = span
                 key = None
             else:
-                path = (*above, len(parent.items))
+                step = (len(parent.items),)
                 parent.items.append(span)
         else:
             span = root = Span(at, at + len(token))
         if token in "{[":
-            stack.append((span, path))
+            stack.append((span, above + step))
     return root, repeated
 
 

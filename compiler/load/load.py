@@ -29,7 +29,7 @@ from . import conflicts
 from .file_references import read_files
 from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error
 from .json_positions import JsonPositions
-from .normalise import non_string_key, normalised, not_json_error
+from .normalise import normalised, not_json_error, of_yaml_only
 from .plain_data import NotJson, to_plain_json, too_deep
 
 MAX_BYTES = regular_files.MOST
@@ -144,13 +144,14 @@ def from_data(data: Mapping[str, Any]) -> Document:
     """
     name = "<data>"
     try:
-        copy, non_string_keys = to_plain_json(data)
+        plain = to_plain_json(data)
     except NotJson as unfit:
         raise not_json_error(unfit, data, name, None) from unfit
-    found = tuple(non_string_key(path, copy, name, None) for path in non_string_keys)
-    copy = normalised(_object(copy, name))
-    read_files(copy, name, None, NoPositions())
-    return Document(name=name, data=copy, warnings=found)
+    nowhere = NoPositions()
+    found = tuple(of_yaml_only(plain, name, nowhere.find, nowhere.find_key))
+    copy = normalised(_object(plain.data, name))
+    read_files(copy, name, None, nowhere)
+    return Document(name=name, data=copy, warnings=found, is_plain=not plain.replaced)
 
 
 def _read(file: BinaryIO, name: str) -> bytes:

@@ -27,7 +27,7 @@ from .file_references import fault_in_file
 from .json_positions import LineIndex, Repeated
 from .markdown_positions import MarkdownPositions
 from .markdown_structure import composed
-from .normalise import non_string_key, normalised, not_json_error, repeated_key
+from .normalise import normalised, not_json_error, of_yaml_only, repeated_key
 from .plain_data import NotJson, to_plain_json
 
 
@@ -55,13 +55,12 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
         positions = MarkdownPositions(text, parsed.ir)
         _read_files(parsed.ir, name, folder, positions)
     try:
-        data, non_string_keys = to_plain_json(parsed.ir)
+        plain = to_plain_json(parsed.ir)
     except NotJson as unfit:
         raise not_json_error(unfit, parsed.ir, name, positions.find(unfit.path)) from unfit
+    data = plain.data
     positions = MarkdownPositions(text, data)
-    found = [
-        non_string_key(path, data, name, positions.find_key((*path[:-1], str(path[-1])))) for path in non_string_keys
-    ]
+    found = [*of_yaml_only(plain, name, positions.find, positions.find_key)]
     found += [_remark(remark, name) for remark in parsed.warnings]
     found += [_twice(one, positions.at, name) for one in positions.repeated()]
     remarked = " ".join(str(remark.message) for remark in parsed.warnings)
@@ -74,7 +73,14 @@ def from_markdown(text: str, name: str, folder: Path | None) -> Document:
     if folder is not None:
         found += _twice_in_files(data, folder)
         found += conflicts.in_files(data, folder)
-    return Document(name=name, data=normalised(data), positions=positions, warnings=tuple(found), is_markdown=True)
+    return Document(
+        name=name,
+        data=normalised(data),
+        positions=positions,
+        warnings=tuple(found),
+        is_markdown=True,
+        is_plain=not plain.replaced,
+    )
 
 
 @contextlib.contextmanager

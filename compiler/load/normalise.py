@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
 from ..ir.paths import Path as DataPath
 from ..ir.paths import where
 from .json_positions import Repeated
-from .plain_data import NotJson, json_key
+from .plain_data import NotJson, Plain, instead_of, json_key, no_json_form
 
 
 def normalised(data: dict[str, Any]) -> dict[str, Any]:
@@ -29,17 +29,40 @@ def not_json_error(unfit: NotJson, data: object, name: str, position: Position |
     return refusal(unfit.code, name, unfit.message, position, where=where(data, unfit.path), help=unfit.help)
 
 
-def non_string_key(path: DataPath, data: object, name: str, position: Position | None) -> Diagnostic:
-    """The warning about a key that is not a string."""
-    return Diagnostic(
-        code="PFL114",
-        severity=Severity.WARNING,
-        where=where(data, path[:-1]),
-        message=f"the key {path[-1]!r} is not a string; in the expanded IR it is {json.dumps(json_key(path[-1]))}",
-        file=name,
-        position=position,
-        help="put it in quotes if a string is meant",
-    )
+def of_yaml_only(
+    plain: Plain,
+    name: str,
+    find: Callable[[DataPath], Position | None],
+    find_key: Callable[[DataPath], Position | None],
+) -> Iterator[Diagnostic]:
+    """The warnings about what pflow reads from YAML and JSON has not: keys that are no strings, dates."""
+    for path in plain.non_string_keys:
+        yield Diagnostic(
+            code="PFL114",
+            severity=Severity.WARNING,
+            where=where(plain.data, path[:-1]),
+            message=f"the key {path[-1]!r} is not a string; {_in_the_ir(json_key(path[-1]))}",
+            file=name,
+            position=find_key((*path[:-1], str(path[-1]))),
+            help="put it in quotes if a string is meant",
+        )
+    for path, value in plain.replaced:
+        now = plain.data
+        for step in path:
+            now = now[step]
+        yield Diagnostic(
+            code="PFL113",
+            severity=Severity.WARNING,
+            where=where(plain.data, path),
+            message=f"{no_json_form(value)}; {_in_the_ir(now) if isinstance(now, str) else 'it is read as a list'}",
+            file=name,
+            position=find(path),
+            help=f"{instead_of(value)}; inside pflow the whole workflow stays interpreted until then",
+        )
+
+
+def _in_the_ir(text: str) -> str:
+    return f"in the expanded IR it is {json.dumps(text, ensure_ascii=False)}"
 
 
 def repeated_key(

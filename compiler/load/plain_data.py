@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
 from ..ir.paths import Path
 
@@ -49,14 +50,24 @@ def too_deep(data: Any) -> bool:
     return False
 
 
-def to_plain_json(data: Any) -> tuple[Any, list[Path]]:
-    """A copy of `data` that shares nothing with it and holds JSON values only, and the paths of its
-    keys that are not strings (kept as they are: pflow reads such keys from YAML).
+class Plain(NamedTuple):
+    """Data that holds JSON values only, and what pflow reads from YAML otherwise."""
 
-    Raises NotJson for the first value without a JSON form, text that UTF-8 cannot hold, too many
+    data: Any
+    non_string_keys: list[Path]
+    """The paths of keys that are not strings; they are kept as they are."""
+    replaced: list[tuple[Path, Any]]
+    """The paths of values without a JSON form, and what they were: in `data` there stands their text, or a list."""
+
+
+def to_plain_json(data: Any) -> Plain:
+    """A copy of `data` that shares nothing with it.
+
+    Raises NotJson for the first value that neither JSON nor YAML has, text that UTF-8 cannot hold, too many
     levels (a cycle among them) or shared parts that would grow too large.
     """
     non_string_keys: list[Path] = []
+    replaced: list[tuple[Path, Any]] = []
     holder: list[Any] = []
     todo: list[tuple[Any, Any, Any, Path]] = [(data, holder, None, ())]
     seen: set[int] = set()
@@ -70,11 +81,13 @@ def to_plain_json(data: Any) -> tuple[Any, list[Path]]:
             non_string_keys += _check_keys([name for name, _ in members], path)
             made.update(dict.fromkeys(name for name, _ in members))  # the order, before the values
             todo.extend((child, made, name, (*path, name)) for name, child in reversed(members))
-        elif isinstance(value, list):
+        elif isinstance(value, (list, tuple)):
             made = [None] * len(value)
             todo.extend((child, made, at, (*path, at)) for at, child in reversed(list(enumerate(value))))
         else:
             made = _scalar(value, path)
+        if isinstance(value, _OF_YAML):
+            replaced.append((path, value))
         if isinstance(made, (dict, list)):
             if len(path) >= MAX_DEPTH:
                 raise NotJson("PFL109", path[:4], TOO_DEEP)
@@ -86,7 +99,11 @@ def to_plain_json(data: Any) -> tuple[Any, list[Path]]:
             holder.append(made)
         else:
             target[key] = made
-    return holder[0], non_string_keys
+    return Plain(holder[0], non_string_keys, replaced)
+
+
+_OF_YAML = (date, bytes, set, tuple)
+"""What YAML has and JSON has not: dates and times of day, `!!binary`, `!!set`, and `!!omap` and `!!pairs`."""
 
 
 def _scalar(value: Any, path: Path) -> Any:
@@ -99,12 +116,21 @@ def _scalar(value: Any, path: Path) -> Any:
         if math.isfinite(value):
             return value
         raise NotJson("PFL107", path, f"{value} is a number that JSON cannot hold", "write a finite number or a string")
-    raise NotJson(
-        "PFL113",
-        path,
-        f"a {type(value).__name__} has no JSON form ({_shown(value)})",
-        "use a list" if isinstance(value, (tuple, set, frozenset)) else "put it in quotes to make it a string",
-    )
+    if isinstance(value, set):
+        return f"{{{', '.join(sorted(map(repr, value)))}}}" if value else repr(value)  # in one order of the possible
+    if isinstance(value, _OF_YAML):
+        return repr(value) if isinstance(value, bytes) else str(value)
+    raise NotJson("PFL113", path, f"{no_json_form(value)} ({_shown(value)})", instead_of(value))
+
+
+def no_json_form(value: object) -> str:
+    """What is wrong with `value`."""
+    return f"a {type(value).__name__} has no JSON form"
+
+
+def instead_of(value: object) -> str:
+    """What to write in place of `value`, which has no JSON form."""
+    return "use a list" if isinstance(value, (tuple, set, frozenset)) else "put it in quotes to make it a string"
 
 
 def _check_keys(names: list[Any], path: Path) -> list[Path]:

@@ -1,8 +1,9 @@
 """What a node class is like, read from its source: nothing of the user's is imported or run.
 
-A class counts as asynchronous if it, or a class that it inherits from, defines one of PocketFlow's asynchronous
-methods, or inherits from one of PocketFlow's asynchronous classes by name. Where a class, or one that it inherits
-from, cannot be found or read, the answer says so: what is generated must not depend on what happens to be installed.
+A class counts as asynchronous if it inherits from one of PocketFlow's asynchronous classes by name, or if it, or a
+class that it inherits from, defines one of PocketFlow's asynchronous methods, unless it surely runs by a class that
+never calls them. Where a class, or one that it inherits from, cannot be found or read, the answer says so: what is
+generated must not depend on what happens to be installed.
 """
 
 from __future__ import annotations
@@ -12,127 +13,24 @@ import builtins
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import NamedTuple
 
 from ..ir.report import nearest
-from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, NotPython, dotted, exported, find, load
+from .class_search import ClassRead, Looked, Place, Search, is_of_pocketflow
+from .class_shape import judged
+from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, dotted, exported, find
+from .module_source import NotPython, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
-ASYNC_CLASSES = frozenset(
-    {
-        "AsyncNode",
-        "AsyncBatchNode",
-        "AsyncParallelBatchNode",
-        "AsyncFlow",
-        "AsyncBatchFlow",
-        "AsyncParallelBatchFlow",
-    }
-)
 
 _MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper is not a node class
-
 
 _KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
 """Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
 
-MODULES_OF_NODES = frozenset({"pflow", "pocketflow"})
-
 _RUNS = frozenset({"_run", "_run_async"})
 """PocketFlow's methods that run a node: a class with one of its own runs as it likes."""
-
-
-class Looked(NamedTuple):
-    """What looking at a class gave."""
-
-    is_async: bool = False
-    unknown: str = ""
-    """Why the answer is not certain: what could not be found or read."""
-    missing: str = ""
-    """That the class, or another one that its name stands for, is not in its module, which was read; else ""."""
-    found: bool = False
-    """Whether the class itself was found."""
-    is_other: bool = False
-    """Whether it is surely a class that is not a node: every class was read that it inherits from."""
-    near: str = ""
-    """A class of that module with a name much like the one that is missing."""
-    base: str = ""
-    """PocketFlow's or pflow's class by which it runs, asynchronously or not; "" if that is not certain."""
-
-    @property
-    def runs_async(self) -> bool | None:
-        """Whether the class by which it runs is asynchronous; None if that is not certain."""
-        return self.base in ASYNC_CLASSES if self.base else None
-
-
-class _Place(NamedTuple):
-    """A name of a module, at its end or before one of its statements."""
-
-    module: str
-    name: str
-    before: int | None = None
-
-
-@dataclass
-class _Search:
-    """A walk from a class to those that it inherits from, and what was seen on the way."""
-
-    asked: _Place
-    todo: list[_Place] = field(default_factory=list)
-    seen: set[_Place] = field(default_factory=set)
-    is_async: bool = False
-    unknown: str = ""
-    missing: str = ""
-    near: str = ""
-    found: bool = False
-    runs_as_it_likes: bool = False
-    """Whether a class on the way may run in a way of its own."""
-    async_base: str = ""
-    plain_base: str = ""
-
-    def come_to(self, module: str, name: str) -> None:
-        """The class `name` of `module` is the one asked for, or one that it inherits from."""
-        is_ours = _is_of_pocketflow(module)
-        if name in ASYNC_CLASSES:
-            self.is_async = True
-            self.async_base = self.async_base or (name if is_ours else "")
-        elif is_ours:
-            self.plain_base = self.plain_base or name
-
-    def doubt(self, why: str) -> None:
-        self.unknown = self.unknown or why
-
-    def cannot_read(self, module: str) -> None:
-        """Nobody knows what a module has."""
-        self.doubt(f"the module {module} cannot be found or read")
-
-    def cannot_import(self, module: str, why: str) -> None:
-        """A module to which the way leads is not Python."""
-        self.missing = self.missing or f"the module {module} cannot be imported: {why}"
-
-    def cannot_tell(self, place: _Place) -> None:
-        """What is at a place may be anything."""
-        self.doubt(f"{place.name} of {place.module} is not a class statement")
-
-    def lack(self, place: _Place, what: str, near: str | None = None) -> None:
-        """There is no class at a place to which the way leads: importing the one that was asked for fails."""
-        asked = self.asked
-        needed = "" if place == asked else f", which {asked.module}:{asked.name} needs"
-        if not self.missing:
-            self.missing, self.near = f"the module {place.module} has no class {place.name}{needed}{what}", near or ""
-
-    def answer(self) -> Looked:
-        unknown = self.unknown or self.missing or bool(self.todo)
-        base = self.async_base or ("" if unknown else self.plain_base)
-        base = "" if self.runs_as_it_likes else base
-        if self.is_async:
-            return Looked(is_async=True, base=base)
-        if self.missing:
-            return Looked(missing=self.missing, near=self.near)
-        is_other = self.found and not (unknown or self.plain_base or self.runs_as_it_likes)
-        return Looked(unknown=self.unknown, found=self.found, base=base, is_other=is_other)
 
 
 class NodeSources:
@@ -144,21 +42,23 @@ class NodeSources:
         self._modules: dict[str, ModuleNames | None] = {}
         self._broken: dict[str, str] = {}
         """Why a module that is there cannot be imported."""
+        self._classes: set[str] = set()
+        """Those of `_modules` that are classes of a module."""
 
     def look(self, module: str, class_name: str, file: Path | None = None) -> Looked:
         """Look at class `class_name` of `module`; with `file`, that is the module's source."""
         if file is not None:
             self._load(module, importlib.util.spec_from_file_location(module, file))
-        search = _Search(_Place(module, class_name))
+        search = Search(Place(module, class_name), self._classes)
         search.todo.append(search.asked)
         while search.todo and len(search.seen) < _MAX_STEPS:
             place = search.todo.pop()
             if place not in search.seen:
                 search.seen.add(place)
                 self._step(search, place)
-        return search.answer()
+        return judged(search)
 
-    def _step(self, search: _Search, place: _Place) -> None:
+    def _step(self, search: Search, place: Place) -> None:
         """Look at what one name stands for."""
         module, name, before = place
         known = module.partition(".")[0] in _KNOWN_MODULES
@@ -170,9 +70,10 @@ class NodeSources:
         elif source is None:
             search.come_to(module, name)
             if not known:
-                search.cannot_read(module)
+                self._cannot_read(search, module)
         else:
             found = find(name, source, self._read, before)
+            search.is_ambiguous = search.is_ambiguous or len(found.meanings) > 1
             if not any(isinstance(meaning, Elsewhere) for meaning, _ in found.meanings):
                 search.come_to(module, name)
             for meaning, at in found.meanings:
@@ -187,27 +88,39 @@ class NodeSources:
             if not found.meanings:
                 self._step_to_nothing(search, source, place, found.star)
 
-    def _step_to_known(self, search: _Search, place: _Place, source: ModuleNames | None) -> None:
+    def _cannot_read(self, search: Search, module: str) -> None:
+        """There is no source of a module. What its package says of the name may not be one at all."""
+        package, _, name = module.rpartition(".")
+        source = self._modules.get(package)
+        if source is not None and find(name, source, self._read).meanings:
+            search.cannot_tell(Place(package, name))
+        else:
+            search.cannot_read(module)
+
+    def _step_to_known(self, search: Search, place: Place, source: ModuleNames | None) -> None:
         """A class of PocketFlow's, pflow's or Python's is known by its name, if there is one."""
         module, name, _ = place
         search.come_to(module, name)
+        search.known.add(place)
         found = None if source is None else find(name, source, self._read)
         if source is None or found is None:
             return
         what = [_what(meaning) for meaning, _ in found.meanings]
-        if FUNCTION in what and not _is_of_pocketflow(module):
+        if FUNCTION in what and not is_of_pocketflow(module):
             search.cannot_tell(place)  # it may stand for a base: `typing.NamedTuple` does
         elif what and all(what):
             search.lack(place, f": it is {what[0]}")
         elif found.meanings:
             search.found = True
-        elif _is_of_pocketflow(module):
+        elif is_of_pocketflow(module):
             self._step_to_nothing(search, source, place, found.star)
 
-    def _step_to_nothing(self, search: _Search, source: ModuleNames, place: _Place, star: str) -> None:
+    def _step_to_nothing(self, search: Search, source: ModuleNames, place: Place, star: str) -> None:
         """Nothing binds the name, as far as the source says."""
         module, name, before = place
         if before is not None and hasattr(builtins, name):  # `object`, `Exception`
+            search.leads_to[place] = Place("builtins", name)
+            search.known.add(search.leads_to[place])
             return
         if star:
             search.cannot_read(star)
@@ -224,33 +137,52 @@ class NodeSources:
         return exported(meaning.module, self._read) if isinstance(meaning, Elsewhere) else ()
 
     def _step_to_bases(
-        self, search: _Search, source: ModuleNames, place: _Place, definition: ast.ClassDef, at: int
+        self, search: Search, source: ModuleNames, place: Place, definition: ast.ClassDef, at: int
     ) -> None:
         search.found = True
         search.is_async = search.is_async or _defines_async_method(definition)
-        if not _is_of_pocketflow(place.module) and (
+        if not is_of_pocketflow(place.module) and (
             _may_run_as_it_likes(definition) or definition.name in source.remade
         ):
             search.runs_as_it_likes = True
+        bases: list[Place] = []
         for base in definition.bases:
             if names := dotted(base):
-                search.todo += self._places(source, place.module, names, at)
+                places = list(self._places(source, place.module, names, at))
+                bases += places[:1]
+                search.is_ambiguous = search.is_ambiguous or len(places) != 1
+                search.todo += places
             else:
                 search.doubt(f"a base class of {definition.name} is the result of a call")
+        is_dataclass = self._is_dataclass(source, definition, at)
+        is_remade = definition.name in source.remade or (bool(definition.decorator_list) and not is_dataclass)
+        search.is_ambiguous = search.is_ambiguous or is_remade
+        search.read[place] = ClassRead(definition, tuple(bases), is_dataclass)
 
-    def _step_elsewhere(self, search: _Search, source: ModuleNames, place: _Place, meaning: Elsewhere, at: int) -> None:
+    def _is_dataclass(self, source: ModuleNames, definition: ast.ClassDef, at: int) -> bool:
+        decorators = definition.decorator_list
+        if len(decorators) != 1:
+            return False
+        head, *rest = dotted(decorators[0].func if isinstance(decorators[0], ast.Call) else decorators[0]) or [""]
+        found = [meaning for meaning, _ in find(head, source, self._read, at).meanings]
+        is_one = len(found) == 1 and isinstance(found[0], Elsewhere) and found[0].module == "dataclasses"
+        return is_one and [*getattr(found[0], "names", ()), *rest] == ["dataclass"]
+
+    def _step_elsewhere(self, search: Search, source: ModuleNames, place: Place, meaning: Elsewhere, at: int) -> None:
         if not meaning.names:
             search.lack(place, f": it is {_what(meaning)}")
-        elif meaning.module:
-            search.todo.append(_in_module(meaning.module, meaning.names))
-        else:
-            search.todo += self._places(source, place.module, list(meaning.names), at)
+            return
+        places = [_in_module(meaning.module, meaning.names)] if meaning.module else []
+        places = places or list(self._places(source, place.module, list(meaning.names), at))
+        search.is_ambiguous = search.is_ambiguous or len(places) != 1
+        search.leads_to[place] = places[0]
+        search.todo += places
 
-    def _places(self, source: ModuleNames, module: str, names: list[str], at: int) -> Iterator[_Place]:
+    def _places(self, source: ModuleNames, module: str, names: list[str], at: int) -> Iterator[Place]:
         """What the dotted `names` mean before the statement `at` of `module`."""
         head, *rest = names
         if not rest:
-            yield _Place(module, head, at)
+            yield Place(module, head, at)
             return
         found = find(head, source, self._read, at)
         for meaning, before in found.meanings:
@@ -264,9 +196,30 @@ class NodeSources:
             yield _in_module(module, names)
 
     def _read(self, module: str) -> ModuleNames | None:
+        """The names of a module; of a class, by the dotted name of its module and its own, its attributes."""
         if module not in self._modules:
             self._load(module, self._find(module))
+            if self._modules[module] is None and module not in self._broken:
+                self._modules[module] = self._inside_class(module)
         return self._modules[module]
+
+    def _inside_class(self, name: str) -> ModuleNames | None:
+        """What is in the class whose dotted name this is, however it came there; None if it surely is not one."""
+        module, _, class_name = name.rpartition(".")
+        source = self._read(module) if module else None
+        found = () if source is None else find(class_name, source, self._read).meanings
+        if source is None or len(found) != 1:
+            return None
+        meaning, at = found[0]
+        if isinstance(meaning, ast.ClassDef):
+            self._classes.add(name)
+            return source.inside(meaning, at)
+        if not isinstance(meaning, Elsewhere):
+            return None
+        other = ".".join([meaning.module or module, *meaning.names])
+        inside = self._read(other)
+        self._classes |= {name} if other in self._classes else set()
+        return inside
 
     def _load(self, module: str, spec: ModuleSpec | None) -> None:
         self._modules[module] = None
@@ -291,10 +244,10 @@ class NodeSources:
         return spec
 
 
-def _in_module(module: str, names: Sequence[str]) -> _Place:
+def _in_module(module: str, names: Sequence[str]) -> Place:
     """The last of `names` in the module that the others lead to."""
     *path, name = names
-    return _Place(".".join([module, *path]) if module else ".".join(path), name)
+    return Place(".".join([module, *path]) if module else ".".join(path), name)
 
 
 def _what(meaning: object) -> str:
@@ -314,10 +267,6 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _statements(getattr(statement, "finalbody", ()))
             for handler in getattr(statement, "handlers", ()):
                 yield from _statements(handler.body)
-
-
-def _is_of_pocketflow(module: str) -> bool:
-    return module.partition(".")[0] in MODULES_OF_NODES
 
 
 def _may_run_as_it_likes(definition: ast.ClassDef) -> bool:

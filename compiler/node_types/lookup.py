@@ -25,7 +25,8 @@ from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool,
 from .user_table import Entry, class_path, otherwise_by_source, read_tables
 
 if TYPE_CHECKING:
-    from .async_detection import Looked, NodeSources
+    from .async_detection import NodeSources
+    from .class_search import Looked
 
 _IN_FILE = "user"  # how the registry marks a node that is loaded from a file, not imported
 
@@ -116,6 +117,7 @@ class NodeTypes:
             looked = self._look(entry.module, entry.class_name)
             if (wrong := otherwise_by_source(entry, looked)) is not None:
                 self._warnings.append(wrong)
+                looked = looked._replace(unheard="")  # that is said, then
             if entry.is_async is not None:  # the author has settled what could not be found out
                 looked = looked._replace(is_async=entry.is_async, unknown="")
             return _node_type(name, (entry.module, entry.class_name), entry.params, TypeSource.CONFIG, looked)

@@ -7,14 +7,8 @@ inherits from what its bases stand for where its statement is.
 from __future__ import annotations
 
 import ast
-import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from importlib.machinery import ModuleSpec
 from typing import NamedTuple
-
-from .. import regular_files
-from ..ir.python_ast import parse_python
 
 _AT_RUN_TIME = frozenset({"exec", "globals", "locals", "vars"})
 """What a module may call to bind names that its source does not have."""
@@ -66,8 +60,8 @@ class Found(NamedTuple):
 class ModuleNames:
     """What a module binds at its top level, in the order of its statements."""
 
-    def __init__(self, body: Iterable[ast.stmt], package: str) -> None:
-        """`package` is the one that its relative imports start from."""
+    def __init__(self, body: Iterable[ast.stmt], package: str, *, of_class: bool = False) -> None:
+        """`package` is the one that its relative imports start from; the body may be that `of_class`."""
         self.steps: list[_Step] = []
         self.made_at_run_time = False
         """Whether it may have names that its source does not have."""
@@ -76,13 +70,29 @@ class ModuleNames:
         self.public: list[str] | None = None
         """What `__all__` says; None if it does not say it in so many words."""
         self.says_all = False
+        self.own_from = 0
+        """Where its own statements begin: before them are those of the module that a class statement stands in."""
         self._package = package
+        self._of_class = of_class
         self._read(body, is_sure=True)
         self.made_at_run_time = self.made_at_run_time or any(step.name == "__getattr__" for step in self.steps)
 
     def names(self) -> list[str]:
         """The names that may be those of classes."""
-        return [step.name for step in self.steps if isinstance(step.meaning, ast.ClassDef | Elsewhere)]
+        own = self.steps[self.own_from :]
+        return [step.name for step in own if isinstance(step.meaning, ast.ClassDef | Elsewhere)]
+
+    def inside(self, definition: ast.ClassDef, before: int) -> ModuleNames:
+        """The attributes of a class that stands here: what its body binds, and what it sees of the module.
+
+        A class that inherits, or is made by more than its statement, may have others.
+        """
+        found = ModuleNames(definition.body, self._package, of_class=True)
+        seen = self.steps[: self.own_from or before]  # the body of a class does not see that of one around it
+        found.steps = [*seen, *found.steps]
+        found.own_from = len(seen)
+        found.made_at_run_time = bool(definition.bases or definition.keywords or definition.decorator_list)
+        return found
 
     def _read(self, body: Iterable[ast.stmt], *, is_sure: bool) -> None:
         for statement in body:
@@ -140,7 +150,7 @@ class ModuleNames:
                 self._others([target], is_sure)
             elif target.id == "__all__":
                 self._all(statement)
-            elif not _names_itself(target.id, value, self):
+            elif self._of_class or not _names_itself(target.id, value, self):  # of a class, it is the module's
                 self._bind(target.id, _meaning(value), is_sure)
 
     def _all(self, statement: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:
@@ -185,7 +195,7 @@ def find(
     found: list[tuple[Meaning, int]] = []
     star = ""
     steps = list(enumerate(module.steps[:before]))
-    for place, step in reversed(steps):
+    for place, step in reversed(steps[module.own_from :] if before is None else steps):
         if step.name == "*" and isinstance(step.meaning, Elsewhere):
             is_there = _exports(step.meaning.module, name, read, asked)
             if is_there is None:
@@ -234,32 +244,6 @@ def _has(module: str, name: str, read: Read, asked: dict[str, bool | None]) -> b
         return False
     found = find(name, names, read, asked=asked)
     return True if found.meanings else (None if found.star or names.made_at_run_time else False)
-
-
-class NotPython(Exception):
-    """The source of a module cannot be compiled: importing it fails. The text says where, and why."""
-
-
-def load(spec: ModuleSpec | None, name: str) -> ModuleNames | None:
-    """The names of the module at `spec`; None if it has no Python source that is a file.
-
-    Raises: NotPython.
-    """
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    try:
-        source = regular_files.read(spec.origin)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the user's code is looked at, not judged
-            tree = parse_python(source)
-        return ModuleNames(tree.body, name if spec.submodule_search_locations is not None else name.rpartition(".")[0])
-    except SyntaxError as error:
-        at = f":{error.lineno}" if error.lineno else ""
-        raise NotPython(f"{os.path.basename(spec.origin)}{at}: {error.msg}") from error
-    except ValueError as error:  # a byte that text does not have
-        raise NotPython(f"{os.path.basename(spec.origin)}: {error}") from error
-    except (ImportError, OSError, RecursionError, MemoryError):
-        return None
 
 
 def dotted(expression: ast.expr) -> list[str]:

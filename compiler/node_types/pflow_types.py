@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from .allowed_values import Allowed, above_0, an_object, between, one_of
+
 REFERENCE = "0.16"
 """The pflow whose behaviour is what generated code keeps to."""
 
@@ -72,6 +74,10 @@ class PflowType(NamedTuple):
     """Whether it may give an action of its own; others give `default`, or `error` where they fail."""
     known_outputs: bool = True
     """Whether the type says what it writes."""
+    allowed: Mapping[str, Allowed] = _NONE
+    """Parameters that take nothing else: with another value it is refused, or fails whenever it runs."""
+    runs_python: bool = False
+    """Whether Python code is given its inputs as the objects that they are, and may change them."""
     writes_file: str = ""
     """The parameter that names the file it writes."""
     replaces_file: bool = False
@@ -103,6 +109,7 @@ _WORKFLOW = PflowType(
     Attempts(heeds_retry=False),
     chooses_action=True,
     known_outputs=False,
+    runs_python=True,
 )
 _OTHER = PflowType("", _NONE, _NONE, "", declares_params=False, known_outputs=False)
 _MCP = PflowType("pflow.nodes.mcp.node:MCPNode", _NONE, _NONE, "tool call", declares_params=False, known_outputs=False)
@@ -129,6 +136,7 @@ TYPES: Mapping[str, PflowType] = {
         left_behind="the agent may have done a part of its work",
         answers="new",
         structured_output="result",
+        allowed={"backend": one_of("claude", "codex", refused=True), "timeout": between(30, 3600)},
     ),
     "code": PflowType(
         "pflow.nodes.python.python_code:PythonCodeNode",
@@ -138,6 +146,8 @@ TYPES: Mapping[str, PflowType] = {
         needs=("code",),
         data_outputs=("result",),
         chooses_action=True,
+        allowed={"inputs": an_object(), "timeout": above_0(text=True)},
+        runs_python=True,
     ),
     "copy-file": _COPY_FILE,
     "delete-file": PflowType(
@@ -163,6 +173,10 @@ TYPES: Mapping[str, PflowType] = {
         Attempts(own=3, wait=1.0, raises=True),
         needs=("url",),
         data_outputs=("response",),
+        allowed={
+            "method": one_of(*"DELETE GET HEAD OPTIONS PATCH POST PUT".split(), any_case=True, empty=True),
+            "timeout": above_0(text=True, whole=True, null=True),
+        },
     ),
     "llm": PflowType(
         "pflow.nodes.llm.llm:LLMNode",
@@ -180,6 +194,10 @@ TYPES: Mapping[str, PflowType] = {
         answers="new",
         cached=True,
         structured_output="response",
+        allowed={
+            "reasoning_effort": one_of(*"minimal low medium high xhigh none".split(), any_case=True, empty=True),
+            "timeout": above_0(text=True),
+        },
     ),
     "mcp": _MCP,
     "move-file": _COPY_FILE._replace(
@@ -206,6 +224,7 @@ TYPES: Mapping[str, PflowType] = {
         needs=("command",),
         left_behind="the command may have done its work",
         text_containers=frozenset({"env"}),
+        allowed={"env": an_object(null=True, refused=True), "timeout": above_0()},
     ),
     WORKFLOW: _WORKFLOW,
     "write-file": PflowType(
@@ -223,7 +242,7 @@ TYPES: Mapping[str, PflowType] = {
 }
 """Every type by its name, but for the tools of MCP servers, each of which is a type of its own: see `pflow_type`."""
 
-MCP_TOOL = _MCP._replace(params={"result_format": "str"})
+MCP_TOOL = _MCP._replace(params={"result_format": "str"}, allowed={"result_format": one_of("json_block", null=True)})
 """A tool of an MCP server, whatever it is called."""
 
 DEARER = frozenset({"model", "max_tokens", "reasoning_effort", "reasoning"})

@@ -18,7 +18,7 @@ from .declared_type import JSON_TYPES, outer_type
 from .project_file import nearest_table, not_a_truth, read_toml, table_problem, unknown_key
 
 if TYPE_CHECKING:
-    from .async_detection import Looked
+    from .class_search import Looked
 
 KEYS = ("class", "async", "params")
 TYPES = (*(name for names in JSON_TYPES.items() for name in names), "any")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import re
 import shutil
 import tempfile
@@ -111,8 +112,12 @@ def _errors(ir: SourceIR, file: Path | None) -> Iterator[Any]:
         given = generate_dummy_parameters(data.get("inputs") or {})
         if file is not None:
             given[WORKFLOW_FILE] = str(file)
+        registry = Registry(mine)
+        registry.load = functools.cache(
+            registry.load
+        )  # it is asked for each node, and would look at all files of pflow's
         with _as_it_was(home), _shown_what_it_knows(WorkflowValidator):
-            found: Iterable[Any] = WorkflowValidator.validate(data, given, Registry(mine), workflow_file=file)
+            found: Iterable[Any] = WorkflowValidator.validate(data, given, registry, workflow_file=file)
         yield from (said for said in found if said.severity.value == "error")
 
 

@@ -20,6 +20,7 @@ from .data_types import Results
 from .outcome import write_interrupted_outcome
 from .ray_driver import Driver, Stopped
 from .run import current_run
+from .signals import interrupted_as_handled
 from .streams import ItemsFile, is_many
 
 
@@ -29,9 +30,14 @@ def on_ray(node: Any, batch: Batch) -> Results:
     Raises: NotForRay, before the first item; an exception that aborts the batch; an interrupt.
     """
     driver: Driver | None = None
-    try:
+
+    def run() -> None:
+        nonlocal driver
         driver = _driver(node, batch)
         driver.run()
+
+    try:
+        interrupted_as_handled(run)
     except BaseException as exc:  # whatever ends the batch; raised again
         if driver is not None:
             driver.stop()

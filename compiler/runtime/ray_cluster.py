@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .ray_home import Home
 from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster, no_cluster
 
 
@@ -24,21 +28,44 @@ def connect(address: str) -> Any:
     """Have a cluster: one that this process is connected to already, the one at `address`, or one of its own on this
     machine. By itself Ray would take any that happens to run here, a test's say; that one is at "auto".
 
-    Returns ray. Raises: NotForRay, where it is not installed or no cluster answers at `address`.
+    Returns ray. Raises: NotForRay, where it is not installed or no cluster answers at `address`, or this process is
+    connected to another one.
     """
     ray = ray_itself()
+    look_for_cluster(address)
     if ray.is_initialized():
         return ray
-    look_for_cluster(address)
     try:
-        if address or (address := os.environ.get("RAY_ADDRESS", "")):
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        else:
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        with _keeping_sigterm():
+            if address or (address := os.environ.get("RAY_ADDRESS", "")):
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            else:
+                ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise no_cluster(address, error) from error
     _say_on_stderr()
     return ray
+
+
+@contextlib.contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Inside, and afterwards, SIGTERM is what it is without Ray, which would end the program with status 1 and, below
+    Python, write a stack of its own to stderr. What Ray has started ends with this process however that ends."""
+    utils: Any = sys.modules.get("ray._private.utils")
+    setter = getattr(utils, "set_sigterm_handler", None)
+    # What Python has told the system to call: from another thread than the main one, it lets nobody tell it again.
+    get, put = ctypes.pythonapi.PyOS_getsig, ctypes.pythonapi.PyOS_setsig
+    get.argtypes, get.restype = [ctypes.c_int], ctypes.c_void_p
+    put.argtypes, put.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+    before = get(signal.SIGTERM)
+    try:
+        if setter is not None:
+            utils.set_sigterm_handler = lambda handler: None
+        yield
+    finally:
+        if setter is not None:
+            utils.set_sigterm_handler = setter
+        put(signal.SIGTERM, before)
 
 
 def _say_on_stderr() -> None:
@@ -65,16 +92,21 @@ def deaths() -> tuple[type[Exception], ...]:
 
 
 def task_of(
-    ray: Any, given: tuple[str, bytes | None], options: Mapping[str, Any], work: Callable[..., Any], *, is_stream: bool
+    ray: Any,
+    given: tuple[str, Home, bytes | None],
+    options: Mapping[str, Any],
+    work: Callable[..., Any],
+    *,
+    is_stream: bool,
 ) -> Any:
     """`work` as a remote function: it carries what the batch ships, unless that is large, or gets a reference to it."""
-    sign, pickled = given
+    sign, home, pickled = given
 
     def run_stream(message: bytes, more: Any = pickled) -> Iterator[bytes]:
-        yield from work((sign, more), message)
+        yield from work((sign, home, more), message)
 
     def run_whole(message: bytes, more: Any = pickled) -> bytes:
-        found: bytes = work((sign, more), message)
+        found: bytes = work((sign, home, more), message)
         return found
 
     options = {**options, "name": "pflow-lower"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import pickle
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -24,15 +25,19 @@ from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .missing import ParameterError
 from .ray_chunks import Chunk, chunk_size, layout
 from .ray_cluster import connect, deaths, task_of
+from .ray_home import home_of
 from .ray_pacer import Places, RemotePacer
 from .ray_pickles import Outcome, Usual, pickled_items, shipped
 from .ray_place import NotForRay, refuse_what_ray_cannot_do
+from .ray_waiting import Waiting
 from .ray_worker import SEND_SECONDS, Sign, streamed, whole
 from .stream_files import StreamError
 from .turns import SLOT_INTERVAL
 
 MOST_DEATHS = 3
 """How many workers may die of one item."""
+MOST_TELLING_SECONDS = 5.0
+"""How long a batch that is stopped tries to tell the workers."""
 MOST_IN_CODE = 1_000_000
 """Bytes up to which what a batch ships goes out with the code of its tasks, which a worker gets once: a reference to
 them in every task costs 0.2 ms a task."""
@@ -60,8 +65,13 @@ class Driver:
         options: dict[str, Any] = {**node.ray_options, **asked}
         self._fixed = int(options.pop("chunk", 0))
         self._ray = ray = connect(batch.run.on_address if batch.run is not None else "")
-        self._prepare()
         cpus = float(options.setdefault("num_cpus", 1))
+        self._options = options
+        self._home = home_of(ray, options)
+        self._told: set[str] = set()
+        self._waiting = Waiting(ray, batch.node_id, options, batch.tell)
+        self._waiting.begin()
+        self._prepare()
         pacer = batch.controls.pacer if batch.controls is not None else None
         self._journal = batch.controls.journal if batch.controls is not None else None
         self._places = Places(pacer)
@@ -74,7 +84,8 @@ class Driver:
         # In a list Ray leaves a reference alone: a worker asks for it once, and not for every chunk.
         self._more = () if len(given) <= MOST_IN_CODE else ([ray.put(given)],)
         options["max_retries"] = 0
-        self._make_tasks(functools.partial(task_of, ray, (self._sign_name, given if not self._more else None), options))
+        known = self._sign_name, self._home, given if not self._more else None
+        self._make_tasks(functools.partial(task_of, ray, known, options))
         self._report = batch.engine.reporter(batch)
         self._taken = 0
         self._ran = 0
@@ -109,6 +120,7 @@ class Driver:
                 ready, _ = self._ray.wait(list(self._running), timeout=CANCEL_CHECK_INTERVAL)
                 for task in ready:
                     self._take(task)
+                self._waiting.look()
             elif is_waiting:
                 batch.wait(SLOT_INTERVAL)
             else:
@@ -125,12 +137,18 @@ class Driver:
         self._batch.stop()
         self._settle_kept()
         self._batch.engine.on_stopping()
-        with contextlib.suppress(Exception):  # a cluster that is gone needs no telling
-            self._tell_workers()
-            for task in self._running:
-                self._ray.cancel(task, recursive=False)
+        # A cluster that is gone needs no telling, and Ray would wait for it: not the one who has stopped this.
+        telling = threading.Thread(target=self._tell_of_stop, args=(list(self._running),), daemon=True)
+        telling.start()
+        telling.join(MOST_TELLING_SECONDS)
         for chunk in self._running.values():
             self._places.leave(chunk.places)
+
+    def _tell_of_stop(self, tasks: list[Any]) -> None:
+        with contextlib.suppress(Exception):
+            self._tell_workers()
+            for task in tasks:
+                self._ray.cancel(task, recursive=False)
 
     def _tell_workers(self) -> None:
         """Let no worker begin another item: the actor of that name is the sign, and they look whether it is there."""
@@ -156,9 +174,12 @@ class Driver:
 
     def _send(self, chunk: Chunk, width: int) -> Any:
         # One value costs a third less than a stream, and what is there at once need not come back in parts.
-        chunk.is_whole = len(chunk.left) == 1 or 0 < self._mean() * len(chunk.left) / width <= SEND_SECONDS
+        # Until a worker is heard of, each says that it has begun.
+        is_awaited = not self._waiting.has_begun
+        is_short = len(chunk.left) == 1 or 0 < self._mean() * len(chunk.left) / width <= SEND_SECONDS
+        chunk.is_whole = is_short and not is_awaited
         task = self._whole if chunk.is_whole else self._streamed
-        return task.remote(pickled_items(self._batch, chunk.left, width), *self._more)
+        return task.remote(pickled_items(self._batch, chunk.left, width, is_awaited=is_awaited), *self._more)
 
     def _next_chunk(self) -> Chunk | None:
         if self._again:
@@ -204,21 +225,31 @@ class Driver:
         """
         chunk = self._running[task]
         try:
-            group = self._ray.get(task if chunk.is_whole else next(task))
+            with self._saying_why_not():
+                group = self._ray.get(task if chunk.is_whole else next(task))
         except StopIteration:
             self._release(task)
         except deaths() as death:
             self._release(task)
             self._after_death(chunk, death)
-        except (self._ray.exceptions.RayTaskError, self._ray.exceptions.RuntimeEnvSetupError) as error:
-            raise NotForRay(f"{self._batch.node_id}: a worker cannot run the items: {error}") from error
+            if not self._running:  # of all workers: it may be that no other can be had
+                self._waiting.begin()
         else:
             self._receive(chunk, group)
             if chunk.is_done:  # that a stream has ended need not be waited for
                 self._release(task)
 
+    @contextlib.contextmanager
+    def _saying_why_not(self) -> Iterator[None]:
+        """Raises: NotForRay, where a worker could not even begin."""
+        try:
+            yield
+        except (self._ray.exceptions.RayTaskError, self._ray.exceptions.RuntimeEnvSetupError) as error:
+            raise NotForRay(f"{self._batch.node_id}: a worker cannot run the items: {error}") from error
+
     def _receive(self, chunk: Chunk, group: bytes) -> None:
-        usual, rest, abort = pickle.loads(group)
+        usual, rest, abort, *news = pickle.loads(group)
+        self._hear(news)
         others = [Outcome(*outcome) for outcome in rest]
         self._seconds += sum(usual[2]) + sum(outcome.seconds for outcome in others)
         self._ran += len(usual[2]) + len(others)
@@ -231,6 +262,14 @@ class Driver:
         chunk.is_done = chunk.is_whole or not chunk.left
         if abort is not None:
             raise abort[1]
+
+    def _hear(self, news: list[str]) -> None:
+        """A worker has begun, and this is what it has to tell."""
+        self._waiting.has_begun = True
+        for text in news:
+            if text not in self._told:
+                self._told.add(text)
+                self._batch.tell(f"{self._batch.node_id}: {text}")
 
     def _release(self, task: Any) -> None:
         self._places.leave(self._running.pop(task).places)

@@ -10,14 +10,19 @@ import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .data_types import Result
-from .ray_pickles import Given, picklable
+from .ray_cluster import ray_itself
+from .ray_exceptions import picklable
+from .ray_pickles import Given
 from .ray_worker import Work, WorkerBatch, work_of
 from .schedule import in_tasks, in_threads
+from .stream_files import StreamError
 from .streams import ItemsFile, ResultsFile
 from .tally import FirstFew, Timing
+
+E = TypeVar("E", bound=BaseException)
 
 TELL_SECONDS = 0.5
 """How often a worker says how many items have failed, and asks whether to go on."""
@@ -50,9 +55,11 @@ class Ended(NamedTuple):
 
 
 def in_file(given: Given, message: bytes) -> Iterator[bytes]:
-    """How many items have failed by now, what became of all in the end, and what ended the batch; pickled."""
+    """How many items have failed by now, what became of all in the end, and what ended the batch; pickled. At first,
+    with what there is to tell of the worker."""
     work = work_of(given)
     width, part = pickle.loads(message)
+    yield pickle.dumps((0, None, None, *work.news()))
     file = _File(work, part, width)
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(file.run,), name=Path(part.items).name, daemon=True)
@@ -65,7 +72,8 @@ def in_file(given: Given, message: bytes) -> Iterator[bytes]:
         if told != file.batch.errors.count:
             told = file.batch.errors.count
             yield pickle.dumps((told, None, None))
-    yield pickle.dumps((told, file.ended(), None if file.abort is None else picklable(file.abort)))
+    dumps = ray_itself().cloudpickle.dumps  # which knows an exception's class by value, too
+    yield dumps((told, file.ended(), None if file.abort is None else picklable(file.said_as_here(file.abort))))
 
 
 class _File:
@@ -74,7 +82,8 @@ class _File:
     def __init__(self, work: Work, part: Part, width: int) -> None:
         self.abort: BaseException | None = None
         """What ended the batch, and is not an item's failure."""
-        self._part = part
+        self._of = part
+        self._part = part = part._replace(items=work.home.path(part.items), results=work.home.path(part.results))
         self._node = node = copy.copy(work.node)
         node.max_concurrent = width
         node.tolerated_failures = None  # of all files: the driver knows
@@ -109,6 +118,7 @@ class _File:
         """What became of the items, once they have run."""
         batch = self.batch
         for entry in batch.errors.kept.values():
+            entry["error"] = self._as_here(entry["error"])
             if entry["exception"] is not None:
                 entry["exception"] = picklable(entry["exception"])
         return Ended(
@@ -117,9 +127,20 @@ class _File:
             warned=batch.warned,
             empty=batch.empty,
             timing=batch.timing,
-            unreadable=batch.unreadable,
+            unreadable=None if batch.unreadable is None else self.said_as_here(batch.unreadable),
             written=batch.done - batch.errors.count,
         )
+
+    def said_as_here(self, error: E) -> E:
+        """`error`, by the names that its files have for whoever runs the workflow."""
+        if isinstance(error, StreamError):
+            error.args = (self._as_here(str(error)),)
+        return error
+
+    def _as_here(self, text: str) -> str:
+        for path, name in ((str(self._written), self._of.results), (self._part.items, self._of.items)):
+            text = text.replace(path, name)
+        return text
 
 
 class _Careful:

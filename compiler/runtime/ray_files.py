@@ -17,9 +17,13 @@ from typing import Any
 
 from .batch_state import MOST_CONCURRENT
 from .call import Call
+from .loops import CANCEL_CHECK_INTERVAL, raise_if_cancelled
 from .ray_chunks import Chunk
 from .ray_driver import MOST_DEATHS, Driver, too_many_deaths
 from .ray_file_worker import Ended, Part, begun_in, in_file, unfinished
+from .ray_home import Home, go_home
+from .run import current_run
+from .stream_files import StreamError
 from .streams import ItemsFile, number_of_items
 
 _FILES_A_TASK = 100
@@ -30,24 +34,45 @@ class FilesDriver(Driver):
     """Hands out files."""
 
     def _begin(self) -> None:
-        """Whatever cannot be had is said before the first item."""
+        """What the run asks for is asked of it already; all else when the items are counted."""
+        self._batch.run = current_run()
 
     def _prepare(self) -> None:
-        batch, ray = self._batch, self._ray
+        batch = self._batch
         assert isinstance(batch.items, ItemsFile)
-        files = [str(path.absolute()) for path in batch.items.files()]
-        count = ray.remote(num_cpus=1)(_number_of_items)
-        groups = [files[start : start + _FILES_A_TASK] for start in range(0, len(files), _FILES_A_TASK)]
-        numbers = [number for found in ray.get([count.remote(group) for group in groups]) for number in found]
+        files = [str(path) for path in batch.items.files()]
+        numbers = self._count(files)
         batch.begin_in_parts(sum(numbers))
         first = 0
         self._parts: list[Part] = []
         for number, (path, items) in enumerate(zip(files, numbers, strict=True)):
             assert batch.results_file is not None
-            results = str(batch.results_file.part(number).absolute())
+            results = str(batch.results_file.part(number))
             self._parts.append(Part(path, first, results, is_careful=False, given_up=()))
             first += items
         self._parts.reverse()
+
+    def _count(self, files: list[str]) -> list[int]:
+        """How many items there are in each. Raises: StreamError; NotForRay."""
+        ray = self._ray
+        needs = {name: self._options[name] for name in ("num_cpus", "runtime_env") if name in self._options}
+        count = ray.remote(**needs)(_numbers_of_items)
+        groups = [files[start : start + _FILES_A_TASK] for start in range(0, len(files), _FILES_A_TASK)]
+        tasks = left = [count.remote(self._home, group) for group in groups]
+        while left:
+            done, left = ray.wait(left, num_returns=len(left), timeout=CANCEL_CHECK_INTERVAL)
+            raise_if_cancelled()
+            self._waiting.has_begun = self._waiting.has_begun or bool(done)
+            self._waiting.look()
+        numbers = []
+        for task in tasks:
+            with self._saying_why_not():
+                found, error = ray.get(task)
+            if error is not None:
+                raise error
+            numbers += found
+        self._waiting.begin()
+        return numbers
 
     def _next_chunk(self) -> Chunk | None:
         if self._batch.is_closed:
@@ -66,7 +91,8 @@ class FilesDriver(Driver):
 
     def _receive(self, chunk: Chunk, group: bytes) -> None:
         """How many errors there are in a file by now, and in the end all of what became of it."""
-        errors, ended, abort = pickle.loads(group)
+        errors, ended, abort, *news = pickle.loads(group)
+        self._hear(news)
         assert isinstance(chunk, _File)
         chunk.errors = errors
         if abort is not None:
@@ -132,5 +158,10 @@ class _File(Chunk):
         """How many workers died of an item."""
 
 
-def _number_of_items(files: list[str]) -> list[int]:
-    return [number_of_items(Path(file)) for file in files]
+def _numbers_of_items(home: Home, files: list[str]) -> tuple[list[int], StreamError | None]:
+    """How many items there are in each, or what is wrong with one: as a value, since Ray adds to what is raised."""
+    go_home(home)
+    try:
+        return [number_of_items(Path(home.path(file))) for file in files], None
+    except StreamError as error:
+        return [], error

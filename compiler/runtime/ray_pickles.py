@@ -9,28 +9,27 @@ pickled has failed.
 from __future__ import annotations
 
 import copy
+import inspect
 import os
-import pickle
 import sys
-import sysconfig
 import warnings
 from collections.abc import Iterator, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import has_own_exec
 from .below import WrittenBelow
 from .data_types import Result
 from .missing import Missing
 from .ray_cluster import ray_itself
+from .ray_exceptions import picklable, why_not_pickled
+from .ray_home import Home, installed_folders
 from .ray_place import NotForRay
 from .values import Capture
 
 if TYPE_CHECKING:
     from .batch import Batch
     from .call import Call
-
-E = TypeVar("E", bound=BaseException)
 
 
 class Outcome(NamedTuple):
@@ -61,8 +60,9 @@ Usual = tuple[Sequence[int], Sequence[Result], Sequence[float]]
 """The outcomes of such items: all indexes, all outputs and all seconds, which cost half as much as a tuple an item."""
 
 
-Given = tuple[str, Any]
-"""The name of the sign that the batch is over, and what was shipped: pickled, or in a list the reference to it."""
+Given = tuple[str, Home, Any]
+"""The name of the sign that the batch is over, where the run is, and what was shipped: pickled, or in a list the
+reference to it."""
 
 
 class Shipped(NamedTuple):
@@ -106,20 +106,22 @@ def shipped(node: Any, batch: Batch, pacer: Any) -> bytes:
 def _without_what_cannot_be_sent(made: Shipped, batch: Batch, dumps: Any) -> Shipped:
     """Values of the store may be left out, with a warning. Raises: NotForRay, for anything else."""
 
-    def check(value: Any, what: str) -> None:
+    def check(value: Any, what: str, *modules: ModuleType) -> None:
         try:
             dumps(value)
         except Exception as error:  # pickling runs anybody's code
-            raise NotForRay(f"{batch.node_id}: {what} cannot be sent to a worker: {error}") from error
+            blamed, advice = _global_not_sent(modules, dumps)
+            raise NotForRay(f"{batch.node_id}: {what} cannot be sent to a worker{blamed}: {error}{advice}") from error
 
     for capture in made.captures.values():
         written, kind = capture.reference.reference(lambda _: ""), type(capture.value).__name__
         check(capture.value, f"the captured value ${{{written}}} (a {kind})")
-    check(made.node.inner, f"the node `{type(made.node.inner).__qualname__}` that runs for each item")
-    check(made.node, f"the class {type(made.node).__qualname__}")
+    inner, generated = type(made.node.inner), type(made.node)
+    check(made.node.inner, f"the node `{inner.__qualname__}` that runs for each item", *_only_here(inner))
+    check(made.node, f"the class {generated.__qualname__}", *_only_here(generated))
     shared = {}
     for name, value in made.shared.items():
-        if _why_not_pickled(dumps, value):
+        if why_not_pickled(dumps, value):
             warnings.warn(
                 f"shared[{name!r}] (a {type(value).__name__}) cannot be sent to workers: nodes do not find it there",
                 stacklevel=3,
@@ -129,18 +131,51 @@ def _without_what_cannot_be_sent(made: Shipped, batch: Batch, dumps: Any) -> Shi
     return made._replace(shared=shared)
 
 
-def pickled_items(batch: Batch, items: dict[int, Any], width: int) -> bytes:
-    """How many items of a chunk run at a time, their indexes and themselves, as one value: Ray goes through what is in
-    a list piece by piece.
+def _global_not_sent(modules: Sequence[ModuleType], dumps: Any) -> tuple[str, str]:
+    """Which global that code of these modules uses cannot be pickled, and what to do; "" and "" if that is none."""
+    for module in modules:
+        used = set(_names_in(module))
+        for name, value in vars(module).items():
+            if name in used and not isinstance(value, ModuleType) and why_not_pickled(dumps, value):
+                if isinstance(value, (type, FunctionType)):  # of what such a one uses, it is not the cause
+                    continue
+                where = getattr(module, "__file__", None) or module.__name__
+                advice = (
+                    "; make it where it is first used, or install the module here and on the workers (pip install), "
+                    "which then import it"
+                )
+                return f", as `{name}` of {where} goes with it", advice
+    return "", ""
+
+
+def _names_in(module: ModuleType) -> Iterator[str]:
+    """The names that functions and methods of a module use."""
+    for value in vars(module).values():
+        if getattr(value, "__module__", None) == module.__name__:
+            for function in [value, *(vars(value).values() if isinstance(value, type) else ())]:
+                code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+                yield from _names_of(code) if code is not None else ()
+
+
+def _names_of(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_of(constant)
+
+
+def pickled_items(batch: Batch, items: dict[int, Any], width: int, *, is_awaited: bool) -> bytes:
+    """How many items of a chunk run at a time, whether a word is awaited before the first ends, the items' indexes and
+    themselves, as one value: Ray goes through what is in a list piece by piece.
 
     Raises: NotForRay, for an item that cannot be pickled.
     """
     dumps = ray_itself().cloudpickle.dumps
     try:
-        return bytes(dumps((width, list(items), list(items.values()))))
+        return bytes(dumps((width, is_awaited, list(items), list(items.values()))))
     except Exception as error:  # as above
         for index, item in items.items():
-            if why := _why_not_pickled(dumps, item):
+            if why := why_not_pickled(dumps, item):
                 kind = type(item).__name__
                 raise NotForRay(
                     f"{batch.node_id}: item [{index}] (a {kind}) cannot be sent to a worker: {why}"
@@ -166,17 +201,20 @@ def outcome_of(call: Call, result: Result | None) -> tuple[Any, ...]:
     return call.index, result, call.seconds, *seldom, left_items_out, written
 
 
-def pickled_group(outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]]) -> bytes:
+def pickled_group(
+    outcomes: list[tuple[Any, ...]], aborts: list[tuple[int, BaseException]], news: Sequence[str] = ()
+) -> bytes:
     """Outcomes as they are sent, the usual ones and the others, and with them what ends the batch, where an item raised
-    that: the item's index and the exception, or None. An item whose outputs cannot be pickled has failed of that."""
+    that: the item's index and the exception, or None; and what there is to tell. An item whose outputs cannot be
+    pickled has failed of that."""
     dumps = ray_itself().cloudpickle.dumps
     abort = min(aborts, key=lambda found: found[0]) if aborts else None
     if abort is not None:
         abort = abort[0], picklable(abort[1])
     try:
-        return bytes(dumps((*_apart(outcomes), abort)))
+        return bytes(dumps((*_apart(outcomes), abort, *news)))
     except Exception:  # noqa: BLE001  a node may put out anything: which one it is, is found out one by one
-        return bytes(dumps((*_apart([_sendable(outcome, dumps) for outcome in outcomes]), abort)))
+        return bytes(dumps((*_apart([_sendable(outcome, dumps) for outcome in outcomes]), abort, *news)))
 
 
 def _apart(outcomes: list[tuple[Any, ...]]) -> tuple[Usual, list[tuple[Any, ...]]]:
@@ -186,38 +224,16 @@ def _apart(outcomes: list[tuple[Any, ...]]) -> tuple[Usual, list[tuple[Any, ...]
 
 
 def _sendable(outcome: tuple[Any, ...], dumps: Any) -> tuple[Any, ...]:
-    why = _why_not_pickled(dumps, outcome)
+    why = why_not_pickled(dumps, outcome)
     if not why:
         return outcome
     made = RuntimeError(f"the outputs cannot be sent back from a worker: {why}")
     return tuple(Outcome(*outcome)._replace(result=None, error=str(made), exception=made, warnings=None))
 
 
-def _why_not_pickled(dumps: Any, value: Any) -> str:
-    try:
-        dumps(value)
-    except Exception as error:  # noqa: BLE001  values fail at being pickled as they like
-        return str(error) or type(error).__name__
-    return ""
-
-
-def picklable(exception: E) -> E | RuntimeError:
-    """`exception`, or one that says the same and can be sent."""
-    try:  # a class that came here by value goes back as itself: cloudpickle knows it again
-        pickle.loads(ray_itself().cloudpickle.dumps(exception))
-    except Exception:  # noqa: BLE001  exceptions fail at being pickled as they like
-        made = RuntimeError(f"{type(exception).__name__}: {exception}")
-        for note in getattr(exception, "__notes__", ()):
-            if hasattr(made, "add_note"):
-                made.add_note(note)
-        return made
-    return exception
-
-
 def _only_here(*classes: type) -> Iterator[ModuleType]:
     """The modules of `classes` that are not installed, so that a worker may not find them by their names."""
-    paths = sysconfig.get_paths()
-    installed = tuple(os.path.join(os.path.realpath(paths[name]), "") for name in ("stdlib", "purelib", "platlib"))
+    installed = installed_folders()
     for name in {base.__module__ for cls in classes for base in cls.__mro__}:
         module = sys.modules.get(name)
         if module is None or name in sys.builtin_module_names or name.partition(".")[0] == "pflow_lower":

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +55,15 @@ def _expect_grpc(connection: socket.socket) -> None:
         raise ConnectionError("what listens there is not Ray's head, whose port is 6379 by default")
 
 
+def _expect_it_at(connection: socket.socket, connected: str) -> None:
+    """Raises: ConnectionError, where this process is `connected` to a cluster at another address."""
+    host, port = connection.getpeername()[:2]
+    parts = urlsplit(f"//{connected}")
+    hosts = {found[4][0] for found in socket.getaddrinfo(parts.hostname, parts.port)}
+    if port != parts.port or not (host in hosts or ip_address(host).is_loopback):
+        raise ConnectionError(f"this process is connected to the one at {connected}")
+
+
 def no_cluster(address: str, error: object) -> NotForRay:
     """That no cluster answers at `address`, and why."""
     return NotForRay(f"no Ray cluster answers at {address or 'this machine'}: {error}")
@@ -62,17 +72,21 @@ def no_cluster(address: str, error: object) -> NotForRay:
 def look_for_cluster(address: str) -> None:
     """Look whether a cluster may be at `address`, or at RAY_ADDRESS if that is "": Ray itself would wait for minutes.
 
-    Raises: NotForRay, if nothing of the kind listens there. A name that Ray knows, as "auto", it looks up itself.
+    Raises: NotForRay, if nothing of the kind listens there, or this process is connected to another cluster. A name
+    that Ray knows, as "auto", it looks up itself.
     """
-    address = address or os.environ.get("RAY_ADDRESS", "")
     ray = sys.modules.get("ray")
-    if ray is not None and ray.is_initialized():
+    connected = ray.get_runtime_context().gcs_address if ray is not None and ray.is_initialized() else ""
+    if connected and not address:
         return
+    address = address or os.environ.get("RAY_ADDRESS", "")
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
         host, port = parts.hostname, parts.port or (_CLIENT_PORT if parts.scheme == "ray" else None)
         if host is not None and port is not None:
             with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
+                if connected and parts.scheme != "ray":  # whose own client stands between, at an address of its own
+                    _expect_it_at(connection, connected)
                 _expect_grpc(connection)
     except (OSError, ValueError) as error:
         raise no_cluster(address, error) from error

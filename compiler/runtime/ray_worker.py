@@ -25,6 +25,7 @@ from .data_types import Result
 from .exceptions import message_of
 from .loops import LoopThread
 from .ray_cluster import ray_itself
+from .ray_home import Home, go_home
 from .ray_pickles import Given, Shipped, outcome_of, pickled_group
 from .turns import NotStarted
 
@@ -43,13 +44,16 @@ def whole(given: Given, message: bytes) -> bytes:
     work = work_of(given)
     outcomes = _Outcomes(work, message)
     outcomes.run_all()
-    return pickled_group(list(outcomes.ready), outcomes.aborts)
+    return pickled_group(list(outcomes.ready), outcomes.aborts, work.news())
 
 
 def streamed(given: Given, message: bytes) -> Iterator[bytes]:
     """The outcomes of a chunk in groups, SEND_SECONDS after an item ends at the latest, however long others take."""
-    outcomes = _Outcomes(work_of(given), message)
+    work = work_of(given)
+    outcomes = _Outcomes(work, message)
     outcomes.start_all()
+    if (news := work.news()) or outcomes.is_awaited:
+        yield pickled_group([], [], news)
     is_over = False
     while not is_over:
         is_over = outcomes.over.wait(SEND_SECONDS)
@@ -72,8 +76,10 @@ class WorkerBatch(Batch):
 class Work:
     """What a worker keeps of the batch that it works for, from chunk to chunk."""
 
-    def __init__(self, sign: str, shipped: Shipped) -> None:
+    def __init__(self, sign: str, home: Home, shipped: Shipped, news: str) -> None:
+        self.home = home
         self.shipped = shipped
+        self._news = news
         self.node = shipped.node
         self.batch = WorkerBatch(self.node, shipped.shared, [], shipped.captures)
         self.batch.whole = shipped.total
@@ -90,6 +96,11 @@ class Work:
         """Makes the attempts of a call, with a node of its own. Raises: what ends the batch; NotStarted."""
         if is_async:
             self._loop.run(asyncio.sleep(0))  # it starts here, before several threads want it
+
+    def news(self) -> tuple[str, ...]:
+        """What is to be told of this worker: once, then nothing."""
+        news, self._news = self._news, ""
+        return (news,) if news else ()
 
     def close(self) -> None:
         """The worker works for another batch now."""
@@ -120,7 +131,7 @@ class _Outcomes:
         self.over = threading.Event()
         self._work = work
         self._lock = threading.Lock()
-        self._width, indexes, items = pickle.loads(message)
+        self._width, self.is_awaited, indexes, items = pickle.loads(message)
         self._left: Iterator[tuple[int, Any]] = zip(indexes, items, strict=True)
         self._running = self._width
 
@@ -216,12 +227,13 @@ _kept: dict[str, Work] = {}
 
 def work_of(given: Given) -> Work:
     """What this worker keeps of the batch, made when its first chunk comes."""
-    sign, shipped = given
+    sign, home, shipped = given
     if sign not in _kept:
         while _kept:
             _kept.popitem()[1].close()
         pickled = shipped if isinstance(shipped, bytes) else ray_itself().get(shipped[0])
-        _kept[sign] = Work(sign, pickle.loads(pickled))
+        news = go_home(home)  # first: there it finds modules that what was shipped names
+        _kept[sign] = Work(sign, home, pickle.loads(pickled), news)
     return _kept[sign]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import FrameType
+from typing import Any, TypeVar
 
 from .exceptions import add_note, notes_of
+
+T = TypeVar("T")
 
 
 class Terminated(KeyboardInterrupt):
@@ -72,6 +75,42 @@ def ending_on_sigterm() -> Iterator[None]:
         if is_outermost:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _attended.reset(token)
+
+
+def interrupted_as_handled(work: Callable[[], T]) -> T:
+    """What `work` answers, where that calls what raises an interrupt of its own in place of what a handler has raised,
+    as Ray does (KeyboardInterrupt, or SystemExit with status 1): a handler may have chosen another exit status.
+
+    Raises: what the handler of SIGINT or SIGTERM has raised meanwhile; what `work` does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    raised: list[BaseException] = []
+
+    def noting(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], Any]:
+        def note(number: int, frame: FrameType | None) -> Any:
+            try:
+                return handler(number, frame)
+            except BaseException as exc:  # whatever it is; raised again
+                raised.append(exc)
+                raise
+
+        return note
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # That of Python raises what is said.
+    noted = {n: h for n, h in before.items() if callable(h) and h is not signal.default_int_handler}
+    try:
+        for number, handler in noted.items():
+            signal.signal(number, noting(handler))
+        return work()
+    except (KeyboardInterrupt, SystemExit):
+        if not raised:
+            raise
+    finally:
+        for number, handler in noted.items():
+            signal.signal(number, handler)
+    raise raised[-1]  # here: what is raised in place of another interrupt would pass for a second one
 
 
 class _End:

@@ -1,6 +1,6 @@
 """A process that runs a batch on Ray, to be interrupted or killed, or, with "nodes", to lose one of its three nodes.
 
-python ray_driver.py ADDRESS|nodes LEDGER ITEMS SECONDS
+python ray_driver.py ADDRESS|""|nodes LEDGER ITEMS SECONDS
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pocketflow import Node
 
 import pflow_lower
 from pflow_lower.runtime.run import Run, running
+from pflow_lower.runtime.signals import Terminated, ending_on_sigterm
 
 
 class Noted(Node):  # type: ignore[misc]
@@ -65,7 +66,11 @@ def main() -> None:
 
         threading.Thread(target=lose, daemon=True).start()
         where = cluster.address
-    found = noted(where, ledger, int(items), float(seconds))
+    try:
+        with ending_on_sigterm():
+            found = noted(where, ledger, int(items), float(seconds))
+    except Terminated:
+        raise SystemExit(143) from None
     sys.stdout.write(json.dumps([result["response"] for result in found["results"]]) + "\n")
     sys.stdout.flush()
     if sys.argv[1] == "nodes":

@@ -104,7 +104,8 @@ def prove(workflow: str, given: Iterable[str]) -> Iterator[Proof]:
     """
     # Every stage first: pflow's compiler runs many a batch that pflow's validator refuses.
     with regular_files.outside_allowed():  # pflow reads them, too
-        ir: dict[str, Any] = dict(pipeline.run(workflow, Options(code=False)).source.data)
+        source = pipeline.run(workflow, Options(code=False)).source
+    ir: dict[str, Any] = dict(source.data)
     ir.setdefault("edges", [])
     inputs = ir.get("inputs") or {}
     values = {name: typed(name, text, inputs[name].get("type")) for name, text in named(given, inputs).items()}
@@ -117,7 +118,8 @@ def prove(workflow: str, given: Iterable[str]) -> Iterator[Proof]:
         config = compiled.node_configs[written["id"]]
         if config.batch_config is None:
             continue
-        if not isinstance(config.batch_config, LoweredBatchConfig) or written["id"] not in nodes:
+        is_lowered = isinstance(config.batch_config, LoweredBatchConfig) and source.document.is_plain
+        if not is_lowered or written["id"] not in nodes:
             yield Proof(written["id"], why="it runs interpreted")
             continue
         if keys := our_keys(written):

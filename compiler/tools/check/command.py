@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ _NOTHING = "nothing to check: no folder here was written by `pflow-lower WORKFLO
 
 _FEW = 3
 """As many workflows are named in a command; of more, their folder."""
+_FEW_FILES = 10
+"""As many files of a folder are named; of more, the folder."""
 
 
 @click.command(short_help="Compare committed files with their workflows.")
@@ -80,10 +82,10 @@ def check(
 
 def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path]) -> None:
     for outcome in outcomes:
-        for file in outcome.refreshed:
-            click.echo(f"refreshed {printable(file)}")
-        for file in outcome.removed:
-            click.echo(f"removed {printable(file)}")
+        for what in _files(outcome.refreshed):
+            click.echo(f"refreshed {what}")
+        for what in _files(outcome.removed):
+            click.echo(f"removed {what}")
     drifted = [outcome for outcome in outcomes if outcome.drifted]
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not outcomes:
@@ -108,6 +110,17 @@ def _summarise(outcomes: Sequence[Outcome], paths: Sequence[Path]) -> None:
         in_the_way = [name for outcome in stale for name in outcome.in_the_way]
         start = "to refresh, " if in_the_way else "refresh with: "
         click.echo(f"{start}{first_clear(in_the_way, _command(stale, paths))}")
+
+
+def _files(paths: Sequence[str]) -> Iterator[str]:
+    """Each of `paths`; of many in one folder, how many, and nothing of those in a folder that is among them."""
+    by_folder: dict[str, list[str]] = {}
+    for path in paths:
+        by_folder.setdefault(os.path.dirname(path), []).append(printable(path))
+    for folder, names in by_folder.items():
+        if folder not in paths:
+            many = f"{printable(folder) or '.'} ({len(names)} files)"
+            yield from names if len(names) <= _FEW_FILES else [many]
 
 
 def _count(number: int) -> str:

@@ -21,12 +21,12 @@ from .difference import first_difference, unified
 
 DRIFT = frozenset({"PFL611", "PFL612", "PFL613", "PFL614"})
 """Findings that say what differs; every other error says why it could not be known."""
-_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336"})
+_CANNOT_RUN = frozenset({"PFL330", "PFL332", "PFL336", "PFL346"})
 """Warnings of a step whose class is not there: a program with one ends with an error as it is made."""
 
 
 _MOST_NAMED = 5
-"""So many of the files that are left over in a folder are named."""
+"""So many of the files that are left over in a folder, or missing, are named."""
 
 
 class Outcome(NamedTuple):
@@ -87,7 +87,8 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
     try:
         compiled = pipeline.run(shown_path(lowering.workflow), lowering.options)
         files = compiled.files
-        present = {path: _present(lowering.folder / path) for path in files}
+        with regular_files.given(lowering.workflow.parent):
+            present = {path: _present(lowering.folder / path) for path in files}
         extra = [path.relative_to(lowering.folder).as_posix() for path in output.left_over(files, lowering.folder)]
     except LowerError as error:
         return outcome._replace(findings=error.diagnostics)
@@ -102,7 +103,7 @@ def compare(lowering: Lowering, *, update: bool = False) -> Outcome:
         return outcome._replace(findings=(_unreadable(lowering, error),))
     outcome = _with_obstacles(outcome, found)
     help = _remedy(lowering, outcome, found)
-    findings = [_drift(lowering, path, present[path], files[path].encode(), help) for path in stale]
+    findings = list(_stale(lowering, stale, present, files, help))
     differences = [_difference(lowering, path, present[path], files[path].encode()) for path in stale]
     # Files may differ only because a class is not here that was there when they were made.
     wrong = frozenset(("PFL331",) if findings and not update else ()) | (
@@ -139,7 +140,7 @@ def _refresh(
 def _present(file: Path) -> bytes | OSError | None:
     """The bytes of a file, None if there is none, or why it cannot be read."""
     try:
-        return regular_files.read(file, below=regular_files.top_of(file.parent))
+        return regular_files.read(file, below=regular_files.bound_of(file.parent))
     except (FileNotFoundError, NotADirectoryError):
         return None if not file.is_symlink() else OSError(0, "it is a link to nowhere")
     except OSError as error:
@@ -152,19 +153,44 @@ def _left_over(lowering: Lowering, paths: Sequence[str], help: str) -> Iterator[
     for path in paths:
         groups.setdefault((os.path.dirname(path), path.endswith(LEFT_OVER)), []).append(path)
     for (folder, is_unfinished), alike in groups.items():
-        these, which, where = "this file", "", alike[0]
-        if len(alike) > 1:
-            names = [os.path.basename(path) for path in alike[:_MOST_NAMED]]
-            more = f" and {len(alike) - len(names)} more" if len(alike) > len(names) else ""
-            these, which, where = f"these {len(alike)} files", f": {', '.join(names)}{more}", folder
+        one = len(alike) == 1
+        these = "this file" if one else f"these {len(alike)} files"
         why = f"nothing generates {these} any more"
         why = f"a write that did not come to its end left {these}" if is_unfinished else why
-        yield _finding("PFL613", lowering, where, why + which, help)
+        yield _finding("PFL613", lowering, alike[0] if one else folder, why + _which(alike), help)
 
 
-def _drift(lowering: Lowering, path: str, content: bytes | OSError | None, wanted: bytes, help: str) -> Diagnostic:
-    if content is None:
-        return _finding("PFL612", lowering, path, "this generated file is missing", help)
+def _which(paths: Sequence[str]) -> str:
+    """The first few of several `paths` in a folder, by name; nothing of one, which the finding is about."""
+    names = [os.path.basename(path) for path in paths[:_MOST_NAMED]]
+    more = f" and {len(paths) - len(names)} more" if len(paths) > len(names) else ""
+    return f": {', '.join(names)}{more}" if len(paths) > 1 else ""
+
+
+def _stale(
+    lowering: Lowering,
+    paths: Sequence[str],
+    present: Mapping[str, bytes | OSError | None],
+    files: Mapping[str, str],
+    help: str,
+) -> Iterator[Diagnostic]:
+    """What is missing or differs: a finding for each file, but one for those that a folder inside, a runtime, lacks."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        folder = os.path.dirname(path) if present[path] is None else ""
+        groups.setdefault(folder or path, []).append(path)
+    for where, alike in groups.items():
+        content = present[alike[0]]
+        if content is not None:
+            yield _drift(lowering, where, content, files[where].encode(), help)
+        elif len(alike) == 1:
+            yield _finding("PFL612", lowering, alike[0], "this generated file is missing", help)
+        else:
+            message = f"these {len(alike)} generated files are missing{_which(alike)}"
+            yield _finding("PFL612", lowering, where, message, help)
+
+
+def _drift(lowering: Lowering, path: str, content: bytes | OSError, wanted: bytes, help: str) -> Diagnostic:
     if isinstance(content, OSError):
         message = f"this generated file cannot be read: {regular_files.reason(content)}"
         return _finding("PFL611", lowering, path, message, help)

@@ -5,6 +5,8 @@ What a node says is compared as it was written (`.data`): a key that nobody here
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ...ir.workflow import SourceIR, SourceNode
 from .canonical import Names, canonical
 
@@ -17,28 +19,32 @@ def pair_up(old: SourceIR, new: SourceIR) -> tuple[list[tuple[SourceNode, Source
     before = {node.id: node for node in old.nodes}
     after = {node.id for node in new.nodes}
     pairs = [(before[node.id], node) for node in new.nodes if node.id in before]
-    removed = [node for node in old.nodes if node.id not in after]
-    added = [node for node in new.nodes if node.id not in before]
-    if len(removed) * len(added) > 10_000:  # another workflow, not a renaming
-        return pairs, removed
-    scores = sorted(
-        ((-_alikeness(one, two), one.number, two.number, one, two) for one in removed for two in added),
-        key=lambda score: score[:3],
-    )
-    for score, _, _, one, two in scores:
-        if -score >= _ALIKE and one in removed and two in added:
-            pairs.append((one, two))
-            removed.remove(one)
-            added.remove(two)
-    return sorted(pairs, key=lambda pair: pair[1].number), removed
+    removed = {node.number: node for node in old.nodes if node.id not in after}
+    added = {node.number: node for node in new.nodes if node.id not in before}
+    if len(removed) * len(added) <= 10_000:  # with more of them it is another workflow, not a renaming
+        for _, one, two in sorted(_alike(removed.values(), added.values())):
+            if one in removed and two in added:
+                pairs.append((removed.pop(one), added.pop(two)))
+    return sorted(pairs, key=lambda pair: pair[1].number), list(removed.values())
 
 
-def _alikeness(old: SourceNode, new: SourceNode) -> float:
-    """The share of the parts of two nodes that are equal, 0 for nodes of different types."""
-    if old.type != new.type or (old.batch is None) != (new.batch is None):
-        return 0.0
-    one, two = _parts(old), _parts(new)
-    return len(one & two) / (len(one | two) or 1)
+def _alike(removed: Iterable[SourceNode], added: Iterable[SourceNode]) -> Iterator[tuple[float, int, int]]:
+    """The numbers of two nodes that may be one renamed; of these triples, the least is the most alike."""
+    numbers: dict[str, int] = {}
+
+    def told(node: SourceNode) -> frozenset[int]:
+        """What `node` says. A part may be a long text and is compared with many others, so each has a number."""
+        return frozenset(numbers.setdefault(part, len(numbers)) for part in _parts(node))
+
+    after = [(node, told(node)) for node in added]
+    for one in removed if after else ():
+        parts = told(one)
+        for two, others in after:
+            if one.type == two.type and (one.batch is None) == (two.batch is None):
+                equal = len(parts & others)
+                share = equal / (len(parts) + len(others) - equal or 1)
+                if share >= _ALIKE:
+                    yield -share, one.number, two.number
 
 
 def _parts(node: SourceNode) -> set[str]:

@@ -46,7 +46,8 @@ def run(
                 linter.found.append(outside(name, why))
                 linter.failed += 1
             else:
-                linter.look_at(name, mend)
+                with regular_files.given(None if name == argument else Path(argument)):
+                    linter.look_at(name, mend)
     found = each_once([*linter.found, *linter.unused()])
     show_findings(found, form, err=False)
     if not quiet and form == "text":

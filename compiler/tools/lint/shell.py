@@ -47,31 +47,29 @@ def _items_in_command(context: LintContext, node: SourceNode) -> Iterator[tuple[
     command = node.params.get("command")
     if node.type != "shell" or node.batch is None or not isinstance(command, str):
         return
+    aliases, items = frozenset(node.aliases), inline_items(node)
+    # Each is looked at once in each place, however often it is written.
+    found = {(expression.raw, where): expression for expression, where in contexts(parse(command)) if where in _RANKS}
     worst: dict[str, tuple[Expression, str]] = {}
-    for expression, where in contexts(parse(command)):
-        is_of_item = any(reference.root in node.aliases for reference in expression.references())
-        if where not in _RANKS or not is_of_item or _is_harmless(node, expression, where):
+    for (raw, where), expression in found.items():
+        roots = {reference.root for reference in expression.references()}
+        if not roots & aliases or (items is not None and roots <= aliases and _is_harmless(items, expression, where)):
             continue
-        known = worst.get(expression.raw)
+        known = worst.get(raw)
         if known is None or _RANKS.index(where) < _RANKS.index(known[1]):
-            worst[expression.raw] = (expression, where)
+            worst[raw] = (expression, where)
     yield from worst.values()
 
 
-def _is_harmless(node: SourceNode, expression: Expression, where: str) -> bool:
-    """Whether the text is known for every item, and means to a shell what it says."""
-    items = inline_items(node)
-    references = list(expression.references())
-    if items is None or any(reference.root not in node.aliases for reference in references):
-        return False
+def _is_harmless(items: list[dict[str, Any]], expression: Expression, where: str) -> bool:
+    """Whether the text is known for every one of `items`, and means to a shell what it says."""
     literals = [str(operand.value) for operand in expression.operands if isinstance(operand, Literal)]
+    whole = f"${{{expression.raw}}}"
     try:
-        values: list[Any] = [
-            evaluate(f"${{{expression.raw}}}", {**names, "__index__": index}) for index, names in enumerate(items)
-        ]
+        values = [str(evaluate(whole, {**names, "__index__": index})) for index, names in enumerate(items)]
     except ValueError:
         return False  # it fails anyway
-    return all(_HARMLESS[where].fullmatch(text) is not None for text in [*map(str, values), *literals])
+    return all(_HARMLESS[where].fullmatch(text) is not None for text in [*values, *literals])
 
 
 def _help(node: SourceNode, expression: Expression) -> str:

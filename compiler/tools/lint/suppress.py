@@ -29,7 +29,15 @@ class Suppressions:
         self._looked_at.update(entries)
         kept = []
         for one in found:
-            accepting = [e for e in entries if e.node in ("*", one.node) and one.diagnostic.code.startswith(e.code)]
+            accepting: list[Entry] = []
+            for entry in entries:
+                if entry.node not in ("*", one.node) or not one.diagnostic.code.startswith(entry.code):
+                    continue
+                if not entry.pattern.takes_away:
+                    accepting.append(entry)
+                elif accepting:
+                    accepting = []
+                    self._used.add(entry)
             self._used.update(accepting)
             if not accepting:
                 kept.append(one)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
 from ...command_options import allow_outside
+
+
+def _amount(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """Raises: click.BadParameter, for what is no amount: a sum with it would be none, either."""
+    if value is not None and not 0 <= value < math.inf:
+        raise click.BadParameter(f"{value} is not an amount, 0 or more")
+    return value
 
 
 @click.command(short_help="Say what a run will make of calls, time and tokens.")
@@ -27,7 +35,7 @@ from ...command_options import allow_outside
 )
 @click.option("--nodes", type=click.IntRange(1, 100_000), help="How many nodes the cluster has.")
 @click.option("--node-cpus", type=click.IntRange(1, 10_000), help="How many processors a node has.  [default: 1]")
-@click.option("--node-price", type=click.FloatRange(0), help="What a node costs an hour.")
+@click.option("--node-price", type=float, callback=_amount, help="What a node costs an hour.")
 @click.option("--price", metavar="IN/OUT", help="What a million tokens of input and of output cost: 2.5/10.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @allow_outside

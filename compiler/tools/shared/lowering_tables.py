@@ -1,7 +1,7 @@
 """Tables that list workflows and the folders of their generated files.
 
     [[tool.pflow-lower.lowerings]]           # in pyproject.toml; in pflow-lower.toml: [[lowerings]]
-    workflows = ["flows/*.pflow.md"]         # one pattern or several, relative to this file
+    workflows = ["flows/*.pflow.md"]         # one pattern or several, relative to this file; `!` takes some away
     out = "generated/{name}"                 # {name}: the workflow's, {folder}: that of its folder
     program = true                           # as --program; also: standalone, maps, nodes
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,12 @@ TABLES = (OWN_FILE, PROJECT_FILE)
 """The files in which a table may stand."""
 KEYS = ("maps", "nodes", "out", "program", "standalone", "workflows")
 PLACEHOLDERS = ("{name}", "{folder}")
+_WRITE = {
+    "nodes": 'write nodes = "nodes.toml"',
+    "out": 'write out = "generated/{name}"',
+    "workflows": 'write workflows = ["flows/*.json"]',
+}
+"""What to do where a key has no value of use."""
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
 _SECTION = "tool.pflow-lower.lowerings"
 _ENDS = (".pflow.md", ".md", ".json")
@@ -115,34 +121,21 @@ def _unknown(data: dict[str, Any], file: Path) -> Iterator[Diagnostic]:
 
 def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowering], list[Diagnostic]]:
     folder = file.parent
-    found: dict[Path, Lowering] = {}
-    problems = []
-    patterns = entry["workflows"]
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        unread: list[OSError] = []
-        try:
-            workflows = _matches(folder, pattern, unread.append)
-        except ValueError as error:
-            problems.append(_problem(file, f"{where}.workflows", str(error)))
+    found: list[Lowering] = []
+    workflows, problems = _chosen(entry["workflows"], file, f"{where}.workflows")
+    for workflow in workflows:
+        name, inside = _name(workflow), workflow.relative_to(folder).parent.as_posix()
+        out = entry["out"].replace("{name}", name).replace("{folder}", inside)
+        if name in ("", ".", "..") and "{name}" in entry["out"]:
+            help = "give the workflow another name, or write its folder without {name}"
+            problems.append(_problem(file, f"{where}.out", f"{shown_path(workflow)} has no name for a folder", help))
             continue
-        problems += [_cannot_look(file, f"{where}.workflows", pattern, each) for each in unread]
-        if not workflows and not unread:
-            help = "correct the pattern, or remove it together with the generated files"
-            problems.append(_problem(file, f"{where}.workflows", f"{pattern!r} matches no file", help))
-        for workflow in workflows:
-            name, inside = _name(workflow), workflow.relative_to(folder).parent.as_posix()
-            out = entry["out"].replace("{name}", name).replace("{folder}", inside)
-            if name in ("", ".", "..") and "{name}" in entry["out"]:
-                help = "give the workflow another name, or write its folder without {name}"
-                problems.append(
-                    _problem(file, f"{where}.out", f"{shown_path(workflow)} has no name for a folder", help)
-                )
-                continue
-            wrong = list(_outside(folder, workflow, out, file, where))
-            problems += wrong
-            if wrong:
-                continue
-            found[workflow] = Lowering(
+        wrong = list(_outside(folder, workflow, out, file, where))
+        problems += wrong
+        if wrong:
+            continue
+        found.append(
+            Lowering(
                 folder=beside(folder, out),
                 workflow=workflow,
                 said_by=file,
@@ -151,7 +144,37 @@ def _lowerings(entry: dict[str, Any], file: Path, where: str) -> tuple[list[Lowe
                 nodes_file=beside(folder, entry["nodes"]) if "nodes" in entry else None,
                 maps=entry.get("maps", False),
             )
-    return list(found.values()), problems
+        )
+    return found, problems
+
+
+def _chosen(patterns: str | list[str], file: Path, where: str) -> tuple[list[Path], list[Diagnostic]]:
+    """The workflows that `patterns` choose, each of which adds some or takes some away; and what is wrong with them."""
+    folder = file.parent
+    chosen: dict[Path, None] = {}
+    problems: list[Diagnostic] = []
+    for text in [patterns] if isinstance(patterns, str) else patterns:
+        unread: list[OSError] = []
+        try:
+            pattern = Glob(text)
+        except ValueError as error:
+            problems.append(_problem(file, where, str(error)))
+            continue
+        if pattern.takes_away:
+            found = [path for path in chosen if pattern.matches(path.relative_to(folder).as_posix())]
+            chosen = {path: None for path in chosen if path not in found}
+        else:
+            found = [path for path in pattern.files(folder, unread.append) if _may_be_a_workflow(path)]
+            chosen.update(dict.fromkeys(found))
+        problems += [_cannot_look(file, where, text, each) for each in unread]
+        if not found and not unread:
+            help = "correct the pattern, or remove it together with the generated files"
+            no_file = f"{text!r} matches no file"
+            if pattern.takes_away:
+                no_file += " that a pattern before it does"
+                help = "correct the pattern, or remove it; it stands after those from which it takes files away"
+            problems.append(_problem(file, where, no_file, help))
+    return list(chosen), problems
 
 
 _OUT_OF_ITS_FOLDER = "out of the folder of this table"
@@ -178,13 +201,8 @@ def _cannot_look(file: Path, where: str, pattern: str, error: OSError) -> Diagno
     )
 
 
-def _matches(folder: Path, pattern: str, on_error: Callable[[OSError], None]) -> list[Path]:
-    """Raises: ValueError, if it is not a pattern."""
-    return [
-        path
-        for path in Glob(pattern).files(folder, on_error)
-        if path.name != LOWERED and not path.name.endswith(MAP) and path.name not in TABLES
-    ]
+def _may_be_a_workflow(path: Path) -> bool:
+    return path.name != LOWERED and not path.name.endswith(MAP) and path.name not in TABLES
 
 
 def _name(workflow: Path) -> str:
@@ -204,12 +222,10 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
     workflows = entry.get("workflows")
     patterns = [workflows] if isinstance(workflows, str) else workflows
     if not isinstance(patterns, list) or not patterns or not all(isinstance(pattern, str) for pattern in patterns):
-        yield _problem(
-            file, f"{where}.workflows", "not a pattern or a list of them", 'write workflows = ["flows/*.json"]'
-        )
+        yield _problem(file, f"{where}.workflows", "not a pattern or a list of them", _WRITE["workflows"])
         patterns = []
     if not isinstance(entry.get("out"), str):
-        yield _problem(file, f"{where}.out", "no output folder", 'write out = "generated/{name}"')
+        yield _problem(file, f"{where}.out", "no output folder", _WRITE["out"])
     else:
         for written in _PLACEHOLDER.findall(entry["out"]):
             if written not in PLACEHOLDERS:
@@ -217,16 +233,19 @@ def _problems(entry: dict[str, Any], file: Path, where: str) -> Iterator[Diagnos
                 help = f"did you mean {alike[0]}?" if alike else f"the placeholders are {' and '.join(PLACEHOLDERS)}"
                 yield _problem(file, f"{where}.out", f"unknown placeholder {written}", help)
     if not isinstance(entry.get("nodes", ""), str):
-        yield _problem(file, f"{where}.nodes", "not the name of a file", 'write nodes = "nodes.toml"')
-    paths = [*(("workflows", pattern) for pattern in patterns), ("out", entry.get("out"))]
+        yield _problem(file, f"{where}.nodes", "not the name of a file", _WRITE["nodes"])
+    paths = [*(("workflows", pattern.removeprefix("!")) for pattern in patterns)]
+    paths += [(key, entry[key]) for key in ("out", "nodes") if isinstance(entry.get(key), str)]
     for key, path in paths:
-        if isinstance(path, str) and not _is_inside(path):
+        if not path:
+            yield _problem(file, f"{where}.{key}", "it is empty", _WRITE[key])
+        elif key != "nodes" and not _is_inside(path):
             yield _problem(file, f"{where}.{key}", f"{path!r} leads {_OUT_OF_ITS_FOLDER}", _HIGHER_UP)
 
 
 def _is_inside(path: str) -> bool:
     """Whether a relative path stays in its folder: a table that came with a checkout writes nowhere else."""
-    if not path or "\0" in path or os.path.isabs(path) or Path(path).drive:
+    if "\0" in path or os.path.isabs(path) or Path(path).drive:
         return False
     return os.path.normpath(path).replace("\\", "/").split("/")[0] != ".."
 

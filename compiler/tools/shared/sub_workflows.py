@@ -29,7 +29,9 @@ class NotWalked(Exception):
 class _Seen:
     """What was read and how many nodes were come by, wherever in the tree."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        """Where the first workflow stands: what is outside of that, none of those below reads."""
         self.nodes = 0
         self.read: dict[Path, SourceIR | str] = {}
         """By file the workflow, or why it cannot be read."""
@@ -44,7 +46,7 @@ class Walk(NamedTuple):
     @classmethod
     def of(cls, file: Path) -> Walk:
         """The start of a walk, at the workflow `file`."""
-        return cls((_real(file),), _Seen())
+        return cls((_real(file),), _Seen(file.parent))
 
     def into(self, file: Path, name: str, folder: Path) -> tuple[Walk, SourceIR]:
         """The walk down into the workflow `file`, which a workflow in `folder` calls `name`; and what it says.
@@ -53,7 +55,9 @@ class Walk(NamedTuple):
         """
         if not file.is_file():
             raise NotWalked(f"the workflow {name} is not a file here: what it does is not known")
-        if why := regular_files.why_not(file, folder):
+        with regular_files.given(self.seen.folder):
+            why = regular_files.why_not(file, folder)
+        if why:
             raise NotWalked(f"the workflow {name} is not read: {why}; {regular_files.HELP}")
         real = _real(file)
         if real in self.files:
@@ -61,7 +65,8 @@ class Walk(NamedTuple):
         if len(self.files) > DEEPEST:
             raise NotWalked(f"sub-workflows are nested more than {DEEPEST} deep")
         if real not in self.seen.read:
-            self.seen.read[real] = _read(file, name)
+            with regular_files.given(self.seen.folder):
+                self.seen.read[real] = _read(file, name)
         ir = self.seen.read[real]
         if isinstance(ir, str):
             raise NotWalked(ir)

@@ -4,8 +4,9 @@
 "flows/*.json" = { classify = ["PFL501"], "*" = ["PFL513"] }
 
 The first key is a pattern for the workflow's path, relative to the table's folder (see `Glob`), the second a node's
-id or `*`. A place of their own, because a workflow has none: pflow refuses keys that it does not know, and a
-comment in Markdown would become part of what the node is for.
+id or `*`. Under a pattern with `!` stands what is not accepted there, although a pattern above it accepts it. A place
+of their own, because a workflow has none: pflow refuses keys that it does not know, and a comment in Markdown would
+become part of what the node is for.
 """
 
 from __future__ import annotations

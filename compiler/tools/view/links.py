@@ -6,7 +6,7 @@ cover it; a link to a whole node stands around those to its fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...diagnostics.diagnostic import printable
@@ -56,19 +56,13 @@ class Links(NamedTuple):
 NONE = Links((), ({},), {})
 
 
-def links_of(document: Document, maps: Sequence[Sequence[Mapped]], values: Iterable[Path] = ()) -> Links:
-    """The links that follow from `maps`, the source map of each generated pane.
-
-    What stands inside one of `values`, which are long, is not told apart: it belongs to the value.
-    """
-    whole_values = frozenset(values)
+def links_of(document: Document, maps: Sequence[Sequence[Mapped]]) -> Links:
+    """The links that follow from `maps`, the source map of each generated pane."""
     found: dict[_Place, tuple[str, str, list[Region]]] = {}
     for pane, mapped in enumerate(maps, start=1):
         wholes: dict[Path, Mapped] = {}
         for entry in mapped:  # a stretch comes before what is inside it
             path = _path(entry)
-            if any(path[:length] in whole_values for length in range(2, len(path))):
-                continue
             extent = document.positions.extent(path)
             if not path or extent is None:  # the header of a file: nothing to point at
                 continue

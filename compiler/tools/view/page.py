@@ -101,8 +101,9 @@ def _links(explored: Explored, names: Sequence[str], values: Sequence[Path]) -> 
         return NONE
     from ...emit.source_map import maps_of
 
-    maps = maps_of(compiled.lowered, compiled.marked)
-    return links_of(compiled.source.document, [maps.get(name, []) for name in names], values)
+    # Long values are not told apart: their parts would be most of the work, and most of the links.
+    maps = maps_of(compiled.lowered, compiled.marked, frozenset(values))
+    return links_of(compiled.source.document, [maps.get(name, []) for name in names])
 
 
 def _facts(explored: Explored, plan: Plan) -> dict[int, list[tuple[str, str]]]:
