@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pflow_lower import pipeline
 from pflow_lower.options import Options
-from pflow_lower.write import write
+from pflow_lower.write.write import write
 
 
 def repository(root: Path, workflows: int) -> Path:

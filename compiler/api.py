@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import pipeline, regular_files
+from . import pipeline
 from .diagnostics.diagnostic import Diagnostic
+from .files import regular_files
 from .ir.lowered import LoweredIR
 from .options import Options
 
@@ -33,7 +34,7 @@ class Lowered:
         A class takes the node to run for each item: `lowered.load()["classify"](LLMNode())`. Its
         methods' source is known to tracebacks, debuggers and `inspect.getsource`.
         """
-        from .write import load_classes
+        from .write.write import load_classes
 
         return load_classes(self._lowered, self._marked)
 
@@ -43,7 +44,7 @@ class Lowered:
         Raises: LowerError (PFL601, PFL602), if a file of yours is in the way or writing fails; then
         nothing was replaced.
         """
-        from .write import write
+        from .write.write import write
 
         return write(self.files, Path(folder))
 

@@ -8,9 +8,10 @@ from typing import Any, NoReturn
 
 import click
 
-from . import __version__, regular_files
+from . import __version__
 from .command_options import EXAMPLES
 from .exit_status import DONE, FAILED, INTERRUPTED
+from .files import regular_files
 from .ir.report import nearest
 from .stdio import cannot_write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import regular_files
+from .files import regular_files
 
 EXAMPLES = """
 \b

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from .diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position
-from .generated_names import LOWERED
+from .files.generated_names import LOWERED
 from .ir.document import Document, Workflow, file_of
 from .ir.lowered import LoweredIR
 from .ir.workflow import SourceIR
@@ -55,7 +55,7 @@ def run(
 
     Raises: LowerError with everything that was found.
     """
-    from . import regular_files
+    from .files import regular_files
 
     file = file_of(workflow.name if isinstance(workflow, Document) else workflow)
     with regular_files.given(None if file is None else file.parent):

@@ -16,18 +16,11 @@ import pflow_lower
 
 PACKAGE = Path(pflow_lower.__file__).parent
 
-GROUND = ("diagnostics", "ir", "node_types")
-"""What every stage knows. `diagnostics` knows nothing but itself; `ir` knows `diagnostics`; `node_types` both."""
-GROUND_MODULES = (
-    "before_pflow",
-    "generated_header",
-    "generated_names",
-    "install_hints",
-    "regular_files",
-    "text_faults",
-)
+GROUND = ("diagnostics", "ir", "files", "node_types")
+"""What every stage knows. `diagnostics` knows nothing but itself, each of the others those before it."""
+GROUND_MODULES = ("before_pflow", "install_hints")
 """Modules beside the rooms that every room but the runtime may use, as it uses the standard library."""
-STAGES = ("load", "validate", "analyse", "lowering", "emit")
+STAGES = ("load", "validate", "analyse", "lowering", "emit", "write")
 """In their order: a stage imports the ground and earlier stages, never a later one."""
 TOPS = ("pflow", "tools")
 """What stands on the pipeline. Neither imports the other."""

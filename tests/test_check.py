@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from helpers.command import Result, Run
 
-from pflow_lower.atomic_write import LEFT_OVER
 from pflow_lower.diagnostics.formats.show import FORMATS
-from pflow_lower.generated_header import FOR_A_RUN, MARK
+from pflow_lower.files.atomic_write import LEFT_OVER
+from pflow_lower.files.generated_header import FOR_A_RUN, MARK
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 WORKFLOW = {

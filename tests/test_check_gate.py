@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from helpers.command import Result, Run
 
-from pflow_lower.atomic_write import LEFT_OVER
-from pflow_lower.generated_folder import MAP
-from pflow_lower.generated_header import LOWERED
+from pflow_lower.files.atomic_write import LEFT_OVER
+from pflow_lower.files.generated_header import LOWERED
+from pflow_lower.write.generated_folder import MAP
 
 FLAGS: list[list[str]] = [[], ["--program"], ["--program", "--standalone"]]
 CONFLICT = b"<<<<<<< HEAD\n%s=======\n%s>>>>>>> theirs\n"
@@ -649,7 +649,7 @@ def test_a_signal_waits_until_all_files_are_moved(tmp_path: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from pflow_lower import atomic_write
+from pflow_lower.files import atomic_write
 replace = os.replace
 def interrupted(one, two):
     replace(one, two)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from helpers.command import Run
 
-from pflow_lower import LowerError, lower, regular_files
+from pflow_lower import LowerError, lower
+from pflow_lower.files import regular_files
 from pflow_lower.node_types.table_positions import position_of
 
 SECRET = "the-secret-of-the-job"

@@ -23,7 +23,7 @@ pytest.importorskip("pflow")
 from helpers.pflow_sessions import FLOWS, Commands, compare
 
 import pflow_lower.pflow
-from pflow_lower.generated_header import header_of, is_dumped
+from pflow_lower.files.generated_header import header_of, is_dumped
 
 REPORT = "report.pflow.md"
 

@@ -22,7 +22,7 @@ import pocketflow
 import pytest
 
 import pflow_lower
-from pflow_lower.generated_header import HEADER_BYTES, MARK
+from pflow_lower.files.generated_header import HEADER_BYTES, MARK
 from pflow_lower.journals import journal_folder_of
 from pflow_lower.runtime import start
 from pflow_lower.runtime.visits import VISITS_VARIABLE

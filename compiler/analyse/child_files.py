@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity
+from ..files import regular_files
 from ..ir.workflow import SourceIR, SourceNode
 from ..load import load
 from ..validate import validate

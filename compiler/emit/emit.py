@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..generated_names import CLASSES, LOWERED, MADE_BY
+from ..files.generated_names import CLASSES, LOWERED, MADE_BY
 from ..ir.batch_keys import BATCH_KEYS, keys_shown_at
 from ..ir.batch_spec import ErrorHandling, InnerBatch
 from ..ir.lowered import RAY_OPTIONS, SHAPES, Budget, LoweredBatch, LoweredIR

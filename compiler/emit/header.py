@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..diagnostics.diagnostic import is_utf_8, refusal
-from ..generated_header import FLAGS
+from ..files.generated_header import FLAGS
 from ..ir.document import Workflow, file_of
 from ..options import Options
 from .emit import SourceHeader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..generated_names import PROGRAM, REQUIREMENTS
+from ..files.generated_names import PROGRAM, REQUIREMENTS
 from ..ir.edges import followers, taken, walk
 from ..ir.lowered import MODULE, LoweredBatch, LoweredIR, LoweredStep, Parameter
 from ..ir.paths import Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..generated_names import REQUIREMENTS
+from ..files.generated_names import REQUIREMENTS
 from ..ir.lowered import LoweredIR
 from ..node_types.pflow_types import REFERENCE
 from .emit import SourceHeader, header

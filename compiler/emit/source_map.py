@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..diagnostics.diagnostic import Position
-from ..generated_names import MAP
+from ..files.generated_names import MAP
 from ..ir import tree
 from ..ir.lowered import LoweredIR
 from ..ir.paths import Path, address

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..generated_names import CLASSES, PROGRAM
+from ..files.generated_names import CLASSES, PROGRAM
 from ..ir.batch_keys import BATCH_KEYS
 from ..ir.lowered import MODULE, RAY_OPTIONS, SHAPES, LoweredBatch, LoweredIR
 from ..ir.python_ast import parse_python

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Position, Severity
-from ..text_faults import NOT_RESOLVED, ONE_SIDE, conflict
+from ..files import regular_files
+from ..files.text_faults import NOT_RESOLVED, ONE_SIDE, conflict
 from .json_positions import LineIndex
 
 

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
+from ..files import regular_files
+from ..files.text_faults import Fault, not_utf_8
 from ..ir.document import Positions
 from ..ir.paths import Path as DataPath
 from ..ir.paths import address, where
 from ..node_types.pflow_types import FILE_DATA, FILE_SUFFIXES, FILE_TEXTS
-from ..text_faults import Fault, not_utf_8
 from .json_errors import repeated_keys, syntax_error
 from .json_positions import JsonPositions
 from .plain_data import NotJson, to_plain_json

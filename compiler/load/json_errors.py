@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Severity, printable, refusal
+from ..files.text_faults import conflict_in_broken
 from ..ir.paths import where
-from ..text_faults import conflict_in_broken
 from .json_positions import JsonPositions, deeper_than, index, spelled, tokens
 from .normalise import repeated_key
 from .plain_data import BOTH_HALVES, MAX_DEPTH, half_of_a_pair

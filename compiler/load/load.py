@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, is_utf_8, refusal
-from ..generated_header import HEADER_BYTES, header_of, is_expanded, read_header
-from ..generated_names import CLASSES, LOWERED
+from ..files import regular_files
+from ..files.generated_header import HEADER_BYTES, header_of, is_expanded, read_header
+from ..files.generated_names import CLASSES, LOWERED
+from ..files.text_faults import not_utf_8
 from ..ir.document import ONE_NODE, STDIN, Document, NoPositions
 from ..ir.report import kind
-from ..text_faults import not_utf_8
 from . import conflicts
 from .file_references import read_files
 from .json_errors import SURROGATE, deep_json, numbers, repeated_keys, surrogates, syntax_error

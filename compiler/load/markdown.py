@@ -16,12 +16,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import install_hints, regular_files
+from .. import install_hints
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity, refusal
+from ..files import regular_files
+from ..files.text_faults import Fault, conflict_in_broken, not_utf_8
 from ..ir.document import NOT_STDIN, Document
 from ..ir.paths import address
 from ..node_types.pflow_types import FILE_DATA
-from ..text_faults import Fault, conflict_in_broken, not_utf_8
 from . import conflicts
 from .file_references import fault_in_file
 from .json_positions import LineIndex, Repeated

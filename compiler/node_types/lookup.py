@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, Severity
+from ..files import regular_files
 from .declared_type import meaning_of, outer_type
 from .pflow_types import MCP_TOOL, RECORDED_IN, TYPES, WORKFLOW_TYPES, mcp_tool, pflow_type
 from .user_table import Entry, class_path, otherwise_by_source, read_tables

@@ -6,7 +6,7 @@ import os
 import warnings
 from importlib.machinery import ModuleSpec
 
-from .. import regular_files
+from ..files import regular_files
 from ..ir.python_ast import parse_python
 from .module_names import ModuleNames
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import regular_files
 from ..diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
+from ..files import regular_files
+from ..files.text_faults import conflict_in_broken, not_utf_8
 from ..ir.report import nearest
-from ..text_faults import conflict_in_broken, not_utf_8
 from .table_positions import position_of
 
 PROJECT_FILE = "pyproject.toml"

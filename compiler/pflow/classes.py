@@ -8,12 +8,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import write as output
 from ..analyse.analyse import Facts, batch_facts
 from ..emit.emit import SourceHeader, emit
 from ..emit.marks import plain_files
 from ..emit.verify import verify_files
-from ..generated_header import DUMP, FOR_A_RUN
+from ..files.generated_header import DUMP, FOR_A_RUN
 from ..ir.batch_spec import BatchSpec
 from ..ir.document import Document
 from ..ir.lowered import Budget
@@ -22,6 +21,7 @@ from ..lowering.verify_ir import verify_lowered
 from ..node_types.lookup import NodeType, TypeSource
 from ..node_types.run_tables import budgets_for, ray_options_for
 from ..validate.validate import source_of
+from ..write import write as output
 from .messages import say
 
 _KEPT = 64  # workflows whose classes are kept: a sub-workflow is compiled anew for every item that runs it

@@ -241,9 +241,9 @@ def _refuse_generated(arguments: Sequence[str]) -> None:
     """Say of a module that pflow-lower has written that it is not the workflow, and exit: pflow would parse it."""
     from pathlib import Path
 
-    from ..generated_header import HEADER_BYTES
+    from ..files.generated_header import HEADER_BYTES
+    from ..files.regular_files import read_start
     from ..load.load import generated_module
-    from ..regular_files import read_start
 
     for argument in arguments:
         if argument.endswith(".py"):

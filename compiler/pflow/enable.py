@@ -14,7 +14,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from ..atomic_write import replace_files
+from ..files.atomic_write import replace_files
 from .install import install, is_installed, uninstall
 from .lazy_install import STUBBED
 from .versions import Unsupported, described

@@ -19,7 +19,8 @@ from pflow.runtime.engine.batch_executor import execute_batch
 from pflow.runtime.engine.engine import WorkflowEngine
 from pflow.runtime.engine.types import NodeConfig
 
-from ... import pipeline, regular_files
+from ... import pipeline
+from ...files import regular_files
 from ...ir.edges import edges_of, kept
 from ...node_types.pflow_types import asks_a_model, is_mcp, pflow_type
 from ...options import Options

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import generated_folder as output
-from ... import pipeline, regular_files
-from ...atomic_write import LEFT_OVER
+from ... import pipeline
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Position, Severity
-from ...generated_folder import MAP
-from ...in_the_way import Obstacle, in_the_way
+from ...files import regular_files
+from ...files.atomic_write import LEFT_OVER
 from ...ir.known_to_pflow import ours_in
 from ...node_types.project_file import as_argument, shown_path
-from ...write import write
+from ...write import generated_folder as output
+from ...write.generated_folder import MAP
+from ...write.in_the_way import Obstacle, in_the_way
+from ...write.write import write
 from ..shared.lowerings import Lowering
 from .difference import first_difference, unified
 

@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
-from ...generated_folder import GENERATED
-from ...generated_header import HEADER_BYTES, header_of
+from ...files import regular_files
+from ...files.generated_header import HEADER_BYTES, header_of
 from ...node_types.project_file import shown_path
+from ...write.generated_folder import GENERATED
 from ..shared import lowering_tables as tables
 from ..shared.lowerings import Lowering, from_header
 from ..shared.workflow_files import walk

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ...generated_folder import MODULE
-from ...generated_header import Header, header_of, read_header
-from ...git import ask
+from ...files.generated_header import Header, header_of, read_header
+from ...files.git import ask
+from ...write.generated_folder import MODULE
 
 _NOT_ON_DISK = b"S "  # of a sparse checkout, which leaves the file out on purpose
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import git, regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
 from ...emit.emit import STANDALONE_RUNTIME
-from ...generated_folder import GENERATED, MAP, MODULE, REQUIREMENTS, header_in, is_expanded_ir, is_map, source_in_map
-from ...generated_header import (
+from ...files import git, regular_files
+from ...files.generated_header import (
     DUMP,
     HEADER_BYTES,
     LOWERED,
@@ -20,8 +19,18 @@ from ...generated_header import (
     is_dumped,
     read_header,
 )
-from ...generated_names import CLASSES, PROGRAM
+from ...files.generated_names import CLASSES, PROGRAM
 from ...node_types.project_file import as_argument, shown_path
+from ...write.generated_folder import (
+    GENERATED,
+    MAP,
+    MODULE,
+    REQUIREMENTS,
+    header_in,
+    is_expanded_ir,
+    is_map,
+    source_in_map,
+)
 from ..shared.lowerings import Lowering, beside, from_header
 
 _HELP = "lower the workflow into this folder again: pflow-lower WORKFLOW -o {folder}; or remove what is left"

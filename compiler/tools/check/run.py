@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from ... import regular_files
+from ...files import regular_files
 from ..shared.lowerings import Lowering
 from .compare import Outcome, compare
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, refusal
+from ...files import regular_files
 from ...ir.report import nearest
 from ...node_types.project_file import PROJECT_FILE, parse_toml
 from ...node_types.run_tables import OWN_FILE

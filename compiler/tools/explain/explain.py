@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ... import regular_files
 from ...diagnostics.codes import CODES
 from ...diagnostics.diagnostic import printable
 from ...diagnostics.explanations import explanation
 from ...emit.source_map import RULES, Mapped, at_line
+from ...files import regular_files
 from ...ir.batch_keys import BATCH_KEYS
 from ...ir.report import nearest
 from .generated_file import CannotExplain, GeneratedFile, known_of, lines_of, read, shown

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ... import regular_files
 from ...diagnostics.diagnostic import LowerError, Position, printable
 from ...emit.source_map import RULES, VERSION, Mapped, checksum, map_text, maps_of
-from ...generated_folder import MAP
-from ...generated_header import MADE_WITHOUT_A_FILE, Header, header_of, read_header
-from ...generated_names import PROGRAM
+from ...files import regular_files
+from ...files.generated_header import MADE_WITHOUT_A_FILE, Header, header_of, read_header
+from ...files.generated_names import PROGRAM
 from ...load.load import MAX_BYTES
 from ...options import Options
+from ...write.generated_folder import MAP
 
 
 class CannotExplain(Exception):

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
+from ...files import regular_files
 from ..shared import lowering_tables
 from ..shared.lowering_tables import TABLES
 from ..shared.recognise import has_workflow_name, looks_like_workflow, may_be_workflow, why_unclear

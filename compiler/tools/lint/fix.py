@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...atomic_write import replace_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError
+from ...files.atomic_write import replace_files
 from ...ir.document import Document
 from ...ir.paths import Path as DataPath
 from ...load.json_positions import Span, index

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from ... import pipeline, regular_files
+from ... import pipeline
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, each_once, printable, refusal
 from ...diagnostics.formats.show import show_findings
 from ...exit_status import of as exit_status
+from ...files import regular_files
 from ...ir.document import Document
 from ...node_types.run_tables import unread_for
 from ...options import Options

@@ -14,7 +14,7 @@ from ...command_options import EXAMPLES, allow_outside, nodes_file, out_folder
 from ...diagnostics.diagnostic import LowerError
 from ...diagnostics.formats.show import FORMATS, in_colour, show_findings
 from ...exit_status import FAILED
-from ...generated_names import LOWERED
+from ...files.generated_names import LOWERED
 from ...options import Options
 
 
@@ -147,13 +147,13 @@ class _Stages:
 
 
 def _write(compiled: pipeline.Compiled, folder: Path, workflow: str) -> list[Path]:
-    from ...write import write
+    from ...write.write import write
 
     return write(compiled.files, folder, source=None if workflow == "-" else Path(workflow))
 
 
 def _say_what_was_written(compiled: pipeline.Compiled, written: list[Path], folder: Path) -> None:
-    from ...generated_folder import left_over
+    from ...write.generated_folder import left_over
     from .written import about_left_over, about_written
 
     click.echo(about_written(written, folder), err=True)

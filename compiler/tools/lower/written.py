@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...diagnostics.diagnostic import printable
-from ...generated_names import MAP
+from ...files.generated_names import MAP
 
 _NAMED = 5
 """So many files are named; of more there is a number."""

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from ...atomic_write import replace_files
+from ...files.atomic_write import replace_files
 from ...ir.lowered import MODULE, LoweredBatch
 from ...ir.python_ast import parse_python
 from ...lowering.names import digest_of

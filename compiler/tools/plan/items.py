@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ... import regular_files
+from ...files import regular_files
 from ...ir.batch_spec import BatchSpec, ErrorHandling, InnerBatch
 from ...ir.template import Field, parse
 from ...ir.workflow import SourceIR, SourceNode

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ... import regular_files
 from ...emit.evaluation import evaluate
+from ...files import regular_files
 from ...ir.template import Literal, Reference, templates
 from ...ir.workflow import SourceIR, SourceNode
 from ...runtime.arguments import named

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
-from ... import regular_files
+from ...files import regular_files
 from ...ir.batch_keys import FILE_KINDS
 from ...ir.edges import walk
 from ...ir.file_patterns import may_read

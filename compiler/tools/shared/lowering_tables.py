@@ -17,10 +17,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError
-from ...generated_folder import MAP
-from ...generated_header import LOWERED
+from ...files import regular_files
+from ...files.generated_header import LOWERED
 from ...node_types.project_file import (
     PROJECT_FILE,
     near,
@@ -31,6 +30,7 @@ from ...node_types.project_file import (
     table_problem,
 )
 from ...node_types.run_tables import OWN_FILE, unread_in
+from ...write.generated_folder import MAP
 from .globs import Glob
 from .lowerings import Lowering, beside
 from .suppression_table import KEYS as SUPPRESSIONS

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ...generated_header import Header
+from ...files.generated_header import Header
 from ...node_types.project_file import shown_path
 from ...options import Options
 

@@ -17,8 +17,8 @@ import json
 import re
 from typing import Any
 
-from ...generated_folder import MAP
-from ...generated_header import LOWERED
+from ...files.generated_header import LOWERED
+from ...write.generated_folder import MAP
 
 _FOREIGN = frozenset({"position", "data", "typeVersion"})
 _NODES = re.compile(r'"nodes"\s*:\s*\[')

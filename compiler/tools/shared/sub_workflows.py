@@ -11,8 +11,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import pipeline, regular_files
+from ... import pipeline
 from ...diagnostics.diagnostic import LowerError
+from ...files import regular_files
 from ...ir.workflow import SourceIR
 from ...options import Options
 

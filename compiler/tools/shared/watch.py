@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ... import regular_files
+from ...files import regular_files
 
 Stamp = tuple[int, int] | None
 """When a file was written and how long it is; None for no file."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, Severity
+from ...files import regular_files
 
 SKIPPED = frozenset(
     {

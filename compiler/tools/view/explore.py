@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ... import regular_files
 from ...diagnostics.diagnostic import Diagnostic, LowerError, Severity, by_position, printable
+from ...files import regular_files
 from ...ir.document import Document
 from ...load.load import MAX_BYTES
 from ...options import Options

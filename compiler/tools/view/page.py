@@ -15,10 +15,10 @@ from importlib import resources
 
 from ...diagnostics.diagnostic import Diagnostic, Severity, printable
 from ...emit.emit import jinja, summary
-from ...generated_names import PROGRAM
-from ...in_the_way import PAGE_MARK
+from ...files.generated_names import PROGRAM
 from ...ir.lowered import LoweredBatch
 from ...ir.paths import Path
+from ...write.in_the_way import PAGE_MARK
 from .explore import Explored
 from .graph import graph_of
 from .links import NONE, Links, links_of

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ...lowering.names import digest_of
-from ...write import write
+from ...write.write import write
 
 _PAGES = (".html", ".htm")
 

@@ -8,15 +8,15 @@ import types
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import regular_files
-from .atomic_write import replace_files
-from .diagnostics.diagnostic import LowerError, refusal
-from .emit.marks import plain
-from .generated_header import header_of, read_header
-from .generated_names import CLASSES, MAP
+from ..diagnostics.diagnostic import LowerError, refusal
+from ..emit.marks import plain
+from ..files import regular_files
+from ..files.atomic_write import replace_files
+from ..files.generated_header import header_of, read_header
+from ..files.generated_names import CLASSES, MAP
+from ..ir.lowered import MODULE, LoweredIR
+from ..lowering.names import digest_of
 from .in_the_way import in_the_way
-from .ir.lowered import MODULE, LoweredIR
-from .lowering.names import digest_of
 
 
 def write(
@@ -62,7 +62,7 @@ def load_classes(lowered: LoweredIR, marked: Mapping[str, str]) -> dict[str, typ
 
 def _map_of(lowered: LoweredIR, marked: str) -> str:
     """The source map of a module in memory, made when somebody asks; "" if the workflow has no file."""
-    from .emit.source_map import map_text, maps_of
+    from ..emit.source_map import map_text, maps_of
 
     text = plain(marked)
     header = read_header(header_of(text) or "")

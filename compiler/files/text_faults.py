@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .diagnostics.diagnostic import Position
+from ..diagnostics.diagnostic import Position
 
 NOT_RESOLVED = "a merge conflict is not resolved"
 ONE_SIDE = "keep one of the two sides and remove the lines with the markers"

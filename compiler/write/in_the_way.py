@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from . import git, regular_files
-from .diagnostics.diagnostic import Diagnostic, Severity
-from .emit.emit import STANDALONE_RUNTIME
+from ..diagnostics.diagnostic import Diagnostic, Severity
+from ..emit.emit import STANDALONE_RUNTIME
+from ..files import git, regular_files
+from ..files.generated_header import header_of, read_header
+from ..files.generated_names import CLASSES, LOWERED, MADE_BY, PROGRAM
 from .generated_folder import (
     GENERATED,
     MODULE,
@@ -21,8 +23,6 @@ from .generated_folder import (
     is_ours,
     source_in_map,
 )
-from .generated_header import header_of, read_header
-from .generated_names import CLASSES, LOWERED, MADE_BY, PROGRAM
 
 PAGE_MARK = f"<!doctype html>\n<!-- {MADE_BY}"
 """How the pages of `view` start."""

@@ -9,14 +9,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import regular_files
-from .atomic_write import LEFT_OVER
-from .emit.emit import STANDALONE_RUNTIME
-from .generated_header import HEADER_BYTES, Header, header_of, is_expanded, read_header
-from .generated_names import LOWERED, PROGRAM
-from .generated_names import MAP as MAP
-from .generated_names import REQUIREMENTS as REQUIREMENTS
-from .text_faults import conflict_in_broken
+from ..emit.emit import STANDALONE_RUNTIME
+from ..files import regular_files
+from ..files.atomic_write import LEFT_OVER
+from ..files.generated_header import HEADER_BYTES, Header, header_of, is_expanded, read_header
+from ..files.generated_names import LOWERED, PROGRAM
+from ..files.generated_names import MAP as MAP
+from ..files.generated_names import REQUIREMENTS as REQUIREMENTS
+from ..files.text_faults import conflict_in_broken
 
 MODULE = re.compile(r"(flow|nodes(_[0-9a-f]+)?)\.py")
 """The modules that are generated: all of them say, in their header, what they were made from."""
