@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 
-from ..runtime.standard_error import unlocked_stderr
+from ..runtime.standard_error import write_unlocked
 
 OUTPUT_REPLACED = "an output called 'item' gives way to the item: overwriting it in the results"
 """What is logged where pflow's executor has a warning of its own about this."""
@@ -42,9 +42,7 @@ def write_line(text: str) -> None:
         return
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
         _end_pflow_line()
-        stderr = unlocked_stderr()
-        stderr.write(f"{text}\n")
-        stderr.flush()
+        write_unlocked(f"{text}\n")
 
 
 def _end_pflow_line() -> None:
