@@ -209,9 +209,10 @@ def test_inputs_that_are_not_given() -> None:
     ("description", "said"),
     [
         ("What to\nshout", "What to shout"),
-        ("What to\n  shout. Loudly, please.\n\nOr not.", "What to shout"),
+        ("What to\n  shout. Loudly, please.\n\nOr not.", "What to shout. Loudly, please"),
+        ("The name, e.g. Alice.", "The name, e.g. Alice"),
         ("Names of files, e.g. a.md, vs. folders.", "Names of files, e.g. a.md, vs. folders"),
-        ("Ready?\nGo", "Ready?"),
+        ("Ready?\nGo", "Ready? Go"),
         ("  \n", "words"),
         (None, "words"),
     ],

@@ -39,9 +39,14 @@ def page_of(path: Path, **more: Any) -> Page:
 
 
 def written(folder: Path, data: Any, name: str = "workflow.json") -> Path:
-    path = folder / name
-    path.write_text(data if isinstance(data, str) else json.dumps(data, indent=2), encoding="utf-8")
-    return path
+    return put(folder / name, data if isinstance(data, str) else json.dumps(data, indent=2))
+
+
+def put(path: Path, text: str) -> Path:
+    """Have `text` at `path` at once: who watches it sees no file that is empty for a moment."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    return new.replace(path)
 
 
 class Run(NamedTuple):
@@ -524,18 +529,18 @@ def test_the_server_follows_the_file(served: Served, tmp_path: Path) -> None:
 
 
 def test_the_server_follows_files_that_the_workflow_reads(tmp_path: Path) -> None:
-    (tmp_path / "prompt.md").write_text("One ${item}", encoding="utf-8")
+    put(tmp_path / "prompt.md", "One ${item}")
     server = Served(written(tmp_path, batch_workflow("./prompt.md")))
     try:
         words = server.words()
         next(words)
-        (tmp_path / "prompt.md").write_text("Two of ${item}", encoding="utf-8")
+        put(tmp_path / "prompt.md", "Two of ${item}")
         next(words)
         assert "Two of" in Page(server.ask()[1]).text(1)
         (tmp_path / "prompt.md").unlink()
         next(words)
         assert "PFL115" in "".join(Page(server.ask()[1]).texts["b"])
-        (tmp_path / "prompt.md").write_text("Three of ${item}", encoding="utf-8")
+        put(tmp_path / "prompt.md", "Three of ${item}")
         next(words)
         assert "Three of" in Page(server.ask()[1]).text(1)
     finally:
