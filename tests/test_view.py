@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 from helpers.html_page import Page, harmless
+from helpers.whole_files import put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,13 +41,6 @@ def page_of(path: Path, **more: Any) -> Page:
 
 def written(folder: Path, data: Any, name: str = "workflow.json") -> Path:
     return put(folder / name, data if isinstance(data, str) else json.dumps(data, indent=2))
-
-
-def put(path: Path, text: str) -> Path:
-    """Have `text` at `path` at once: who watches it sees no file that is empty for a moment."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    return new.replace(path)
 
 
 class Run(NamedTuple):

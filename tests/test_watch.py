@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from helpers.whole_files import put
 
 from pflow_lower.tools.shared.watch import mentioned, workflow_state
 
@@ -70,15 +71,15 @@ def workflow(greeting: str) -> str:
 
 def test_it_lowers_again_after_every_change(tmp_path: Path, start: Start) -> None:
     file = tmp_path / "flow.json"
-    file.write_text(workflow("Hello"))
+    put(file, workflow("Hello"))
     watching = start("flow.json", "-o", "made", "--watch")
     watching.wait_for(1)
-    file.write_text(workflow("Hello")[:40])
+    put(file, workflow("Hello")[:40])
     said = watching.wait_for(2)
     assert "flow.json:1:36: error[PFL105]" in said
     file.unlink()
     assert "error[PFL101]" in watching.wait_for(3)
-    file.write_text(workflow("Good morning"))
+    put(file, workflow("Good morning"))
     said = watching.wait_for(4)
     assert "Good morning" in (tmp_path / "made" / "nodes.py").read_text()
     assert watching.interrupt() == 130
@@ -88,12 +89,12 @@ def test_it_lowers_again_after_every_change(tmp_path: Path, start: Start) -> Non
 def test_a_file_that_a_workflow_refers_to_counts(tmp_path: Path, start: Start) -> None:
     prompts = tmp_path / "prompts"
     prompts.mkdir()
-    (tmp_path / "flow.json").write_text(workflow("Hello").replace("Hello ${item}", "./prompts/greet.md"))
+    put(tmp_path / "flow.json", workflow("Hello").replace("Hello ${item}", "./prompts/greet.md"))
     watching = start("flow.json", "--emit", "python", "--watch")
     assert "error[PFL115]" in watching.wait_for(1)
-    (prompts / "greet.md").write_text("Hi ${item}!")
+    put(prompts / "greet.md", "Hi ${item}!")
     assert "Hi {text(item)}!" in watching.wait_for(2)
-    (prompts / "greet.md").write_text("Bye ${item}!")
+    put(prompts / "greet.md", "Bye ${item}!")
     assert "Bye {text(item)}!" in watching.wait_for(3)
     assert watching.interrupt() == 130
 
@@ -101,11 +102,11 @@ def test_a_file_that_a_workflow_refers_to_counts(tmp_path: Path, start: Start) -
 @pytest.mark.slow
 def test_check_sees_workflows_and_generated_files(tmp_path: Path, start: Start) -> None:
     file = tmp_path / "flow.json"
-    file.write_text(workflow("Hello"))
+    put(file, workflow("Hello"))
     start("flow.json", "-o", "made").process.wait()
     watching = start("check", "made", "--watch")
     assert "1 up to date" in watching.wait_for(1)
-    file.write_text(workflow("Good morning"))
+    put(file, workflow("Good morning"))
     assert "refresh with: pflow-lower check --update made" in watching.wait_for(2)
     start("flow.json", "-o", "made", log="lowered.txt").process.wait()
     assert "1 folder checked: 1 up to date" in watching.wait_for(3).partition("not up to date")[2]
@@ -120,7 +121,7 @@ def test_standard_input_cannot_be_watched(start: Start, tmp_path: Path) -> None:
 def test_what_is_looked_at(tmp_path: Path) -> None:
     file = tmp_path / "flow.json"
     before = workflow_state(file)
-    file.write_text('{"nodes": [{"params": {"prompt": "./a b.md", "code": "code/x.py"')
+    put(file, '{"nodes": [{"params": {"prompt": "./a b.md", "code": "code/x.py"')
     assert str(tmp_path / "pyproject.toml") in before and before[str(file)] is None
     state = workflow_state(file)
     assert state[str(file)] is not None and state[str(tmp_path / "code" / "x.py")] is None
@@ -143,9 +144,9 @@ def test_what_may_be_a_file(text: str, names: list[str]) -> None:
 
 def test_the_plan_follows_the_files_that_it_counts(tmp_path: Path, start: Start) -> None:
     file = tmp_path / "flow.json"
-    file.write_text(workflow("Hello"))
+    put(file, workflow("Hello"))
     watching = start("plan", "flow.json", "--watch")
     assert "1 item" in watching.wait_for(1)
-    file.write_text(file.read_text().replace('["Ann"]', '["Ann", "Bo"]'))
+    put(file, file.read_text().replace('["Ann"]', '["Ann", "Bo"]'))
     assert "2 items" in watching.wait_for(2)
     assert watching.interrupt() == 130
