@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.whole_files import put
 
 from pflow_lower.diagnostics.diagnostic import Diagnostic, Position, Severity
 from pflow_lower.tools.view.explore import explore
@@ -458,14 +459,14 @@ def test_the_served_page_loads_again_when_the_workflow_is_saved(show: Any, brows
         tab.page.focus(f"#{line}")
         tab.page.click("[role=tab]:last-child")
         text = workflow.read_text(encoding="utf-8")
-        workflow.write_text(text.replace('"max_concurrent": 5', '"max_concurrent": 7'), encoding="utf-8")
+        put(workflow, text.replace('"max_concurrent": 5', '"max_concurrent": 7'))
         tab.settled("document.querySelector('#pane0').textContent.includes('\"max_concurrent\": 7')")
         # The reader is where they were.
         tab.settled(f"document.activeElement?.id === '{line}'")
         assert tab.page.inner_text("[role=tab][aria-selected=true]") == "lowered.json"
-        workflow.write_text(text[:500], encoding="utf-8")
+        put(workflow, text[:500])
         tab.settled("document.body.textContent.includes('There is no generated code')")
-        workflow.write_text(text, encoding="utf-8")
+        put(workflow, text)
         tab.settled("document.querySelector('#pane0').textContent.includes('\"max_concurrent\": 5')")
         assert [text for text in tab.said if not re.search("favicon", text)] == []
     finally:
