@@ -517,7 +517,7 @@ def test_a_node_that_blocks_the_event_loop_is_told_of_once_and_its_answers_are_k
         outcome = run(Concurrent, [1, 2], lambda item, number: time.sleep(0.5) or item, timeout=0.1)
     assert outcome["success_count"] == 2
     (line,) = said
-    assert re.match(r"b: an answer took \S+ s, and `timeout` is 0\.1 s: something blocks the event loop", line)
+    assert re.match(r"b: an attempt took \S+ s, and `timeout` is 0\.1 s: something blocks the event loop", line)
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])

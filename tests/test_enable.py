@@ -172,6 +172,7 @@ def test_pflow_commands_that_compile_nothing_import_nothing_of_ours(place: Place
     names = ("install", "lazy_install", "messages", "stubs", "versions")
     types = {
         "pflow_lower.node_types",
+        "pflow_lower.node_types.allowed_values",
         "pflow_lower.node_types.pflow_types",
     }  # a table, which names the reference version
     ours = {"pflow_lower", "pflow_lower.before_pflow", "pflow_lower.pflow"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import pflow_lower
+from pflow_lower.runtime.signals import interrupted_as_handled
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process is not sent Ctrl-C there")
 PATIENCE = 60
@@ -341,3 +343,33 @@ def test_another_thread_sets_no_handler() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself SIGTERM there")
+def test_what_a_handler_raises_ends_the_work_and_handlers_that_it_sets_stay() -> None:
+    class Chosen(BaseException):
+        pass
+
+    def choose(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Chosen
+
+    def work(status: int) -> None:
+        with contextlib.suppress(Chosen):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(PATIENCE)
+        raise SystemExit(status)  # as Ray, with 1
+
+    before = signal.signal(signal.SIGTERM, choose)
+    try:
+        with pytest.raises(Chosen):
+            interrupted_as_handled(lambda: work(1))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        signal.signal(signal.SIGTERM, choose)
+        with pytest.raises(SystemExit, match="7"):
+            interrupted_as_handled(lambda: work(7))
+        signal.signal(signal.SIGTERM, choose)
+        interrupted_as_handled(lambda: None)
+        assert signal.getsignal(signal.SIGTERM) is choose
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -667,3 +667,23 @@ def test_what_is_left_of_a_conflict_in_json(
     with pytest.raises(LowerError) as caught:
         load("w.json")
     assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ("- bad yaml: [", "w.pflow.md:7:1: error[PFL111] 'bad yaml: ["),
+        ("```yaml batch\nitems: [1]\n>>>>>>> theirs\n```", "w.pflow.md:14:1: error[PFL111] a merge conflict is not"),
+        (f"```yaml batch\n{SIDES}```", "w.pflow.md:13:1: error[PFL111] a merge conflict is not resolved"),
+    ],
+)
+def test_a_marker_in_a_code_block_is_not_what_is_wrong_elsewhere(
+    parameter: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pflow")
+    monkeypatch.chdir(tmp_path)
+    code = "```shell command\ncat <<X\n<<<<<<< HEAD\nX\n```\n"
+    Path("w.pflow.md").write_text(f"# W\n\nW.\n\n## Steps\n\n### say\n\nSays.\n\n- type: shell\n{parameter}\n\n{code}")
+    with pytest.raises(LowerError) as caught:
+        load("w.pflow.md")
+    assert caught.value.diagnostics[0].render().startswith(expected)

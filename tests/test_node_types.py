@@ -634,6 +634,26 @@ class TestWhatCannotBeLookedAt:
             ("@dataclass\nclass B(Node):\n a: int\n@dataclass\nclass N(B):\n a: int = 2", [], []),
             ("@dataclass(init=False)\nclass N(Node):\n a: int", [], []),
             ("@dataclass\nclass N(Node):\n a: int\n def __init__(self): ...", [], []),
+            ("@dataclass\nclass B(Node):\n a: int = 5\n@dataclass\nclass N(B):\n a: int", [], []),
+            ("@dataclass\nclass B(Node):\n a: int = field(default=5)\n@dataclass\nclass N(B):\n a: int", [], []),
+            (
+                "@dataclass\nclass B(Node):\n a: set = field(default_factory=set)\n@dataclass\nclass N(B):\n a: set",
+                ["a"],
+                [],
+            ),
+            ("class B(Node):\n a = 3\n@dataclass\nclass N(B):\n a: int\n b: int = 1", [], []),
+            ("class B(Node):\n def a(self): ...\n@dataclass\nclass N(B):\n a: int", [], []),
+            ("class M:\n a = 3\n@dataclass\nclass N(Node, M):\n a: int", [], []),
+            ("class B(Node):\n a: int\n@dataclass\nclass N(B):\n a: int", ["a"], []),
+            ("@dataclass\nclass N(Node):\n a: int\n a = 3", [], []),
+            ("@dataclass\nclass B(Node):\n a: int\n@dataclass\nclass N(B):\n a: ClassVar[int] = 3", [], []),
+            ("@dataclass\nclass N(Node):\n exec: object", [], []),
+            ("@dataclass\nclass N(Node):\n exec_async: object", ["exec_async"], []),
+            ("@dataclass\nclass N(AsyncNode):\n exec_async: object", [], []),
+            ("@dataclass\nclass N(Flow):\n start: object", [], []),
+            ("@dataclass\nclass N(Node, ABC):\n register: object\n mro: object", [], []),
+            ("class N(Node):\n def __init__(self, a): ...\n __init__ = filled(__init__)", [], []),
+            ("class N(Node, ABC):\n @abstractmethod\n def ask(self): ...\n ask = filled(ask)", [], []),
             ("class N(Node):\n @abstractmethod\n def exec(self, x): ...", [], []),
             ("class B(Node, ABC):\n @abstractmethod\n def x(self): ...\nclass N(B):\n def x(self): ...", [], []),
             ("class B(ABC):\n @abstractmethod\n def exec(self, x): ...\nclass N(Node, B): ...", [], []),
@@ -646,7 +666,7 @@ class TestWhatCannotBeLookedAt:
     ) -> None:
         """As Python itself says, which makes one."""
         names = "import abc\nfrom abc import *\nfrom dataclasses import dataclass, field\nfrom typing import ClassVar\n"
-        names += "from pocketflow import AsyncNode, Node\ndef filled(one): return lambda *given: None\n"
+        names += "from pocketflow import AsyncNode, Flow, Node\ndef filled(one): return lambda *given: None\n"
         looked = self.resolved(tmp_path, names.replace("import *", "import ABC, ABCMeta, abstractmethod") + source)
         assert ([*looked.needs], [*looked.abstract]) == (needs, abstract)
         defined: dict[str, Any] = {"__name__": __name__}  # of a module that there is
@@ -684,13 +704,32 @@ class TestWhatCannotBeLookedAt:
             ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): asyncio.run(r)", ""),
             ("class N(Node):\n def _exec(self, x): return run(super()._exec(x))\n async def exec(self, x): ...", ""),
             ("class N(Node):\n @in_a_loop\n async def exec(self, x): ...", ""),
+            ("class N(Node):\n async def exec(self, x): ...\n exec = in_a_loop(exec)", ""),
+            (
+                "class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): loop().run_until_complete(r)",
+                "",
+            ),
+            ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): s['r'] = waits(r)", ""),
+            ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): waits(s, all=[r])", ""),
+            ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): r.send(None)", ""),
+            ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, *rest): waits(*rest)", ""),
+            ("class N(Node):\n async def exec(self, x): ...\n @waits\n def post(self, s, p, r): ...", ""),
+            ("class N(Node):\n async def prep(self, s): ...\n def exec(self, x): return waits(x)", ""),
+            (
+                "class N(BatchNode):\n async def exec(self, x): ...\n"
+                " def post(self, s, p, rs):\n  for r in rs: s['r'] = waits(r)",
+                "",
+            ),
+            ("class B(Node):\n def post(self, s, p, r): waits(r)\nclass N(B):\n async def exec(self, x): ...", ""),
+            ("class N(Node):\n async def exec(self, x): return ask(x)\n def post(self, s, p, r): s['r'] = r", "exec"),
+            ("class N(Node):\n async def exec(self, x): ...\n def post(self, s, p, r): s.update(p=p)", "exec"),
             ("from nowhere import B\nclass N(B, Node):\n async def exec(self, x): ...", ""),
             ("class M:\n async def exec_async(self, x): ...\nclass N(M, AsyncNode): ...", ""),
             ("class N:\n async def exec_async(self, x): ...", ""),
         ],
     )
     def test_an_asynchronous_method_that_nobody_waits_for(self, tmp_path: Path, source: str, unheard: str) -> None:
-        looked = self.resolved(tmp_path, f"from pocketflow import AsyncNode, Node\n{source}")
+        looked = self.resolved(tmp_path, f"from pocketflow import AsyncNode, BatchNode, Node\n{source}")
         assert looked.unheard == unheard
         node = {"id": "a", "type": "m:N", "batch": {"items": [1], "parallel": True}}
         write(tmp_path / "wf.json", json.dumps({"nodes": [node]}))
@@ -698,6 +737,24 @@ class TestWhatCannotBeLookedAt:
         assert ("PFL347" in [one.code for one in lowered.diagnostics]) is bool(unheard)
         runs_async = looked.runs_async if looked.runs_async is not None else looked.is_async
         assert ("ConcurrentBatchNode" in lowered.files["nodes.py"]) is runs_async  # the other would fail for every item
+
+    @pytest.mark.parametrize(
+        ("base", "better"),
+        [
+            ("Node", "AsyncNode"),
+            ("BatchNode", "AsyncBatchNode"),
+            ("Flow", "AsyncFlow"),
+            ("BaseNode", "AsyncNode"),  # there is no AsyncBaseNode
+        ],
+    )
+    def test_help_for_an_asynchronous_method_that_nobody_waits_for(
+        self, tmp_path: Path, base: str, better: str
+    ) -> None:
+        source = f"from pocketflow import {base}\nclass N({base}):\n async def post_async(self, s, p, r): ..."
+        write(tmp_path / "m.py", source)
+        write(tmp_path / "wf.json", json.dumps({"nodes": [{"id": "a", "type": "m:N", "batch": {"items": [1]}}]}))
+        (found,) = [one for one in lower(tmp_path / "wf.json").diagnostics if one.code == "PFL347"]
+        assert found.help == f"let the class inherit from {better} of pocketflow"
 
     @pytest.mark.parametrize(
         ("name", "missing", "near"),

@@ -31,8 +31,9 @@ from pflow_lower.runtime.batch import Batch
 from pflow_lower.runtime.outcome import BatchEndedEarly
 from pflow_lower.runtime.ray_cluster import connect
 from pflow_lower.runtime.ray_driver import MOST_IN_CODE, Driver
-from pflow_lower.runtime.ray_home import Home
-from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay, look_for_cluster
+from pflow_lower.runtime.ray_exceptions import picklable
+from pflow_lower.runtime.ray_home import Home, go_home, home_of
+from pflow_lower.runtime.ray_place import NO_AUTO, NotForRay, _expect_it_at, look_for_cluster
 from pflow_lower.runtime.run import STATE_VARIABLE, Run, running
 from pflow_lower.runtime.stream_files import StreamError
 from pflow_lower.tools.plan.cluster import Cluster, dealt
@@ -101,6 +102,7 @@ def outcome(
     *,
     inner: Any = None,
     on: str | None = "ray",
+    nodes: Path | None = None,
     derived: Callable[[type], type] = lambda generated: generated,
     **store: Any,
 ) -> Any:
@@ -110,7 +112,7 @@ def outcome(
     settings = {"items": "${list}", "parallel": True, "max_concurrent": 4, "error_handling": "continue", **batch}
     inputs = {name: {"type": "any"} for name in ("list", "style", *store)}
     node = {"id": "b", "type": "work", "params": params, "batch": settings}
-    made = lower({"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []})
+    made = lower({"ir_version": "0.1.0", "inputs": inputs, "nodes": [node], "edges": []}, nodes=nodes)
     shared = {"list": items, "style": "plain", **store}
     with running(Run("w", on=on)):
         derived(made.load()["b"])(inner or Work())._run(shared)
@@ -306,6 +308,42 @@ class Raises(Node):  # type: ignore[misc]
         raise {"two": WantsTwo("x", 3), "text": AddsText("x"), "lock": HasALock("x"), "key": KeyError("x")}[x]
 
 
+class Said:
+    """What libraries put into exceptions: it has a text, and cannot be pickled."""
+
+    lock = threading.Lock()
+
+    def __init__(self) -> None:
+        self.own = self.lock
+
+    def __str__(self) -> str:
+        return "connection refused"
+
+
+class Argless(Exception):
+    @property
+    def args(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("no arguments")
+
+    def __str__(self) -> str:
+        return "has a text"
+
+
+def test_an_exception_keeps_its_class_whatever_is_in_it() -> None:
+    sent: Any = ray.cloudpickle.loads(ray.cloudpickle.dumps(picklable(ConnectionError(Said()))))
+    assert type(sent) is ConnectionError and str(sent) == "connection refused"
+    sent = ray.cloudpickle.loads(ray.cloudpickle.dumps(picklable(Argless())))
+    assert type(sent).__name__ == "Argless" and str(sent) == "has a text"
+
+
+def test_paths_of_a_folder_that_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    home = home_of(ray, {})
+    assert home.folder == "" and home.path("/there/is/one") == "/there/is/one" and go_home(home) == ""
+
+
 @pytest.mark.parametrize("is_by_file", [False, True])
 def test_errors_are_those_of_this_process_whatever_class_they_are_of(is_by_file: bool, tmp_path: Path) -> None:
     items, shown_of = ["two", "text", "fine", "lock", "key"], []
@@ -431,9 +469,63 @@ def test_a_process_that_has_a_cluster_takes_no_other_address_for_it(tmp_path: Pa
         over_files(tmp_path, [["a"]], "ray=127.0.0.1:1")
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(NotForRay, match=rf"at {address}: this process is connected to the one at "):
+        is_another = rf"this process is connected to the Ray cluster at \S+, and not to that at {address}"
+        with pytest.raises(NotForRay, match=is_another):
             connect(address)
+        with socket.create_connection(other.getsockname()) as connection:
+            port = other.getsockname()[1]
+            _expect_it_at(connection, address, f"127.0.0.1:{port}")
+            with pytest.raises(NotForRay, match=is_another):  # a loopback is this machine's, and that is another one
+                _expect_it_at(connection, address, f"192.0.2.1:{port}")
     connect(ray.get_runtime_context().gcs_address)
+
+
+IN_THREADS_OF_THEIR_OWN = """
+import asyncio, sys, threading
+from test_ray import WorkAsync, outcome
+from pflow_lower.runtime import ray_cluster
+
+def run():
+    counts.append(outcome(list("abc"), {}, inner=WorkAsync())["success_count"])
+
+counts = []
+for _ in range(2):
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    asyncio.run(asyncio.to_thread(run))
+print(counts)
+"""
+
+
+def test_a_cluster_of_one_s_own_outlives_the_thread_that_has_started_it(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), STATE_VARIABLE: str(tmp_path)}
+    env.pop("RAY_ADDRESS", None)
+    command = [sys.executable, "-c", IN_THREADS_OF_THEIR_OWN]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "[3, 3, 3, 3]\n"), done.stderr
+
+
+class Blocks(WorkAsync):
+    """Blocks its event loop."""
+
+    async def exec_async(self, params: Any) -> Any:
+        time.sleep(1)  # noqa: ASYNC251  that is the point
+        return params["x"]
+
+
+@pytest.mark.parametrize("is_by_file", [False, True])
+def test_what_a_worker_has_to_tell_is_told_where_the_run_is(is_by_file: bool, said: list[str], tmp_path: Path) -> None:
+    table = tmp_path / "nodes.toml"
+    table.write_text(f'work = {{ class = "{__name__}:Blocks", async = true }}\n')
+    keys: Any = {"timeout": 0.1, "max_concurrent": 1}
+    if is_by_file:
+        found = over_files(tmp_path, [["a"]], "ray", inner=Blocks(), nodes=table, **keys)
+    else:
+        found = outcome(["a"], keys, inner=Blocks(), nodes=table)
+    assert found["success_count"] == 1
+    (line,) = said
+    assert line.startswith("b: an attempt took 1") and "something blocks the event loop" in line
 
 
 def test_files_of_items_are_dealt_out_on_the_cluster_that_the_run_names(
@@ -886,14 +978,21 @@ def test_here_on_three_nodes_and_through_the_death_of_one_it_is_the_same_byte_fo
 
 
 def over_files(
-    folder: Path, words: list[list[str]], on: str | None, *, inner: Any = None, **more: Any
+    folder: Path,
+    words: list[list[str]],
+    on: str | None,
+    *,
+    inner: Any = None,
+    nodes: Path | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """What a batch writes that reads a file for each list of `words`, and writes as many."""
     settings = {"parallel": True, "max_concurrent": 2, "error_handling": "continue", **more}
     settings |= {"items": {"file": "${folder}/in/*.jsonl"}, "results": {"file": "${folder}/out/*.jsonl"}}
     params = {"x": "${item}", "style": "plain", "ledger": "${folder}/ledger"}
     node = {"id": "b", "type": "work", "params": params, "batch": settings}
-    made = lower({"ir_version": "0.1.0", "inputs": {"folder": {"type": "string"}}, "nodes": [node], "edges": []})
+    ir = {"ir_version": "0.1.0", "inputs": {"folder": {"type": "string"}}, "nodes": [node], "edges": []}
+    made = lower(ir, nodes=nodes)
     for number, lines in enumerate(words):
         path = folder / "in" / f"{number}.jsonl"
         path.parent.mkdir(exist_ok=True, parents=True)
@@ -940,6 +1039,13 @@ def test_the_first_failure_ends_a_batch_over_many_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no bad"):
         over_files(tmp_path, words, "ray", error_handling="fail_fast")
     assert len(begun(tmp_path / "ledger")) < 3_000
+
+
+def test_no_failure_ends_no_batch_over_many_files(tmp_path: Path) -> None:
+    words = [[f"{number} {word}" for word in range(20)] for number in range(8)]
+    found = over_files(tmp_path, words, "ray", error_handling="fail_fast")
+    assert found["success_count"] == 160
+    assert [row["item"] for row in in_files(tmp_path)] == [word for lines in words for word in lines]
 
 
 def test_too_many_failures_end_a_batch_over_many_files(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def _warn_of_unheard(at: DataPath, place: str, looked: Looked, report: Diagnosti
     message = (
         f"nobody waits for `{looked.unheard}` of the class {place}: it runs by {looked.base}, which is not asynchronous"
     )
-    inherit = "let the class inherit from AsyncNode of pocketflow"
+    inherit = f"let the class inherit from {looked.async_base} of pocketflow"
     report.warn("PFL347", at, message, help=f"{inherit}, and {rename}" if rename else inherit)
 
 

@@ -57,8 +57,9 @@ def conflict(text: str) -> int | None:
     return first
 
 
-def conflict_in_broken(text: str, at: int | None = None) -> Fault | None:
-    """The conflict in a text that no parser takes; also what is left of one, and a marker in the line of `at`.
+def conflict_in_broken(text: str, at: int | None = None, *, is_lone_elsewhere: bool = True) -> Fault | None:
+    """The conflict in a text that no parser takes; also what is left of one: a marker in the line of `at`, or, with
+    `is_lone_elsewhere`, in any line.
 
     None: there is none, and the parser's own finding is the one to tell.
     """
@@ -66,7 +67,7 @@ def conflict_in_broken(text: str, at: int | None = None) -> Fault | None:
     line = None if at is None else text.rfind("\n", 0, at) + 1
     if found is None and line is not None and _ANY_MARKER.match(text, line):
         found = line
-    if found is None and (sure := _SURE_MARKER.search(text)):
+    if found is None and is_lone_elsewhere and (sure := _SURE_MARKER.search(text)):
         found = sure.start()
     if found is None:
         return None

@@ -184,8 +184,6 @@ class _Bounded(type(Path())):  # type: ignore[misc]  # the class of this system'
 def _parse_error(error: Exception, text: str, name: str) -> LowerError:
     from yaml import MarkedYAMLError  # pflow's parser, which raised, has it
 
-    if fault := conflict_in_broken(text):
-        return refusal("PFL111", name, fault.message, fault.position, help=fault.help)
     line = getattr(error, "line", None)
     message = str(getattr(error, "raw_message", None) or error or type(error).__name__)
     head, *rest = message.strip().splitlines() or [""]
@@ -199,6 +197,10 @@ def _parse_error(error: Exception, text: str, name: str) -> LowerError:
         if isinstance(cause, MarkedYAMLError) and cause.problem and message.endswith(str(cause)):
             head, help = message.removesuffix(str(cause)) + cause.problem, ""
             position = _in_yaml(cause.problem_mark, lines, line) or position
+    at = None if position is None else sum(map(len, text.splitlines(keepends=True)[: position.line - 1]))
+    # A code block may well hold one marker alone, which is then not what is wrong.
+    if fault := conflict_in_broken(text, at, is_lone_elsewhere=False):
+        return refusal("PFL111", name, fault.message, fault.position, help=fault.help)
     return refusal("PFL111", name, head.rstrip("."), position, help=help)
 
 

@@ -17,20 +17,17 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from ..ir.report import nearest
-from .class_search import ClassRead, Looked, Place, Search, is_of_pocketflow
+from .class_search import MODULES_OF_NODES, RUNS, ClassRead, Looked, Place, Search, is_of_pocketflow
 from .class_shape import judged
-from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, dotted, exported, find
+from .module_names import FUNCTION, Elsewhere, ModuleNames, NotAClass, bound_by_class, dotted, exported, find
 from .module_source import NotPython, load
 
 ASYNC_METHODS = frozenset({"prep_async", "exec_async", "post_async"})
 
 _MAX_STEPS = 100  # classes and modules looked at for one answer: what is deeper is not a node class
 
-_KNOWN_MODULES = frozenset({"pflow", "pocketflow", *sys.stdlib_module_names})
+_KNOWN_MODULES = MODULES_OF_NODES | sys.stdlib_module_names
 """Modules whose classes are known, by name, not to be asynchronous unless they are in `ASYNC_CLASSES`."""
-
-_RUNS = frozenset({"_run", "_run_async"})
-"""PocketFlow's methods that run a node: a class with one of its own runs as it likes."""
 
 
 class NodeSources:
@@ -271,8 +268,7 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _may_run_as_it_likes(definition: ast.ClassDef) -> bool:
     """Whether a class has a method of its own that runs it, or is made by more than its statement."""
-    own = {step.name for step in ModuleNames(definition.body, "").steps}
-    return bool(definition.decorator_list or definition.keywords) or not _RUNS.isdisjoint(own)
+    return bool(definition.decorator_list or definition.keywords) or not RUNS.isdisjoint(bound_by_class(definition))
 
 
 def _defines_async_method(definition: ast.ClassDef) -> bool:

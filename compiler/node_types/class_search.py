@@ -20,6 +20,9 @@ ASYNC_CLASSES = frozenset(
 
 MODULES_OF_NODES = frozenset({"pflow", "pocketflow"})
 
+RUNS = frozenset({"_run", "_run_async"})
+"""PocketFlow's methods that run a node: a class with one of its own runs as it likes."""
+
 
 def is_of_pocketflow(module: str) -> bool:
     """Whether a module is one of PocketFlow's or pflow's own."""
@@ -53,6 +56,12 @@ class Looked(NamedTuple):
     def runs_async(self) -> bool | None:
         """Whether the class by which it runs is asynchronous; None if that is not certain."""
         return self.base in ASYNC_CLASSES if self.base else None
+
+    @property
+    def async_base(self) -> str:
+        """The asynchronous class in place of `base`; of one that has none by its name, that of nodes."""
+        own = f"Async{self.base}"
+        return own if own in ASYNC_CLASSES else "AsyncNode"
 
 
 class Place(NamedTuple):
@@ -108,6 +117,7 @@ class Search:
             self.plain_base = self.plain_base or name
 
     def doubt(self, why: str) -> None:
+        """The answer is not certain; of several reasons the first is told."""
         self.unknown = self.unknown or why
 
     def cannot_read(self, module: str) -> None:
@@ -131,6 +141,7 @@ class Search:
             self.missing, self.near = f"the {where} {place.module} has no class {place.name}{needed}{what}", near or ""
 
     def answer(self) -> Looked:
+        """What the walk gave, once there is nothing to do or it went too deep."""
         unknown = self.unknown or self.missing or bool(self.todo)
         base = self.async_base or ("" if unknown else self.plain_base)
         base = "" if self.runs_as_it_likes else base

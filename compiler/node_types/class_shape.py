@@ -7,17 +7,26 @@ order in which Python looks for a method. Where anything of that is not certain,
 from __future__ import annotations
 
 import ast
+from abc import ABCMeta
 from collections.abc import Iterable, Iterator, Sequence
 
-from .class_search import ASYNC_CLASSES, ClassRead, Looked, Place, Search, is_of_pocketflow
-from .module_names import ModuleNames, dotted
+from .class_search import ASYNC_CLASSES, RUNS, ClassRead, Looked, Place, Search, is_of_pocketflow
+from .module_names import bound_by_class, dotted
 
 _HARMLESS = frozenset({("builtins", "object"), ("abc", "ABC"), ("typing", "Generic")})
 """Python's own classes that need no arguments and have no methods of a node."""
 _METHODS = ("exec", "prep", "post", "exec_fallback")
 """Those methods of a node that have an asynchronous one beside them, in the order in which they are spoken of."""
+_AFTER_EXEC = (("post", 3),)
+_GIVEN_TO = {
+    "exec": _AFTER_EXEC,
+    "exec_fallback": _AFTER_EXEC,
+    "prep": (("exec", 1), ("exec_fallback", 1), ("post", 2)),
+}
+"""Which methods are given what one of them gave, each with the place of that among its parameters, `self` being 0."""
 _OF_EVERY_NODE = frozenset({*_METHODS, "_exec", "_run", "run", "set_params", "next"})
-_OWN_WAYS = frozenset({"_exec", "_run", "_run_async", "run", "run_async"})
+_OF_FLOWS = frozenset({"start", "get_next_node", "_orch"})
+_OWN_WAYS = RUNS | {"_exec", "run", "run_async"}
 """A class with one of its own calls its methods as it likes."""
 _WAITS = frozenset({"async_to_sync", "create_task", "ensure_future", "run", "run_coroutine_threadsafe"})
 _WAITS |= {"run_until_complete", "get_event_loop", "gather", "submit"}
@@ -92,7 +101,7 @@ def _is_abc(keyword: ast.keyword) -> bool:
 
 
 def _binds(read: ClassRead, name: str) -> int:
-    return sum(step.name in (name, "*") for step in ModuleNames(read.definition.body, "").steps)
+    return bound_by_class(read.definition).count(name)
 
 
 def _own(read: ClassRead, name: str) -> _Function | None:
@@ -138,25 +147,55 @@ def _makes_init(definition: ast.ClassDef) -> bool:
 def _required_fields(line: Sequence[ClassRead | Place]) -> list[str]:
     """The fields of dataclasses that have no default."""
     required: dict[str, bool] = {}
-    for one in reversed(line):
-        if not isinstance(one, ClassRead) or not one.is_dataclass:
-            continue
-        for field in one.definition.body:
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                text = ast.unparse(field.annotation)
-                if "ClassVar" not in text and "KW_ONLY" not in text:
-                    required[field.target.id] = field.value is None or _has_no_default(field.value)
+    for at, one in reversed([*enumerate(line)]):
+        for name, field in _fields(one):
+            text = ast.unparse(field.annotation)
+            if "ClassVar" in text or "KW_ONLY" in text:
+                required[name] = False
+            elif field.value is None:  # what the class has by that name is the default, inherited or not
+                required[name] = not any(_has_attribute(other, name) for other in line[at:])
+            else:
+                given = _given_to_field(field.value)
+                required[name] = given is not None and not given & {"default", "default_factory", "init"}
     return [name for name, is_required in required.items() if is_required]
 
 
-def _has_no_default(value: ast.expr) -> bool:
-    """Whether the value of a field is a `field(...)` without one."""
+def _fields(one: ClassRead | Place) -> Iterator[tuple[str, ast.AnnAssign]]:
+    """What stands in the body of a dataclass as a field does."""
+    for field in one.definition.body if isinstance(one, ClassRead) and one.is_dataclass else ():
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            yield field.target.id, field
+
+
+def _given_to_field(value: ast.expr) -> set[str] | None:
+    """The names of the arguments of a `field(...)`; None if the value of a field is not one. Raises: _Uncertain."""
     if not isinstance(value, ast.Call) or dotted(value.func)[-1:] != ["field"]:
-        return False
-    given = {keyword.arg for keyword in value.keywords}
-    if None in given:
+        return None
+    given = {keyword.arg for keyword in value.keywords if keyword.arg is not None}
+    if len(given) != len(value.keywords):
         raise _Uncertain
-    return not given & {"default", "default_factory", "init"}
+    return given
+
+
+def _has_attribute(one: ClassRead | Place, name: str) -> bool:
+    """Whether a class may have an attribute by its own statement."""
+    if isinstance(one, Place):
+        # `hasattr`: a class has what its metaclass has, an abstract one `register`
+        return hasattr(ABCMeta, name) or _may_be_of_pocketflow(one, name)
+    values = [field.value for other, field in _fields(one) if other == name and field.value is not None]
+    # `dataclass` takes a `field(...)` without a default of that kind out of the class again
+    gone = [given for value in values if (given := _given_to_field(value)) is not None and "default" not in given]
+    return _binds(one, name) > len(gone)
+
+
+def _may_be_of_pocketflow(place: Place, name: str) -> bool:
+    """Whether a class that is known by its name may have an attribute as one of PocketFlow's or pflow's."""
+    if not is_of_pocketflow(place.module):
+        return False
+    if not place.module.startswith("pocketflow"):
+        return True  # pflow's have many others
+    own = _OF_EVERY_NODE | _OF_FLOWS if place.name.endswith("Flow") else _OF_EVERY_NODE
+    return name in own or (place.name in ASYNC_CLASSES and name.removesuffix("_async") in own)
 
 
 def _abstract(line: _Line) -> tuple[str, ...]:
@@ -185,10 +224,8 @@ def _stays_abstract(line: _Line, name: str) -> bool:
         if isinstance(one, ClassRead):
             if _binds(one, name):
                 return (function := _own(one, name)) is not None and _is_abstract(function)
-        elif is_of_pocketflow(one.module):
-            is_async = one.name in ASYNC_CLASSES and name.removesuffix("_async") in _OF_EVERY_NODE
-            if is_async or name in _OF_EVERY_NODE or not one.module.startswith("pocketflow"):
-                return False
+        elif _may_be_of_pocketflow(one, name):
+            return False
     return False
 
 
@@ -204,7 +241,7 @@ def _unheard(line: _Line, base: str) -> str:
             never = None if other is not None or _is_spoken_of(read, method) else never
         elif never is None:
             never = None if _is_spoken_of(read, f"{method}_async") else other
-        elif _is_waited_for(read):
+        elif _is_waited_for(read, method):
             never = None
         if isinstance(never, ast.AsyncFunctionDef) and not never.decorator_list:
             return never.name
@@ -225,7 +262,30 @@ def _is_spoken_of(read: Iterable[ClassRead], name: str) -> bool:
     )
 
 
-def _is_waited_for(read: Iterable[ClassRead]) -> bool:
-    """Whether a method may wait for what another one gave it."""
+def _is_waited_for(read: Sequence[ClassRead], name: str) -> bool:
+    """Whether a method may wait for what the method `name` gave."""
     calls = [part for one in read for part in ast.walk(one.definition) if isinstance(part, ast.Call)]
-    return any(_WAITS.intersection(dotted(call.func)[-1:]) for call in calls)
+    if any(_called(call) in _WAITS for call in calls):
+        return True
+    given = [(function, at) for other, at in _GIVEN_TO.get(name, ()) if (function := _first(read, other)) is not None]
+    return any(function.decorator_list or _hands_on(function, at) for function, at in given)
+
+
+def _called(call: ast.Call) -> str:
+    """The last name of what is called; "" if it has none."""
+    if isinstance(call.func, ast.Attribute):  # of whatever: `new_event_loop().run_until_complete(e)`
+        return call.func.attr
+    return "".join(dotted(call.func)[-1:])
+
+
+def _hands_on(function: _Function, at: int) -> bool:
+    """Whether its parameter has a part in a call, `wait(e)` or `e.send(None)`, or is gone through: that may wait."""
+    arguments = function.args
+    by_place = [*arguments.posonlyargs, *arguments.args]
+    parameter = by_place[at] if at < len(by_place) else arguments.vararg
+    return parameter is not None and any(
+        isinstance(name, ast.Name) and name.id == parameter.arg
+        for part in ast.walk(function)
+        if isinstance(part, ast.Call | ast.For | ast.comprehension)
+        for name in ast.walk(part if isinstance(part, ast.Call) else part.iter)
+    )

@@ -177,6 +177,11 @@ class ModuleNames:
         self.steps.append(_Step(name, meaning, is_sure))
 
 
+def bound_by_class(definition: ast.ClassDef) -> list[str]:
+    """What the body of a class binds; a name as often as a statement there binds it."""
+    return [step.name for step in ModuleNames(definition.body, "", of_class=True).steps]
+
+
 Read = Callable[[str], "ModuleNames | None"]
 
 

@@ -6,8 +6,6 @@ import contextlib
 import logging
 import sys
 
-from ..runtime.standard_error import unlocked_stderr
-
 OUTPUT_REPLACED = "an output called 'item' gives way to the item: overwriting it in the results"
 """What is logged where pflow's executor has a warning of its own about this."""
 
@@ -40,11 +38,11 @@ def write_line(text: str) -> None:
     """Write a line to stderr, where there is one: on a line of its own, whatever pflow's display has begun there."""
     if sys.stderr is None:
         return
+    from ..runtime.standard_error import write_unlocked  # late: most of pflow's commands need nothing of the runtime
+
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
         _end_pflow_line()
-        stderr = unlocked_stderr()
-        stderr.write(f"{text}\n")
-        stderr.flush()
+        write_unlocked(f"{text}\n")
 
 
 def _end_pflow_line() -> None:

@@ -246,12 +246,12 @@ class Controls(Answers):
         return result
 
     def _tell_of_blocking(self, call: Call, seconds: float) -> None:
-        """Say, once, that an answer came in spite of the limit: what it was worth is not thrown away."""
+        """Say, once, that an attempt ended in spite of the limit: what it gave is not thrown away."""
         assert self.timeout is not None
         if seconds > self.timeout + BLOCKING_SECONDS and not self._is_blocking_told:
             self._is_blocking_told = True
             call.batch.tell(
-                f"{call.batch.node_id}: an answer took {duration(seconds)}, and `timeout` is {self.timeout:g} s: "
+                f"{call.batch.node_id}: an attempt took {duration(seconds)}, and `timeout` is {self.timeout:g} s: "
                 "something blocks the event loop (time.sleep, a call that is not awaited), and nothing is cancelled "
                 "meanwhile"
             )

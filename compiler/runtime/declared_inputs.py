@@ -12,7 +12,6 @@ from typing import Any
 Inputs = Mapping[str, Mapping[str, Any]]
 """The declared inputs of a workflow by name."""
 
-_NEXT_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
@@ -25,17 +24,16 @@ def fill_in(given: MutableMapping[str, Any], inputs: Inputs, how: str) -> None:
     missing = {name: spec for name, spec in inputs.items() if name not in given}
     for name, spec in missing.items():
         if is_required(spec):
-            about = _first_sentence(str(spec.get("description") or "")) or name
+            about = _first_paragraph(str(spec.get("description") or "")) or name
             raise ValueError(f"the input {name} is missing: {about}; give it as {how.format(name=name)}")
     for name, spec in missing.items():
         given[name] = default_of(name, spec)
 
 
-def _first_sentence(text: str) -> str:
+def _first_paragraph(text: str) -> str:
     """What `text` says first, on one line and without its full stop; authors break lines where they like."""
     paragraph = re.split(r"\n\s*\n", text.strip(), maxsplit=1)[0]
-    sentence = _NEXT_SENTENCE.split(" ".join(paragraph.split()), maxsplit=1)[0]
-    return sentence.removesuffix(".")
+    return " ".join(paragraph.split()).removesuffix(".")
 
 
 def is_required(spec: Mapping[str, Any]) -> bool:

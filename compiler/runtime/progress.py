@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .progress_displays import Counts, Display, PlainLines, Terminal
-from .standard_error import takes_a_line, unlocked_stderr
+from .standard_error import takes_a_line, write_unlocked
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -189,6 +189,4 @@ def _quietly(call: Callable[..., None], *arguments: Any) -> None:
 
 
 def _write_line(line: str) -> None:
-    stderr = unlocked_stderr()
-    stderr.write(f"{line}\n")
-    stderr.flush()
+    write_unlocked(f"{line}\n")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from .standard_error import unlocked_stderr
+from .standard_error import unlocked_stderr, write_unlocked
 from .value_text import duration
 
 LONGEST_PAUSE = 60.0
@@ -99,25 +99,18 @@ class PlainLines:
 class TerminalLine:
     """One line of a terminal that is written over and over, where `rich` is not installed."""
 
-    def __init__(self) -> None:
-        self._stderr = unlocked_stderr()
-
     def show(self, rows: list[Counts], now: float) -> None:
         """Write over the line."""
         width = shutil.get_terminal_size().columns - 1
-        self._write("\r\x1b[K" + "  ".join(row.line(now) for row in rows)[:width])
+        write_unlocked("\r\x1b[K" + "  ".join(row.line(now) for row in rows)[:width])
 
     def end_row(self, row: Counts, now: float) -> None:
         """Leave a last line."""
-        self._write(f"\r\x1b[K{row.last_line(now)}\n")
+        write_unlocked(f"\r\x1b[K{row.last_line(now)}\n")
 
     def close(self) -> None:
         """Clear the line."""
-        self._write("\r\x1b[K")
-
-    def _write(self, text: str) -> None:
-        self._stderr.write(text)
-        self._stderr.flush()
+        write_unlocked("\r\x1b[K")
 
 
 class RichBar:

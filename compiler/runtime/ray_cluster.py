@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .ray_home import Home
 from .ray_place import NEEDS_RAY, NotForRay, look_for_cluster, no_cluster
+
+_connecting = threading.Lock()
 
 
 def ray_itself() -> Any:
@@ -32,19 +37,45 @@ def connect(address: str) -> Any:
     connected to another one.
     """
     ray = ray_itself()
-    look_for_cluster(address)
-    if ray.is_initialized():
-        return ray
-    try:
-        with _keeping_sigterm():
-            if address or (address := os.environ.get("RAY_ADDRESS", "")):
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-            else:
-                ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise no_cluster(address, error) from error
-    _say_on_stderr()
+    with _connecting:
+        look_for_cluster(address)
+        if ray.is_initialized():
+            return ray
+        address = address or os.environ.get("RAY_ADDRESS", "")
+        try:
+            with _keeping_sigterm():
+                _in_a_lasting_thread(functools.partial(_init, ray, address))
+        except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            raise no_cluster(address, error) from error
+        _say_on_stderr()
     return ray
+
+
+def _init(ray: Any, address: str) -> None:
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    else:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+
+
+def _in_a_lasting_thread(work: Callable[[], None]) -> None:
+    """Do `work` in the main thread, or in one that never ends: on Linux a cluster of one's own ends with the thread
+    that has started it. Raises: what `work` does."""
+    if threading.current_thread() is threading.main_thread():
+        return work()
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def stay() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  whatever it is; raised again where it is waited for
+            return ended.put(error)
+        ended.put(None)
+        threading.Event().wait()
+
+    threading.Thread(target=stay, name="pflow-lower-ray", daemon=True).start()
+    if (error := ended.get()) is not None:
+        raise error
 
 
 @contextlib.contextmanager
@@ -57,7 +88,7 @@ def _keeping_sigterm() -> Iterator[None]:
     get, put = ctypes.pythonapi.PyOS_getsig, ctypes.pythonapi.PyOS_setsig
     get.argtypes, get.restype = [ctypes.c_int], ctypes.c_void_p
     put.argtypes, put.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
-    before = get(signal.SIGTERM)
+    before, handler = get(signal.SIGTERM), signal.getsignal(signal.SIGTERM)
     try:
         if setter is not None:
             utils.set_sigterm_handler = lambda handler: None
@@ -65,7 +96,8 @@ def _keeping_sigterm() -> Iterator[None]:
     finally:
         if setter is not None:
             utils.set_sigterm_handler = setter
-        put(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is handler:  # or the main thread has installed another one meanwhile
+            put(signal.SIGTERM, before)
 
 
 def _say_on_stderr() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from .exceptions import add_note, attribute_of, message_of, notes_of
@@ -23,8 +24,14 @@ def why_not_pickled(dumps: Any, value: Any) -> str:
 def picklable(exception: E) -> E:
     """`exception`, or what is unpickled as one whose class has the same name, that says the same."""
     dumps = ray_itself().cloudpickle.dumps
-    for sent in (exception, _Bare(exception, dumps)):
+    ways: tuple[Callable[[], Any], ...] = (
+        lambda: exception,
+        lambda: _Bare(exception, exception.args, dumps),
+        lambda: _Bare(exception, (message_of(exception),), dumps),
+    )
+    for way in ways:
         try:  # a class that came here by value goes back as itself: cloudpickle knows it again
+            sent = way()
             back = pickle.loads(dumps(sent))
         except Exception:  # noqa: BLE001  exceptions fail at being pickled as they like
             continue
@@ -41,11 +48,11 @@ def picklable(exception: E) -> E:
 class _Bare:
     """Is unpickled as an exception that is made without its `__init__`, which may want other arguments than `args`."""
 
-    def __init__(self, exception: BaseException, dumps: Any) -> None:
+    def __init__(self, exception: BaseException, args: tuple[Any, ...], dumps: Any) -> None:
         state = attribute_of(exception, "__dict__", {})
         self._parts = (
             type(exception),
-            exception.args,
+            args,
             {name: value for name, value in state.items() if not why_not_pickled(dumps, value)},
         )
 

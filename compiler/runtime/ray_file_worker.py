@@ -59,7 +59,7 @@ def in_file(given: Given, message: bytes) -> Iterator[bytes]:
     with what there is to tell of the worker."""
     work = work_of(given)
     width, part = pickle.loads(message)
-    yield pickle.dumps((0, None, None, *work.news()))
+    yield pickle.dumps((0, None, None, *work.batch.news()))
     file = _File(work, part, width)
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(file.run,), name=Path(part.items).name, daemon=True)
@@ -69,11 +69,13 @@ def in_file(given: Given, message: bytes) -> Iterator[bytes]:
         thread.join(TELL_SECONDS)
         if not work.ask_to_go_on():
             file.batch.close()
-        if told != file.batch.errors.count:
+        news = file.batch.news()
+        if told != file.batch.errors.count or news:
             told = file.batch.errors.count
-            yield pickle.dumps((told, None, None))
+            yield pickle.dumps((told, None, None, *news))
     dumps = ray_itself().cloudpickle.dumps  # which knows an exception's class by value, too
-    yield dumps((told, file.ended(), None if file.abort is None else picklable(file.said_as_here(file.abort))))
+    abort = None if file.abort is None else picklable(file.said_as_here(file.abort))
+    yield dumps((told, file.ended(), abort, *file.batch.news()))
 
 
 class _File:

@@ -55,7 +55,9 @@ class FilesDriver(Driver):
     def _count(self, files: list[str]) -> list[int]:
         """How many items there are in each. Raises: StreamError; NotForRay."""
         ray = self._ray
-        needs = {name: self._options[name] for name in ("num_cpus", "runtime_env") if name in self._options}
+        needs = {
+            name: self._options[name] for name in ("num_cpus", "resources", "runtime_env") if name in self._options
+        }
         count = ray.remote(**needs)(_numbers_of_items)
         groups = [files[start : start + _FILES_A_TASK] for start in range(0, len(files), _FILES_A_TASK)]
         tasks = left = [count.remote(self._home, group) for group in groups]
@@ -99,6 +101,8 @@ class FilesDriver(Driver):
             raise abort
         if ended is not None:
             self._end(chunk, ended)
+        elif not errors:
+            pass
         elif self._batch.fail_fast:
             self._batch.close()
         else:

@@ -17,7 +17,15 @@ from typing import Any, NamedTuple
 @functools.cache
 def _began_in() -> str:
     """The folder that Ray started this worker in, if nobody has left it yet."""
-    return os.getcwd()
+    return _here()
+
+
+def _here() -> str:
+    """The working directory; "" where it has been removed: nothing relative is found there."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 class Home(NamedTuple):
@@ -32,17 +40,14 @@ class Home(NamedTuple):
 
     def path(self, path: str) -> str:
         """What the worker that asks calls what is `path` in the process that runs the workflow."""
-        return path if os.getcwd() == self.folder else os.path.join(self.folder, path)
+        return path if _here() == self.folder else os.path.join(self.folder, path)
 
 
 def home_of(ray: Any, options: Mapping[str, Any]) -> Home:
     """That of this process, for tasks with these options of Ray's."""
     environments = options.get("runtime_env") or {}, ray.get_runtime_context().runtime_env or {}
     stays = any("working_dir" in environment for environment in environments)
-    try:
-        folder = os.getcwd()
-    except OSError:  # it has been removed: nothing relative is found here, either
-        folder = ""
+    folder = _here()
     installed = installed_folders()
     looked_in = dict.fromkeys(os.path.abspath(path) for path in sys.path if folder or os.path.isabs(path))
     modules = (path for path in looked_in if os.path.isdir(path))
@@ -61,8 +66,9 @@ def go_home(home: Home) -> str:
         os.chdir(home.folder)
     except OSError as error:
         why = error.strerror or error
-        os.chdir(began_in)  # and not where another batch was
-        return f"{home.folder} is not on {socket.gethostname()} ({why}): relative paths start in {os.getcwd()} there"
+        if began_in:
+            os.chdir(began_in)  # and not where another batch was
+        return f"{home.folder} is not on {socket.gethostname()} ({why}): relative paths start in {began_in} there"
     return ""
 
 

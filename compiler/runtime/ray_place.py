@@ -55,13 +55,23 @@ def _expect_grpc(connection: socket.socket) -> None:
         raise ConnectionError("what listens there is not Ray's head, whose port is 6379 by default")
 
 
-def _expect_it_at(connection: socket.socket, connected: str) -> None:
-    """Raises: ConnectionError, where this process is `connected` to a cluster at another address."""
+def _expect_it_at(connection: socket.socket, address: str, connected: str) -> None:
+    """Raises: NotForRay, where this process is `connected` to a cluster at another address than `connection` is."""
     host, port = connection.getpeername()[:2]
     parts = urlsplit(f"//{connected}")
-    hosts = {found[4][0] for found in socket.getaddrinfo(parts.hostname, parts.port)}
-    if port != parts.port or not (host in hosts or ip_address(host).is_loopback):
-        raise ConnectionError(f"this process is connected to the one at {connected}")
+    hosts = {str(found[4][0]) for found in socket.getaddrinfo(parts.hostname, parts.port)}
+    is_same = host in hosts or (ip_address(host).is_loopback and any(map(_is_here, hosts)))
+    if port != parts.port or not is_same:
+        raise NotForRay(f"this process is connected to the Ray cluster at {connected}, and not to that at {address}")
+
+
+def _is_here(host: str) -> bool:
+    """Whether an address is one of this machine."""
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        return False
+    return True
 
 
 def no_cluster(address: str, error: object) -> NotForRay:
@@ -86,7 +96,7 @@ def look_for_cluster(address: str) -> None:
         if host is not None and port is not None:
             with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
                 if connected and parts.scheme != "ray":  # whose own client stands between, at an address of its own
-                    _expect_it_at(connection, connected)
+                    _expect_it_at(connection, address, connected)
                 _expect_grpc(connection)
     except (OSError, ValueError) as error:
         raise no_cluster(address, error) from error

@@ -44,7 +44,7 @@ def whole(given: Given, message: bytes) -> bytes:
     work = work_of(given)
     outcomes = _Outcomes(work, message)
     outcomes.run_all()
-    return pickled_group(list(outcomes.ready), outcomes.aborts, work.news())
+    return pickled_group(list(outcomes.ready), outcomes.aborts, work.batch.news())
 
 
 def streamed(given: Given, message: bytes) -> Iterator[bytes]:
@@ -52,20 +52,33 @@ def streamed(given: Given, message: bytes) -> Iterator[bytes]:
     work = work_of(given)
     outcomes = _Outcomes(work, message)
     outcomes.start_all()
-    if (news := work.news()) or outcomes.is_awaited:
-        yield pickled_group([], [], news)
+    if outcomes.is_awaited:
+        yield pickled_group([], [], work.batch.news())
     is_over = False
     while not is_over:
         is_over = outcomes.over.wait(SEND_SECONDS)
         group = [outcomes.ready.popleft() for _ in range(len(outcomes.ready))]
-        if group or outcomes.aborts:
-            yield pickled_group(group, outcomes.aborts if is_over else [])
+        news = work.batch.news()
+        if group or outcomes.aborts or news:
+            yield pickled_group(group, outcomes.aborts if is_over else [], news)
 
 
 class WorkerBatch(Batch):
     """A batch of which a worker sees chunks: it knows how many items there are in all, and decides nothing."""
 
     whole: int | None = None
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._news: deque[str] = deque()
+
+    def tell(self, text: str) -> None:
+        """Have a line said where the workflow runs: here, nobody looks."""
+        self._news.append(text.removeprefix(f"{self.node_id}: "))
+
+    def news(self) -> tuple[str, ...]:
+        """What is to be told: once, then nothing."""
+        return tuple(self._news.popleft() for _ in range(len(self._news)))
 
     @property
     def total(self) -> int | None:
@@ -76,10 +89,9 @@ class WorkerBatch(Batch):
 class Work:
     """What a worker keeps of the batch that it works for, from chunk to chunk."""
 
-    def __init__(self, sign: str, home: Home, shipped: Shipped, news: str) -> None:
+    def __init__(self, sign: str, home: Home, shipped: Shipped) -> None:
         self.home = home
         self.shipped = shipped
-        self._news = news
         self.node = shipped.node
         self.batch = WorkerBatch(self.node, shipped.shared, [], shipped.captures)
         self.batch.whole = shipped.total
@@ -96,11 +108,6 @@ class Work:
         """Makes the attempts of a call, with a node of its own. Raises: what ends the batch; NotStarted."""
         if is_async:
             self._loop.run(asyncio.sleep(0))  # it starts here, before several threads want it
-
-    def news(self) -> tuple[str, ...]:
-        """What is to be told of this worker: once, then nothing."""
-        news, self._news = self._news, ""
-        return (news,) if news else ()
 
     def close(self) -> None:
         """The worker works for another batch now."""
@@ -233,7 +240,9 @@ def work_of(given: Given) -> Work:
             _kept.popitem()[1].close()
         pickled = shipped if isinstance(shipped, bytes) else ray_itself().get(shipped[0])
         news = go_home(home)  # first: there it finds modules that what was shipped names
-        _kept[sign] = Work(sign, home, pickle.loads(pickled), news)
+        work = _kept[sign] = Work(sign, home, pickle.loads(pickled))
+        if news:
+            work.batch.tell(news)
     return _kept[sign]
 
 

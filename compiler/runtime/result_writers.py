@@ -76,7 +76,7 @@ class JsonLines:
         self._lines = _WholeLines(path)
 
     def write(self, result: Mapping[str, Any]) -> None:
-        line = _json_text(result).encode("utf-8")
+        line = _json_bytes(result)
         with self._lines.lock:
             self._lines.append(line + b"\n")
 
@@ -228,10 +228,16 @@ def _json(value: Any, *, ensure_ascii: bool = False) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, allow_nan=False)
 
 
+def _json_bytes(value: Any) -> bytes:
+    """`value` as JSON: half a surrogate pair, which UTF-8 cannot hold, stays the escape that it came from."""
+    try:
+        return _json(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return _json(value, ensure_ascii=True).encode("ascii")
+
+
 def _json_text(value: Any) -> str:
-    """`value` as JSON that UTF-8 can hold: half a surrogate pair stays the escape that it came from."""
-    made = _json(value)
-    return made if _is_text(made) else _json(value, ensure_ascii=True)
+    return _json_bytes(value).decode("utf-8")
 
 
 def _is_text(text: str) -> bool:

@@ -99,17 +99,18 @@ def interrupted_as_handled(work: Callable[[], T]) -> T:
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # That of Python raises what is said.
-    noted = {n: h for n, h in before.items() if callable(h) and h is not signal.default_int_handler}
+    noted = {n: noting(h) for n, h in before.items() if callable(h) and h is not signal.default_int_handler}
     try:
         for number, handler in noted.items():
-            signal.signal(number, noting(handler))
+            signal.signal(number, handler)
         return work()
-    except (KeyboardInterrupt, SystemExit):
-        if not raised:
+    except (KeyboardInterrupt, SystemExit) as exc:
+        if not raised or (isinstance(exc, SystemExit) and exc.code != 1):
             raise
     finally:
         for number, handler in noted.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is handler:  # or it has installed another one
+                signal.signal(number, before[number])
     raise raised[-1]  # here: what is raised in place of another interrupt would pass for a second one
 
 

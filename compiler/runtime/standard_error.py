@@ -46,12 +46,19 @@ def unlocked_stderr() -> TextIO:
     It is `sys.stderr` itself where something else stands in for the file (a test, a notebook), and on Windows, whose
     consoles take no bytes. Call it only where `sys.stderr` is not None.
     """
-    if sys.platform == "win32" or not isinstance(sys.stderr, io.TextIOWrapper):
+    if sys.platform == "win32" or type(sys.stderr) is not io.TextIOWrapper:
         return sys.stderr
     try:
         return _Unlocked(sys.stderr)
     except OSError:  # it is not a file: a test's
         return sys.stderr
+
+
+def write_unlocked(text: str) -> None:
+    """Write `text` by `unlocked_stderr`, at once."""
+    stderr = unlocked_stderr()
+    stderr.write(text)
+    stderr.flush()
 
 
 def takes_a_line() -> bool:
