@@ -126,6 +126,16 @@ def test_a_workflow_that_a_node_starts_is_looked_at(inputs: str | None, refused:
     assert not refused or ("error[PFL34" in said and refused in said)
 
 
+def test_what_is_said_already_is_not_said_in_pflows_words(tmp_path: Path) -> None:
+    (tmp_path / "child.md").write_text(CHILD, encoding="utf-8")
+    for text, code in (
+        (workflow(more=SHELL.replace("${item}", "${item} ${source.exit_code.z}")), "PFL334"),
+        (workflow(then="workflow", more="- workflow: child.md\n- inputs:\n    name: ${item}\n"), "PFL340"),
+    ):
+        status, said = ask(tmp_path, text)
+        assert (status, said.count("[PFL"), f"error[{code}] handle." in said) == (2, 1, True), said
+
+
 @pytest.mark.slow
 def test_check_refuses_what_lower_refuses(tmp_path: Path) -> None:
     assert ask(tmp_path, workflow(), "lower", "wf.pflow.md", "wf.pflow.md", "-o", "gen")[0] == 0

@@ -591,8 +591,8 @@ def test_a_field_that_an_item_does_not_have(items: list[Any], reference: str, sa
 @pytest.mark.parametrize(
     ("reference", "batch", "said"),
     [
-        ("${a.results[2]}", {}, "${a.results[2]} is never there: there are 2 items, counted from 0"),
-        ("${a.results[1].stdout}", {"items": ["x"]}, "there is one item, counted from 0"),
+        ("${a.results[2]}", {}, "${a.results[2]} is never there: a.results ends with [1]"),
+        ("${a.results[1].stdout}", {"items": ["x"]}, "a.results ends with [0]"),
         ("${a.results[1].stdout}", {}, ""),
         ("${a.results[2] ?? 0}", {}, ""),
         ("${a.results[2]}", {"items": "${list}"}, ""),

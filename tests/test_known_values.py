@@ -93,11 +93,37 @@ TOLERANT = node("a", "${n}", items=[1, {"x": 2}], error_handling="continue", **{
         ([FIRST, node("b", "${a.results[1].item.x}")], []),
         ([FIRST, node("b", "${a.results[0].item.x}")], ["b.params.stdin: PFL322"]),
         ([FIRST, node("b", "${a.results[0].item.x ?? 1}")], []),
+        # What pflow's validator refuses: a way into a number.
+        ([node("a"), node("b", "${a.exit_code.z}")], ["b.params.stdin: PFL334"]),
+        ([node("a"), node("b", "${a.exit_code.z ?? 1}")], []),
+        (
+            [{**node("a"), "type": "code", "params": {"code": "result: int = 1"}}, node("b", "${a.result.z}")],
+            ["b.params.stdin: PFL334"],
+        ),
+        ([FIRST, node("b", "${a.results[0].exit_code.z}")], ["b.params.stdin: PFL334"]),
+        ([FIRST, node("b", "${r.exit_code.z}", items="${a.results}", **{"as": "r"})], ["b.params.stdin: PFL334"]),
     ],
 )
 def test_the_item_of_a_batch_over_another(nodes: list[dict[str, Any]], said: list[str]) -> None:
     assert findings(*nodes) == said
     assert [one for one in findings(*nodes, template_resolution_mode="permissive") if "PFL322" in one] == []
+
+
+@pytest.mark.parametrize("key", [True, 5, None, 1.5])
+def test_keys_of_yaml_that_are_no_text(key: Any) -> None:
+    """As YAML reads `on:` and `5:`, wherever they stand and whatever is looked for beside them."""
+    odd = {key: 1, "x": 2}
+    [missing] = [
+        one
+        for one in lower({"nodes": [node("a", "${r.y}", items=[odd], **{"as": "r"})]}).diagnostics
+        if one.code == "PFL322"
+    ]
+    assert f"has only {key}, x" in missing.help
+    one = node("a", "${nn}")
+    assert findings({**one, "params": {**one["params"], **odd}}) != []
+    assert findings(one, inputs={key: {"type": "string"}, "n": {"type": "string"}}) != []
+    assert findings({**one, **odd}) != []
+    assert findings({**one, "batch": {**odd, "itms": [1]}}) != []
 
 
 def code(name: str, body: str, given: str, **batch: Any) -> dict[str, Any]:
@@ -125,6 +151,12 @@ READS = node("last", "${r.item.y}", items="${a.results}", **{"as": "r"})
             False,
         ),
         ([FIRST, {"id": "mine", "type": "of.mine", "params": {"all": "${a.results}"}}, READS], False),
+        # Or the list, to which it appends.
+        (
+            [FIRST, code("b", 'n.append({"stdout": "new"})', "${a.results}"), node("last", "${a.results[2].stdout}")],
+            False,
+        ),
+        ([FIRST, code("b", "", "1"), node("last", "${a.results[2].stdout}")], True),
         ([FIRST, {"id": "mine", "type": "of.mine", "params": {}}, READS], True),
         # The same before anybody could change it, and in the hands of the one that reads.
         ([FIRST, READS, code("b", 'n["item"] = {"y": 1}', "${a.results[0]}")], True),

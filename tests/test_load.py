@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import json
 import os
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pflow_lower
 from pflow_lower.diagnostics.diagnostic import LowerError, Position, Severity
 from pflow_lower.ir.document import Document
 from pflow_lower.load.json_positions import JsonPositions, index, spelled
@@ -164,6 +166,32 @@ def test_data_that_is_no_json() -> None:
         ({1: 1, "1": 2}, "error[PFL106] two keys are the same once they are strings"),
     ]:
         assert expected in refused(data)
+
+
+class Numbered(enum.IntEnum):
+    ONE = 1
+
+
+class Named(str, enum.Enum):
+    TEA = "tea"
+
+
+class Shown(float):
+    def __repr__(self) -> str:
+        return "half of it"
+
+
+def test_what_is_a_text_or_a_number_is_the_plain_one() -> None:
+    """What an enum prints of itself is no Python that anybody could run."""
+    nodes = [
+        {"id": "a", "type": "shell", "params": {"command": "cat", "stdin": "${item}"}, "batch": {"items": items}}
+        for items in ([Numbered.ONE, Named.TEA, Shown(0.5), {Named.TEA: True}], [1, "tea", 0.5, {"tea": True}])
+    ]
+    of_python, plain = (load({"nodes": [one]}).data["nodes"][0]["batch"]["items"] for one in nodes)
+    assert [*map(type, of_python), *map(type, of_python[3])] == [int, str, float, dict, str]
+    assert of_python == plain
+    made, expected = (pflow_lower.lower({"nodes": [one]}).files for one in nodes)
+    assert made == expected
 
 
 def test_data_is_copied_and_has_no_positions() -> None:

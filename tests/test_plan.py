@@ -335,7 +335,7 @@ def test_a_workflow_that_starts_itself_is_said_and_not_followed(command: Run, tm
     assert result.status == 0
     assert result.out.count("the workflow ./again.json starts itself") == 3
     # Also through another one, and by another name.
-    (tmp_path / "first.json").write_text(starts("second.json"))
+    (tmp_path / "first.json").write_text(starts("./second.json"))
     (tmp_path / "second.json").write_text(starts("sub/../first.json"))
     (tmp_path / "sub").mkdir()
     result = command("first.json")
@@ -365,7 +365,7 @@ def test_sub_workflows_in_sub_workflows_come_to_an_end(
 
 def test_sub_workflows_are_followed_as_deep_as_pflow_goes(command: Run, tmp_path: Path) -> None:
     for level in range(12):
-        (tmp_path / f"l{level}.json").write_text(starts(f"l{level + 1}.json"))
+        (tmp_path / f"l{level}.json").write_text(starts(f"./l{level + 1}.json"))
     (tmp_path / "l12.json").write_text(starts())
     result = command("l0.json")
     assert result.status == 0 and "nested more than 10 deep" in result.out
@@ -479,7 +479,7 @@ def test_ways_with_unknown_numbers_are_bounded_by_both() -> None:
 
 def test_ways_inside_a_sub_workflow_count_for_each_item(tmp_path: Path) -> None:
     (tmp_path / "child.json").write_text(json.dumps(chain("A>b!error", "A>c")))
-    node = {"id": "each", "type": "workflow", "params": {"workflow": "child.json"}, "batch": {"items": [1, 2, 3]}}
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "./child.json"}, "batch": {"items": [1, 2, 3]}}
     (tmp_path / "wf.json").write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node]}))
     made = plan(str(tmp_path / "wf.json"))
     assert str(made.kinds()["model call"]) == "3 to 6"
@@ -488,7 +488,7 @@ def test_ways_inside_a_sub_workflow_count_for_each_item(tmp_path: Path) -> None:
 def test_the_keys_of_a_batch_count_where_its_node_starts_a_workflow(tmp_path: Path) -> None:
     (tmp_path / "child.json").write_text(json.dumps(chain("A>B")))
     keys = {"rate": "1/min", "resume": True, "timeout": 90}
-    node = {"id": "each", "type": "workflow", "params": {"workflow": "child.json"}}
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "./child.json"}}
     node["batch"] = {"items": [1, 2, 3], "parallel": True, **keys}
     (tmp_path / "wf.json").write_text(json.dumps({"ir_version": "0.1.0", "nodes": [node]}))
     made = plan(str(tmp_path / "wf.json"), times=Times(each=2.0))
@@ -516,7 +516,7 @@ def test_a_workflow_that_a_timeout_gives_up_is_started_again(tmp_path: Path, ite
     ask = {"id": "ask", "type": "llm", "params": {"prompt": "hi"}, "retry": {"max": 3}}
     (tmp_path / "child.json").write_text(json.dumps({"nodes": [ask]}))
     batch = {"items": items, "max_retries": 3, "timeout": 5, "retry_wait": 1, "rate": "6/min"}
-    node = {"id": "each", "type": "workflow", "params": {"workflow": "child.json"}, "batch": batch}
+    node = {"id": "each", "type": "workflow", "params": {"workflow": "./child.json"}, "batch": batch}
     inputs = {"rows": {"type": "array", "description": "d"}} if items == "${rows}" else {}
     (tmp_path / "wf.json").write_text(json.dumps({"inputs": inputs, "nodes": [node]}))
     made = plan(str(tmp_path / "wf.json"), times=Times(each=4.0))

@@ -277,12 +277,12 @@ def test_lint_and_plan_are_on_the_page(tmp_path: Path) -> None:
 
 
 def test_a_workflow_that_starts_itself_has_a_page_that_says_so(tmp_path: Path) -> None:
-    nodes = [{"id": f"a{at}", "type": "workflow", "params": {"workflow": "again.json"}} for at in range(3)]
+    nodes = [{"id": f"a{at}", "type": "workflow", "params": {"workflow": "./again.json"}} for at in range(3)]
     edges = [{"from": "a0", "to": "a1"}, {"from": "a1", "to": "a2"}]
     path = written(tmp_path, {"nodes": nodes, "edges": edges}, "again.json")
     assert view(path, "-o", tmp_path).exit_code == 0
     page = Page((tmp_path / "again.html").read_text(encoding="utf-8"))
-    assert "".join(page.texts["li"]).count("the workflow again.json starts itself") == 3
+    assert "".join(page.texts["li"]).count("the workflow ./again.json starts itself") == 3
 
 
 def test_what_keeps_a_program_from_being_made_is_said(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from ..ir.workflow import SourceIR, SourceNode
 from .node_order import Order
 from .pflow_interfaces import Interfaces
 
-_DEEPEST = 20
-"""So many batches over the results of each other are looked through."""
+DEEPEST = 20
+"""So many batches over the results of each other are followed at a time."""
 
 
 class ChangedObjects:
@@ -46,7 +46,7 @@ class ChangedObjects:
         """The node `name` and those whose outputs its items are, or parts of them."""
         if name not in self._made_of:
             found, at = {name}, [name]
-            for _ in range(_DEEPEST):
+            for _ in range(DEEPEST):
                 at = [source for one in at for source in self._items_of(one) if source not in found]
                 found.update(at)
             self._made_of[name] = frozenset(found)

@@ -103,13 +103,13 @@ def check_child_output(
 
 
 def _check_saved_name(call: Call, name: str, report: DiagnosticCollector) -> None:
-    """Warn of the name of a file without its folder, in which pflow sees the name of a workflow that it has saved."""
+    """Report the name of a file without its folder: pflow looks for a workflow saved by it, and none can be."""
     stem, suffix = posixpath.splitext(name)
     if not stem or suffix.lower() not in FILE_SUFFIXES:
         return
     message = f"pflow takes {name} for a workflow that it has saved by this name, not for a file"
     help = f"the path of a file has a folder in it: ./{name}"
-    report.warn("PFL340", call.name_path, message, help=help)
+    report.error("PFL340", call.name_path, message, help=help)
 
 
 def _check_call(call: Call, read: Read, report: DiagnosticCollector) -> None:

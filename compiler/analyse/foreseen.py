@@ -6,22 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 
 from ..ir.report import DiagnosticCollector
-from ..ir.template import Field, Index, Reference, parse
+from ..ir.template import Reference, parse
 from ..ir.workflow import SourceIR, SourceNode
-from .known_outputs import Finding, known_type
+from .known_outputs import KINDS, Finding, known_type
 from .known_values import Absent, Items, KnownValues, found_in, kind_of, why_absent
 from .node_order import Order
 from .reachability import Reachability, ways_of
-
-_KINDS = {
-    "string": "text",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "object": "an object",
-    "null": "null",
-}
-
 
 _MOST = 20
 """So many nodes are named each; of more there is a number."""
@@ -128,7 +118,7 @@ def _no_list(
     """
     declared = known_type(ir, nodes, operand)
     found = [(place, declared or kind_of(values.of(operand, node, names))) for place, names in around.each]
-    wrong = [(place, kind) for place, kind in found if kind in _KINDS]
+    wrong = [(place, kind) for place, kind in found if kind in KINDS]
     if not wrong or (len(wrong) < len(found) and not around.are_all):
         return None
     place, kind = wrong[0]
@@ -137,7 +127,7 @@ def _no_list(
     else:
         then = "every run fails here"
     where = f" in {place}" if len(wrong) < len(found) else ""
-    return f"{_KINDS[kind or '']}{where}: {then}"
+    return f"{KINDS[kind or '']}{where}: {then}"
 
 
 def _is_null_if_left_out(ir: SourceIR, operand: Reference) -> bool:
@@ -184,15 +174,3 @@ def missing_in_items(items: Items, reference: Reference, then: str) -> Finding |
     more = f" and {len(lost) - 1} more" if 1 < len(lost) < len(items.each) else ""
     message = f"{reference} is not there in {which}{more}: {then}"
     return Finding("PFL322", message, why_absent(reference, first))
-
-
-def beyond_the_items(node: SourceNode, reference: Reference) -> str:
-    """That there is no such result of the batch `node`, whose items are written out; "" if there may be one."""
-    batch = node.batch
-    if batch is None or batch.inner_batch is not None or not isinstance(batch.items, list):
-        return ""
-    place = reference.path[1] if reference.path[:1] == (Field("results"),) and len(reference.path) > 1 else None
-    if not isinstance(place, Index) or place.value < len(batch.items):
-        return ""
-    many = "there is one item" if len(batch.items) == 1 else f"there are {len(batch.items)} items"
-    return f"{reference} is never there: {many}, counted from 0"

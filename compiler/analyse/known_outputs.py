@@ -25,6 +25,18 @@ BATCH_OUTPUTS = {
 }
 """What a batch node writes, and of which type."""
 
+KINDS = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "an object",
+    "null": "null",
+}
+"""What is no list, in messages, by its JSON type."""
+SCALARS = ("number", "integer", "boolean")
+"""The types that no path leads into; text may be JSON."""
+
 _IN_A_FILE = {"file": "string", **{name: kind for name, kind in BATCH_OUTPUTS.items() if name != "results"}}
 """The same for a batch node whose results go to a file."""
 

@@ -13,24 +13,19 @@ from ..ir.batch_spec import ErrorHandling
 from ..ir.report import kind
 from ..ir.template import DynamicIndex, Field, Index, Reference, Step, parse
 from ..ir.workflow import SourceIR, SourceNode
-from ..node_types.declared_type import JSON_TYPES
 from ..node_types.pflow_types import FILE_DATA, FILE_TEXTS
-from .changed_objects import ChangedObjects
-from .code_annotations import result_type
-from .known_outputs import outputs_of
+from .changed_objects import DEEPEST, ChangedObjects
+from .known_outputs import KINDS, SCALARS, outputs_of
 from .node_order import Order
 from .pflow_interfaces import Interfaces
 from .written_values import UNKNOWN, Unknown
 
-_SCALARS = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
 _MOST = 10_000
 """Items of batches inside each other are looked at one by one up to here."""
 _MOST_RESULTS = 200
 """So many results of a batch are known one by one: those of a batch over them are made of these, and so on."""
 _SHOWN = 5
 """So many fields of an object are named each."""
-_DEEPEST = 20
-"""So many batches over the results of each other are followed at a time."""
 
 
 class Typed(NamedTuple):
@@ -136,7 +131,7 @@ class KnownValues:
 
     def _of_node(self, node: SourceNode) -> Any:
         if node.id not in self._outputs:
-            if self._depth >= _DEEPEST:
+            if self._depth >= DEEPEST:
                 return UNKNOWN
             self._outputs[node.id] = UNKNOWN  # whoever comes here again meanwhile has come in a circle
             self._depth += 1
@@ -145,11 +140,7 @@ class KnownValues:
         return self._outputs[node.id]
 
     def _outputs_of(self, node: SourceNode) -> Any:
-        record = self._interfaces.of(node.type)
-        declared = dict(record.outputs) if record is not None else {}
-        made = Open({name: _typed(JSON_TYPES.get(kind)) for name, kind in declared.items()})
-        if result := result_type(node):
-            made["result"] = _typed(result)
+        made = Open({name: _typed(kind) for name, kind in self._interfaces.outputs(node).items()})
         if node.batch is None:
             return made
         found = Open({name: _typed(kind) for name, kind in outputs_of(node.batch).items()})
@@ -205,7 +196,7 @@ def found_in(value: Any, path: Sequence[Step]) -> Any:
         if isinstance(value, Unknown) or (isinstance(value, str) and _may_be_anything(value, where)):
             return UNKNOWN
         if isinstance(value, Typed):
-            return Absent(at, f"is {_SCALARS[value.kind]}") if value.kind in _SCALARS else UNKNOWN
+            return Absent(at, f"is {KINDS[value.kind]}") if value.kind in SCALARS else UNKNOWN
         if isinstance(value, dict) and isinstance(step, Field):
             if step.name not in value:
                 return UNKNOWN if isinstance(value, Open) else Absent(at, _without(step.name, value))
@@ -223,12 +214,13 @@ def found_in(value: Any, path: Sequence[Step]) -> Any:
 
 def _typed(kind: str | None) -> Any:
     # Of text and of `any` nothing follows: text is read as JSON where a step leads into it.
-    return Typed(kind) if kind in ("number", "integer", "boolean", "object", "array") else UNKNOWN
+    return Typed(kind) if kind in (*SCALARS, "object", "array") else UNKNOWN
 
 
 def _without(name: str, value: Mapping[str, Any]) -> str:
     more = ", ..." if len(value) > _SHOWN else ""
-    return f"has only {', '.join(list(value)[:_SHOWN])}{more}" if value else f"is empty, without `{name}`"
+    names = ", ".join(map(str, list(value)[:_SHOWN]))  # YAML has keys that are no text: `on`, `5`
+    return f"has only {names}{more}" if value else f"is empty, without `{name}`"
 
 
 def _may_be_anything(text: str, name: int | str) -> bool:

@@ -7,15 +7,17 @@ nothing is said about it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from ..ir.report import DiagnosticCollector, kind, nearest, shown
 from ..ir.template import Reference
 from ..ir.workflow import NODE_KEYS, SourceIR, SourceNode
+from ..node_types.declared_type import JSON_TYPES
 from ..node_types.lookup import NodeTypes, TypeSource
 from ..node_types.pflow_types import STRAY_PARAM, WORKFLOW_PARAMS, WORKFLOW_TYPES, PflowType, pflow_type
 from ..validate.rules import batch_inside_params
-from .known_outputs import Finding, added_outputs, output_named_by
+from .code_annotations import result_type
+from .known_outputs import KINDS, SCALARS, Finding, added_outputs, output_named_by
 from .written_values import values_of
 
 _EVERYWHERE = frozenset({"inputs", STRAY_PARAM})
@@ -49,6 +51,16 @@ class Interfaces:
         if self._types is None or self._types.names_a_class(name):
             return ()
         return self._types.resolve(name).declared
+
+    def outputs(self, node: SourceNode) -> Mapping[str, str | None]:
+        """The outputs that the type of `node` is known to have, or each item of a batch, with their JSON types.
+
+        None for a type that JSON does not have. There may be others.
+        """
+        known = self.of(node.type)
+        declared = {name: JSON_TYPES.get(kind) for name, kind in known.outputs.items()} if known is not None else {}
+        result = result_type(node)
+        return {**declared, "result": result} if result else declared
 
 
 def check_parameters(ir: SourceIR, report: DiagnosticCollector, interfaces: Interfaces) -> None:
@@ -95,7 +107,8 @@ def _check_values(node: SourceNode, known: PflowType, report: DiagnosticCollecto
         help = f"did you mean `{guess}`?" if guess else f"no run of the {whose} gets beyond it"
         made = "" if index is None else f" for items[{index}]"
         message = f"`{key}` is {shown(value)}{made}, and {node.type} takes {allowed.words}"
-        say = report.error if allowed.refused else report.warn
+        # What a template gives pflow finds out when the item runs, which may be one of several that may fail.
+        say = report.error if allowed.refused and index is None else report.warn
         say("PFL348", (*node.path, "params", key), message, help=help)
 
 
@@ -114,7 +127,10 @@ def check_output(interfaces: Interfaces, node: SourceNode, reference: Reference)
         return None
     names = (*known.outputs, *added_outputs(node))
     if step.name in names:
-        return None
+        kind = interfaces.outputs(node).get(step.name)
+        if kind not in SCALARS or reference.path[-1] is step:
+            return None
+        return Finding("PFL334", f"${{{reference.raw}}} is never there: `{step.name}` is {KINDS[kind]}")
     guess = nearest(step.name, names)
     listed = ", ".join(name for name in names if not name.startswith("_"))
     help = f"did you mean `{guess}`?" if guess else f"it gives: {listed}"

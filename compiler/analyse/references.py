@@ -24,7 +24,7 @@ from .child_workflows import check_child_output, check_children
 from .code_nodes import check_code
 from .declared_names import check_aliases, check_cycle, check_unused
 from .edges_never_taken import check_edges
-from .foreseen import beyond_the_items, check_items, check_unreachable
+from .foreseen import check_items, check_unreachable
 from .invariance import BATCH_NAMES, INDEX, ITERATION, PREVIOUS
 from .item_names import check_item_names
 from .item_references import ItemReferences
@@ -190,8 +190,7 @@ class _Checker:
         finding = finding or check_child_output(self.children, node, reference, self.ir.name)
         if finding is not None:
             return use.error(*finding)
-        beyond = "" if self.ir.permissive else beyond_the_items(node, reference)
-        if lost := beyond or self.items.never_there(site, reference):
+        if lost := self.items.never_there(site, reference):
             use.warn("PFL322", lost)
         return True
 

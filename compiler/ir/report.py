@@ -50,9 +50,9 @@ class DiagnosticCollector:
                 (file, position), via = inside, self.document.positions.find(path)
         self._found(Severity.WARNING, code, path, message, help, file, position, via)
 
-    def nearest(self, name: str, *known: Collection[str]) -> str | None:
+    def nearest(self, name: object, *known: Collection[object]) -> str | None:
         """The known name that `name` most likely stands for, or None."""
-        many = sum(map(len, known)) > MAX_CANDIDATES or len(name) > 200
+        many = sum(map(len, known)) > MAX_CANDIDATES or (isinstance(name, str) and len(name) > 200)
         if many or self._suggestions >= MAX_SUGGESTIONS:
             return None
         self._suggestions += 1
@@ -123,11 +123,16 @@ class DiagnosticCollector:
         return posixpath.normpath(posixpath.join(folder, reference)), Position(line, column)
 
 
-def nearest(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
-    """The known name closest to `name`: the same but for case, `_` and `-`, or spelled `alike` (1: the same)."""
+def nearest(name: object, known: Iterable[object], *, alike: float = 0.6) -> str | None:
+    """The known name closest to `name`: the same but for case, `_` and `-`, or spelled `alike` (1: the same).
+
+    What is no text, as a key of YAML may be (`on`, `5`), is like nothing.
+    """
     import difflib  # only when something is wrong
 
-    candidates = sorted(set(known) - {name})
+    if not isinstance(name, str):
+        return None
+    candidates = sorted({one for one in known if isinstance(one, str)} - {name})
     folded = _folded(name)
     same = [candidate for candidate in candidates if _folded(candidate) == folded]
     return next(iter(same or difflib.get_close_matches(name, candidates, n=1, cutoff=alike)), None)

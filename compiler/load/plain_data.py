@@ -77,7 +77,7 @@ def to_plain_json(data: Any) -> Plain:
         made: Any
         if isinstance(value, Mapping):
             made = {}
-            members = [(name, value[name]) for name in value]
+            members = [(_plain_scalar(name), value[name]) for name in value]
             non_string_keys += _check_keys([name for name, _ in members], path)
             made.update(dict.fromkeys(name for name, _ in members))  # the order, before the values
             todo.extend((child, made, name, (*path, name)) for name, child in reversed(members))
@@ -106,7 +106,17 @@ _OF_YAML = (date, bytes, set, tuple)
 """What YAML has and JSON has not: dates and times of day, `!!binary`, `!!set`, and `!!omap` and `!!pairs`."""
 
 
+def _plain_scalar(value: Any) -> Any:
+    """Of a text or number the plain one: what a subclass prints of itself, as an enum does, is not what it is."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else value
+
+
 def _scalar(value: Any, path: Path) -> Any:
+    value = _plain_scalar(value)
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):

@@ -132,7 +132,8 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
         message = f'must be a whole number, 0 or more, or a share such as "10%", not {shown(value)}'
         return report.error("PFL204", path, message)
     takes_file = len(error.validator_value) > 2  # the outermost batch does
-    misspelt = isinstance(value, dict) and "file" not in value and any(map(_means_file, value))
+    # With other keys beside it, it may as well be an item that is not in a list: both are said then.
+    misspelt = isinstance(value, dict) and len(value) == 1 and any(_means_file(*member) for member in value.items())
     if isinstance(value, dict) and takes_file and ("file" in value or misspelt):
         for inner in error.context or ():
             is_of_file = inner.relative_schema_path[0] == len(error.validator_value) - 1
@@ -154,9 +155,13 @@ def _one_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> 
     report.error("PFL205", path, f"must be {_ITEMS}, not {_found(value)}", help=help)
 
 
-def _means_file(key: object) -> bool:
-    """Whether a key was to be `file`. What is only somewhat alike, `title` or `profile`, is a field of an item."""
-    return str(key).lower().startswith("file") or nearest(str(key), ["file"], alike=0.75) is not None
+def _means_file(key: object, value: object) -> bool:
+    """Whether the only key of an object was to be `file`. What is less like it, `tile`, is a field of an item unless a
+    file is named there."""
+    if str(key).lower().startswith("file"):
+        return key != "file"
+    names_one = isinstance(value, str) and (value.endswith(FILE_KINDS) or "${" in value)
+    return names_one and nearest(key, ["file"], alike=0.75) is not None
 
 
 def _any_of(error: ValidationError, path: Path, report: DiagnosticCollector) -> None:
