@@ -234,7 +234,9 @@ UNREAD = """
 import contextlib, os, sys, termios, time
 import pocketflow
 from helpers.scripted import lowered_class, store
+from functools import partial
 from pflow_lower.pflow.messages import write_line
+from pflow_lower.runtime.standard_error import write_unlocked
 from pflow_lower.runtime import progress
 
 class Slow(pocketflow.Node):
@@ -259,7 +261,7 @@ elif sys.argv[1] == "stopped":
 elif sys.argv[1] == "nearly full":
     fill(2, fill(os.openpty()[1]) - 20 if os.isatty(2) else 0)
     name *= 4000  # in the midst of its line nothing more is taken
-with progress.showing(write=write_line if sys.argv[2] == "in pflow" else None):
+with progress.showing(write=partial(write_line, write=write_unlocked) if sys.argv[2] == "in pflow" else None):
     for number in range(30):
         batch = lowered_class(parallel=number % 2 == 0)
         batch.node_id = name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Callable
 
 OUTPUT_REPLACED = "an output called 'item' gives way to the item: overwriting it in the results"
 """What is logged where pflow's executor has a warning of its own about this."""
@@ -34,15 +35,21 @@ def _write_once(line: str) -> None:
     write_line(line.removesuffix("\n"))
 
 
-def write_line(text: str) -> None:
-    """Write a line to stderr, where there is one: on a line of its own, whatever pflow's display has begun there."""
+def write_line(text: str, write: Callable[[str], object] | None = None) -> None:
+    """Write a line to stderr, where there is one: on a line of its own, whatever pflow's display has begun there.
+
+    `write` writes to stderr in a way of its own. This module needs nothing of the runtime, which may be what is broken.
+    """
     if sys.stderr is None:
         return
-    from ..runtime.standard_error import write_unlocked  # late: most of pflow's commands need nothing of the runtime
-
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
         _end_pflow_line()
-        write_unlocked(f"{text}\n")
+        (write or _write)(f"{text}\n")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _end_pflow_line() -> None:

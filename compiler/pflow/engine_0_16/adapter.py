@@ -19,6 +19,7 @@ from ...diagnostics.diagnostic import Diagnostic as OurDiagnostic
 from ...runtime.progress import showing
 from ...runtime.run import current_run
 from ...runtime.signals import ending_on_sigterm
+from ...runtime.standard_error import write_unlocked
 from ..asked import asked_for
 from ..batch_names import (
     as_pflow_knows_it,
@@ -184,7 +185,7 @@ def execute(original: Original, node: Any, config: NodeConfig, shared: dict[str,
     count_steps()
     # On a terminal pflow shows batches itself; elsewhere it says nothing of one before its end.
     shows_itself = not callable(shared.get("__progress_callback__")) or sys.stderr is None or sys.stderr.isatty()
-    with ending_on_sigterm(), showing(quiet=shows_itself, write=write_line):
+    with ending_on_sigterm(), showing(quiet=shows_itself, write=partial(write_line, write=write_unlocked)):
         return str(generated._run(shared))
 
 
