@@ -353,7 +353,7 @@ def test_sub_workflows_in_sub_workflows_come_to_an_end(
     monkeypatch.setattr(pipeline, "run", lambda name, *rest, **more: read.append(str(name)) or run(name, *rest, **more))
     more = {"batch": batch} if batch else {}
     for level in range(9):
-        (tmp_path / f"l{level}.json").write_text(starts(*[f"l{level + 1}.json"] * 4, **more))
+        (tmp_path / f"l{level}.json").write_text(starts(*[f"./l{level + 1}.json"] * 4, **more))
     (tmp_path / "l9.json").write_text(
         json.dumps({"nodes": [{"id": "x", "type": "shell", "params": {"command": "ls"}}], "edges": []})
     )
