@@ -43,7 +43,7 @@ def workflow(number: int) -> dict[str, object]:
         {
             "id": name,
             "type": "llm",
-            "params": {"prompt": f"In ${{style}} style ({number}): ${{{alias}.title}}"},
+            "params": {"prompt": f"In ${{style}} style ({number}): ${{{alias}.response}}"},
             "batch": {"items": source, "as": alias, "parallel": True, "max_concurrent": 5},
         }
         for name, alias, source in (("classify", "issue", "${step_1.stdout}"), ("answer", "one", "${classify.results}"))

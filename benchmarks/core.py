@@ -114,7 +114,7 @@ def workflow_of(count: int) -> dict[str, Any]:
         {
             "id": f"step{n}",
             "type": "llm",
-            "params": {"model": "m", "prompt": f"Classify {n} in ${{style}} style: ${{item.title}}"},
+            "params": {"model": "m", "prompt": f"Classify {n} in ${{style}} style: ${{item.response}}"},
             "batch": {"items": f"${{step{n - 1}.results}}" if n else "${issues}", "parallel": n % 2 == 0},
         }
         for n in range(count)
