@@ -101,11 +101,9 @@ class FilesDriver(Driver):
             raise abort
         if ended is not None:
             self._end(chunk, ended)
-        elif not errors:
-            pass
-        elif self._batch.fail_fast:
+        elif errors and self._batch.fail_fast:
             self._batch.close()
-        else:
+        elif errors:
             under_way = sum(file.errors for file in self._running.values() if isinstance(file, _File))
             self._batch.end_if_too_many_failed(under_way)
 
